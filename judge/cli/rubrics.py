@@ -1,0 +1,222 @@
+"""`judge rubrics`: what the judge is asked, and whether a rubric set is in order."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import click
+from rich.cells import cell_len
+
+from judge import rubric as sets
+from judge.dialogues import read_dialogues, select
+from judge.errors import UsageError
+from judge.rubric import RubricSet, load_rubric
+from judge.types import Metric
+
+__all__ = ["rubrics"]
+
+
+@click.group()
+def rubrics() -> None:
+    """List, read, try and check the rubric sets.
+
+    \b
+    Example:
+      judge rubrics list
+      judge rubrics show fluency --lang en
+    """
+
+
+def _which(command: Callable[..., Any]) -> Callable[..., Any]:
+    """The options that choose a rubric set and its language."""
+    language = click.option("--lang", help="Language of the prompts.  [default: the set's first]")
+    return _rubric_option(language(command))
+
+
+def _rubric_option(command: Callable[..., Any]) -> Callable[..., Any]:
+    return click.option(
+        "--rubric",
+        metavar="NAME|FOLDER",
+        default="esrp",
+        show_default=True,
+        help="A shipped rubric set, or a folder with a rubric.toml.",
+    )(command)
+
+
+@rubrics.command("list")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON array.")
+def list_(as_json: bool) -> None:
+    """List the rubric sets that come with judge, one line for each language.
+
+    \b
+    Example:
+      judge rubrics list --json
+    """
+    header = ("name", "version", "language", "metrics", "characters", "hash")
+    rows: list[tuple[str | int, ...]] = []
+    for name in sets.shipped_sets():
+        for language in sets.languages(name):
+            loaded = load_rubric(name, language)
+            rubric = loaded.rubric
+            counts = (len(rubric.metrics), len(loaded.characters))
+            rows.append((rubric.name, rubric.version, language, *counts, rubric.hash))
+    if as_json:
+        _echo_json([dict(zip(header, row, strict=True)) for row in rows])
+    else:
+        _echo_table([header, *((*row[:-1], str(row[-1])[:12]) for row in rows)])
+
+
+@rubrics.command()
+@click.argument("metric", required=False)
+@click.option("--set", "whole", is_flag=True, help="The metrics of the set, in place of METRIC.")
+@_which
+@click.option("--json", "as_json", is_flag=True, help="With --set: print one JSON object.")
+def show(metric: str | None, whole: bool, rubric: str, lang: str | None, as_json: bool) -> None:
+    """Print what a set asks about METRIC, or with --set what is in the set.
+
+    \b
+    Example:
+      judge rubrics show emotional_value
+      judge rubrics show --set --rubric tiny
+    """
+    if (metric is None) != whole:
+        raise UsageError(
+            "name either a METRIC or --set",
+            hint="for instance: judge rubrics show fluency, or judge rubrics show --set",
+        )
+    if as_json and not whole:
+        raise UsageError("--json goes with --set", hint="a rubric's text is printed as it is")
+    loaded = load_rubric(rubric, lang)
+    if metric is None:
+        _show_set(loaded, as_json)
+        return
+    found = _metric(loaded, metric, "METRIC")
+    question = loaded.question(found)
+    text = loaded.describe(found)
+    if text is not None:
+        click.echo(text.strip() + "\n")
+    click.echo(f"question  {question.text.strip()}\nstub      {question.stub.strip()}")
+
+
+def _show_set(loaded: RubricSet, as_json: bool) -> None:
+    rubric = loaded.rubric
+    header = ("metric", "title", "dimension", "unit")
+    rows = [
+        (m.name, m.titles[rubric.language], m.dimension or None, m.unit) for m in rubric.metrics
+    ]
+    if as_json:
+        _echo_json(
+            {
+                "name": rubric.name,
+                "version": rubric.version,
+                "language": rubric.language,
+                "hash": rubric.hash,
+                "labels": rubric.labels,
+                "characters": list(loaded.characters),
+                "metrics": [dict(zip(header, row, strict=True)) for row in rows],
+            }
+        )
+        return
+    click.echo(f"{rubric.name} {rubric.version}, {rubric.language}, hash {rubric.hash}")
+    click.echo(f"labels {' '.join(rubric.labels)}, {len(loaded.characters)} characters")
+    click.echo()
+    _echo_table([header, *(tuple(cell or "-" for cell in row) for row in rows)])
+
+
+@rubrics.command()
+@click.argument("file", required=False, type=click.Path(path_type=Path))
+@click.option("--metric", help="What is asked.  [default: the set's first metric]")
+@click.option("--characters", metavar="NAME", help="Take the first dialogue of this character.")
+@click.option("--scenarios", metavar="ID", help="Take the first dialogue of this scenario.")
+@click.option("--segments", is_flag=True, help="Put a line with its name before each segment.")
+@_which
+def render(
+    file: Path | None,
+    metric: str | None,
+    characters: str | None,
+    scenarios: str | None,
+    segments: bool,
+    rubric: str,
+    lang: str | None,
+) -> None:
+    """Print one whole prompt, as a judge reads it but for the marks of its chat template.
+
+    It is made of the first dialogue of FILE, or without FILE of a sample. The last segment
+    begins the judge's answer: the label would follow it.
+
+    \b
+    Example:
+      judge rubrics render data/chatanime/gpt-4.1.json --metric coherency --segments
+    """
+    loaded = load_rubric(rubric, lang)
+    asked = loaded.rubric.metrics[0] if metric is None else _metric(loaded, metric, "--metric")
+    dialogue = sets.SAMPLE
+    if file is not None:
+        dialogue = select(
+            read_dialogues(file).dialogues,
+            characters=() if characters is None else (characters,),
+            scenarios=() if scenarios is None else (scenarios,),
+        )[0]
+    elif characters is not None or scenarios is not None:
+        raise UsageError(
+            "--characters and --scenarios choose a dialogue of FILE, and there is no FILE",
+            hint="judge rubrics render FILE --characters NAME",
+        )
+    for name, text in loaded.segments(asked, dialogue).items():
+        if segments:
+            click.echo(f"--- {name}, {len(text)} characters")
+        click.echo(text, nl=segments and not text.endswith("\n"))
+    if not segments:
+        click.echo()
+
+
+@rubrics.command()
+@_rubric_option
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON array.")
+@click.pass_context
+def check(ctx: click.Context, rubric: str, as_json: bool) -> None:
+    """Look for every fault of a set, in all its languages.
+
+    Missing or needless templates, syntax errors, variables that are not there, levels without
+    an anchor, profiles that lack something. Ends with 2 if there is any, each on a line of its
+    own with file and line.
+
+    \b
+    Example:
+      judge rubrics check --rubric ./my-rubric
+    """
+    problems = sets.check(rubric)
+    if as_json:
+        _echo_json([{**p._asdict(), "path": str(p.path)} for p in problems])
+    else:
+        for problem in problems:
+            click.echo(str(problem))
+        click.echo(f"{rubric}: {len(problems) or 'no'} problem{'s' * (len(problems) != 1)}")
+    if problems:
+        ctx.exit(2)
+
+
+def _metric(loaded: RubricSet, name: str, option: str) -> Metric:
+    try:
+        return loaded.rubric.metric(name)
+    except KeyError:
+        raise UsageError(
+            f"{option} {name}: not a metric of {loaded.rubric.name}",
+            hint=f"choose from {', '.join(m.name for m in loaded.rubric.metrics)}",
+        ) from None
+
+
+def _echo_json(value: object) -> None:
+    click.echo(json.dumps(value, ensure_ascii=False))
+
+
+def _echo_table(rows: Sequence[Sequence[object]]) -> None:
+    """Plain columns; a Chinese character takes two cells of the terminal."""
+    cells = [list(map(str, row)) for row in rows]
+    widths = [max(map(cell_len, column)) for column in zip(*cells, strict=True)]
+    for row in cells:
+        padded = (c + " " * (w - cell_len(c)) for c, w in zip(row, widths, strict=True))
+        click.echo("  ".join(padded).rstrip())

@@ -1,0 +1,240 @@
+"""Every fault of a rubric set that can be found without a judge.
+
+A set is used template by template and language by language, so a fault can hide until the
+last hour of a run. Here every template is compiled, every block is rendered for every known
+character and an unknown one, and each metric's text is searched for its levels.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
+from itertools import product
+from pathlib import Path
+from typing import NamedTuple
+
+from jinja2 import TemplateSyntaxError, meta, nodes
+
+from judge.errors import RubricError
+from judge.rubric.load import (
+    Manifest,
+    build,
+    character_tables,
+    faults,
+    find_set,
+    read_character,
+    read_manifest,
+    read_templates,
+)
+from judge.rubric.sets import BLOCKS, RubricSet
+from judge.types import Character, Dialogue, Turn
+
+__all__ = ["SAMPLE", "Problem", "check"]
+
+SAMPLE = Dialogue(
+    system="sample",
+    character="路飞",
+    scenario="1",
+    turns=(
+        Turn(
+            "今天面试又被刷下来了，我是不是真的不行啊……",
+            "哈？一次就说不行？我刚出海那会儿，小船就被大漩涡吞了，钻进木桶才捡回一条命！"
+            "嘻嘻，先去吃肉，吃饱了再去敲下一家的门！",
+        ),
+        Turn(
+            "可是我连投简历的力气都没有了。",
+            "那就先睡一觉！睡醒了叫上伙伴陪你去。这家不要你就找下一家，总有一条船等着你上！",
+        ),
+    ),
+)
+"""A dialogue of two rounds to try a set on."""
+
+
+class Problem(NamedTuple):
+    """One fault of a rubric set; `line` is 1-based, None where no single line is at fault."""
+
+    path: Path
+    line: int | None
+    message: str
+
+    def __str__(self) -> str:
+        return ":".join(map(str, filter(None, (self.path, self.line)))) + f": {self.message}"
+
+
+def check(name: str | Path) -> list[Problem]:
+    """The faults of a shipped set or of a folder, in all its languages; none for a good set.
+
+    Raises:
+        RubricError: there is no such set.
+    """
+    folder = find_set(name)
+    try:
+        manifest = read_manifest(folder)
+    except RubricError as error:
+        return [_problem(error)]
+    problems = [Problem(manifest.path, None, fault) for fault in faults(manifest)]
+    characters: dict[str, Character] = {}
+    problems += _check_characters(manifest, characters)
+    for language in dict.fromkeys(manifest.languages):
+        try:
+            sources = read_templates(folder / language)
+        except RubricError as error:
+            problems.append(_problem(error))
+        else:
+            problems += _check_language(manifest, language, sources, characters)
+    return list(dict.fromkeys(problems))
+
+
+def _problem(error: RubricError) -> Problem:
+    hint = f" ({error.hint})" if error.hint else ""
+    return Problem(error.path or Path(), error.line, error.message + hint)
+
+
+def _check_characters(manifest: Manifest, found: dict[str, Character]) -> Iterator[Problem]:
+    """Reads the good profiles into `found`."""
+    try:
+        tables = character_tables(manifest.characters)
+    except RubricError as error:
+        yield _problem(error)
+        return
+    for table in tables:
+        try:
+            character = read_character(table)
+            if character.name in found:
+                raise table.error("name", f"{character.name} has a profile already")
+            found[character.name] = character
+        except RubricError as error:
+            yield _problem(error)
+
+
+def _check_language(
+    manifest: Manifest,
+    language: str,
+    sources: Mapping[str, tuple[str, Path]],
+    characters: Mapping[str, Character],
+) -> Iterator[Problem]:
+    folder = manifest.path.parent / language
+    rubric = build(manifest, language, sources, characters)
+    expected = [f"{metric.name}.j2" for metric in manifest.metrics]
+    missing = [name for name in expected if name not in sources]
+    if len(missing) == len(expected) and not _includes(rubric):
+        missing = []  # a set whose layout says all there is to say
+    for name in missing:
+        yield Problem(folder / name, None, "the template of this metric is missing")
+    for name, (_, path) in sources.items():
+        if name not in expected and name != "layout.j2" and not name.startswith("_"):
+            yield Problem(path, None, "no metric has this name (shared parts begin with _)")
+    # Empty stand-ins for what is missing let the rest be checked.
+    stand_ins = {name: ("", folder / name) for name in missing}
+    rubric = RubricSet(rubric.rubric, {**sources, **stand_ins}, characters)
+    told = set()  # rendering meets again what reading has found, and one fault in many blocks
+    for part in (_check_names(rubric), _check_blocks(rubric), _check_metrics(rubric, sources)):
+        found = [p for p in part if p.line is None or (p.path, p.line) not in told]
+        told |= {(problem.path, problem.line) for problem in found}
+        yield from found
+
+
+def _includes(rubric: RubricSet) -> bool:
+    """Whether the layout includes a template other than the shared parts."""
+    try:
+        names = meta.find_referenced_templates(_parse(rubric, "layout.j2"))
+        return any(name is None or not name.startswith("_") for name in names)
+    except TemplateSyntaxError:
+        return False
+
+
+def _parse(rubric: RubricSet, name: str) -> nodes.Template:
+    text, path = rubric.sources[name]
+    return rubric.environment.parse(text, name, str(path))
+
+
+def _check_names(rubric: RubricSet) -> Iterator[Problem]:
+    """Syntax, and variables that are not there, even in branches that no sample takes."""
+    everywhere = tuple(sorted({name for names in BLOCKS.values() for name in names}))
+    for template in rubric.sources:
+        try:
+            rubric.compile(template)
+        except RubricError as error:
+            yield _problem(error)
+            continue
+        tree = _parse(rubric, template)
+        if template == "layout.j2":
+            for block in tree.find_all(nodes.Block):
+                if block.name in BLOCKS:
+                    what, body = f"block `{block.name}`", block.body
+                    yield from _undefined(rubric, template, what, body, BLOCKS[block.name])
+        else:
+            yield from _undefined(rubric, template, template, tree.body, everywhere)
+
+
+def _undefined(
+    rubric: RubricSet, template: str, what: str, body: list[nodes.Node], seen: tuple[str, ...]
+) -> Iterator[Problem]:
+    tree = nodes.Template(body, lineno=1)
+    tree.set_environment(rubric.environment)
+    unknown = meta.find_undeclared_variables(tree) - {*seen}
+    path = rubric.sources[template][1]
+    for node in tree.find_all(nodes.Name):
+        if node.name in unknown and node.ctx == "load":
+            hint = f"it sees the variables {', '.join(sorted(seen))}"
+            yield Problem(path, node.lineno, f"{what}: {node.name!r} is undefined ({hint})")
+
+
+def _check_blocks(rubric: RubricSet) -> Iterator[Problem]:
+    """Every block with every value that its variables can take here, then every stub."""
+    metrics = rubric.rubric.metrics
+    values: dict[str, Sequence[object]] = {
+        "rubric": [rubric.rubric],
+        "metrics": [rubric.dialogue_metrics],
+        "metric": metrics,
+        "language": [rubric.rubric.language],
+        "character": [*rubric.characters.values(), Character(name="?")],
+        "dialogue": [SAMPLE],
+        "replies": [[turn.answer for turn in SAMPLE.turns]],
+    }
+    replies = [metric for metric in metrics if metric.unit == "replies"]
+    for block, names in BLOCKS.items():
+        of_replies = block.startswith("replies")
+        if block in {"system", "dialogue"} and not rubric.dialogue_metrics:
+            continue
+        if of_replies and not replies:
+            continue
+        choices = {**values, "metric": replies} if of_replies else values
+        for chosen in product(*(choices[name] for name in names)):
+            try:
+                rubric.render(block, **dict(zip(names, chosen, strict=True)))
+            except RubricError as error:
+                yield _problem(error)
+    for metric in metrics:
+        try:
+            rubric.question(metric)
+        except RubricError as error:
+            yield _problem(error)
+
+
+def _check_metrics(rubric: RubricSet, sources: Iterable[str]) -> Iterator[Problem]:
+    """Each metric's own text: that it reaches the prompt, and that it has every level."""
+    labels = rubric.rubric.labels
+    for metric in rubric.rubric.metrics:
+        name = f"{metric.name}.j2"
+        if name not in sources:
+            continue
+        source, path = rubric.sources[name]
+        try:
+            text = rubric.describe(metric) or ""
+        except RubricError as error:
+            yield _problem(error)
+            continue
+        for label in labels:
+            begins = re.compile(rf"[\W_]*{re.escape(label)}(?![0-9A-Za-z])")
+            if not any(begins.match(line) for line in text.splitlines()):
+                yield Problem(path, None, f"no line begins with the label {label}")
+        for number, line in enumerate(source.splitlines(), start=1):
+            level = re.match(r"[\W_]*([0-9]+)\s*[:：]", line)
+            if level and level[1] not in labels and labels[0].isdecimal():
+                yield Problem(path, number, f"the level {level[1]} is not a label of the scale")
+        with suppress(RubricError):  # told by the blocks
+            prompt = "".join(rubric.segments(metric, SAMPLE).values())
+            if "".join(text.split()) not in "".join(prompt.split()):
+                yield Problem(path, None, "the layout does not put this text into the prompt")

@@ -1,0 +1,270 @@
+"""A rubric set in one language, rendered block by block.
+
+Each block of `layout.j2` sees the variables of its own level only, so a template cannot put
+something of one dialogue into a segment that all dialogues share. A metric of unit `replies`
+uses the blocks `replies_system` and `replies` in place of `system` and `dialogue`.
+
+The templates may come from anywhere: they run in a sandbox, without the parts of Jinja that
+draw random numbers, so that the same files always make the same prompts.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any
+
+import jinja2
+from jinja2.sandbox import ImmutableSandboxedEnvironment
+
+from judge.errors import RubricError, UsageError
+from judge.types import Character, Dialogue, Metric, PromptItem, PromptTree, Question, Rubric
+
+__all__ = ["BLOCKS", "RubricSet"]
+
+BLOCKS: Mapping[str, tuple[str, ...]] = MappingProxyType(
+    {
+        "system": ("rubric", "metrics", "language"),
+        "profile": ("character",),
+        "dialogue": ("dialogue", "character"),
+        "question": ("metric",),
+        "stub": ("metric",),
+        "replies_system": ("rubric", "metric", "language"),
+        "replies": ("replies", "character"),
+    }
+)
+"""The blocks of a layout and the variables that each one sees."""
+
+
+class RubricSet:
+    """One rubric set in one language, ready to render.
+
+    Args:
+        rubric: what the set declares, with the hash of its files.
+        sources: file name of each template of this language -> (text, path).
+        characters: the profiles, by the name the dialogues use.
+    """
+
+    def __init__(
+        self,
+        rubric: Rubric,
+        sources: Mapping[str, tuple[str, Path]],
+        characters: Mapping[str, Character],
+    ) -> None:
+        self.rubric = rubric
+        self.sources = dict(sources)
+        self.characters = dict(characters)
+        self.environment = ImmutableSandboxedEnvironment(
+            loader=jinja2.FunctionLoader(self._load),
+            undefined=jinja2.StrictUndefined,
+            trim_blocks=True,
+            lstrip_blocks=True,
+            autoescape=False,  # prompts are plain text; reports escape, prompts must not
+        )
+        del self.environment.globals["lipsum"], self.environment.filters["random"]
+        self._called: dict[str, list[Character]] = {}
+        for character in self.characters.values():
+            for name in {_plain(n) for n in (*character.names.values(), *character.address)}:
+                self._called.setdefault(name, []).append(character)
+
+    @property
+    def dialogue_metrics(self) -> tuple[Metric, ...]:
+        """The metrics that are judged one dialogue at a time, in the set's order."""
+        return tuple(m for m in self.rubric.metrics if m.unit == "dialogue")
+
+    def character(self, name: str) -> Character:
+        """The profile of `name`, or a `Character` with `known=False` and nothing but the name.
+
+        A profile is found by the name it is filed under, else by any of its `names` or forms
+        of `address`, if only one character is called so. Case and outer blanks do not matter.
+        """
+        if name in self.characters:
+            return self.characters[name]
+        fits = self._called.get(_plain(name), [])
+        return fits[0] if len(fits) == 1 else Character(name=name)
+
+    def template_path(self, template: str) -> Path | None:
+        """The file of `template`, or None where the set has no such template."""
+        source = self.sources.get(template)
+        return None if source is None else source[1]
+
+    def tree(self, dialogues: Sequence[Dialogue], metrics: Sequence[str] = ()) -> PromptTree:
+        """The prompts for `metrics` (default: all of unit `dialogue`) of each dialogue.
+
+        The system text always carries the whole set, so that asking for fewer metrics does
+        not change the prompts of those that remain.
+
+        Raises:
+            UsageError: a metric that the set does not have, or that judges sets of replies.
+            RubricError: a template that does not render.
+        """
+        chosen = self._choose(metrics)
+        characters = {d.character: self.character(d.character) for d in dialogues}
+        return PromptTree(
+            system=self._system(),
+            profiles={n: self.render("profile", character=c) for n, c in characters.items()},
+            questions={m.name: self.question(m) for m in chosen},
+            labels=self.rubric.labels,
+            items=tuple(
+                PromptItem(
+                    dialogue=d,
+                    text=self.render("dialogue", dialogue=d, character=characters[d.character]),
+                    metrics=tuple(m.name for m in chosen),
+                )
+                for d in dialogues
+            ),
+        )
+
+    def segments(self, metric: Metric, dialogue: Dialogue) -> dict[str, str]:
+        """One whole prompt as block -> text, in order; joined, the texts are the prompt.
+
+        For a metric of unit `replies` the replies of the dialogue are what is judged.
+
+        Raises:
+            RubricError: a template that does not render.
+        """
+        character = self.character(dialogue.character)
+        question = self.question(metric)
+        if metric.unit == "dialogue":
+            first = {"system": self._system()}
+            third = {"dialogue": self.render("dialogue", dialogue=dialogue, character=character)}
+        else:
+            replies = [turn.answer for turn in dialogue.turns]
+            language = self.rubric.language
+            rubric_text = self.render(
+                "replies_system", rubric=self.rubric, metric=metric, language=language
+            )
+            first = {"replies_system": rubric_text}
+            third = {"replies": self.render("replies", replies=replies, character=character)}
+        profile = {"profile": self.render("profile", character=character)}
+        return first | profile | third | {"question": question.text, "stub": question.stub}
+
+    def question(self, metric: Metric) -> Question:
+        """The last segment of a prompt for `metric`.
+
+        Raises:
+            RubricError: a template that does not render, or a stub that ends in white space.
+        """
+        stub = self.render("stub", metric=metric)
+        if stub != stub.rstrip():
+            raise RubricError(
+                f"the answer stub of {metric.name} ends in white space",
+                path=self.template_path("layout.j2"),
+                hint="end the block `stub` right after the last character: the label follows it",
+            )
+        return Question(metric.name, self.render("question", metric=metric), stub)
+
+    def describe(self, metric: Metric) -> str | None:
+        """The text of the metric's own template; None if the metric has none.
+
+        Raises:
+            RubricError: the template does not render.
+        """
+        name = f"{metric.name}.j2"
+        if name not in self.sources:
+            return None
+        variables = {
+            "rubric": self.rubric,
+            "metrics": self.dialogue_metrics,
+            "metric": metric,
+            "language": self.rubric.language,
+        }
+        with self._located(name, variables):
+            template = self.environment.get_template(name)
+            return "".join(template.root_render_func(template.new_context(variables)))
+
+    def compile(self, template: str) -> None:
+        """Raises a RubricError, with file and line, if the template is not valid Jinja."""
+        with self._located(template, {}):
+            self.environment.get_template(template)
+
+    def render(self, block: str, **variables: Any) -> str:
+        """The text of one block of `layout.j2`.
+
+        Raises:
+            RubricError: a missing block, a syntax error or an undefined variable, with the
+                template file and line.
+        """
+        with self._located(f"block `{block}`", variables):
+            template = self.environment.get_template("layout.j2")
+            if block not in template.blocks:
+                raise RubricError(
+                    f"the layout has no block `{block}`",
+                    path=self.template_path("layout.j2"),
+                    hint=f"add {{% block {block} %}}...{{% endblock %}} to layout.j2",
+                )
+            return "".join(template.blocks[block](template.new_context(variables)))
+
+    def _system(self) -> str:
+        return self.render(
+            "system",
+            rubric=self.rubric,
+            metrics=self.dialogue_metrics,
+            language=self.rubric.language,
+        )
+
+    def _choose(self, names: Sequence[str]) -> tuple[Metric, ...]:
+        by_name = {m.name: m for m in self.dialogue_metrics}
+        unknown = [name for name in names if name not in by_name]
+        if unknown:
+            raise UsageError(
+                f"--metrics: {', '.join(unknown)} is not a dialogue metric of {self.rubric.name}",
+                hint=f"choose from {', '.join(by_name)}",
+            )
+        return tuple(m for m in by_name.values() if not names or m.name in names)
+
+    def _load(self, name: str) -> tuple[str, str, Any] | None:
+        if name not in self.sources:
+            return None
+        text, path = self.sources[name]
+        return text, str(path), lambda: True
+
+    @contextmanager
+    def _located(self, what: str, variables: Mapping[str, Any]) -> Iterator[None]:
+        """Turns whatever a template raises into a RubricError with its file and line."""
+        try:
+            yield
+        except RubricError:
+            raise
+        except jinja2.TemplateSyntaxError as error:
+            raise RubricError(
+                f"template syntax: {error.message}",
+                path=error.filename or error.name,
+                line=error.lineno,
+                hint="see https://jinja.palletsprojects.com/templates/ for the syntax",
+            ) from error
+        except jinja2.TemplateNotFound as error:
+            path, line = self._where(error)
+            raise RubricError(
+                f"the template {error.name} is missing",
+                path=path,
+                line=line,
+                hint=f"add {error.name} to the folder of the language {self.rubric.language}",
+            ) from error
+        except Exception as error:  # a template can raise anything: undefined names, 1 / 0, ...
+            path, line = self._where(error)
+            raise RubricError(
+                f"{what}: {error}",
+                path=path,
+                line=line,
+                hint=f"it sees the variables {', '.join(sorted(variables))}",
+            ) from error
+
+    def _where(self, error: BaseException) -> tuple[Path | None, int | None]:
+        """The innermost template line that the error passed through."""
+        names = {str(path): name for name, (_, path) in self.sources.items()}
+        found: tuple[Path | None, int | None] = (self.template_path("layout.j2"), None)
+        frame = error.__traceback__
+        while frame is not None:
+            file = frame.tb_frame.f_code.co_filename
+            if file in names:  # the line is one of the Python code that Jinja made of the template
+                template = self.environment.get_template(names[file])
+                found = (Path(file), template.get_corresponding_lineno(frame.tb_lineno))
+            frame = frame.tb_next
+        return found
+
+
+def _plain(name: str) -> str:
+    return name.strip().casefold()

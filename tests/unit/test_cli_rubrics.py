@@ -1,0 +1,168 @@
+"""`judge rubrics`: what is printed, and with which exit code it ends."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+
+import click
+import pytest
+from click.testing import CliRunner
+
+from judge.cli.rubrics import rubrics
+from judge.errors import RubricError, UsageError
+from judge.rubric import SAMPLE, load_rubric, shipped_sets
+
+
+def run(*args: object, code: int = 0) -> str:
+    result = CliRunner().invoke(rubrics, [str(arg) for arg in args], catch_exceptions=False)
+    assert result.exit_code == code, result.output
+    return result.output
+
+
+def recorded(path: Path) -> Path:
+    """A file with two dialogues of two characters."""
+    record = {
+        "question_r1": "累了。",
+        "answer_r1": "睡吧。",
+        "question_r2": "嗯。",
+        "answer_r2": "乖。",
+    }
+    content = {"路飞": [{"dialog_id": 1, **record}], "小明": [{"dialog_id": 2, **record}]}
+    path.write_text(json.dumps(content), encoding="utf-8")
+    return path
+
+
+def test_list() -> None:
+    """One line for each set and language, with its hash."""
+    header, *rows = (line.split() for line in run("list").splitlines())
+    assert header == ["name", "version", "language", "metrics", "characters", "hash"]
+    found = [(row[0], row[2], row[3], row[4]) for row in rows]
+    assert found == [
+        ("esrp", "zh", "10", "20"),
+        ("esrp", "en", "10", "20"),
+        ("tiny", "zh", "9", "20"),
+    ]
+    whole = json.loads(run("list", "--json"))
+    assert [row["hash"] for row in whole] == [
+        load_rubric(row["name"], row["language"]).rubric.hash for row in whole
+    ]
+    assert [row["hash"][:12] for row in whole] == [row[5] for row in rows]
+
+
+@pytest.mark.parametrize(
+    ("lang", "first"), [(None, "## 流畅性（fluency）"), ("en", "## Fluency (fluency)")]
+)
+def test_show_a_metric(lang: str | None, first: str) -> None:
+    """The metric's text, then its question and the stub of the answer."""
+    args = [] if lang is None else ["--lang", lang]
+    lines = run("show", "fluency", *args).splitlines()
+    question = load_rubric("esrp", lang).question(
+        load_rubric("esrp", lang).rubric.metric("fluency")
+    )
+    assert lines[0] == first
+    assert lines[-3:] == ["", f"question  {question.text}", f"stub      {question.stub}"]
+
+
+def test_show_a_metric_without_a_text_of_its_own() -> None:
+    """`tiny` has nothing but its question."""
+    assert run("show", "fluency", "--rubric", "tiny") == "question  流畅性\nstub      ：\n"
+
+
+def test_show_a_set() -> None:
+    """Its metrics with title, dimension and unit; a metric of replies is in no dimension."""
+    lines = run("show", "--set", "--lang", "en").splitlines()
+    assert lines[0].startswith("esrp 1.0.0, en, hash ")
+    assert lines[1] == "labels 1 2 3 4 5, 20 characters"
+    assert lines[3].split() == ["metric", "title", "dimension", "unit"]
+    assert lines[4].split() == ["fluency", "Fluency", "basic_dialogue", "dialogue"]
+    assert lines[-1].split() == ["response_diversity", "Response", "diversity", "-", "replies"]
+    whole = json.loads(run("show", "--set", "--json"))
+    assert whole["metrics"][-1]["dimension"] is None
+    assert whole["hash"] == load_rubric("esrp").rubric.hash
+
+
+@pytest.mark.parametrize(
+    ("args", "message"),
+    [
+        (["show"], "either a METRIC or --set"),
+        (["show", "fluency", "--set"], "either a METRIC or --set"),
+        (["show", "fluency", "--json"], "--json goes with --set"),
+        (["show", "fluent"], "METRIC fluent: not a metric of esrp"),
+        (["show", "fluency", "--lang", "ja"], "--lang ja"),
+        (["render", "--metric", "fluent"], "--metric fluent: not a metric of esrp"),
+        (["render", "--characters", "路飞"], "there is no FILE"),
+    ],
+)
+def test_mistakes_go_up(args: list[str], message: str) -> None:
+    """A user's mistake leaves the command as a UsageError with a hint."""
+    with pytest.raises(UsageError, match=message) as caught:
+        run(*args)
+    assert caught.value.hint
+
+
+@pytest.mark.parametrize("command", ["show --set", "render", "check"])
+def test_a_set_that_is_not_there(command: str) -> None:
+    """A wrong --rubric is a RubricError that lists the shipped sets."""
+    with pytest.raises(RubricError, match="there is no rubric set 'nowhere'") as caught:
+        run(*command.split(), "--rubric", "nowhere")
+    assert "esrp, tiny" in (caught.value.hint or "")
+
+
+def test_render_is_the_prompt() -> None:
+    """Without --segments the output is the prompt itself and a last newline."""
+    rubric = load_rubric("tiny")
+    expected = "".join(rubric.segments(rubric.rubric.metrics[0], SAMPLE).values())
+    assert run("render", "--rubric", "tiny") == expected + "\n"
+
+
+def test_render_shows_segments(tmp_path: Path) -> None:
+    """Each segment follows a line with its name and length."""
+    path = recorded(tmp_path / "bot.json")
+    output = run("render", path, "--rubric", "tiny", "--metric", "coherency", "--segments")
+    profile = load_rubric("tiny").tree([SAMPLE]).profiles["路飞"]
+    assert output == (
+        "--- system, 0 characters\n\n"
+        f"--- profile, {len(profile)} characters\n{profile}"
+        "--- dialogue, 22 characters\n问：累了。\n答：睡吧。\n问：嗯。\n答：乖。\n"
+        "--- question, 3 characters\n连贯性\n"
+        "--- stub, 1 characters\n：\n"
+    )
+
+
+@pytest.mark.parametrize("option", [("--characters", "小明"), ("--scenarios", "2")])
+def test_render_another_dialogue(tmp_path: Path, option: tuple[str, str]) -> None:
+    """The first dialogue that fits is taken; replies are judged without the user's words."""
+    path = recorded(tmp_path / "bot.json")
+    output = run("render", path, *option, "--metric", "response_diversity", "--lang", "en")
+    assert "# Character: 小明\nNo profile" in output
+    assert "# Replies to rate (2)\n1. 睡吧。\n2. 乖。\n" in output
+    assert "累了" not in output
+
+
+def test_check_of_a_good_set() -> None:
+    """No problem, exit 0."""
+    assert run("check") == "esrp: no problems\n"
+    assert json.loads(run("check", "--rubric", "tiny", "--json")) == []
+
+
+def test_check_of_a_damaged_set(tmp_path: Path) -> None:
+    """Each problem as `path:line: message`, and exit 2."""
+    folder = tmp_path / "mine"
+    shutil.copytree(shipped_sets()["tiny"], folder)
+    layout = folder / "zh" / "layout.j2"
+    layout.write_text(layout.read_text(encoding="utf-8").replace("metric.titles", "metrics.titles"))
+    lines = run("check", "--rubric", folder, code=2).splitlines()
+    assert lines[0].startswith(f"{layout}:10: block `question`: 'metrics' is undefined")
+    assert lines[1:] == [f"{folder}: 1 problem"]
+    (problem,) = json.loads(run("check", "--rubric", folder, "--json", code=2))
+    assert (problem["path"], problem["line"]) == (str(layout), 10)
+
+
+@pytest.mark.parametrize("name", rubrics.commands)
+def test_every_command_explains_itself(name: str) -> None:
+    """Help with an example for the command, and help for each of its options."""
+    command = rubrics.commands[name]
+    assert f"judge rubrics {name}" in run(name, "--help")
+    assert all(p.help for p in command.params if isinstance(p, click.Option))
