@@ -1,0 +1,144 @@
+"""`judge data`: fetch the public dialogues, check a dialogue file of one's own."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Sequence
+from dataclasses import asdict
+from pathlib import Path
+
+import click
+from rich.cells import cell_len
+
+from judge import data as released
+from judge.dialogues import SystemSummary, read_dialogues, summarise
+
+__all__ = ["data"]
+
+HEADER = (
+    "system",
+    "characters",
+    "scenarios",
+    "dialogues",
+    "rounds",
+    "empty replies",
+    "reply length",
+    "released file",
+)
+
+
+@click.group()
+def data() -> None:
+    """Get and check dialogues.
+
+    \b
+    Example:
+      judge data fetch
+      judge data check data/chatanime
+    """
+
+
+@data.command()
+@click.option(
+    "--to",
+    type=click.Path(path_type=Path),
+    help="Folder for the files.  [default: chatanime in $JUDGE_DATA, else in data]",
+)
+@click.option(
+    "--archive",
+    type=click.Path(path_type=Path),
+    help="A zip of the repository downloaded by hand, instead of the network.",
+)
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+def fetch(to: Path | None, archive: Path | None, as_json: bool) -> None:
+    """Download the public ChatAnime dialogues and check them.
+
+    The 11 files come from one fixed commit, and each must have its known SHA-256; files that
+    are already right are left alone.
+
+    \b
+    Example:
+      judge data fetch --to data/chatanime
+      judge data fetch --archive ~/Downloads/ChatAnime.zip
+    """
+    folder = released.data_root() / "chatanime" if to is None else to
+    progress = _show_progress if sys.stderr.isatty() else None
+    try:
+        report = released.fetch(folder, archive=archive, progress=progress)
+    finally:
+        if progress is not None:
+            click.echo(err=True)  # ends the line that the progress was written on
+    if as_json:
+        click.echo(json.dumps(report._asdict(), default=str, ensure_ascii=False))
+        return
+    for word, names in (
+        ("written", report.written),
+        ("replaced", report.replaced),
+        ("already right", report.kept),
+    ):
+        if names:
+            click.echo(f"{word}: {', '.join(names)}")
+    count = len(report.written + report.replaced + report.kept)
+    click.echo(f"{count} files with the right SHA-256 in {report.folder}")
+
+
+@data.command()
+@click.argument("path", type=click.Path(path_type=Path))
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+@click.pass_context
+def check(ctx: click.Context, path: Path, as_json: bool) -> None:
+    """Read dialogues and say what is there.
+
+    PATH is a ChatAnime file, a folder of them, or a table (.jsonl, .csv, .tsv, .parquet) with
+    the columns system, character, scenario, round, question, answer. Ends with 1 if there are
+    empty replies: they cannot be judged, and will be counted as failures.
+
+    \b
+    Example:
+      judge data check data/chatanime/gpt-4.1.json
+    """
+    found = read_dialogues(path)
+    systems = summarise(found.dialogues)
+    origin = {name: _origin(name, digest) for name, digest in found.sources.items()}
+    if as_json:
+        rows = [
+            {**asdict(s), "sha256": found.sources[s.system], "release": origin[s.system]}
+            for s in systems
+        ]
+        click.echo(json.dumps({"path": str(path), "systems": rows}, ensure_ascii=False))
+    else:
+        click.echo(_table([HEADER, *(_cells(s, origin[s.system]) for s in systems)]))
+        click.echo("reply length: median (shortest-longest) of the non-empty replies, characters")
+    if any(system.empty_replies for system in systems):
+        ctx.exit(1)
+
+
+def _origin(system: str, digest: str) -> str | None:
+    """How a system's file compares with the released one of its name; None without one."""
+    expected = released.FILES.get(f"{system}.json")
+    if expected is None:
+        return None
+    return "same" if digest == expected else "different"
+
+
+def _cells(row: SystemSummary, origin: str | None) -> tuple[str, ...]:
+    counts = (row.characters, row.scenarios, row.dialogues, row.rounds, row.empty_replies)
+    length = "-" if row.median is None else f"{row.median:g} ({row.shortest}-{row.longest})"
+    return (row.system, *map(str, counts), length, origin or "-")
+
+
+def _table(lines: Sequence[Sequence[str]]) -> str:
+    """Plain columns; a Chinese character takes two cells of the terminal."""
+    widths = [max(map(cell_len, column)) for column in zip(*lines, strict=True)]
+    return "\n".join(
+        "  ".join(
+            cell + " " * (width - cell_len(cell)) for cell, width in zip(line, widths, strict=True)
+        ).rstrip()
+        for line in lines
+    )
+
+
+def _show_progress(received: int, expected: int | None) -> None:
+    of = "" if expected is None else f" of {expected / 1e6:.1f}"
+    click.echo(f"\r{received / 1e6:.1f}{of} MB", nl=False, err=True)
