@@ -1,0 +1,1 @@
+"""Statistics of judging: arrays in, named results out. Knows nothing of `judge`."""

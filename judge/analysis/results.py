@@ -1,0 +1,242 @@
+"""The results of a run: frozen, versioned, and nothing a report would have to compute."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import Any, Literal
+
+from judge.analysis.published import Published
+from judge.errors import StoreError
+from judge.types import Turn
+
+__all__ = [
+    "FORMAT",
+    "OVERALL",
+    "Extreme",
+    "FailureCount",
+    "Group",
+    "Measure",
+    "MetricScore",
+    "Results",
+    "SystemAgreement",
+    "SystemResults",
+]
+
+FORMAT = 1
+OVERALL = "overall"
+
+
+@dataclass(frozen=True, slots=True)
+class Measure:
+    """One metric, dimension or the overall score of one system, over its dialogues.
+
+    Attributes:
+        dialogues: how many dialogues were asked about.
+        n: how many of them have a score.
+        mean: on the label scale; None when nothing was scored.
+        standard_error: None, with a reason, when undefined.
+        clustered_by: what the standard error is clustered by.
+        unscored: why the other dialogues have no score, counted by failure code. A dimension
+            counts a dialogue once, under the code of its first missing metric.
+        flagged: share of the judgments behind the n scores whose label mass is below .5.
+        top_is_label: share of them where the most probable token is a label.
+    """
+
+    name: str
+    kind: Literal["metric", "dimension", "overall"]
+    dialogues: int
+    n: int
+    mean: float | None
+    standard_error: float | None
+    clustered_by: tuple[str, ...]
+    standard_error_reason: str
+    unscored: Mapping[str, int]
+    flagged: float | None
+    top_is_label: float | None
+
+    @property
+    def unscored_share(self) -> float:
+        """Share of the dialogues asked about that have no score."""
+        return 1 - self.n / self.dialogues
+
+
+@dataclass(frozen=True, slots=True)
+class SystemResults:
+    """One system: how much of it was judged, and its measures by name in report order."""
+
+    system: str
+    dialogues: int
+    characters: int
+    scenarios: int
+    measures: Mapping[str, Measure]
+
+    @property
+    def unscored_share(self) -> float:
+        """Share of all judgments asked for, over the metrics, that have no score."""
+        asked = [measure for measure in self.measures.values() if measure.kind == "metric"]
+        scored = sum(measure.n for measure in asked)
+        return 1 - scored / sum(measure.dialogues for measure in asked)
+
+    def mean(self, name: str) -> float | None:
+        """The mean of the measure called `name`, or None where there is none."""
+        measure = self.measures.get(name)
+        return None if measure is None else measure.mean
+
+
+@dataclass(frozen=True, slots=True)
+class Group:
+    """A dimension and those of its metrics that were asked; `complete` if all were."""
+
+    name: str
+    metrics: tuple[str, ...]
+    complete: bool
+
+
+@dataclass(frozen=True, slots=True)
+class MetricScore:
+    """One metric of one dialogue: its expected score and what it was read from."""
+
+    metric: str
+    score: float
+    p: tuple[float, ...]
+    label_mass: float
+
+
+@dataclass(frozen=True, slots=True)
+class Extreme:
+    """A dialogue with one of the lowest or highest scores; `turns` empty if not at hand."""
+
+    system: str
+    character: str
+    scenario: str
+    score: float
+    metrics: tuple[MetricScore, ...]
+    turns: tuple[Turn, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class FailureCount:
+    """How many judgments failed with one code, and one of them as an example."""
+
+    code: str
+    count: int
+    reason: str
+    example: str
+
+
+@dataclass(frozen=True, slots=True)
+class SystemAgreement:
+    """Spearman's rho of the judge's and the published system means of one measure."""
+
+    measure: str
+    rho: float | None
+    n: int
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Results:
+    """All that a report says of a run.
+
+    `systems` are ordered by their overall mean, highest first. `titles` name every metric,
+    dimension and the overall score for people. `extremes_by` is `overall`, or `asked` where
+    the overall score is undefined because not every metric was asked: then the extremes go
+    by the mean of those that were.
+    """
+
+    rubric: str
+    rubric_version: str
+    rubric_hash: str
+    language: str
+    labels: tuple[str, ...]
+    titles: Mapping[str, str]
+    groups: tuple[Group, ...]
+    systems: tuple[SystemResults, ...]
+    failures: tuple[FailureCount, ...]
+    extremes_by: Literal["overall", "asked"]
+    lowest: tuple[Extreme, ...]
+    highest: tuple[Extreme, ...]
+    published: Published | None
+    agreement: tuple[SystemAgreement, ...]
+    provenance: Mapping[str, str]
+    notes: tuple[str, ...]
+
+    @property
+    def metrics(self) -> tuple[str, ...]:
+        """The metrics that were asked, in rubric order."""
+        return tuple(metric for group in self.groups for metric in group.metrics)
+
+    @property
+    def measures(self) -> tuple[str, ...]:
+        """Every measure in report order: a dimension, then its metrics; overall last."""
+        names: list[str] = []
+        for group in self.groups:
+            names += [*([group.name] if group.complete else []), *group.metrics]
+        return (*names, OVERALL) if OVERALL in self.titles else tuple(names)
+
+    def parts(self, measure: str) -> tuple[str, ...]:
+        """The metrics that a measure is the mean of."""
+        for group in self.groups:
+            if group.name == measure:
+                return group.metrics
+        return self.metrics if measure == OVERALL else (measure,)
+
+    @property
+    def dialogues(self) -> int:
+        """How many dialogues were judged, over all systems."""
+        return sum(system.dialogues for system in self.systems)
+
+    @property
+    def signature(self) -> Mapping[str, str]:
+        """What the numbers hang on, short enough to stand beside them."""
+        known = {key: self.provenance[key] for key in ("judge", "seed") if key in self.provenance}
+        rubric = f"{self.rubric} {self.rubric_version} {self.language} {self.rubric_hash[:8]}"
+        return {**known, "rubric": rubric, "n": str(self.dialogues)}
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain dicts, lists and numbers for JSON, with the version of the format."""
+        return {"format": FORMAT, **asdict(self)}
+
+    @classmethod
+    def from_dict(cls, data: Mapping[str, Any]) -> Results:
+        """What `to_dict` gave, after a way through JSON.
+
+        Raises:
+            StoreError: the format is newer than this program, or there is no version.
+        """
+        version = data.get("format")
+        if version != FORMAT:
+            raise StoreError(
+                f"these results have format {version}; this program reads format {FORMAT}",
+                hint="upgrade esrp-judge, or write the report again with `judge report`",
+            )
+        fields = {key: value for key, value in data.items() if key != "format"}
+        fields |= {
+            "labels": tuple(data["labels"]),
+            "notes": tuple(data["notes"]),
+            "groups": tuple(
+                Group(**{**group, "metrics": tuple(group["metrics"])}) for group in data["groups"]
+            ),
+            "systems": tuple(_system(system) for system in data["systems"]),
+            "failures": tuple(FailureCount(**failure) for failure in data["failures"]),
+            "lowest": tuple(_extreme(extreme) for extreme in data["lowest"]),
+            "highest": tuple(_extreme(extreme) for extreme in data["highest"]),
+            "published": data["published"] and Published(**data["published"]),
+            "agreement": tuple(SystemAgreement(**row) for row in data["agreement"]),
+        }
+        return cls(**fields)
+
+
+def _system(data: Mapping[str, Any]) -> SystemResults:
+    measures = {
+        name: Measure(**{**measure, "clustered_by": tuple(measure["clustered_by"])})
+        for name, measure in data["measures"].items()
+    }
+    return SystemResults(**{**data, "measures": measures})
+
+
+def _extreme(data: Mapping[str, Any]) -> Extreme:
+    metrics = tuple(MetricScore(**{**row, "p": tuple(row["p"])}) for row in data["metrics"])
+    turns = tuple(Turn(**turn) for turn in data["turns"])
+    return Extreme(**{**data, "metrics": metrics, "turns": turns})

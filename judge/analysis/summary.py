@@ -1,0 +1,272 @@
+"""Judgments in, `Results` out: means with their standard errors, and what has no score."""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from calibration.agreement import spearman
+from calibration.intervals import ClusteredMean, clustered_mean
+from judge.analysis.extremes import extreme_dialogues
+from judge.analysis.published import Published
+from judge.analysis.results import (
+    OVERALL,
+    FailureCount,
+    Group,
+    Measure,
+    Results,
+    SystemAgreement,
+    SystemResults,
+)
+from judge.analysis.table import NOT_JUDGED, Table, dialogue_order, tabulate
+from judge.errors import StoreError
+from judge.types import Dialogue, Failure, Judgment, Rubric
+
+__all__ = ["FLAG_BELOW", "LEAST_SYSTEMS", "summarise"]
+
+FLAG_BELOW = 0.5
+"""Label mass below which a judgment is flagged."""
+
+LEAST_SYSTEMS = 3
+"""Fewer systems than this have no order worth a correlation."""
+
+_WAYS = ("character", "scenario")
+
+
+def summarise(
+    judgments: Sequence[Judgment],
+    rubric: Rubric,
+    *,
+    dialogues: Iterable[Dialogue] = (),
+    provenance: Mapping[str, str] | None = None,
+    notes: Sequence[str] = (),
+    published: Published | None = None,
+    extremes: int = 5,
+) -> Results:
+    """Means, standard errors and everything else that a report says.
+
+    A dimension's score of a dialogue is the mean of its metrics, the overall score the mean
+    of all metrics; a dialogue that misses any part misses the whole. A dimension appears if
+    all its metrics were asked, the overall score if all metrics of the rubric were.
+
+    Args:
+        judgments: of any number of systems, at most one per dialogue and metric, any order.
+        rubric: what they were asked with.
+        dialogues: where the text of the extreme dialogues is taken from, as far as it goes.
+        provenance: what made the run, for the signature and the footer.
+        notes: warnings to show at the top.
+        published: system means to set beside.
+        extremes: how many dialogues with the lowest and with the highest scores to show.
+
+    Raises:
+        StoreError: there are no judgments, two of the same thing, one that the rubric does
+            not know, or one whose distribution is not a number.
+    """
+    groups = _groups(judgments, rubric)
+    metrics = [metric for group in groups for metric in group.metrics]
+    table = tabulate(judgments, metrics)
+    full = all(group.complete for group in groups) and len(groups) == len(rubric.dimensions)
+    parts: dict[str, tuple[str, ...]] = {}
+    for group in groups:
+        parts |= {group.name: group.metrics} if group.complete else {}
+        parts |= {metric: (metric,) for metric in group.metrics}
+    parts |= {OVERALL: tuple(metrics)} if full else {}
+    systems = _systems(table, parts, {group.name for group in groups})
+    low, high = extreme_dialogues(table, judgments, dialogues, extremes)
+    return Results(
+        rubric=rubric.name,
+        rubric_version=rubric.version,
+        rubric_hash=rubric.hash,
+        language=rubric.language,
+        labels=rubric.labels,
+        titles=_titles(rubric, groups, full),
+        groups=groups,
+        systems=systems,
+        failures=_failures(judgments, systems),
+        extremes_by="overall" if full else "asked",
+        lowest=low,
+        highest=high,
+        published=published,
+        agreement=_agreement(systems, parts, published),
+        provenance=dict(provenance or {}),
+        notes=(*notes, *_own_notes(table, metrics, published)),
+    )
+
+
+def _groups(judgments: Sequence[Judgment], rubric: Rubric) -> tuple[Group, ...]:
+    if not judgments:
+        raise StoreError("the run holds no judgments", hint="make some first: judge eval --help")
+    asked = {judgment.metric for judgment in judgments}
+    groups = []
+    for dimension in rubric.dimensions:
+        of_it = tuple(metric for metric in dimension.metrics if metric in asked)
+        if of_it:
+            groups.append(Group(dimension.name, of_it, of_it == dimension.metrics))
+    unknown = asked.difference(*(group.metrics for group in groups))
+    if unknown:
+        names = ", ".join(sorted(unknown))
+        raise StoreError(
+            f"{names} was judged, which no dimension of the rubric {rubric.name} has",
+            hint="summarise the run with the rubric it was made with",
+        )
+    return tuple(groups)
+
+
+def _systems(
+    table: Table, parts: Mapping[str, tuple[str, ...]], dimensions: set[str]
+) -> tuple[SystemResults, ...]:
+    results = []
+    for system in sorted({cell[0] for cell in table.cells}):
+        rows = table.rows(system)
+        judged = {
+            metric
+            for metric in table.metrics
+            if (table.code[rows][:, table.columns([metric])] != NOT_JUDGED).any()
+        }
+        measures = {
+            name: _measure(table, rows, name, of_it, dimensions)
+            for name, of_it in parts.items()
+            if judged.issuperset(of_it)
+        }
+        characters, scenarios = ({table.cells[row][way] for row in rows} for way in (1, 2))
+        results.append(SystemResults(system, len(rows), len(characters), len(scenarios), measures))
+    return tuple(sorted(results, key=_rank))
+
+
+def _rank(result: SystemResults) -> tuple[bool, float, str]:
+    """Highest overall mean first; without one, by the mean of what was asked."""
+    measures = result.measures
+    chosen = [measures[OVERALL]] if OVERALL in measures else list(measures.values())
+    means = [measure.mean for measure in chosen if measure.mean is not None]
+    undefined = not means or len(means) < len(chosen)
+    return undefined, -math.fsum(means) / max(len(means), 1), result.system
+
+
+def _measure(
+    table: Table,
+    rows: NDArray[np.int64],
+    name: str,
+    parts: tuple[str, ...],
+    dimensions: set[str],
+) -> Measure:
+    columns = table.columns(parts)
+    scores = table.score[rows][:, columns].mean(axis=1)
+    scored = ~np.isnan(scores)
+    codes = table.code[rows[~scored]][:, columns]
+    first_missing = Counter(next(code for code in row if code != "ok") for row in codes)
+    cells = [table.cells[row] for row in rows[scored]]
+    result = clustered_mean(
+        scores[scored], [cell[1] for cell in cells], [cell[2] for cell in cells]
+    )
+    mass, top = table.mass[rows[scored]][:, columns], table.top[rows[scored]][:, columns]
+    kind: Literal["metric", "dimension", "overall"] = "metric"
+    if name == OVERALL:
+        kind = "overall"
+    elif name in dimensions:
+        kind = "dimension"
+    defined = math.isfinite(result.standard_error)
+    return Measure(
+        name=name,
+        kind=kind,
+        dialogues=len(rows),
+        n=result.n,
+        mean=result.mean if result.n else None,
+        standard_error=result.standard_error if defined else None,
+        clustered_by=tuple(_WAYS[way] for way in result.used),
+        standard_error_reason=_why_undefined(result),
+        unscored=dict(sorted(first_missing.items())),
+        flagged=float((mass < FLAG_BELOW).mean()) if result.n else None,
+        top_is_label=float(top.mean()) if result.n else None,
+    )
+
+
+def _why_undefined(result: ClusteredMean) -> str:
+    if result.n == 0:
+        return "no dialogue was scored"
+    few = [way for way, groups in zip(_WAYS, result.groups, strict=True) if groups < 2]
+    return f"only one {' and one '.join(few)}" if few else result.reason
+
+
+def _failures(
+    judgments: Sequence[Judgment], systems: Sequence[SystemResults]
+) -> tuple[FailureCount, ...]:
+    failed: dict[str, list[tuple[tuple[object, ...], str, str]]] = {}
+    for j in judgments:
+        if isinstance(j.outcome, Failure):
+            order = (*dialogue_order(j.system, j.character, j.scenario), j.metric)
+            example = f"{j.system}/{j.character}/{j.scenario} {j.metric}"
+            failed.setdefault(j.outcome.code, []).append((order, j.outcome.reason, example))
+    counts = []
+    for code, found in failed.items():
+        _, reason, example = min(found)
+        counts.append(FailureCount(code, len(found), reason, example))
+    metrics = [m for system in systems for m in system.measures.values() if m.kind == "metric"]
+    if missing := sum(metric.unscored.get(NOT_JUDGED, 0) for metric in metrics):
+        reason = "not judged yet: the run was interrupted, or asked for less"
+        counts.append(FailureCount(NOT_JUDGED, missing, reason, ""))
+    return tuple(sorted(counts, key=lambda failure: (-failure.count, failure.code)))
+
+
+def _agreement(
+    systems: Sequence[SystemResults],
+    parts: Mapping[str, tuple[str, ...]],
+    published: Published | None,
+) -> tuple[SystemAgreement, ...]:
+    if published is None:
+        return ()
+    rows = []
+    for name, of_it in parts.items():
+        pairs = [
+            (ours, theirs)
+            for system in systems
+            if (ours := system.mean(name)) is not None
+            and (theirs := published.mean(system.system, of_it)) is not None
+        ]
+        if len(pairs) < LEAST_SYSTEMS:
+            reason = f"only {len(pairs)} of at least {LEAST_SYSTEMS} systems in common"
+            rows.append(SystemAgreement(name, None, len(pairs), reason))
+            continue
+        found = spearman(*zip(*pairs, strict=True))
+        rho = None if math.isnan(found.value) else found.value
+        rows.append(SystemAgreement(name, rho, found.n, found.reason))
+    return tuple(rows)
+
+
+def _titles(rubric: Rubric, groups: Sequence[Group], full: bool) -> dict[str, str]:
+    asked = {metric for group in groups for metric in group.metrics}
+    asked |= {group.name for group in groups}
+    known = {dimension.name: dimension.titles for dimension in rubric.dimensions}
+    known |= {metric.name: metric.titles for metric in rubric.metrics}
+    titles = {name: _title(name, known[name], rubric.language) for name in known if name in asked}
+    return titles | ({OVERALL: "Overall"} if full else {})
+
+
+def _title(name: str, titles: Mapping[str, str], language: str) -> str:
+    """`Fluency (流畅性)`: in English, then as the judge was asked."""
+    english = titles.get("en", name.replace("_", " ").capitalize())
+    asked = titles.get(language, english)
+    return english if asked == english else f"{english} ({asked})"
+
+
+def _own_notes(
+    table: Table, metrics: Sequence[str], published: Published | None
+) -> tuple[str, ...]:
+    notes = []
+    asked: dict[str, set[tuple[str, str]]] = {}
+    for system, character, scenario in table.cells:
+        asked.setdefault(system, set()).add((character, scenario))
+    if any(cells != next(iter(asked.values())) for cells in asked.values()):
+        notes.append(
+            "The systems were not judged on the same characters and scenarios: "
+            "their means differ for that reason too."
+        )
+    if published is not None:
+        named = {metric for row in published.means.values() for metric in row}
+        if not named.intersection(metrics):
+            notes.append(f"{published.source} holds none of the metrics that were judged.")
+    return tuple(notes)

@@ -1,0 +1,28 @@
+"""Numbers as people read them; a missing number is a dash, never a zero."""
+
+from __future__ import annotations
+
+__all__ = ["count", "fixed", "share"]
+
+_MISSING = "–"
+
+
+def fixed(value: float | None, decimals: int = 2) -> str:
+    """`3.84` or `−0.09`, with a true minus and no negative zero, or a dash."""
+    return _MISSING if value is None else f"{value:z.{decimals}f}".replace("-", "−")
+
+
+def share(value: float | None) -> str:
+    """`12.3%`; a share that is not quite 0 or 1 never reads as one."""
+    if value is None:
+        return _MISSING
+    if 0 < value < 0.001:
+        return "<0.1%"
+    if 0.999 < value < 1:
+        return ">99.9%"
+    return f"{value:.1%}" if 0 < value < 1 else f"{value:.0%}"
+
+
+def count(value: int) -> str:
+    """`13,200`."""
+    return f"{value:,}"

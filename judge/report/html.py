@@ -1,0 +1,81 @@
+"""The report as one self-contained page."""
+
+from __future__ import annotations
+
+from jinja2 import Environment, PackageLoader, StrictUndefined
+
+from judge.analysis import Extreme, Measure, Results
+from judge.analysis.results import OVERALL
+from judge.report import format as numbers
+from judge.report.radar import radar
+
+__all__ = ["render_html"]
+
+
+def render_html(results: Results) -> str:
+    """The page: no script, no outside request, every text from the run escaped."""
+    environment = Environment(
+        loader=PackageLoader("judge.report", "templates"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=True,
+    )
+    environment.filters |= {
+        "fixed": numbers.fixed,
+        "share": numbers.share,
+        "count": numbers.count,
+        "percent_of_scale": lambda value: f"{_along(value, len(results.labels)):.1f}%",
+    }
+    return environment.get_template("report.html.j2").render(
+        r=results,
+        overall=OVERALL,
+        title=_title(results),
+        picture=radar(results),
+        agreement={row.measure: row for row in results.agreement},
+        compared=max((row.n for row in results.agreement), default=0),
+        undefined_errors=_undefined_errors(results),
+        fallbacks=_fallbacks(results),
+        top_is_label=_top_is_label(results),
+        extremes=_extremes(results),
+        short={name: title.split(" (")[0] for name, title in results.titles.items()},
+    )
+
+
+def _title(results: Results) -> str:
+    systems, n = results.systems, numbers.count(results.dialogues)
+    who = systems[0].system if len(systems) == 1 else f"{len(systems)} systems"
+    return f"{who}, {n} {'dialogue' if results.dialogues == 1 else 'dialogues'} judged"
+
+
+def _along(value: float, top: int) -> float:
+    """Where a value lies on the scale 1..top, in percent."""
+    return 100 * (value - 1) / (top - 1)
+
+
+def _measures(results: Results) -> list[Measure]:
+    return [measure for system in results.systems for measure in system.measures.values()]
+
+
+def _undefined_errors(results: Results) -> list[str]:
+    """Why standard errors are missing, each reason once."""
+    reasons = {m.standard_error_reason for m in _measures(results) if m.standard_error is None}
+    return sorted(reasons)
+
+
+def _fallbacks(results: Results) -> int:
+    """How many standard errors are clustered in one way only."""
+    return sum(len(m.clustered_by) == 1 for m in _measures(results))
+
+
+def _top_is_label(results: Results) -> float | None:
+    """Share of all scored judgments in which the most probable token was a label."""
+    metrics = [m for m in _measures(results) if m.kind == "metric" and m.top_is_label is not None]
+    n = sum(m.n for m in metrics)
+    return sum(m.n * (m.top_is_label or 0) for m in metrics) / n if n else None
+
+
+def _extremes(results: Results) -> list[tuple[str, tuple[Extreme, ...]]]:
+    lists = [("Lowest scores", results.lowest), ("Highest scores", results.highest)]
+    return [(title, found) for title, found in lists if found]

@@ -1,0 +1,120 @@
+"""Scores as text: the table on the terminal and `scores.csv`."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Iterator, Sequence
+from textwrap import wrap
+
+from rich.console import Group, RenderableType
+from rich.table import Table
+from rich.text import Text
+
+from judge.analysis import Measure, Results, SystemResults
+from judge.analysis.results import OVERALL
+from judge.analysis.table import dialogue_order
+from judge.report.format import fixed, share
+from judge.types import Failure, Judgment
+
+__all__ = ["scores_csv", "terminal_table"]
+
+_ABREAST = 4
+"""Systems beside each other; more make a further table, so that 80 columns suffice."""
+
+
+def scores_csv(judgments: Sequence[Judgment], results: Results) -> str:
+    """One row per judgment, with who, what, the score, its distribution, status and reason.
+
+    Numbers have 6 decimals; they and p are empty unless `status` is `ok`, otherwise `status`
+    is the failure's code. Rows go by system, character, scenario, and metric in rubric order.
+    """
+    place = {metric: at for at, metric in enumerate(results.metrics)}
+    text = io.StringIO()
+    rows = csv.writer(text, lineterminator="\n")
+    ps = [f"p{label}" for label in results.labels]
+    head = ["system", "character", "scenario", "metric", "score", "label_mass"]
+    rows.writerow([*head, *ps, "status", "reason"])
+    for j in sorted(
+        judgments,
+        key=lambda j: (*dialogue_order(j.system, j.character, j.scenario), place[j.metric]),
+    ):
+        who = (j.system, j.character, j.scenario, j.metric)
+        read = j.outcome
+        if isinstance(read, Failure):
+            rows.writerow([*who, "", "", *("" for _ in ps), read.code, read.reason])
+        else:
+            numbers = (read.expected, read.label_mass, *read.p)
+            rows.writerow([*who, *(f"{number:.6f}" for number in numbers), "ok", ""])
+    return text.getvalue()
+
+
+def terminal_table(results: Results) -> RenderableType:
+    """Metrics by dimension down, systems across, each mean with its standard error."""
+    systems = results.systems
+    if len(systems) == 1:
+        body = [_one_system(results, systems[0])]
+    else:
+        slices = [systems[at : at + _ABREAST] for at in range(0, len(systems), _ABREAST)]
+        body = [_abreast(results, abreast) for abreast in slices]
+    signature = "  ".join(f"{key}: {value}" for key, value in results.signature.items())
+    return Group(*body, Text(signature, style="dim"))
+
+
+def _one_system(results: Results, system: SystemResults) -> Table:
+    table = _table(system.system)
+    for head in ("n", "mean", "SE", "unscored", "flagged"):
+        table.add_column(head, justify="right")
+    for name, title, style in _rows(results):
+        measure = system.measures.get(name)
+        cells = (
+            []
+            if measure is None
+            else [
+                str(measure.n),
+                fixed(measure.mean),
+                fixed(measure.standard_error, 3),
+                share(measure.unscored_share),
+                share(measure.flagged),
+            ]
+        )
+        table.add_row(title, *cells, style=style)
+    return table
+
+
+def _abreast(results: Results, systems: Sequence[SystemResults]) -> Table:
+    table = _table(None)
+    for system in systems:
+        table.add_column(_head(system.system), justify="right", overflow="fold")
+    for name, title, style in _rows(results):
+        table.add_row(title, *(_mean(s.measures.get(name)) for s in systems), style=style)
+    table.add_row("dialogues", *(str(system.dialogues) for system in systems), style="dim")
+    table.add_row("unscored", *(share(system.unscored_share) for system in systems), style="dim")
+    return table
+
+
+def _table(title: str | None) -> Table:
+    table = Table(title=title, title_justify="left", title_style="bold", box=None, pad_edge=False)
+    table.add_column("metric", no_wrap=True)
+    return table
+
+
+def _head(system: str) -> str:
+    """A system's name on lines that break after hyphens."""
+    return "\n".join(line.replace("- ", "-") for line in wrap(system.replace("-", "- "), 10))
+
+
+def _rows(results: Results) -> Iterator[tuple[str, Text, str]]:
+    """Name, title and style of each row: a dimension, its metrics, at last the overall score."""
+    for group in results.groups:
+        yield group.name, Text(results.titles[group.name]), "bold"
+        for metric in group.metrics:
+            yield metric, Text(f"  {results.titles[metric]}"), ""
+    if OVERALL in results.titles:
+        yield OVERALL, Text(results.titles[OVERALL]), "bold"
+
+
+def _mean(measure: Measure | None) -> str:
+    if measure is None:
+        return ""
+    return f"{fixed(measure.mean)} ±{fixed(measure.standard_error)}"

@@ -1,0 +1,61 @@
+"""The files of a report: a page for people, a table and the results for programs."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+from judge.analysis import Results
+from judge.errors import StoreError
+from judge.report.html import render_html
+from judge.report.table import scores_csv
+from judge.types import Judgment
+
+__all__ = ["ReportFiles", "write_report"]
+
+
+class ReportFiles(NamedTuple):
+    """Where the report lies."""
+
+    html: Path
+    scores: Path
+    results: Path
+
+
+def write_report(
+    results: Results, folder: Path | str, *, judgments: Sequence[Judgment]
+) -> ReportFiles:
+    """Write `report.html`, `scores.csv` and `results.json`, replacing older ones whole.
+
+    The same results and judgments give the same bytes, whatever the order of the judgments.
+
+    Raises:
+        StoreError: the folder cannot be written.
+    """
+    folder = Path(folder)
+    files = ReportFiles(folder / "report.html", folder / "scores.csv", folder / "results.json")
+    _write(files.html, render_html(results))
+    _write(files.scores, scores_csv(judgments, results))
+    _write(
+        files.results,
+        json.dumps(results.to_dict(), ensure_ascii=False, allow_nan=False, indent=1) + "\n",
+    )
+    return files
+
+
+def _write(path: Path, text: str) -> None:
+    """Beside, then in place: an interrupted write leaves the older file."""
+    beside = path.with_name(path.name + ".part")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        beside.write_text(text, encoding="utf-8", newline="\n")
+        os.replace(beside, path)
+    except OSError as error:
+        raise StoreError(
+            f"cannot be written: {error.strerror}",
+            path=path,
+            hint="make room or choose another folder with --out; the judgments are kept",
+        ) from error

@@ -1,0 +1,239 @@
+"""The page, the tables and the files, as a reader or a program meets them."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import re
+from collections.abc import Callable
+from html.parser import HTMLParser
+from pathlib import Path
+
+import pytest
+from rich.cells import cell_len
+from rich.console import Console
+
+from judge.analysis import Published, Results, summarise
+from judge.errors import StoreError
+from judge.report import render_html, terminal_table, write_report
+from judge.report.format import fixed, share
+from judge.types import Dialogue, Failure, Judgment, Rubric, Turn
+
+Make = Callable[..., Judgment]
+
+METRICS = ("fluency", "sense", "style")
+EVIL = "<script>alert('x')</script>"
+VOID = {"meta", "link", "br", "img", "hr", "input"}
+
+
+class Page(HTMLParser):
+    """Tags, attributes and visible text; fails on a tag that is not closed in order."""
+
+    def __init__(self, html: str) -> None:
+        super().__init__()
+        self.tags: list[str] = []
+        self.attributes: list[tuple[str, str | None]] = []
+        self.text = ""
+        self._open: list[str] = []
+        self.feed(html)
+        assert self._open == []
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        """Remember it."""
+        self.tags.append(tag)
+        self.attributes += attrs
+        if tag not in VOID:
+            self._open.append(tag)
+
+    def handle_startendtag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        """An SVG shape: opened and closed at once."""
+        self.tags.append(tag)
+        self.attributes += attrs
+
+    def handle_endtag(self, tag: str) -> None:
+        """It closes what was opened last."""
+        assert self._open.pop() == tag
+
+    def handle_data(self, data: str) -> None:
+        """Text between tags."""
+        self.text += data
+
+
+@pytest.fixture
+def judgments(judged: Make) -> list[Judgment]:
+    """Four systems on a grid of two characters and two scenarios, with one failure."""
+    js = [
+        judged(f"{system}/{character}/{scenario}", metric, base + 0.25 * (scenario == "10"))
+        for system, base in {"one": 2, "two-2.5-preview": 3, "three": 3.5, "four": 1}.items()
+        for character in ("路飞", "b")
+        for scenario in ("2", "10")
+        for metric in METRICS
+    ]
+    js[0] = judged("one/路飞/2", "fluency", Failure("too_long", f"does not fit, {EVIL}"))
+    return js
+
+
+def drawn(judgments: list[Judgment], rubric: Rubric, published: Published | None = None) -> Results:
+    """Their results, with a dialogue and notes that try to break out of the page."""
+    dialogues = [
+        Dialogue(j.system, j.character, j.scenario, (Turn(EVIL, f"a & b {EVIL}"),))
+        for j in judgments
+    ]
+    return summarise(
+        judgments,
+        rubric,
+        dialogues=dialogues,
+        provenance={"judge": f"tiny {EVIL}", "seed": "0", "device": "cpu"},
+        notes=[EVIL],
+        published=published,
+    )
+
+
+def published() -> Published:
+    """Three systems in common with the judged ones, one not judged."""
+    means = {"one": 3.0, "three": 4.0, "four": 2.0, "elsewhere": 3.3}
+    return Published("means.csv", {s: dict.fromkeys(METRICS, x) for s, x in means.items()})
+
+
+@pytest.mark.parametrize("systems", [1, 4])
+@pytest.mark.parametrize("compared", [False, True])
+def test_the_page_asks_nobody_and_runs_nothing(
+    judgments: list[Judgment], rubric: Rubric, systems: int, compared: bool
+) -> None:
+    """Well-formed, no script, no link, no address to load from; hostile text stays text."""
+    some = [j for j in judgments if systems == 4 or j.system == "one"]
+    html = render_html(drawn(some, rubric, published=published() if compared else None))
+    page = Page(html)
+    assert not {"script", "link", "img", "iframe", "object", "base"} & set(page.tags)
+    names = {name for name, _ in page.attributes}
+    assert not {"src", "href", "srcset", "action"} & names
+    assert not [name for name in names if name.startswith("on")]
+    assert "url(" not in html
+    assert "@import" not in html
+    assert page.text.count(EVIL) >= 4
+
+
+def test_the_page_says_what_it_should(judgments: list[Judgment], rubric: Rubric) -> None:
+    """Title, signature, notes, every metric, failures, extremes and the method are there."""
+    text = Page(render_html(drawn(judgments, rubric, published=published()))).text
+    for part in (
+        "4 systems, 16 dialogues judged",
+        "small 1.2.0 zh 01234567",
+        "Character knowledge (角色知识)",
+        "Role (角色)",
+        "too_long",
+        "Lowest scores",
+        "Highest scores",
+        "How these numbers were made",
+        "Cameron, Gelbach and Miller 2011",
+        "order of only 3 systems",
+        "n=3",
+    ):
+        assert part in text
+
+
+def test_an_undefined_error_is_a_dash_with_its_reason(rubric: Rubric, judged: Make) -> None:
+    """One character: the page says why there is no standard error, and shows none."""
+    text = Page(render_html(summarise([judged("s/a/1", "style", 3)], rubric))).text
+    assert "only one character and one scenario" in text
+    assert re.search(r"Style \(风格\)\s*3\.00\s*–", text)
+
+
+def test_missing_text_is_said(rubric: Rubric, judged: Make) -> None:
+    """Extremes without their dialogue files keep their scores and say what is missing."""
+    text = Page(render_html(summarise([judged("s/a/1", "style", 3)], rubric))).text
+    assert "file of dialogues was not found" in text
+
+
+def test_scores_csv(judgments: list[Judgment], rubric: Rubric, tmp_path: Path) -> None:
+    """The exact columns, in order of system, character, scenario by number, metric by rubric."""
+    files = write_report(drawn(judgments, rubric), tmp_path, judgments=judgments)
+    with files.scores.open(encoding="utf-8", newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert ",".join(rows[0]) == (
+        "system,character,scenario,metric,score,label_mass,p1,p2,p3,p4,p5,status,reason"
+    )
+    assert [(r["system"], r["character"], r["scenario"], r["metric"]) for r in rows[:4]] == [
+        ("four", "b", "2", "fluency"),
+        ("four", "b", "2", "sense"),
+        ("four", "b", "2", "style"),
+        ("four", "b", "10", "fluency"),
+    ]
+    assert len(rows) == len(judgments)
+    assert [rows[3][name] for name in ("score", "label_mass", "p1", "p2", "p3", "status")] == [
+        "1.250000",
+        "1.000000",
+        "0.750000",
+        "0.250000",
+        "0.000000",
+        "ok",
+    ]
+    failed = [row for row in rows if row["status"] != "ok"]
+    assert [(r["status"], r["score"], r["label_mass"], r["p1"], r["p5"]) for r in failed] == [
+        ("too_long", "", "", "", "")
+    ]
+    assert failed[0]["reason"] == f"does not fit, {EVIL}"
+
+
+def test_the_same_judgments_give_the_same_bytes(
+    judgments: list[Judgment], rubric: Rubric, tmp_path: Path
+) -> None:
+    """Judgments in another order write identical files."""
+    backwards = judgments[::-1]
+    a = write_report(drawn(judgments, rubric), tmp_path / "a", judgments=judgments)
+    b = write_report(drawn(backwards, rubric), tmp_path / "b", judgments=backwards)
+    for one, other in zip(a, b, strict=True):
+        assert one.read_bytes() == other.read_bytes()
+
+
+def test_results_json_reads_back(judgments: list[Judgment], rubric: Rubric, tmp_path: Path) -> None:
+    """`results.json` holds the results."""
+    results = drawn(judgments, rubric, published=published())
+    files = write_report(results, tmp_path, judgments=judgments)
+    assert Results.from_dict(json.loads(files.results.read_text(encoding="utf-8"))) == results
+
+
+def test_a_folder_that_cannot_be_written_is_an_error(
+    judgments: list[Judgment], rubric: Rubric, tmp_path: Path
+) -> None:
+    """A file where the folder should be is named, with a hint."""
+    blocked = tmp_path / "file"
+    blocked.write_text("")
+    with pytest.raises(StoreError, match="cannot be written") as caught:
+        write_report(drawn(judgments, rubric), blocked, judgments=judgments)
+    assert caught.value.path is not None
+    assert caught.value.hint
+
+
+@pytest.mark.parametrize("systems", [1, 4])
+def test_the_terminal_table_fits_80_columns(
+    judgments: list[Judgment], rubric: Rubric, systems: int
+) -> None:
+    """Every metric and mean can be read, and no line is longer than the terminal."""
+    some = [j for j in judgments if systems == 4 or j.system == "three"]
+    console = Console(width=80, record=True, file=io.StringIO())
+    console.print(terminal_table(drawn(some, rubric)))
+    text = console.export_text()
+    assert "Character knowledge (角色知识)" in text
+    assert "3.62" in text
+    assert "…" not in text
+    rows = [line for line in text.splitlines() if "Character knowledge" in line]
+    if systems == 4:
+        assert [len(re.findall(r"\d\.\d\d ±\d\.\d\d", line)) for line in rows] == [4]
+    assert all(cell_len(line.rstrip()) <= 80 for line in text.splitlines())
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [(None, "–"), (0, "0%"), (1, "100%"), (0.5, "50.0%"), (1e-5, "<0.1%"), (0.99999, ">99.9%")],
+)
+def test_shares_never_round_to_nothing_or_all(value: float | None, text: str) -> None:
+    """A share reads 0% or 100% only if it is."""
+    assert share(value) == text
+
+
+@pytest.mark.parametrize(("value", "text"), [(None, "–"), (3.844, "3.84"), (-0.001, "0.00")])
+def test_numbers_read_as_people_write_them(value: float | None, text: str) -> None:
+    """A dash for what is missing, no negative zero."""
+    assert fixed(value) == text
