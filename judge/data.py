@@ -166,7 +166,7 @@ def _status(path: Path, digest: str) -> Literal["ok", "missing", "different"]:
 def _download(url: str, stream: IO[bytes], progress: Progress | None, timeout: float) -> None:
     """Write the answer's bytes to `stream`; NetworkError if they are not all there."""
     try:
-        with urllib.request.urlopen(url, timeout=timeout) as answer:
+        with urllib.request.urlopen(url, timeout=timeout) as answer:  # noqa: S310 - ours, not input
             length = answer.headers.get("Content-Length", "")
             expected = int(length) if length.isdecimal() else None
             received = 0

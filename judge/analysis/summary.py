@@ -84,7 +84,7 @@ def summarise(
         rubric_hash=rubric.hash,
         language=rubric.language,
         labels=rubric.labels,
-        titles=_titles(rubric, groups, full),
+        titles=_titles(rubric, groups, full=full),
         groups=groups,
         systems=systems,
         failures=_failures(judgments, systems),
@@ -237,7 +237,7 @@ def _agreement(
     return tuple(rows)
 
 
-def _titles(rubric: Rubric, groups: Sequence[Group], full: bool) -> dict[str, str]:
+def _titles(rubric: Rubric, groups: Sequence[Group], *, full: bool) -> dict[str, str]:
     asked = {metric for group in groups for metric in group.metrics}
     asked |= {group.name for group in groups}
     known = {dimension.name: dimension.titles for dimension in rubric.dimensions}

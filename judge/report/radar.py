@@ -108,12 +108,14 @@ def _spread(ranking: Sequence[_T], most: int) -> list[_T]:
 
 
 def _judged(system: SystemResults, metrics: Sequence[str], colour: int) -> Line:
-    return Line(system.system, tuple(system.mean(metric) for metric in metrics), False, colour)
+    return Line(
+        system.system, tuple(system.mean(metric) for metric in metrics), dashed=False, colour=colour
+    )
 
 
 def _published(published: Published, name: str, metrics: Sequence[str], colour: int) -> Line:
     values = tuple(published.mean(name, (metric,)) for metric in metrics)
-    return Line(f"{name}, published", values, True, colour)
+    return Line(f"{name}, published", values, dashed=True, colour=colour)
 
 
 def _sum(published: Published, name: str, metrics: Sequence[str]) -> float:

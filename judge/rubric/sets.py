@@ -66,7 +66,9 @@ class RubricSet:
         del self.environment.globals["lipsum"], self.environment.filters["random"]
         self._called: dict[str, list[Character]] = {}
         for character in self.characters.values():
-            for name in {_plain(n) for n in (*character.names.values(), *character.address)}:
+            # "Captain" or "boss" names nobody; a form of address does that is part of the name.
+            short = [word for word in character.address if word in character.name]
+            for name in {_plain(n) for n in (*character.names.values(), *short)}:
                 self._called.setdefault(name, []).append(character)
 
     @property
@@ -77,8 +79,9 @@ class RubricSet:
     def character(self, name: str) -> Character:
         """The profile of `name`, or a `Character` with `known=False` and nothing but the name.
 
-        A profile is found by the name it is filed under, else by any of its `names` or forms
-        of `address`, if only one character is called so. Case and outer blanks do not matter.
+        A profile is found by the name it is filed under, else by any of its `names` or by a
+        form of `address` that is part of it (路飞, but not 船长), if only one character is
+        called so. Case and outer blanks do not matter.
         """
         if name in self.characters:
             return self.characters[name]

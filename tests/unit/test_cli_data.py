@@ -36,8 +36,10 @@ def test_check_aligns_wide_names(tmp_path: Path) -> None:
     dialogues(tmp_path / "豆包.json")
     dialogues(tmp_path / "gpt-4.1.json")
     assert run("check", tmp_path).splitlines()[:3] == [
-        "system   characters  scenarios  dialogues  rounds  empty replies  reply length"
-        "  released file",
+        (
+            "system   characters  scenarios  dialogues  rounds  empty replies  reply length"
+            "  released file"
+        ),
         "gpt-4.1  1           2          2          2       0              3 (3-3)       different",
         "豆包     1           2          2          2       0              3 (3-3)       -",
     ]

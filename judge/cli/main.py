@@ -1,0 +1,95 @@
+"""The command `judge`: its subcommands, and what becomes of errors.
+
+Exit status: 0 done, 1 done with failures counted, 2 the user's mistake, 3 interrupted.
+"""
+
+from __future__ import annotations
+
+import importlib
+import io
+import os
+import signal
+import sys
+from types import FrameType
+from typing import NoReturn
+
+import click
+
+from judge import __version__
+from judge.errors import JudgeError
+
+__all__ = ["cli", "main"]
+
+_COMMANDS = {
+    "data": "judge.cli.data:data",
+    "eval": "judge.cli.eval:evaluate",
+    "report": "judge.cli.report:report",
+    "rubrics": "judge.cli.rubrics:rubrics",
+}
+"""Name -> module and object; imported only when asked for."""
+
+
+class _Lazy(click.Group):
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        del ctx
+        return sorted(_COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        del ctx
+        if cmd_name not in _COMMANDS:
+            return None
+        module, name = _COMMANDS[cmd_name].split(":")
+        command: click.Command = getattr(importlib.import_module(module), name)
+        return command
+
+
+@click.command(cls=_Lazy, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, prog_name="judge")
+def cli() -> None:
+    """Score emotionally supportive role-playing dialogues with a local judge.
+
+    \b
+    Example:
+      judge eval --model answers.json
+      judge report runs/answers-lexical
+    """
+
+
+def main() -> None:
+    """Run the command line; a user's mistake is two lines, never a traceback."""
+    signal.signal(signal.SIGTERM, _interrupt)
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):  # a terminal may know no Chinese
+            stream.reconfigure(errors="backslashreplace")
+    try:
+        status = cli.main(prog_name="judge", standalone_mode=False)
+    except JudgeError as error:
+        _fail(str(error), error.hint)
+    except click.exceptions.NoArgsIsHelpError as error:
+        error.show()
+        sys.exit(2)
+    except click.UsageError as error:
+        path = error.ctx.command_path if error.ctx else "judge"
+        _fail(error.format_message(), f"see {path} --help")
+    except (KeyboardInterrupt, click.Abort):
+        click.echo("interrupted; the same command goes on where this one stopped", err=True)
+        sys.exit(3)
+    except OSError as error:
+        # The commands name the files they read and write. What is left is mostly the output
+        # itself, on a full disk; sent elsewhere, lest Python try once more at its exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+        what = error.filename or "the output"
+        _fail(f"{what}: {error.strerror or error}", "is there room? What was judged is kept")
+    sys.exit(status if isinstance(status, int) else 0)
+
+
+def _fail(message: str, hint: str | None) -> NoReturn:
+    click.echo(f"error: {message}", err=True)
+    if hint:
+        click.echo(f"hint: {hint}", err=True)
+    sys.exit(2)
+
+
+def _interrupt(number: int, frame: FrameType | None) -> NoReturn:
+    del number, frame
+    raise KeyboardInterrupt

@@ -1,0 +1,230 @@
+"""What the embedded baseline sees of a dialogue: counts and overlaps, as a vector of numbers.
+
+How likely its characters are under a character trigram model, how much a reply shares with its
+question, which words of which character it uses, how often it comforts, tells and advises.
+"""
+
+from __future__ import annotations
+
+import itertools
+import math
+import re
+from collections import defaultdict
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from judge.types import Dialogue
+
+__all__ = ["Array", "LanguageModel", "Reader", "Tables", "grams"]
+
+Array = NDArray[np.float64]
+
+_SENTENCE = re.compile(r"[^。！？!?…～~\n]+[。！？!?…～~\n]*")
+_FORMS = {
+    "comfort": "懂|理解|担心|加油|没关系|辛苦|难受|了不起|恭喜|陪|心疼|相信|支持|放心|委屈|"
+    "不容易|棒|别急|高兴|温暖",
+    "story": "以前|小时候|当年|曾经|有一次|那时|那会|当初|经历过|记得|从前|遇到过|我也",
+    "advice": "试|不如|不妨|要不|建议|可以|最好|应该|先|方法|办法|下次|记得",
+    "negation": "不|没|别",
+    "assistant": "人工智能|语言模型|助手|以下|供您|您|信息|内容",
+    "harsh": "随便|烦|活该|怪谁|关我|跟我没|废物|蠢|指望|自己想|有什么好",
+    "vague": "那个人|那件事|那里|那个",
+}
+_FORM_PATTERNS = {name: re.compile(pattern) for name, pattern in _FORMS.items()}
+
+
+@dataclass(frozen=True)
+class Tables:
+    """What was counted.
+
+    `ngrams`: one, two or three characters -> count. `idf`: bigram -> inverse document frequency.
+    `topics`: bigram -> vector. `lexicon`: character -> n-gram -> log-odds weight. `words`:
+    character -> words of its profile.
+    """
+
+    ngrams: Mapping[str, int]
+    idf: Mapping[str, float]
+    topics: Mapping[str, Array]
+    lexicon: Mapping[str, Mapping[str, float]]
+    words: Mapping[str, tuple[str, ...]]
+
+
+class LanguageModel:
+    """Character trigrams, interpolated after Witten and Bell (1991).
+
+    Every character that was never counted shares the place of one unknown character.
+    """
+
+    def __init__(self, ngrams: Mapping[str, int]) -> None:
+        self._counts = ngrams
+        self._total: dict[str, int] = defaultdict(int)
+        self._kinds: dict[str, int] = defaultdict(int)
+        for gram, count in ngrams.items():
+            self._total[gram[:-1]] += count
+            self._kinds[gram[:-1]] += 1
+        self._floor = 1.0 / (self._kinds[""] + 1)
+
+    def logprobs(self, text: str) -> Array:
+        """Natural-log probability of each character given the two before it."""
+        return np.array([math.log(self._p(text[max(0, i - 2) : i + 1])) for i in range(len(text))])
+
+    def _p(self, gram: str) -> float:
+        lower = self._p(gram[1:]) if len(gram) > 1 else self._floor
+        context = gram[:-1]
+        kinds = self._kinds.get(context, 0)
+        if not kinds:
+            return lower
+        return (self._counts.get(gram, 0) + kinds * lower) / (self._total[context] + kinds)
+
+
+def grams(text: str, sizes: Sequence[int]) -> Iterator[str]:
+    """All substrings of these lengths."""
+    for size in sizes:
+        for i in range(len(text) - size + 1):
+            yield text[i : i + size]
+
+
+class Reader:
+    """The features of a dialogue under given tables."""
+
+    def __init__(self, tables: Tables) -> None:
+        self._tables = tables
+        self._model = LanguageModel(tables.ngrams)
+        self._sizes = (2, 3, 4)
+
+    def __call__(self, dialogue: Dialogue, *, use_lexicon: bool = True) -> Array:
+        """A vector of finite numbers, of one length for all dialogues.
+
+        Without `use_lexicon` the character is treated as one that was never read.
+        """
+        answers = [t.answer for t in dialogue.turns]
+        questions = [t.question for t in dialogue.turns]
+        values = [
+            *self._fluency(answers),
+            *self._relation(questions, answers),
+            *self._echo(answers),
+            *self._character(dialogue.character, answers, use_lexicon=use_lexicon),
+            *self._forms(answers),
+        ]
+        return np.array(values)
+
+    def _fluency(self, answers: Sequence[str]) -> list[float]:
+        logprobs = np.concatenate([self._model.logprobs(a) for a in answers if a] or [np.zeros(1)])
+        window = (
+            np.convolve(logprobs, np.ones(6) / 6, mode="valid") if len(logprobs) > 6 else logprobs
+        )
+        text = "".join(answers)
+        doubled = sum(a == b for a, b in itertools.pairwise(text)) / max(1, len(text))
+        return [
+            float(logprobs.mean()),
+            float(np.quantile(logprobs, 0.1)),
+            float((logprobs < -8).mean()),
+            float(window.min()),
+            float(np.quantile(window, 0.2)),
+            doubled,
+        ]
+
+    def _relation(self, questions: Sequence[str], answers: Sequence[str]) -> list[float]:
+        out: list[float] = []
+        worst_words, worst_topics = [], []
+        asked = [self._vector(q) for q in questions]
+        said = [self._vector(a) for a in answers]
+        for question, topic, answer in zip(questions, asked, answers, strict=True):
+            parts = [s for s in _SENTENCE.findall(answer) if len(s) > 6]
+            worst_words.append(min((self._overlap(question, s) for s in parts), default=0.0))
+            topics = [_cosine(topic, self._vector(s)) for s in parts]
+            worst_topics.append(min(topics, default=0.0))
+        pairs = [
+            [self._overlap(q, a) for q, a in zip(questions, answers, strict=True)],
+            [_cosine(q, a) for q, a in zip(asked, said, strict=True)],
+        ]
+        for values in (*pairs, worst_words, worst_topics):
+            out += [float(np.mean(values)), float(np.min(values))]
+        # The next question takes up the reply before it.
+        follow = list(zip(answers, questions[1:], strict=False))
+        out.append(float(np.mean([self._overlap(a, q) for a, q in follow])) if follow else 0.0)
+        topics = [_cosine(a, q) for a, q in zip(said, asked[1:], strict=False)]
+        out.append(float(np.mean(topics)) if topics else 0.0)
+        return out
+
+    def _echo(self, answers: Sequence[str]) -> list[float]:
+        """How near a sentence of the last reply comes to one of the first, and who negates."""
+        if len(answers) < 2:
+            return [0.0, 0.0, 0.0]
+        first = [(set(grams(s, (2,))), s) for s in _SENTENCE.findall(answers[0]) if len(s) > 5]
+        nearest, negated = 0.0, 0.0
+        for s in _SENTENCE.findall(answers[-1]):
+            mine = set(grams(s, (2,)))
+            for theirs, other in first:
+                near = len(mine & theirs) / max(1, len(mine | theirs))
+                if near > nearest:
+                    nearest = near
+                    count = _FORM_PATTERNS["negation"]
+                    negated = float(len(count.findall(s)) != len(count.findall(other)))
+        return [nearest, float(nearest > 0.5), nearest * negated]
+
+    def _character(self, name: str, answers: Sequence[str], *, use_lexicon: bool) -> list[float]:
+        out: list[float] = []
+        lexicon = (
+            self._tables.lexicon
+            if use_lexicon
+            else {n: w for n, w in self._tables.lexicon.items() if n != name}
+        )
+        rows = []
+        for answer in answers:
+            present = set(grams(answer, self._sizes))
+            scale = math.sqrt(len(answer) + 1)
+            scores = {
+                n: math.fsum(weights[g] for g in present & weights.keys()) / scale
+                for n, weights in lexicon.items()
+            }
+            own = scores.pop(name, 0.0)
+            other = max(scores.values(), default=0.0)
+            hits = {
+                n: sum(answer.count(w) * len(w) for w in words) / scale
+                for n, words in self._tables.words.items()
+            }
+            mine = hits.pop(name, 0.0)
+            rows.append([own, other, mine, max(hits.values(), default=0.0)])
+        table = np.array(rows)
+        known = float(name in lexicon)
+        own, other, mine, foreign = table.T
+        for margin in (known * (own - other), (1 - known) * other, mine - foreign, foreign):
+            out += [float(margin.mean()), float(margin.min()), float(margin[-1])]
+        out += [known, float(mine.mean()), float((mine == 0).mean()), float(own.max() - own.min())]
+        return out
+
+    def _forms(self, answers: Sequence[str]) -> list[float]:
+        out: list[float] = []
+        parts = [s for a in answers for s in _SENTENCE.findall(a)]
+        for pattern in _FORM_PATTERNS.values():
+            hits = sum(bool(pattern.search(s)) for s in parts)
+            out += [hits / max(1, len(parts)), math.log1p(hits)]
+        asks = sum("？" in s or "?" in s for s in parts)
+        return [*out, asks / max(1, len(parts))]
+
+    def _overlap(self, a: str, b: str) -> float:
+        """Cosine of inverse-document-frequency weights over shared character bigrams."""
+        x, y = set(grams(a, (2,))), set(grams(b, (2,)))
+        norm = math.sqrt(self._weight(x) * self._weight(y))
+        return self._weight(x & y) / norm if norm else 0.0
+
+    def _weight(self, bigrams: Collection[str]) -> float:
+        """Their squared weights, summed exactly: a set has another order in every process."""
+        return math.fsum(self._tables.idf.get(g, 0.0) ** 2 for g in bigrams)
+
+    def _vector(self, text: str) -> Array:
+        topics, idf = self._tables.topics, self._tables.idf
+        found = [idf[g] * topics[g] for g in sorted(set(grams(text, (2,)))) if g in topics]
+        return np.sum(found, axis=0) if found else np.zeros(1)
+
+
+def _cosine(x: Array, y: Array) -> float:
+    """Cosine of two topic vectors; 0 where a text has none."""
+    if x.shape != y.shape:
+        return 0.0
+    norm = float(np.linalg.norm(x) * np.linalg.norm(y))
+    return float(x @ y) / norm if norm else 0.0

@@ -1,0 +1,57 @@
+"""A judge that draws its scores from a hash of the prompt.
+
+It is deterministic, needs nothing, and exercises the whole way from prompt to report. Its
+scores mean nothing.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import math
+from collections.abc import Iterator, Mapping
+
+import numpy as np
+
+from judge.engines.base import Capabilities, EngineOptions, TokenCount
+from judge.types import LabelRead, PromptTree
+
+__all__ = ["MockEngine"]
+
+
+class MockEngine:
+    """See the module. `options.seed` changes every answer."""
+
+    capabilities = Capabilities(exact_label_ids=True, token_prompts=False)
+
+    def __init__(self, model: str, options: EngineOptions) -> None:
+        self.fingerprint = f"mock/{options.seed}"
+        self.batch_size = options.batch_size or 64
+        self._model = model
+
+    def describe(self) -> Mapping[str, str]:
+        """What stands in the manifest."""
+        return {"engine": "mock", "model": self._model, "device": "cpu"}
+
+    def count(self, tree: PromptTree) -> TokenCount | None:
+        """The mock has no tokens."""
+        del tree
+        return None
+
+    def score(self, tree: PromptTree) -> Iterator[LabelRead]:
+        """Dirichlet draws, seeded by the prompt; 1% to 10% of the mass is off the labels."""
+        for index, item in enumerate(tree.items):
+            shared = (self.fingerprint, tree.system, tree.profiles[item.dialogue.character])
+            for metric in item.metrics:
+                question = tree.questions[metric]
+                prompt = (*shared, item.text, question.text, question.stub, *tree.labels)
+                digest = hashlib.sha256("\0".join(prompt).encode()).digest()
+                rng = np.random.default_rng(int.from_bytes(digest[:8], "big"))
+                mass = rng.uniform(0.9, 0.99)
+                p = rng.dirichlet(np.full(len(tree.labels), 0.5)) + 1e-9
+                p = mass * p / p.sum()
+                yield LabelRead(
+                    item=index,
+                    metric=metric,
+                    outcome=tuple(math.log(x) for x in p.tolist()),
+                    top_is_label=bool(p.max() > 1 - mass),
+                )

@@ -1,0 +1,53 @@
+"""Docs that cannot lie: every command has help, and an example that the command understands."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Iterator
+
+import click
+import pytest
+
+from judge.cli.main import cli
+
+
+def commands(command: click.Command, path: tuple[str, ...]) -> Iterator[tuple[str, click.Command]]:
+    """`command` and all below it, each with the words that call it."""
+    yield " ".join(path), command
+    if isinstance(command, click.Group):
+        context = click.Context(command)
+        for name in command.list_commands(context):
+            child = command.get_command(context, name)
+            assert child is not None
+            yield from commands(child, (*path, name))
+
+
+COMMANDS = dict(commands(cli, ("judge",)))
+
+
+def examples(help_text: str) -> list[list[str]]:
+    """The words of each command line after `Example:`, lines ending in a backslash joined."""
+    _, _, after = help_text.partition("Example:\n")
+    lines = after.replace("\\\n", " ").splitlines()
+    return [shlex.split(line, comments=True) for line in lines if line.strip().startswith("judge")]
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_every_command_and_option_has_help(name: str) -> None:
+    """A command says what it does, and each of its options what it is for."""
+    command = COMMANDS[name]
+    assert command.help, f"`{name}` has no help"
+    options = [p for p in command.params if isinstance(p, click.Option) and not p.hidden]
+    assert [option.name for option in options if not option.help] == []
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_every_command_has_an_example_that_parses(name: str) -> None:
+    """An example calls the command it stands under (or, for a group, one below it) rightly."""
+    found = examples(COMMANDS[name].help or "")
+    assert found, f"`{name}` has no example"
+    for words in found:
+        depth = max(n for n in range(1, len(words) + 1) if " ".join(words[:n]) in COMMANDS)
+        called = " ".join(words[:depth])
+        assert called == name or called.startswith(f"{name} ")
+        COMMANDS[called].make_context(called, words[depth:])

@@ -1,0 +1,98 @@
+"""The wheel, built and installed away from the checkout, is whole and holds nothing else."""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import subprocess
+import sys
+import zipfile
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+PACKAGES = ("calibration", "judge", "rubrics")
+EMBEDDED = ("config.json", "tokenizer.json", "model.safetensors", "lexical.npz", "MODEL_CARD.md")
+
+
+def run(*args: object, cwd: Path, **env: str) -> str:
+    """The standard output of `python ARGS`, which has to end with 0."""
+    done = subprocess.run(
+        [sys.executable, *map(str, args)],
+        cwd=cwd,
+        env={**os.environ, "PYTHONUTF8": "1", **env},
+        capture_output=True,
+        encoding="utf-8",
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout
+
+
+@pytest.fixture(scope="module")
+def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The wheel of the working tree, built without fetching anything."""
+    folder = tmp_path_factory.mktemp("wheel")
+    run("-m", "hatchling", "build", "--target", "wheel", "--directory", folder, cwd=ROOT)
+    (built,) = folder.glob("*.whl")
+    return built
+
+
+@pytest.fixture(scope="module")
+def inside(wheel: Path) -> set[str]:
+    """The paths of the files in the wheel."""
+    return set(zipfile.ZipFile(wheel).namelist())
+
+
+@pytest.fixture(scope="module")
+def site(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder that holds the installed wheel and nothing else."""
+    if importlib.util.find_spec("pip") is None:
+        pytest.skip("no pip in this environment")
+    folder = tmp_path_factory.mktemp("site")
+    pip = ("-m", "pip", "--quiet", "--disable-pip-version-check")
+    run(*pip, "install", "--no-deps", "--no-index", "--target", folder, wheel, cwd=folder)
+    return folder
+
+
+def test_every_file_of_the_packages_is_inside(inside: set[str]) -> None:
+    """Templates, rubrics and models are installed with the code: nothing on disk is missing."""
+    on_disk = {
+        path.relative_to(ROOT).as_posix()
+        for package in PACKAGES
+        for path in (ROOT / package).rglob("*")
+        if path.is_file() and path.suffix != ".pyc" and not path.name.startswith(".")
+    }
+    assert "rubrics/esrp/zh/fluency.j2" in on_disk
+    assert on_disk - inside == set()
+
+
+@pytest.mark.parametrize("name", EMBEDDED)
+def test_the_embedded_judges_are_inside(inside: set[str], name: str) -> None:
+    """The main job runs with no network, so the wheel brings its own judges and their card."""
+    assert [path for path in inside if path.startswith("judge/embedded/") and path.endswith(name)]
+
+
+def test_nothing_else_is_inside(inside: set[str]) -> None:
+    """Scripts, tests and runs stay in the repository."""
+    tops = {path.split("/")[0] for path in inside}
+    assert {top for top in tops if not top.endswith(".dist-info")} == set(PACKAGES)
+
+
+def test_the_licence_and_the_command_are_inside(wheel: Path, inside: set[str]) -> None:
+    """The wheel carries the licence text, and installs `judge`."""
+    info = next(path for path in inside if path.endswith(".dist-info/METADATA")).split("/")[0]
+    assert f"{info}/licenses/LICENSE" in inside
+    commands = zipfile.ZipFile(wheel).read(f"{info}/entry_points.txt").decode()
+    assert "judge = judge.cli.main:main" in commands.splitlines()
+
+
+def test_an_installed_copy_finds_its_rubrics(site: Path, tmp_path: Path) -> None:
+    """Away from the checkout, the installed program lists every set of the repository."""
+    where = run("-c", "import judge; print(judge.__file__)", cwd=tmp_path, PYTHONPATH=str(site))
+    assert Path(where.strip()).is_relative_to(site)
+    listed = run("-m", "judge", "rubrics", "list", cwd=tmp_path, PYTHONPATH=str(site))
+    for folder in (ROOT / "rubrics").iterdir():
+        if (folder / "rubric.toml").is_file():
+            assert folder.name in listed

@@ -1,0 +1,265 @@
+"""The main job: asked once, kept at once, the same whether interrupted or not."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from judge import manifest as manifests
+from judge.engines import EngineOptions
+from judge.engines.mock import MockEngine
+from judge.errors import EngineError, RunMismatchError, StoreError
+from judge.manifest import Manifest
+from judge.pipeline import Outcome, run, score
+from judge.rubric import load_rubric
+from judge.store import Store
+from judge.types import Dialogue, Failure, LabelRead, PromptTree, Turn
+
+TINY = load_rubric("tiny")
+
+
+class Recorder(MockEngine):
+    """The mock, which notes what it is asked and breaks off where it is told to."""
+
+    def __init__(self, batch_size: int = 4, *, breaks_after: int | None = None) -> None:
+        super().__init__("mock", EngineOptions(batch_size=batch_size))
+        self.asked: list[list[tuple[str, str]]] = []
+        self._left = breaks_after
+
+    def score(self, tree: PromptTree) -> Iterator[LabelRead]:
+        if self._left is not None and len(self.asked) == self._left:
+            raise KeyboardInterrupt
+        self.asked.append([(item.dialogue.id, m) for item in tree.items for m in item.metrics])
+        yield from super().score(tree)
+
+
+def dialogues(n: int = 10) -> list[Dialogue]:
+    turns = (Turn("累了。", "睡吧。"), Turn("嗯。", "乖。"))
+    return [Dialogue("bot", f"角色{i % 3}", str(i), turns) for i in range(n)]
+
+
+def asking(said: Sequence[Dialogue], metrics: Sequence[str] = ()) -> PromptTree:
+    return TINY.tree(said, metrics)
+
+
+def manifest(engine: MockEngine, *systems: str) -> Manifest:
+    judge = {"name": "mock", "fingerprint": engine.fingerprint}
+    return Manifest(TINY.rubric, judge, "", dict.fromkeys(systems, "0f"), {})
+
+
+def test_everything_is_asked_once_in_batches(tmp_path: Path) -> None:
+    """10 dialogues by 4 are batches of 4, 4 and 2, nine metrics each; progress tells of each."""
+    engine = Recorder(4)
+    heard: list[tuple[int, int]] = []
+    with Store(tmp_path) as store:
+        outcome = score(asking(dialogues()), engine, store, lambda *call: heard.append(call))
+        assert outcome == Outcome(made=90, reused=0)
+        assert [len(batch) for batch in engine.asked] == [36, 36, 18]
+        assert heard == [(0, 90), (36, 90), (72, 90), (90, 90)]
+        assert len(store.judgments()) == 90
+        assert set(store.dialogues()) == set(dialogues())
+
+
+def test_a_second_time_asks_nothing(tmp_path: Path) -> None:
+    """What is there is counted as such, and the engine is left in peace."""
+    with Store(tmp_path) as store:
+        score(asking(dialogues()), Recorder(), store)
+        engine = Recorder()
+        assert score(asking(dialogues()), engine, store) == Outcome(made=0, reused=90)
+        assert engine.asked == []
+
+
+@pytest.mark.parametrize("breaks_after", [0, 1, 2])
+def test_an_interrupted_run_goes_on_with_the_same_batches(
+    tmp_path: Path, breaks_after: int
+) -> None:
+    """Whole batches are there; the rest is asked as it would have been; the numbers are equal."""
+    unbroken, broken, rest = Recorder(), Recorder(breaks_after=breaks_after), Recorder()
+    with Store(tmp_path / "one") as store:
+        score(asking(dialogues()), unbroken, store)
+        expected = store.judgments()
+    with Store(tmp_path / "two") as store:
+        with pytest.raises(KeyboardInterrupt):
+            score(asking(dialogues()), broken, store)
+        kept = 36 * breaks_after
+        assert len(store.judgments()) == kept
+        assert score(asking(dialogues()), rest, store) == Outcome(90 - kept, kept)
+        assert store.judgments() == expected
+    assert broken.asked + rest.asked == unbroken.asked
+
+
+def test_a_run_grows(tmp_path: Path) -> None:
+    """More dialogues, then more metrics: only what is new is asked."""
+    with Store(tmp_path) as store:
+        assert score(asking(dialogues(4), ["fluency"]), Recorder(), store) == Outcome(4, 0)
+        assert score(asking(dialogues(6), ["fluency"]), Recorder(), store) == Outcome(2, 4)
+        engine = Recorder()
+        assert score(asking(dialogues(6)), engine, store) == Outcome(48, 6)
+    asked = [place for batch in engine.asked for place in batch]
+    assert len(asked) == len(set(asked)) == 48
+    assert all(metric != "fluency" for _, metric in asked)
+
+
+def test_two_systems_that_say_the_same_are_both_judged(tmp_path: Path) -> None:
+    """Equal prompts are no reason to leave one out; equal prompts get equal scores."""
+    (one,) = dialogues(1)
+    two = replace(one, system="human")
+    with Store(tmp_path) as store:
+        assert score(asking([one, two]), Recorder(1), store) == Outcome(18, 0)
+        bot, human = store.judgments()[:9], store.judgments()[9:]
+    assert [j.system for j in human] == ["human"] * 9
+    assert [(j.key, j.outcome) for j in bot] == [(j.key, j.outcome) for j in human]
+
+
+def test_a_blank_reply_is_a_failure_that_nobody_is_asked_about(tmp_path: Path) -> None:
+    """All metrics of that dialogue fail with the reason; its neighbours are judged."""
+    said = dialogues(3)
+    said[1] = replace(said[1], turns=(Turn("累了。", " "),))
+    engine = Recorder()
+    with Store(tmp_path) as store:
+        assert score(asking(said), engine, store) == Outcome(27, 0)
+        blank = [j for j in store.judgments() if j.scenario == "1"]
+        others = [j for j in store.judgments() if j.scenario != "1"]
+        assert score(asking(said), Recorder(), store) == Outcome(0, 27)
+    expected = Failure("empty_reply", "the reply of round 1 is empty")
+    assert [j.outcome for j in blank] == [expected] * 9
+    assert all(j.score is not None for j in others)
+    assert all(said[1].id != dialogue for batch in engine.asked for dialogue, _ in batch)
+
+
+def test_a_batch_of_blank_replies_only(tmp_path: Path) -> None:
+    """The engine is not called with an empty tree."""
+    said = [replace(d, turns=(Turn("累了。", ""),)) for d in dialogues(2)]
+    engine = Recorder(1)
+    with Store(tmp_path) as store:
+        assert score(asking(said), engine, store) == Outcome(18, 0)
+    assert engine.asked == []
+
+
+class Careless(MockEngine):
+    """Forgets its last answer, gives one twice, or in another order."""
+
+    def __init__(self, how: str) -> None:
+        super().__init__("mock", EngineOptions(batch_size=2))
+        self._how = how
+
+    def score(self, tree: PromptTree) -> Iterator[LabelRead]:
+        reads = list(super().score(tree))
+        ways = {"forgets": reads[:-1], "doubles": [*reads, reads[-1]], "turns": reads[::-1]}
+        yield from ways[self._how]
+
+
+@pytest.mark.parametrize("how", ["forgets", "doubles", "turns"])
+def test_an_engine_that_answers_something_else(tmp_path: Path, how: str) -> None:
+    """No answer is filed under another question: the batch is refused whole."""
+    with Store(tmp_path) as store:
+        with pytest.raises(EngineError, match="something else than it was asked"):
+            score(asking(dialogues(2)), Careless(how), store)
+        assert store.judgments() == []
+
+
+def test_another_text_under_a_known_name(tmp_path: Path) -> None:
+    """A changed reply is refused before anything is asked."""
+    with Store(tmp_path) as store:
+        score(asking(dialogues(2)), Recorder(), store)
+        changed = [replace(dialogues(1)[0], turns=(Turn("累了。", "起来！"),))]
+        engine = Recorder()
+        with pytest.raises(RunMismatchError, match="another text of the dialogue bot/角色0/0"):
+            score(asking(changed), engine, store)
+        assert engine.asked == []
+
+
+def test_other_words_for_the_same_metric(tmp_path: Path) -> None:
+    """An answer to another prompt is never taken for an answer to this one."""
+    with Store(tmp_path) as store:
+        tree = asking(dialogues(2))
+        score(tree, Recorder(), store)
+        with pytest.raises(RunMismatchError, match="bot/角色0/0 was asked in other words"):
+            score(replace(tree, system="Be strict."), Recorder(), store)
+
+
+def test_the_manifest_is_there_before_the_first_judgment(tmp_path: Path) -> None:
+    """A run that breaks off at once says already what it is; at the end, when it was done."""
+    engine = Recorder(breaks_after=0)
+    first = manifest(engine, "bot")
+    with Store(tmp_path) as store, pytest.raises(KeyboardInterrupt):
+        run(asking(dialogues()), engine, store, first)
+    assert manifests.read(tmp_path) == first
+    assert first.finished is None
+    with Store(tmp_path) as store:
+        done = run(asking(dialogues()), Recorder(), store, manifest(engine, "bot"))
+    assert done.outcome == Outcome(90, 0)
+    assert done.manifest == manifests.read(tmp_path)
+    assert done.manifest.started == first.started
+    assert done.manifest.finished
+
+
+def test_a_run_with_nothing_left_keeps_its_manifest(tmp_path: Path) -> None:
+    """Versions and times are those of the making, not of a later look."""
+    with Store(tmp_path) as store:
+        run(asking(dialogues()), Recorder(), store, manifest(Recorder(), "bot"))
+        before = (tmp_path / "manifest.json").read_bytes()
+        later = replace(manifest(Recorder(), "bot"), environment={"python": "9"})
+        again = run(asking(dialogues(3)), Recorder(), store, later)
+    assert again.outcome == Outcome(0, 27)
+    assert (tmp_path / "manifest.json").read_bytes() == before
+
+
+def test_a_run_that_grows_names_all_that_made_it(tmp_path: Path) -> None:
+    """A second system adds its data; other versions stand beside the first ones."""
+    human = [replace(d, system="human") for d in dialogues(2)]
+    one = replace(manifest(Recorder(), "bot"), environment={"python": "3.11"})
+    two = replace(manifest(Recorder(), "human"), environment={"python": "3.12"})
+    with Store(tmp_path) as store:
+        run(asking(dialogues(2)), Recorder(), store, one)
+        grown = run(asking(human), Recorder(), store, two).manifest
+    assert grown.data == {"bot": "0f", "human": "0f"}
+    assert grown.environment == {"python": "3.11 | 3.12"}
+
+
+class Interloper(Recorder):
+    """While it is asked, another process brings its own system to the same run."""
+
+    def __init__(self, store: Store) -> None:
+        super().__init__(100)
+        self._store = store
+
+    def score(self, tree: PromptTree) -> Iterator[LabelRead]:
+        human = [replace(d, system="human") for d in dialogues(2)]
+        with Store(self._store.folder) as second:
+            run(asking(human), Recorder(), second, manifest(self, "human"))
+        yield from super().score(tree)
+
+
+def test_two_at_once_lose_nothing_of_each_other(tmp_path: Path) -> None:
+    """The manifest names the data of both, and both are judged."""
+    with Store(tmp_path) as store:
+        engine = Interloper(store)
+        done = run(asking(dialogues(2)), engine, store, manifest(engine, "bot"))
+        assert {j.system for j in store.judgments()} == {"bot", "human"}
+    assert done.manifest.data == {"bot": "0f", "human": "0f"}
+    assert done.manifest.finished
+
+
+def test_another_judge_is_refused_before_anything_is_touched(tmp_path: Path) -> None:
+    """The run stays as it was, to the byte."""
+    other = MockEngine("mock", EngineOptions(seed=1))
+    with Store(tmp_path) as store:
+        run(asking(dialogues(2)), Recorder(), store, manifest(Recorder(), "bot"))
+        before = (tmp_path / "manifest.json").read_bytes(), store.judgments()
+        with pytest.raises(RunMismatchError, match="mock/0, not the judge of fingerprint mock/1"):
+            run(asking(dialogues(4)), other, store, manifest(other, "bot"))
+        assert ((tmp_path / "manifest.json").read_bytes(), store.judgments()) == before
+        assert len(store.dialogues()) == 2
+
+
+def test_judgments_of_unknown_making_are_not_mixed_with(tmp_path: Path) -> None:
+    """Without its manifest nobody knows what made a run: going on is refused."""
+    with Store(tmp_path) as store:
+        run(asking(dialogues(2)), Recorder(), store, manifest(Recorder(), "bot"))
+        (tmp_path / "manifest.json").unlink()
+        with pytest.raises(StoreError, match=r"no manifest\.json that says how they were made"):
+            run(asking(dialogues(2)), Recorder(), store, manifest(Recorder(), "bot"))
