@@ -301,14 +301,24 @@ def _string(record: Mapping[str, object], key: str) -> str:
         raise _RecordError(
             f'{key} must be text, found {tables.describe(value)} (an empty reply is "")'
         )
-    return value
+    return _whole(value, key)
 
 
 def _name(record: Mapping[str, object], key: str) -> str:
     value = record[key]
     if not isinstance(value, str) or not value.strip():
         raise _RecordError(f"{key} must be a name, found {tables.describe(value)}")
-    return value.strip()
+    return _whole(value, key).strip()
+
+
+def _whole(text: str, key: str) -> str:
+    """`text`, unless it holds half a character, which JSON can say and no file can."""
+    try:
+        text.encode()
+    except UnicodeEncodeError as error:
+        half = f"\\u{ord(text[error.start]):04x}"
+        raise _RecordError(f"{key} holds half a character ({half}); write it whole") from None
+    return text
 
 
 def _scenario(record: Mapping[str, object], key: str) -> str:

@@ -57,6 +57,7 @@ _TRY_ONLY = (
     "This judge is embedded for trying the tool and for tests. It learnt from damaged dialogues, "
     "never from human ratings: its scores are not for publishing."
 )
+_WITHOUT_TORCH = {"lexical", "mock"}
 _MEANINGLESS = "The mock judge draws its scores from a hash: they mean nothing."
 EMBEDDED = {
     "tiny": JudgeSpec("tiny", "hf", str(_EMBEDDED_FOLDER / "tiny"), "tiny", _TRY_ONLY),
@@ -110,7 +111,14 @@ def open_engine(spec: JudgeSpec, options: EngineOptions) -> Engine:
     Raises:
         MissingExtraError: an optional dependency is not installed.
         EngineError: there is no such model, or no such device.
+        UsageError: an option that means nothing to this engine.
     """
+    for option in ("device", "dtype"):
+        if spec.engine in _WITHOUT_TORCH and getattr(options, option) is not None:
+            raise UsageError(
+                f"--{option} means nothing to the judge {spec.name}, which runs without torch",
+                hint=f"leave out --{option}, or choose another judge",
+            )
     module, cls = ENGINES[spec.engine]
     engine: Engine = getattr(importlib.import_module(module), cls)(spec.model, options)
     return engine

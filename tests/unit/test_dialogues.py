@@ -441,3 +441,12 @@ def test_nothing_left() -> None:
         select(pair, characters=["a"], scenarios=["2"], limit=None)
     with pytest.raises(UsageError, match="no dialogue is left"):
         chosen(scenarios=(",",))
+
+
+def test_half_a_character_is_refused(tmp_path: Path) -> None:
+    """JSON can write a lone surrogate, which no later step could store: the reader says where."""
+    path = tmp_path / "bot.json"
+    record = '{"dialog_id": 1, "question_r1": "a", "answer_r1": "b \\ud83d"}'
+    path.write_text(f'{{"路飞": [{record}]}}', encoding="utf-8")
+    with pytest.raises(DataError, match=r"answer_r1 holds half a character \(\\ud83d\)"):
+        read_dialogues(path)

@@ -76,7 +76,7 @@ def save_model(
 ) -> Path:
     """A random model of 2 layers with the tokenizer of `bpe`, in `folder`.
 
-    Mistral and the Gemmas attend to the last 8 tokens only; Phi3 changes its positions at 96.
+    Mistral and the Gemmas attend to the last 8 tokens only; Phi3 changes its positions at 160.
     """
     tokenizer = bpe()
     tokenizer.chat_template = template
@@ -98,13 +98,13 @@ def save_model(
         sizes["sliding_window"] = 8
     if architecture == "Phi3":
         sizes |= {
-            "original_max_position_embeddings": 96,
+            "original_max_position_embeddings": 160,
             "rope_parameters": {
                 "rope_type": "longrope",
                 "rope_theta": 10000.0,
                 "short_factor": [1.0] * 8,
                 "long_factor": [1.0 + i for i in range(8)],
-                "original_max_position_embeddings": 96,
+                "original_max_position_embeddings": 160,
             },
         }
     if architecture == "GPT2":

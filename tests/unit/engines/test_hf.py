@@ -44,9 +44,11 @@ def plain(folder: Path, prompt: tuple[int, ...]) -> torch.Tensor:
 
 
 def ragged(seed: int, size: int = 5) -> list[str]:
-    """Texts of 0 to 150 characters."""
+    """Texts of 0 to 150 characters, these two among the first three."""
     rng = np.random.default_rng(seed)
-    return ["".join(rng.choice(list("ab 难受没关系。!"), n)) for n in rng.integers(0, 150, size)]
+    lengths = [0, *rng.integers(1, 150, size - 2)]
+    lengths.insert(rng.integers(0, 3), 150)
+    return ["".join(rng.choice(list("ab 难受没关系。!"), n)) for n in lengths]
 
 
 def values(reads: list[LabelRead]) -> np.ndarray[Any, Any]:
@@ -92,11 +94,21 @@ def head_of(folder: Path, rows: dict[int, torch.Tensor]) -> None:
     save_file(weights | {"lm_head.weight": head}, folder / "model.safetensors")
 
 
-@pytest.mark.parametrize("pull", [-1.0, 1.0, 2.0])
-def test_a_label_is_the_most_probable_token_or_not(tmp_path: Path, pull: float) -> None:
-    """With a head that pulls to or pushes from three labels, all is known from the state.
+@pytest.mark.parametrize(
+    "pulls",
+    [
+        (-1.0, -0.8, -0.5, -1.2, -0.9),
+        (0.0, 0.0, 0.5, 0.0, -0.5),
+        (1.95, 1.45, 1.45, 1.8, 1.95),
+        (1.15, 1.5, 1.55, 1.55, 1.5),
+        (1.7, 1.85, 1.65, 1.9, 1.9),
+    ],
+)
+def test_label_mass_and_the_most_probable_token(tmp_path: Path, pulls: tuple[float, ...]) -> None:
+    """With a head that pulls to or pushes from the labels, all is known from the state.
 
-    The logit of these is pull x |state|^2, that of every other token 0.
+    The logit of a label is pull x |state|^2, that of every other token 0. A judge that is sure
+    gives the labels all of the mass, and not more.
     """
     folder = save_model(tmp_path, "Llama")
     tree = make_tree(["好"], metrics=["fluency"])
@@ -105,17 +117,17 @@ def test_a_label_is_the_most_probable_token_or_not(tmp_path: Path, pull: float) 
     model = transformers.AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float32).eval()
     with torch.no_grad():
         state = model.model(torch.tensor([prompt])).last_hidden_state[0, -1]
-    head_of(folder, dict.fromkeys(labels[1:4], pull * state))
+    head_of(folder, {label: p * state for label, p in zip(labels, pulls, strict=True)})
     (read,) = engine(folder).score(tree)
     assert not isinstance(read.outcome, Failure)
-    logit = pull * float(state.double() @ state.double())
-    total = np.logaddexp(math.log(3) + logit, math.log(len(model.lm_head.weight) - 3))
-    wanted = [-total, logit - total, logit - total, logit - total, -total]
-    assert read.outcome == pytest.approx(wanted, abs=1e-4)
-    assert read.top_is_label == (pull > 0)
+    logits = np.array(pulls) * float(state.double() @ state.double())
+    others = len(model.lm_head.weight) - len(labels)
+    total = math.log(others + math.fsum(np.exp(logits)))
+    assert read.outcome == pytest.approx(logits - total, abs=1e-4)
+    assert read.top_is_label == (max(pulls) > 0)
     mass = math.fsum(math.exp(v) for v in read.outcome)
     assert mass <= 1 + 1e-12
-    assert mass > 1 - 1e-6 or pull < 0
+    assert mass > 1 - 1e-9 or min(pulls) <= 0
 
 
 def test_reads_do_not_depend_on_what_was_read_before(tmp_path: Path) -> None:

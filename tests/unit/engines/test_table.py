@@ -158,3 +158,12 @@ except MissingExtraError as error:
         "a judge model needs the package torch, which is not installed\n"
         "pip install 'esrp-judge[hf]'\n"
     )
+
+
+@pytest.mark.parametrize("judge", ["lexical", "mock"])
+@pytest.mark.parametrize("option", ["device", "dtype"])
+def test_an_option_that_would_be_dropped_is_refused(judge: str, option: str) -> None:
+    """An engine without torch has no device and no precision: it says so, and drops nothing."""
+    options = EngineOptions(**{option: "cpu" if option == "device" else "float32"})
+    with pytest.raises(UsageError, match=f"--{option} means nothing to the judge {judge}"):
+        open_engine(resolve_judge(judge), options)

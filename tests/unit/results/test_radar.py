@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Callable
-from xml.etree import ElementTree
+from xml.etree import ElementTree as ET
 
 import pytest
 
@@ -60,7 +60,7 @@ def test_few_enough_lines(
     """At most six lines, judged ones solid, published ones dashed, each in the legend."""
     picture = radar(results_of(nine, judged, systems, known))
     assert picture is not None
-    svg = ElementTree.fromstring(picture.svg)
+    svg = ET.fromstring(picture.svg)
     lines = [e.get("class", "") for e in svg.iter("path") if "line" in e.get("class", "").split()]
     assert sum("dashed" in line for line in lines) == dashed
     assert sum("dashed" not in line for line in lines) == solid
@@ -73,7 +73,7 @@ def test_it_can_be_read_without_eyes(nine: Rubric, judged: Make) -> None:
     """The picture has a role, a title and the numbers in words, and states its axes."""
     picture = radar(results_of(nine, judged, 1, None))
     assert picture is not None
-    svg = ElementTree.fromstring(picture.svg)
+    svg = ET.fromstring(picture.svg)
     assert svg.get("role") == "img"
     ids = {e.get("id") for e in svg}
     assert set((svg.get("aria-labelledby") or "").split()) <= ids
@@ -86,7 +86,7 @@ def test_labels_do_not_collide(nine: Rubric, judged: Make, size: int) -> None:
     """At both text sizes of the page the boxes of the nine labels are apart and inside."""
     picture = radar(results_of(nine, judged, 1, None))
     assert picture is not None
-    svg = ElementTree.fromstring(picture.svg)
+    svg = ET.fromstring(picture.svg)
     width, height = (float(x) for x in (svg.get("viewBox") or "").split()[2:])
     boxes = []
     for label in (e for e in svg.iter("text") if e.get("class") == "label"):
@@ -116,7 +116,7 @@ def test_a_missing_value_leaves_a_gap(nine: Rubric, judged: Make) -> None:
     path = {
         name: next(
             e.get("d", "")
-            for e in ElementTree.fromstring(picture.svg).iter("path")
+            for e in ET.fromstring(picture.svg).iter("path")
             if "line" in e.get("class", "").split()
         )
         for name, picture in (("whole", whole), ("open", open_))
