@@ -43,14 +43,15 @@ def scores(
     engine: Engine, rubric: RubricSet, dialogues: Sequence[Dialogue]
 ) -> list[dict[str, float]]:
     """Expected scores by metric, a mapping for each dialogue; what failed is left out."""
-    found: list[dict[str, float]] = [{} for _ in dialogues]
-    for start in range(0, len(dialogues), engine.batch_size):
-        part = dialogues[start : start + engine.batch_size]
+    found: dict[Dialogue, dict[str, float]] = {d: {} for d in dialogues}
+    once = list(found)
+    for start in range(0, len(once), engine.batch_size):
+        part = once[start : start + engine.batch_size]
         for read in engine.score(rubric.tree(part)):
             score = judgment(read, part[read.item], "").score
             if score is not None:
-                found[start + read.item][read.metric] = score
-    return found
+                found[part[read.item]][read.metric] = score
+    return [found[d] for d in dialogues]
 
 
 def ladder_figures(engine: Engine, rubric: RubricSet, made: Sequence[Pair]) -> Figures:
@@ -160,8 +161,8 @@ def tables(figures: Figures, metrics: Sequence[str]) -> str:
     help="Folder with chatanime/ and published/.",
 )
 @click.option("--judge", "names", multiple=True, default=("lexical", "tiny"), show_default=True)
-@click.option("--pairs-from", default=150, show_default=True, help="Dialogues of each part.")
-@click.option("--cells", default=100, show_default=True, help="Dialogues of each system.")
+@click.option("--pairs-from", default=80, show_default=True, help="Dialogues of each part.")
+@click.option("--cells", default=60, show_default=True, help="Dialogues of each system.")
 @click.option("--seed", default=0, show_default=True, help="Of the split; pairs use seed + 2.")
 @click.option("--write", type=click.Path(path_type=Path), help="Put the tables into this card.")
 @click.option("--json", "json_file", type=click.Path(path_type=Path), help="Keep the figures.")

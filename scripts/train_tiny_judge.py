@@ -113,8 +113,8 @@ def train_tokenizer(
     tokenizer.train_from_iterator(texts, trainer)
     return PreTrainedTokenizerFast(
         tokenizer_object=tokenizer,
-        pad_token="<pad>",
-        model_max_length=1024,  # noqa: S106
+        pad_token="<pad>",  # noqa: S106 - a token of text, no secret
+        model_max_length=1024,
     )
 
 
