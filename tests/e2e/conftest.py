@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import json
 import os
+import signal
 import sqlite3
 import subprocess
 import sys
@@ -25,6 +26,10 @@ class Done(NamedTuple):
     code: int
     out: str
     err: str
+
+
+def _hear_interrupts() -> None:
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
 class Program:
@@ -50,6 +55,9 @@ class Program:
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             encoding="utf-8",
+            # A shell lets its background jobs ignore Ctrl-C, and children inherit that: whoever
+            # runs the tests in the background still tests what a user at a terminal sees.
+            preexec_fn=_hear_interrupts,  # noqa: PLW1509 - the tests start no threads
         )
 
     def end(self, process: subprocess.Popen[str], code: int | None = 0) -> Done:
