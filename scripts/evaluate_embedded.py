@@ -161,8 +161,8 @@ def tables(figures: Figures, metrics: Sequence[str]) -> str:
     help="Folder with chatanime/ and published/.",
 )
 @click.option("--judge", "names", multiple=True, default=("lexical", "tiny"), show_default=True)
-@click.option("--pairs-from", default=40, show_default=True, help="Dialogues of each part.")
-@click.option("--cells", default=40, show_default=True, help="Dialogues of each system.")
+@click.option("--pairs-from", default=100, show_default=True, help="Dialogues of each part.")
+@click.option("--cells", default=60, show_default=True, help="Dialogues of each system.")
 @click.option("--seed", default=0, show_default=True, help="Of the split; pairs use seed + 2.")
 @click.option("--write", type=click.Path(path_type=Path), help="Put the tables into this card.")
 @click.option("--json", "json_file", type=click.Path(path_type=Path), help="Keep the figures.")
