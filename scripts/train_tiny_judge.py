@@ -1,10 +1,11 @@
 #!/usr/bin/env python3
 """Train the embedded judge `tiny` from nothing but the public dialogues.
 
-A causal language model learns, jointly, to continue the released dialogues and to answer the
-nine questions about them: released dialogues deserve the label 5, damaged ones less
-(`judge.ladder`). The nine questions of a dialogue are packed into one sequence; a mask lets
-each see the dialogue and itself only, so that at inference each can be asked alone.
+A causal language model first learns to continue the released dialogues, then, jointly, to do
+that and to answer the nine questions about them: released dialogues deserve the label 5,
+damaged ones less (`judge.ladder`). The nine questions of a dialogue are packed into one
+sequence; a mask lets each see the dialogue and itself only, so that at inference each can be
+asked alone.
 
     python scripts/train_tiny_judge.py --data DIR --out judge/embedded/tiny
 """

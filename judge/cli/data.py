@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 
 import click
-from rich.cells import cell_len
 
 from judge import data as released
+from judge.cli.plain import table
 from judge.dialogues import SystemSummary, read_dialogues, summarise
 
 __all__ = ["data"]
@@ -108,7 +107,7 @@ def check(ctx: click.Context, path: Path, as_json: bool) -> None:
         ]
         click.echo(json.dumps({"path": str(path), "systems": rows}, ensure_ascii=False))
     else:
-        click.echo(_table([HEADER, *(_cells(s, origin[s.system]) for s in systems)]))
+        click.echo(table([HEADER, *(_cells(s, origin[s.system]) for s in systems)]))
         click.echo("reply length: median (shortest-longest) of the non-empty replies, characters")
     if any(system.empty_replies for system in systems):
         ctx.exit(1)
@@ -126,17 +125,6 @@ def _cells(row: SystemSummary, origin: str | None) -> tuple[str, ...]:
     counts = (row.characters, row.scenarios, row.dialogues, row.rounds, row.empty_replies)
     length = "-" if row.median is None else f"{row.median:g} ({row.shortest}-{row.longest})"
     return (row.system, *map(str, counts), length, origin or "-")
-
-
-def _table(lines: Sequence[Sequence[str]]) -> str:
-    """Plain columns; a Chinese character takes two cells of the terminal."""
-    widths = [max(map(cell_len, column)) for column in zip(*lines, strict=True)]
-    return "\n".join(
-        "  ".join(
-            cell + " " * (width - cell_len(cell)) for cell, width in zip(line, widths, strict=True)
-        ).rstrip()
-        for line in lines
-    )
 
 
 def _show_progress(received: int, expected: int | None) -> None:

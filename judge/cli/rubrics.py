@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import click
-from rich.cells import cell_len
 
 from judge import rubric as sets
+from judge.cli.plain import table
 from judge.dialogues import read_dialogues, select
 from judge.errors import UsageError
 from judge.rubric import RubricSet, load_rubric
@@ -66,7 +66,7 @@ def list_(as_json: bool) -> None:
     if as_json:
         _echo_json([dict(zip(header, row, strict=True)) for row in rows])
     else:
-        _echo_table([header, *((*row[:-1], str(row[-1])[:12]) for row in rows)])
+        click.echo(table([header, *((*row[:-1], str(row[-1])[:12]) for row in rows)]))
 
 
 @rubrics.command()
@@ -123,7 +123,7 @@ def _show_set(loaded: RubricSet, as_json: bool) -> None:
     click.echo(f"{rubric.name} {rubric.version}, {rubric.language}, hash {rubric.hash}")
     click.echo(f"labels {' '.join(rubric.labels)}, {len(loaded.characters)} characters")
     click.echo()
-    _echo_table([header, *(tuple(cell or "-" for cell in row) for row in rows)])
+    click.echo(table([header, *(tuple(cell or "-" for cell in row) for row in rows)]))
 
 
 @rubrics.command()
@@ -211,12 +211,3 @@ def _metric(loaded: RubricSet, name: str, option: str) -> Metric:
 
 def _echo_json(value: object) -> None:
     click.echo(json.dumps(value, ensure_ascii=False))
-
-
-def _echo_table(rows: Sequence[Sequence[object]]) -> None:
-    """Plain columns; a Chinese character takes two cells of the terminal."""
-    cells = [list(map(str, row)) for row in rows]
-    widths = [max(map(cell_len, column)) for column in zip(*cells, strict=True)]
-    for row in cells:
-        padded = (c + " " * (w - cell_len(c)) for c, w in zip(row, widths, strict=True))
-        click.echo("  ".join(padded).rstrip())
