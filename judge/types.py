@@ -24,10 +24,17 @@ __all__ = [
     "PromptItem",
     "PromptTree",
     "Question",
+    "Reading",
     "Rubric",
     "ScoreDistribution",
     "Turn",
+    "Written",
 ]
+
+Reading = Literal["exact", "truncated", "sampled"]
+"""How label probabilities were got. `exact`: from the full next-token distribution. `truncated`:
+from the most probable tokens only; a label that is not among them has no number and counts as 0, so
+that the label mass is a lower bound. `sampled`: shares of sampled answers."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,11 +141,15 @@ class Question:
 
 @dataclass(frozen=True, slots=True)
 class PromptItem:
-    """One dialogue in the tree and the metrics still to be asked about it."""
+    """One dialogue in the tree and the metrics still to be asked about it.
+
+    `reasons` maps a metric to the judge's own reason, which its answer begins with.
+    """
 
     dialogue: Dialogue
     text: str
     metrics: tuple[str, ...]
+    reasons: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,8 +157,12 @@ class PromptTree:
     """All prompts of a run as text segments, from most shared to least.
 
     The prompt for metric m of item i reads `system`, `profiles[i.dialogue.character]`,
-    `i.text`, `questions[m].text`, and the judge's answer begins with `questions[m].stub`.
-    Segments are kept apart so that an engine can tokenise each once and share prefixes.
+    `i.text`, `questions[m].text`, and the judge's answer begins with `questions[m].stub`; or with
+    `i.reasons[m]`, a line break and the stub. Segments are kept apart so that an engine can
+    tokenise each once and share prefixes.
+
+    `rationale` is 0, or the most tokens that the judge may write of a reason before the labels are
+    read: the questions then ask for it.
     """
 
     system: str
@@ -155,6 +170,7 @@ class PromptTree:
     questions: Mapping[str, Question]
     labels: tuple[str, ...]
     items: tuple[PromptItem, ...]
+    rationale: int = 0
 
     def __len__(self) -> int:
         return sum(len(item.metrics) for item in self.items)
@@ -184,6 +200,21 @@ class LabelRead:
     metric: str
     outcome: tuple[float, ...] | Failure
     top_is_label: bool = False
+    reading: Reading = "exact"
+
+
+@dataclass(frozen=True, slots=True)
+class Written:
+    """The reason that a judge wrote for one prompt of the tree, before any label was read.
+
+    `tokens` is how many it wrote, `cut` whether the limit of the tree ended it.
+    """
+
+    item: int
+    metric: str
+    outcome: str | Failure
+    tokens: int = 0
+    cut: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -195,6 +226,7 @@ class ScoreDistribution:
 
     logprobs: tuple[float, ...]
     top_is_label: bool
+    reading: Reading = "exact"
 
     @property
     def label_mass(self) -> float:
@@ -217,7 +249,11 @@ class ScoreDistribution:
 
 @dataclass(frozen=True, slots=True)
 class Judgment:
-    """One metric of one dialogue, judged. `key` is the hash of what was asked."""
+    """One metric of one dialogue, judged.
+
+    `key` is the hash of what was asked, `rationale` the reason that the judge wrote first, if it
+    was asked for one.
+    """
 
     key: str
     system: str
@@ -225,6 +261,7 @@ class Judgment:
     scenario: str
     metric: str
     outcome: ScoreDistribution | Failure
+    rationale: str | None = None
 
     @property
     def score(self) -> float | None:

@@ -7,7 +7,8 @@ or a hub id. An *engine* is the program that asks it.
 from __future__ import annotations
 
 import importlib
-from dataclasses import dataclass, replace
+import importlib.util
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 
 from judge.engines.base import Capabilities, Engine, EngineOptions, TokenCount
@@ -20,6 +21,7 @@ __all__ = [
     "ENGINES",
     "Capabilities",
     "Engine",
+    "EngineEntry",
     "EngineOptions",
     "JudgeSpec",
     "TokenCount",
@@ -29,12 +31,39 @@ __all__ = [
     "resolve_judge",
 ]
 
+_ON_TORCH = {"device", "dtype", "quantization"}
+
+
+@dataclass(frozen=True, slots=True)
+class EngineEntry:
+    """Where the class of an engine is, and which options mean something to it.
+
+    `batch_size` and `seed` mean something to all. A class is built with (model, options).
+    """
+
+    module: str
+    cls: str
+    options: frozenset[str] = frozenset()
+
+
 ENGINES = {
-    "hf": ("judge.engines.hf", "HfEngine"),
-    "lexical": ("judge.engines.lexical", "LexicalEngine"),
-    "mock": ("judge.engines.mock", "MockEngine"),
+    "hf": EngineEntry("judge.engines.hf", "HfEngine", frozenset(_ON_TORCH)),
+    "hf-naive": EngineEntry("judge.engines.naive", "NaiveHfEngine", frozenset(_ON_TORCH)),
+    "vllm": EngineEntry(
+        "judge.engines.vllm",
+        "VllmEngine",
+        frozenset({"dtype", "quantization", "tensor_parallel", "gpu_memory", "reproducible"}),
+    ),
+    "http": EngineEntry(
+        "judge.engines.http",
+        "HttpEngine",
+        frozenset({"base_url", "server", "concurrency", "samples"}),
+    ),
+    "lexical": EngineEntry("judge.engines.lexical", "LexicalEngine"),
+    "mock": EngineEntry("judge.engines.mock", "MockEngine"),
 }
-"""Name -> module and class. A class is built with (model, options)."""
+_OF_MODELS = ("hf", "hf-naive", "vllm", "http")
+"""The engines that can ask any causal language model."""
 
 _EMBEDDED_FOLDER = Path(__file__).parent.parent / "embedded"
 
@@ -57,7 +86,6 @@ _TRY_ONLY = (
     "This judge is embedded for trying the tool and for tests. It learnt from damaged dialogues, "
     "never from human ratings: its scores are not for publishing."
 )
-_WITHOUT_TORCH = {"lexical", "mock"}
 _MEANINGLESS = "The mock judge draws its scores from a hash: they mean nothing."
 EMBEDDED = {
     "tiny": JudgeSpec("tiny", "hf", str(_EMBEDDED_FOLDER / "tiny"), "tiny", _TRY_ONLY),
@@ -84,8 +112,11 @@ def default_judge() -> str:
     return DEFAULT_CUDA if cuda_available() else DEFAULT_EMBEDDED
 
 
-def resolve_judge(name: str, engine: str | None = None) -> JudgeSpec:
-    """The judge called `name`: embedded, a folder, a hub id, or a file of the engine's own.
+def resolve_judge(name: str, engine: str | None = None, base_url: str | None = None) -> JudgeSpec:
+    """The judge called `name`: embedded, a folder, a hub id, a server's model, or a file.
+
+    Without `engine`, a `base_url` means http, and any other model is asked by vLLM where it is
+    installed and sees a CUDA device, else by transformers.
 
     Raises:
         UsageError: an engine that does not exist or cannot ask this judge.
@@ -94,15 +125,23 @@ def resolve_judge(name: str, engine: str | None = None) -> JudgeSpec:
         raise UsageError(
             f"--engine {engine}: no such engine", hint=f"choose from {', '.join(ENGINES)}"
         )
-    spec = EMBEDDED.get(name, JudgeSpec(name, "hf", name, "esrp"))
+    if engine is None and base_url is not None:
+        engine = "http"
+    spec = EMBEDDED.get(name) or JudgeSpec(name, _engine_of_models(), name, "esrp")
     if engine == "lexical" and name not in EMBEDDED:
         spec = replace(EMBEDDED["lexical"], name=name, model=name)
-    if engine is not None and engine != spec.engine:
+    can = _OF_MODELS if spec.engine in _OF_MODELS else (spec.engine,)
+    if engine is not None and engine not in can:
         raise UsageError(
             f"--engine {engine} cannot ask the judge {name}",
-            hint=f"leave out --engine, or use --engine {spec.engine}",
+            hint=f"leave out --engine, or use --engine {' or '.join(can)}",
         )
-    return spec
+    return spec if engine is None else replace(spec, engine=engine)
+
+
+def _engine_of_models() -> str:
+    installed = importlib.util.find_spec("vllm") is not None
+    return "vllm" if installed and cuda_available() else "hf"
 
 
 def open_engine(spec: JudgeSpec, options: EngineOptions) -> Engine:
@@ -113,12 +152,16 @@ def open_engine(spec: JudgeSpec, options: EngineOptions) -> Engine:
         EngineError: there is no such model, or no such device.
         UsageError: an option that means nothing to this engine.
     """
-    for option in ("device", "dtype"):
-        if spec.engine in _WITHOUT_TORCH and getattr(options, option) is not None:
+    entry = ENGINES[spec.engine]
+    for option in fields(options):
+        common = option.name in {"batch_size", "seed"}
+        given = getattr(options, option.name) is not None
+        if given and not common and option.name not in entry.options:
+            able = [name for name, other in ENGINES.items() if option.name in other.options]
             raise UsageError(
-                f"--{option} means nothing to the judge {spec.name}, which runs without torch",
-                hint=f"leave out --{option}, or choose another judge",
+                f"--{option.name.replace('_', '-')} means nothing to the engine {spec.engine}, "
+                f"which asks the judge {spec.name}",
+                hint=f"leave it out; it goes with {', '.join(able)}",
             )
-    module, cls = ENGINES[spec.engine]
-    engine: Engine = getattr(importlib.import_module(module), cls)(spec.model, options)
+    engine: Engine = getattr(importlib.import_module(entry.module), entry.cls)(spec.model, options)
     return engine

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Protocol
 
-from judge.types import LabelRead, PromptTree
+from judge.types import LabelRead, PromptTree, Written
 
 __all__ = ["Capabilities", "Engine", "EngineOptions", "TokenCount"]
 
@@ -17,24 +17,45 @@ class Capabilities:
 
     `exact_label_ids`: log-probabilities of exactly the labels, from the full next-token
     distribution. `token_prompts`: prompts are token ids, so that tokens can be counted.
+    `generate`: it can write a reason before it is asked for the label.
     """
 
     exact_label_ids: bool
     token_prompts: bool
+    generate: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class EngineOptions:
     """Settings of an engine that a user may choose; None leaves the choice to the engine.
 
-    `batch_size` is in dialogues. `device` is a torch device name, `dtype` one of float32,
-    bfloat16, float16. `seed` matters to engines that draw.
+    Attributes:
+        batch_size: dialogues judged at once.
+        seed: matters to engines that draw.
+        device: a torch device name.
+        dtype: float32, bfloat16 or float16.
+        quantization: how the weights are made smaller at load; the engine says which it knows.
+        tensor_parallel: GPUs that share the model.
+        gpu_memory: share of the GPU's memory that may be used, in (0, 1].
+        reproducible: the same numbers whatever else is in the batch, at the cost of speed.
+        base_url: address of an OpenAI-compatible server, as `http://localhost:8000/v1`.
+        server: which program answers there; found by asking it otherwise.
+        concurrency: requests under way at once.
+        samples: answers drawn for each prompt, where a server shows no probabilities.
     """
 
     batch_size: int | None = None
+    seed: int = 0
     device: str | None = None
     dtype: str | None = None
-    seed: int = 0
+    quantization: str | None = None
+    tensor_parallel: int | None = None
+    gpu_memory: float | None = None
+    reproducible: bool | None = None
+    base_url: str | None = None
+    server: str | None = None
+    concurrency: int | None = None
+    samples: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,5 +105,16 @@ class Engine(Protocol):
         Raises:
             EngineError: the model cannot be loaded or asked at all. What concerns one prompt
                 only is a `Failure` in its read.
+        """
+        ...
+
+    def write(self, tree: PromptTree) -> Iterator[Written]:
+        """The judge's reason for each metric of each item, in the tree's order.
+
+        Greedy; at most `tree.rationale` tokens; ends before the stub, should the judge come to
+        write it, and is stripped. The engine is asked only if it can `generate`.
+
+        Raises:
+            EngineError: as `score`.
         """
         ...

@@ -13,7 +13,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from judge.engines.tokens import Tokeniser
+from judge.engines.tokens import Tokeniser, local_tokeniser
 from judge.errors import EngineError, MissingExtraError
 
 __all__ = ["Checkpoint", "first_line", "import_extra"]
@@ -118,23 +118,31 @@ class Checkpoint:
             ) from error
 
     @cached_property
-    def tokeniser(self) -> Tokeniser:
-        """The tokenizer with its chat template.
+    def tokenizer(self) -> Any:
+        """The tokenizer, as transformers has it.
 
         Raises:
-            EngineError: there is none, or it cannot be used.
+            EngineError: there is none, or it cannot be read.
         """
         _ = self.text_config  # without it no tokenizer can be read either, for another reason
         hint = "copy tokenizer.json and tokenizer_config.json of the model into it"
         if not any(path for pattern in _TOKENIZER for path in self.folder.glob(pattern)):
             raise EngineError("the model folder has no tokenizer", path=self.folder, hint=hint)
         try:
-            tokenizer = self._transformers.AutoTokenizer.from_pretrained(self.folder)
+            return self._transformers.AutoTokenizer.from_pretrained(self.folder)
         except Exception as error:  # tokenizers raises bare Exception on a broken file
             raise EngineError(
                 f"the tokenizer cannot be read: {first_line(error)}", path=self.folder, hint=hint
             ) from error
-        return Tokeniser(tokenizer, self.name)
+
+    @cached_property
+    def tokeniser(self) -> Tokeniser:
+        """What makes token trees for this model.
+
+        Raises:
+            EngineError: there is no tokenizer, or it cannot be used.
+        """
+        return local_tokeniser(self.tokenizer, self.name)
 
     @cached_property
     def sha256(self) -> str:
@@ -157,8 +165,8 @@ def first_line(error: BaseException) -> str:
     return (str(error).strip() or type(error).__name__).splitlines()[0]
 
 
-def import_extra(package: str) -> Any:
-    """A package of the extra `hf`.
+def import_extra(package: str, extra: str = "hf") -> Any:
+    """A package of an extra.
 
     Raises:
         MissingExtraError: it is not installed.
@@ -166,7 +174,7 @@ def import_extra(package: str) -> Any:
     try:
         return importlib.import_module(package)
     except ImportError as error:
-        raise MissingExtraError(package, extra="hf", purpose="a judge model") from error
+        raise MissingExtraError(package, extra=extra, purpose="a judge model") from error
 
 
 def _sha256(path: Path) -> str:

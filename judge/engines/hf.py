@@ -1,222 +1,193 @@
-"""transformers, asked the straightforward way: every prompt whole, in padded batches.
+"""transformers, with every prompt token computed once.
 
-It is the reference that faster engines are tested against: no shared prefix, no packing, the
-model's own masks, positions and head. Padding stands on the right, where a causal model cannot
-see it. Weights load at the first `score`; counting tokens needs the tokenizer alone.
+The prefix is computed once a run and the profile once a character; then a dialogue and all its
+questions go through the model together. How depends on the model, and is read off its
+configuration:
+
+- `packed`: the model attends to everything that came before. The dialogue and its questions are
+  one sequence; see `judge.engines.packed`.
+- `copied`: it attends to a window, or keeps a state. The dialogue is computed once and its cache
+  copied for every question; see `judge.engines.copied`.
+- `whole`: its positions depend on the length of the prompt, or it has no cache that can be copied.
+  Nothing can be shared: prompts are asked whole.
+
+The first dialogue of a packed or copied run is also asked whole. A model that then answers
+otherwise is refused.
 """
 
 from __future__ import annotations
 
-import importlib.metadata
 import inspect
 from collections.abc import Iterator, Mapping, Sequence
 from functools import cached_property
-from typing import Any
+from typing import Literal
 
 from judge.engines.base import Capabilities, EngineOptions, TokenCount
-from judge.engines.checkpoint import Checkpoint, first_line, import_extra
+from judge.engines.causal import CausalModel
+from judge.engines.copied import Copied
+from judge.engines.naive import whole_prompts
+from judge.engines.packed import Packed
 from judge.engines.tokens import TokenTree
 from judge.errors import EngineError
-from judge.types import Failure, LabelRead, PromptTree
+from judge.types import Failure, LabelRead, PromptTree, Written
 
-__all__ = ["HfEngine"]
+__all__ = ["HfEngine", "Route", "route"]
 
-DTYPES = ("float32", "bfloat16", "float16")
+Route = Literal["packed", "copied", "whole"]
+"""How a model is asked: see the module."""
+
+_FULL = "full_attention"
+_ONE_BY_ONE = {"mamba", "falcon_mamba", "jamba"}
+"""These take up a kept state only if the tokens that follow come one by one (transformers 5.23)."""
+
+_DIFFERENT = {"float32": 0.01, "bfloat16": 1.0, "float16": 0.25}
+"""A difference in log-probability that the order of sums does not explain, by precision.
+
+8-bit weights meet activations that are rounded to 8 bits too.
+"""
 
 
 class HfEngine:
-    """A causal language model of transformers, on the CPU or one GPU.
+    """See the module.
 
     Args:
         model: a folder or a hub id.
-        options: `device` defaults to cuda where there is one, `dtype` to bfloat16 there and
-            float32 on the CPU.
+        options: see `CausalModel`. `batch_size` is how many dialogues are kept at once; how many
+            of them go through the model together follows from the free memory.
+        way: how the model is asked; None reads it off the configuration.
 
     Raises:
         MissingExtraError: torch or transformers is not installed.
-        EngineError: a dtype or device that torch does not know or this machine does not have.
+        EngineError: an option that torch does not know or this machine cannot do.
     """
 
-    capabilities = Capabilities(exact_label_ids=True, token_prompts=True)
+    capabilities = Capabilities(exact_label_ids=True, token_prompts=True, generate=True)
 
-    def __init__(self, model: str, options: EngineOptions) -> None:
-        self._torch: Any = import_extra("torch")
-        self._transformers: Any = import_extra("transformers")
-        self._transformers.logging.set_verbosity_error()
-        self._transformers.logging.disable_progress_bar()
-        self._checkpoint = Checkpoint(model)
-        self._device = options.device or ("cuda" if self._torch.cuda.is_available() else "cpu")
-        on_cpu = self._device.startswith("cpu")
-        self._dtype = options.dtype or ("float32" if on_cpu else "bfloat16")
-        if self._dtype not in DTYPES:
-            raise EngineError(
-                f"--dtype {self._dtype}: unknown", hint=f"choose from {', '.join(DTYPES)}"
-            )
-        try:
-            self._torch.zeros(1, device=self._device).tolist()
-        except Exception as error:  # torch has another error for each kind of missing device
-            raise EngineError(
-                f"--device {self._device}: {first_line(error)}",
-                hint="choose cpu, or cuda where torch has CUDA and a GPU; cuda:1 is the second GPU",
-            ) from error
-        self.batch_size = options.batch_size or (4 if on_cpu else 8)
+    def __init__(self, model: str, options: EngineOptions, way: Route | None = None) -> None:
+        self._judge = CausalModel(model, options)
+        self._given = way
+        self._proven = False
+        self.batch_size = options.batch_size or (8 if self._judge.on_cpu else 64)
+
+    @cached_property
+    def way(self) -> Route:
+        """How the model is asked."""
+        return self._given or route(self._judge)
 
     @cached_property
     def fingerprint(self) -> str:
-        """The files of the model and the precision it computes in."""
-        return f"hf/1/{self._dtype}/{self._checkpoint.sha256}"
+        """The way it is asked, the files of the model and the precision it computes in."""
+        return f"hf/2/{self.way}/{self._judge.fingerprint}"
 
     def describe(self) -> Mapping[str, str]:
         """What stands in the manifest."""
-        device = self._device
-        if device.startswith("cuda"):
-            device = f"{device} ({self._torch.cuda.get_device_name(device)})"
-        return {
-            "engine": "hf",
-            "model": self._checkpoint.name,
-            "device": device,
-            "dtype": self._dtype,
-            **{n: importlib.metadata.version(n) for n in ("torch", "transformers")},
-        }
+        return {"engine": "hf", "way": self.way, **self._judge.describe()}
 
     def count(self, tree: PromptTree) -> TokenCount | None:
         """Tokens of the tree; loads the tokenizer only."""
-        return self._checkpoint.tokeniser(tree).count()
+        return self._judge.checkpoint.tokeniser(tree).count()
 
     def score(self, tree: PromptTree) -> Iterator[LabelRead]:
-        """See `Engine.score`; reads `batch_size` dialogues at a time."""
-        tokens = self._checkpoint.tokeniser(tree)
-        for start in range(0, len(tree.items), self.batch_size):
-            items = range(start, min(start + self.batch_size, len(tree.items)))
-            yield from self._read(tokens, [(i, m) for i in items for m in tree.items[i].metrics])
-
-    def _read(self, tokens: TokenTree, asked: Sequence[tuple[int, str]]) -> Iterator[LabelRead]:
-        prompts = [tokens.prompt(i, m) for i, m in asked]
-        self._refuse_foreign_ids(prompts, tokens)
-        window = getattr(self._checkpoint.text_config, "max_position_embeddings", None)
-        fits = [window is None or len(prompt) <= window for prompt in prompts]
-        rows = iter(self._logprobs([p for p, fit in zip(prompts, fits, strict=True) if fit]))
-        for (item, metric), prompt, fit in zip(asked, prompts, fits, strict=True):
-            if fit:
-                yield _label_read(item, metric, next(rows), tokens.label_ids[metric])
+        """See `Engine.score`."""
+        tokens = self._judge.checkpoint.tokeniser(tree)
+        self._judge.refuse_foreign_ids(tokens)
+        asked: dict[int, list[str]] = {}
+        reads = {}
+        for item, metric in _places(tree):
+            failure = self._judge.too_long(tokens, item, metric)
+            if failure is None:
+                asked.setdefault(item, []).append(metric)
             else:
-                reason = f"the prompt has {len(prompt)} tokens, the model's window is {window}"
-                yield LabelRead(item, metric, Failure("too_long", reason))
+                reads[item, metric] = LabelRead(item, metric, failure)
+        if asked:
+            self._prove(tokens, asked)
+            reads |= {(read.item, read.metric): read for read in self._read(tokens, asked)}
+        for place in _places(tree):
+            yield reads[place]
 
-    def _refuse_foreign_ids(self, prompts: Sequence[Sequence[int]], tokens: TokenTree) -> None:
-        size = getattr(self._checkpoint.text_config, "vocab_size", None)
-        top = max(map(max, (*prompts, *tokens.label_ids.values())), default=0)
-        if size is not None and top >= size:
+    def write(self, tree: PromptTree) -> Iterator[Written]:
+        """See `Engine.write`; by copies of the cache, whatever the way labels are read."""
+        tokens = self._judge.checkpoint.tokeniser(tree, write=True)
+        self._judge.refuse_foreign_ids(tokens)
+        if self.way == "whole":
             raise EngineError(
-                f"the tokenizer gives the token {top}, the model knows {size} tokens",
-                path=self._checkpoint.folder,
-                hint="put the tokenizer that the model was trained with into the folder",
+                f"{self._judge.checkpoint.name} has no cache that reasons could be written from",
+                hint="leave out --rationale, or use --engine vllm",
             )
+        for index, item in enumerate(tree.items):
+            asked: list[str] = []
+            reasons = {}
+            for metric in item.metrics:
+                failure = self._judge.too_long(tokens, index, metric, more=tree.rationale)
+                if failure is None:
+                    asked.append(metric)
+                else:
+                    reasons[metric] = Written(index, metric, failure)
+            if asked:
+                written = self._copied.write(tokens, {index: asked})
+                reasons |= {reason.metric: reason for reason in written}
+            yield from (reasons[metric] for metric in item.metrics)
 
-    def _logprobs(self, prompts: Sequence[Sequence[int]]) -> list[Any]:
-        """Next-token log-probabilities (vocabulary,) of each prompt.
+    def _read(self, tokens: TokenTree, asked: Mapping[int, Sequence[str]]) -> Iterator[LabelRead]:
+        match self.way:
+            case "packed":
+                yield from self._packed.read(tokens, asked)
+            case "copied":
+                yield from self._copied.read(tokens, asked)
+            case "whole":
+                yield from self._whole(tokens, asked)
 
-        All in one batch, or in halves of halves where memory runs out.
-        """
-        if not prompts:
-            return []
-        if len(prompts) == 1 or not self._alone:
-            try:
-                return self._forward(prompts)
-            except RuntimeError as error:
-                if not _out_of_memory(self._torch, error):
-                    raise
-                if len(prompts) == 1:
-                    raise EngineError(
-                        f"one prompt of {len(prompts[0])} tokens does not fit on {self._device}",
-                        hint="use a smaller judge, or a device with more memory",
-                    ) from error
-        # Outside the handler: the traceback holds the tensors that filled the memory.
-        half = len(prompts) // 2
-        return self._logprobs(prompts[:half]) + self._logprobs(prompts[half:])
+    def _whole(self, tokens: TokenTree, asked: Mapping[int, Sequence[str]]) -> Iterator[LabelRead]:
+        for item, metrics in asked.items():
+            rows = whole_prompts(self._judge, [tokens.prompt(item, m) for m in metrics])
+            for metric, row in zip(metrics, rows, strict=True):
+                yield self._judge.read(item, metric, row, tokens.label_ids[metric])
+
+    def _prove(self, tokens: TokenTree, asked: Mapping[int, Sequence[str]]) -> None:
+        """Raises an EngineError if the first prompt, asked whole, is answered otherwise."""
+        if self._proven or self.way == "whole":
+            return
+        item = min(asked)
+        reads = {read.metric: read for read in self._read(tokens, {item: asked[item]})}
+        (whole,) = self._whole(tokens, {item: asked[item][:1]})
+        shared = reads[whole.metric].outcome
+        if not isinstance(whole.outcome, Failure) and not isinstance(shared, Failure):
+            pairs = zip(whole.outcome, shared, strict=True)
+            off = max(abs(one - other) for one, other in pairs)
+            judge = self._judge
+            if off > _DIFFERENT["bfloat16" if judge.quantization else judge.dtype]:
+                raise EngineError(
+                    f"the model answers otherwise (by {off:.2g} in log-probability) where prompts "
+                    "share what they have in common",
+                    path=self._judge.checkpoint.folder,
+                    hint="use --engine hf-naive, and please report the model",
+                )
+        self._proven = True
 
     @cached_property
-    def _alone(self) -> bool:
-        """Whether prompts in one batch change each other: longrope follows the longest."""
-        return "longrope" in str(getattr(self._checkpoint.text_config, "rope_parameters", None))
-
-    def _forward(self, prompts: Sequence[Sequence[int]]) -> list[Any]:
-        torch = self._torch
-        ids = torch.zeros(len(prompts), max(map(len, prompts)), dtype=torch.long)
-        for row, prompt in enumerate(prompts):
-            ids[row, : len(prompt)] = torch.tensor(prompt)
-        ends, place = torch.tensor([len(p) - 1 for p in prompts]).unique(return_inverse=True)
-        ends = ends.to(self._device)
-        # Logits of a whole prompt would fill the memory: most models can leave them out.
-        can = "logits_to_keep" in inspect.signature(self._model.forward).parameters
-        with torch.inference_mode():
-            logits = self._model(
-                input_ids=ids.to(self._device),
-                use_cache=False,
-                **({"logits_to_keep": ends} if can else {}),
-            ).logits
-            if not can:
-                logits = logits[:, ends]
-            last = logits[torch.arange(len(prompts)), place]
-            # In double precision, or the labels of a sure judge have more than all of the mass.
-            return list(last.cpu().double().log_softmax(-1))
+    def _packed(self) -> Packed:
+        return Packed(self._judge)
 
     @cached_property
-    def _model(self) -> Any:
-        torch = self._torch
-        folder = self._checkpoint.weights[0].parent
-        try:
-            model, report = self._transformers.AutoModelForCausalLM.from_pretrained(
-                folder,
-                dtype=getattr(torch, self._dtype),
-                use_safetensors=True,
-                output_loading_info=True,
-            )
-            model = model.to(self._device).eval()
-        except torch.OutOfMemoryError as error:
-            raise EngineError(
-                f"{self._checkpoint.name} does not fit on {self._device} in {self._dtype}",
-                hint="use a smaller model, --dtype bfloat16, or --device cpu",
-            ) from error
-        except Exception as error:  # safetensors, torch and transformers raise their own
-            raise EngineError(
-                f"the weights cannot be loaded: {first_line(error)}",
-                path=folder,
-                hint="the folder needs the config.json and *.safetensors of one causal language "
-                "model",
-            ) from error
-        if report["missing_keys"]:  # transformers has filled them with random numbers
-            raise EngineError(
-                f"the weights lack {min(report['missing_keys'])} of a {type(model).__name__}",
-                path=folder,
-                hint="choose a causal language model, not a classifier or an embedding model",
-            )
-        if self._looks_ahead(model):
-            raise EngineError(
-                f"this {type(model).__name__} is not causal: what follows changes what came before",
-                path=folder,
-                hint="choose a causal language model, not an encoder such as BERT",
-            )
-        return model
-
-    def _looks_ahead(self, model: Any) -> bool:
-        """Whether the second token changes what the model says after the first."""
-        ids = self._torch.tensor([[0, 1], [0, 2]], device=self._device)
-        with self._torch.inference_mode():
-            one, other = model(input_ids=ids, use_cache=False).logits[:, 0].float()
-        rounding = self._torch.finfo(model.dtype).eps ** 0.5 * one.std()
-        return bool((one - other).abs().max() > rounding)
+    def _copied(self) -> Copied:
+        return Copied(self._judge)
 
 
-def _label_read(item: int, metric: str, logprobs: Any, label_ids: Sequence[int]) -> LabelRead:
-    labels = logprobs[list(label_ids)]
-    if not bool(labels.isfinite().all()):
-        reason = "the model's probabilities are not finite; try another --dtype"
-        return LabelRead(item, metric, Failure("not_finite", reason))
-    top = int(logprobs.argmax())
-    return LabelRead(item, metric, tuple(labels.tolist()), top_is_label=top in label_ids)
+def route(judge: CausalModel) -> Route:
+    """How a model of this configuration can be asked."""
+    config = judge.checkpoint.text_config
+    cls = judge.transformers.MODEL_FOR_CAUSAL_LM_MAPPING.get(type(config), None)
+    if cls is None or judge.rope_follows_length or config.model_type in _ONE_BY_ONE:
+        return "whole"
+    arguments = inspect.signature(cls.forward).parameters
+    kinds = getattr(config, "layer_types", None)
+    window = getattr(config, "sliding_window", None) if kinds is None else None
+    full = set(kinds or [_FULL]) == {_FULL} and window is None
+    if full and cls._supports_attention_backend and "position_ids" in arguments:
+        return "packed"
+    cached = {"past_key_values", "cache_params"} & set(arguments)
+    return "copied" if cached else "whole"
 
 
-def _out_of_memory(torch: Any, error: RuntimeError) -> bool:
-    """CUDA has an error of its own for it, the CPU only a text."""
-    return isinstance(error, torch.OutOfMemoryError) or "allocate memory" in str(error)
+def _places(tree: PromptTree) -> Iterator[tuple[int, str]]:
+    return ((index, metric) for index, item in enumerate(tree.items) for metric in item.metrics)

@@ -11,17 +11,19 @@ import datetime as dt
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Protocol
 
 from judge.engines.base import TokenCount
 from judge.errors import EngineError
-from judge.types import PromptTree
+from judge.types import PromptItem, PromptTree
 
-__all__ = ["Frame", "TokenTree", "Tokeniser"]
+__all__ = ["Encoder", "Frame", "TokenTree", "Tokeniser", "local_tokeniser"]
 
 _SYSTEM, _USER = "JUDGE-SYSTEM-TEXT", "JUDGE-USER-TEXT"
 _TODAY = re.compile(r"""strftime_now\(\s*(['"])(.*?)\1\s*\)""")
 _ANY_DAY = dt.date(2025, 1, 1)
+_BREAK = "\n"
+_THINKING, _THOUGHT = "<think>", "</think>"
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,78 +34,143 @@ class Frame:
     between: str
     after: str
 
+    @property
+    def thinks(self) -> bool:
+        """Whether the judge is inside a thought where its answer begins."""
+        return self.after.rfind(_THINKING) > self.after.rfind(_THOUGHT)
+
+
+class Encoder(Protocol):
+    """What turns text into ids: a tokenizer on this machine, or the one of a server."""
+
+    @property
+    def unknown(self) -> int | None:
+        """The id that stands for what the vocabulary lacks, where there is one."""
+        ...
+
+    def encode(self, text: str, *, plain: bool) -> Sequence[int]:
+        """Ids of `text` as it stands, nothing put before it; `plain` spells special tokens out."""
+        ...
+
+    def decode(self, ids: Sequence[int]) -> str:
+        """The text of `ids`."""
+        ...
+
 
 @dataclass(frozen=True, slots=True)
 class TokenTree:
-    """A `PromptTree` in token ids; `label_ids[metric]` in the order of the tree's labels."""
+    """A `PromptTree` in token ids; `label_ids[metric]` in the order of the tree's labels.
+
+    `branches[item][metric]` is what follows the dialogue: the question, the reason where there is
+    one, and the stub.
+    """
 
     prefix: tuple[int, ...]
     profiles: Mapping[str, tuple[int, ...]]
     dialogues: Sequence[tuple[int, ...]]
-    questions: Mapping[str, tuple[int, ...]]
+    branches: Sequence[Mapping[str, tuple[int, ...]]]
     label_ids: Mapping[str, tuple[int, ...]]
     source: PromptTree = field(repr=False)
 
+    def profile(self, item: int) -> tuple[int, ...]:
+        """The ids of the profile of the item's character."""
+        return self.profiles[self.source.items[item].dialogue.character]
+
     def prompt(self, item: int, metric: str) -> tuple[int, ...]:
         """All ids of one prompt; the label is the next token."""
-        profile = self.profiles[self.source.items[item].dialogue.character]
-        return self.prefix + profile + self.dialogues[item] + self.questions[metric]
+        shared = self.prefix + self.profile(item) + self.dialogues[item]
+        return shared + self.branches[item][metric]
+
+    def length(self, item: int) -> int:
+        """Tokens of the item's longest prompt."""
+        shared = len(self.prefix) + len(self.profile(item)) + len(self.dialogues[item])
+        return shared + max(map(len, self.branches[item].values()), default=0)
 
     def count(self) -> TokenCount:
         """Tokens asked one by one, and with every segment that is asked counted once."""
-        naive = longest = dialogues = questions = 0
+        naive = longest = dialogues = branches = 0
         characters: set[str] = set()
-        for item, dialogue in zip(self.source.items, self.dialogues, strict=True):
-            if not item.metrics:
+        for index, item in enumerate(self.source.items):
+            asked = [len(branch) for branch in self.branches[index].values()]
+            if not asked:
                 continue
             characters.add(item.dialogue.character)
-            profile = self.profiles[item.dialogue.character]
-            shared = len(self.prefix) + len(profile) + len(dialogue)
-            asked = [len(self.questions[m]) for m in item.metrics]
+            own = len(self.dialogues[index])
+            shared = len(self.prefix) + len(self.profile(index)) + own
             naive += shared * len(asked) + sum(asked)
-            dialogues += len(dialogue)
-            questions += sum(asked)
-            longest = max(longest, shared + max(asked))
-        tree = dialogues + questions + sum(len(self.profiles[c]) for c in characters)
+            dialogues += own
+            branches += sum(asked)
+            longest = max(longest, self.length(index))
+        tree = dialogues + branches + sum(len(self.profiles[c]) for c in characters)
         if characters:
             tree += len(self.prefix)
         return TokenCount(prompts=len(self.source), naive=naive, tree=tree, longest=longest)
 
 
 class Tokeniser:
-    """A transformers tokenizer with the frame of its chat template.
+    """What makes a token tree of a prompt tree for one model.
 
     Args:
-        tokenizer: any `PreTrainedTokenizerBase`.
+        encoder: text to ids.
+        frame: what the model's chat template puts around the texts; None for a model without one.
+        begin: the text of the token that begins a prompt without a frame, or nothing.
         name: the model's name, for messages.
-
-    Raises:
-        EngineError: a chat template that does not show what it is given.
     """
 
-    def __init__(self, tokenizer: Any, name: str) -> None:
-        self._tokenizer = tokenizer
+    def __init__(self, encoder: Encoder, frame: Frame | None, begin: str, name: str) -> None:
+        self._encoder = encoder
+        self._frame = frame
+        self._begin = begin
         self._name = name
-        self._frame = _chat_frame(tokenizer, name)
         self._memo: dict[tuple[str, bool], tuple[int, ...]] = {}
         self._labels: dict[tuple[str, tuple[str, ...]], tuple[int, ...]] = {}
+        # Tokenizers of the SentencePiece kind put a blank before a text. Behind a line break they
+        # put it there, and the ids of the break can be cut away.
+        self._guard: tuple[int, ...] | None = None
+        if any(self._encode(_BREAK + x) != self._encode(_BREAK) + self._encode(x) for x in "a你"):
+            self._guard = self._encode(_BREAK)
 
-    def __call__(self, tree: PromptTree) -> TokenTree:
-        """The ids of every segment.
+    def __call__(self, tree: PromptTree, *, write: bool = False) -> TokenTree:
+        """The ids of every segment; with `write` the branches end where a reason begins.
 
         Raises:
-            EngineError: the labels are not single tokens after the stub of a metric.
+            EngineError: the labels are not single tokens after the stub of a metric, or the judge
+                would be asked for a label within a thought.
         """
-        frame = self._frame or _plain_frame(tree, self._tokenizer)
-        asked = {name: q.text + frame.after + q.stub for name, q in tree.questions.items()}
+        frame = self._frame or _plain_frame(tree, self._begin)
+        if frame.thinks and not tree.rationale:
+            raise EngineError(
+                f"{self._name} begins every answer with a thought: there is no label to read yet",
+                hint="let it think first, with --rationale",
+            )
+        asks = {name: q.text + frame.after for name, q in tree.questions.items()}
+        stubs = {name: q.stub for name, q in tree.questions.items()}
+        if tree.rationale:
+            close = f"\n{_THOUGHT}\n\n" if frame.thinks else "\n"
+            stubs = {name: close + stub for name, stub in stubs.items()}
+        else:  # without a reason between them the two are one segment
+            stubs = {name: asks[name] + stub for name, stub in stubs.items()}
+            asks = dict.fromkeys(asks, "")
+
+        def branch(item: PromptItem, metric: str) -> tuple[int, ...]:
+            ask = self._ids(asks[metric])
+            if write:
+                return ask
+            reason = item.reasons.get(metric, "").removesuffix(_THOUGHT)
+            return ask + self._encode(reason, plain=True) + self._ids(stubs[metric])
+
         return TokenTree(
             prefix=self._ids(frame.before + tree.system + frame.between),
             profiles={n: self._ids(text, plain=True) for n, text in tree.profiles.items()},
             dialogues=tuple(self._encode(item.text, plain=True) for item in tree.items),
-            questions={name: self._ids(text) for name, text in asked.items()},
-            label_ids={name: self._label_ids(text, tree.labels) for name, text in asked.items()},
+            branches=tuple({m: branch(item, m) for m in item.metrics} for item in tree.items),
+            label_ids={name: self._label_ids(text, tree.labels) for name, text in stubs.items()},
             source=tree,
         )
+
+    def decode(self, ids: Sequence[int]) -> str:
+        """The text of `ids`."""
+        return self._encoder.decode(ids)
 
     def _ids(self, text: str, *, plain: bool = False) -> tuple[int, ...]:
         """`_encode`, remembered: for segments that come again with every batch."""
@@ -112,25 +179,64 @@ class Tokeniser:
         return self._memo[text, plain]
 
     def _encode(self, text: str, *, plain: bool = False) -> tuple[int, ...]:
-        """Ids of `text` as it stands; `plain` spells special tokens out."""
-        ids = self._tokenizer.encode(text, add_special_tokens=False, split_special_tokens=plain)
-        return tuple(ids)
+        if not text:
+            return ()
+        if self._guard is None:
+            return tuple(self._encoder.encode(text, plain=plain))
+        ids = tuple(self._encoder.encode(_BREAK + text, plain=plain))
+        length = len(self._guard)
+        if ids[:length] != self._guard:
+            raise EngineError(
+                f"{self._name}: its tokenizer gives a text other ids where another precedes it",
+                hint="choose a judge with another tokenizer",
+            )
+        return ids[length:]
 
-    def _label_ids(self, question: str, labels: tuple[str, ...]) -> tuple[int, ...]:
-        """ids(question + label) must be ids(question) + [x], with another x for each label."""
-        if (question, labels) not in self._labels:
-            stem = self._ids(question)
-            found = [self._encode(question + label) for label in labels]
+    def _label_ids(self, stub: str, labels: tuple[str, ...]) -> tuple[int, ...]:
+        """ids(stub + label) must be ids(stub) + [x], with another x for each label."""
+        if (stub, labels) not in self._labels:
+            stem = self._ids(stub)
+            found = [self._encode(stub + label) for label in labels]
             ids = tuple(whole[-1] for whole in found if whole[:-1] == stem)
-            if len(set(ids) - {self._tokenizer.unk_token_id}) < len(labels):
+            if len(set(ids) - {self._encoder.unknown}) < len(labels):
                 raise EngineError(
                     f"{self._name}: the labels {', '.join(labels)} are not single tokens after "
-                    f"{question[-12:]!r}",
+                    f"{stub[-12:]!r}",
                     hint="choose a judge whose tokenizer keeps digits apart, or a rubric with "
                     "other labels",
                 )
-            self._labels[question, labels] = ids
-        return self._labels[question, labels]
+            self._labels[stub, labels] = ids
+        return self._labels[stub, labels]
+
+
+class _LocalEncoder:
+    """A tokenizer of transformers."""
+
+    def __init__(self, tokenizer: Any) -> None:
+        self._tokenizer = tokenizer
+        self.unknown: int | None = tokenizer.unk_token_id
+
+    def encode(self, text: str, *, plain: bool) -> Sequence[int]:
+        ids: list[int] = self._tokenizer.encode(
+            text, add_special_tokens=False, split_special_tokens=plain
+        )
+        return ids
+
+    def decode(self, ids: Sequence[int]) -> str:
+        text: str = self._tokenizer.decode(
+            list(ids), skip_special_tokens=False, clean_up_tokenization_spaces=False
+        )
+        return text
+
+
+def local_tokeniser(tokenizer: Any, name: str) -> Tokeniser:
+    """That of a transformers tokenizer, framed by its own chat template.
+
+    Raises:
+        EngineError: a chat template that does not show what it is given.
+    """
+    frame = _chat_frame(tokenizer, name)
+    return Tokeniser(_LocalEncoder(tokenizer), frame, tokenizer.bos_token or "", name)
 
 
 def _chat_frame(tokenizer: Any, name: str) -> Frame | None:
@@ -170,10 +276,9 @@ def _any_day(call: re.Match[str]) -> str:
     return repr(_ANY_DAY.strftime(call[2]))
 
 
-def _plain_frame(tree: PromptTree, tokenizer: Any) -> Frame:
+def _plain_frame(tree: PromptTree, begin: str) -> Frame:
     """For models without a chat template: plain text, blank lines between the parts.
 
     A set without a system text is a completion prompt as it stands: nothing is put between.
     """
-    bos = tokenizer.bos_token or ""
-    return Frame(bos, "\n\n", "\n") if tree.system else Frame(bos, "", "")
+    return Frame(begin, "\n\n", "\n") if tree.system else Frame(begin, "", "")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -68,7 +67,7 @@ def test_a_gpu_that_is_not_there(tmp_path: Path) -> None:
 def test_when_memory_runs_out_batches_are_halved(tmp_path: Path) -> None:
     """For real, with 1 GB of the device's memory: every prompt is read as with all of it.
 
-    Where not even one prompt fits, the error says so.
+    Where not even one dialogue fits, the error says so.
     """
     changes = {"intermediate_size": 32768, "num_hidden_layers": 1}
     folder = save_model(tmp_path, "Llama", window=1 << 17, changes=changes)
@@ -77,22 +76,23 @@ def test_when_memory_runs_out_batches_are_halved(tmp_path: Path) -> None:
     engine = HfEngine(str(folder), options)
     free = values(list(engine.score(tree)))
     sizes: list[int] = []
-    forward = engine._forward
+    logits = engine._judge.logits
 
-    def watched(prompts: Sequence[Sequence[int]]) -> list[Any]:
-        sizes.append(len(prompts))
-        return forward(prompts)
+    def watched(ids: Any, *args: Any, **kwargs: Any) -> Any:
+        sizes.append(len(ids))
+        return logits(ids, *args, **kwargs)
 
-    engine._forward = watched  # type: ignore[method-assign]
+    engine._judge.logits = watched  # type: ignore[method-assign]
+    engine._packed._rows = lambda _: 16  # type: ignore[method-assign]
     torch.cuda.empty_cache()
     torch.cuda.set_per_process_memory_fraction(1e9 / torch.cuda.mem_get_info()[1])
     try:
         tight = values(list(engine.score(tree)))
-        with pytest.raises(EngineError, match=r"one prompt of .* tokens does not fit on cuda"):
+        with pytest.raises(EngineError, match="one dialogue does not fit on cuda"):
             list(engine.score(make_tree(["没考好" * 10000])))
     finally:
         torch.cuda.set_per_process_memory_fraction(1.0)
-    assert sizes[:2] == [48, 24]
+    assert sizes[:2] == [16, 8]
     assert tight == pytest.approx(free, abs=1e-3)
 
 

@@ -16,10 +16,10 @@ from hypothesis import strategies as st
 
 from judge.engines import EngineOptions
 from judge.engines.features import LanguageModel, Reader, Tables, grams
-from judge.engines.hf import HfEngine
 from judge.engines.lexical import Model, load, save
 from judge.engines.mock import MockEngine
-from judge.engines.tokens import Tokeniser
+from judge.engines.naive import NaiveHfEngine
+from judge.engines.tokens import local_tokeniser
 from judge.types import Dialogue, Failure, Turn
 from tests.unit.engines.small import CHATML, METRICS, SPECIAL, bpe, make_tree, save_model
 
@@ -136,7 +136,7 @@ class TestTokens:
 
         `tree` is the size of a trie whose edges are the segments, and never more than `naive`.
         """
-        tokens = Tokeniser(self.tokenizer, "m")(tree)
+        tokens = local_tokeniser(self.tokenizer, "m")(tree)
         asked = [(i, m) for i, item in enumerate(tree.items) for m in item.metrics]
         lengths = [len(tokens.prompt(i, m)) for i, m in asked]
         count = tokens.count()
@@ -147,14 +147,14 @@ class TestTokens:
             edges[()] = len(tokens.prefix)
             edges[(name,)] = len(tokens.profiles[name])
             edges[name, i] = len(tokens.dialogues[i])
-            edges[name, i, m] = len(tokens.questions[m])
+            edges[name, i, m] = len(tokens.branches[i][m])
         assert count.tree == sum(edges.values()) <= count.naive
 
     @given(st.lists(st.sampled_from([*SPECIAL, "5", "你", "\n", "<|", "|>"]), max_size=12))
     def test_no_reply_makes_a_special_token(self, pieces: list[str]) -> None:
         """Special tokens, whole or put together from parts, are read as text, and all of it."""
         text = "".join(pieces)
-        tokens = Tokeniser(self.tokenizer, "m")(make_tree([text], profiles={"Ann": text}))
+        tokens = local_tokeniser(self.tokenizer, "m")(make_tree([text], profiles={"Ann": text}))
         special = set(self.tokenizer.convert_tokens_to_ids(list(SPECIAL)))
         assert not special & {*tokens.dialogues[0], *tokens.profiles["Ann"]}
         assert self.tokenizer.decode(tokens.dialogues[0]) == text
@@ -171,8 +171,8 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_hf_reads_each_prompt_as_if_it_were_alone(folder: Path, tree: Any, batch_size: int) -> None:
     """Any tree in any batches: log-probabilities of a plain forward, to 1e-4."""
     model = transformers.AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float32).eval()
-    engine = HfEngine(str(folder), EngineOptions(batch_size=batch_size, device="cpu"))
-    tokens = engine._checkpoint.tokeniser(tree)
+    engine = NaiveHfEngine(str(folder), EngineOptions(batch_size=batch_size, device="cpu"))
+    tokens = engine._judge.checkpoint.tokeniser(tree)
     for read in engine.score(tree):
         prompt = tokens.prompt(read.item, read.metric)
         with torch.no_grad():

@@ -26,6 +26,8 @@ def test_every_record_is_frozen_and_slotted() -> None:
     """No record can be changed after it was made, nor given a new attribute."""
     for name in types.__all__:
         cls = getattr(types, name)
+        if name == "Reading":  # a choice of words, no record
+            continue
         assert cls.__dataclass_params__.frozen, name
         assert "__slots__" in vars(cls), name
     with pytest.raises(dataclasses.FrozenInstanceError):

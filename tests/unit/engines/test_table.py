@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import dataclasses
 import importlib
 import os
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -54,9 +56,11 @@ def without_torch(code: str) -> str:
 
 
 def test_every_engine_of_the_table_is_there() -> None:
-    """Each name leads to a class of its module."""
-    for module, name in ENGINES.values():
-        assert isinstance(getattr(importlib.import_module(module), name), type)
+    """Each name leads to a class of its module, each option to a setting that there is."""
+    settings = {field.name for field in dataclasses.fields(EngineOptions)}
+    for entry in ENGINES.values():
+        assert isinstance(getattr(importlib.import_module(entry.module), entry.cls), type)
+        assert entry.options <= settings
 
 
 @pytest.mark.parametrize("judge", ["tiny", "lexical", "mock"])
@@ -72,7 +76,22 @@ def test_embedded_judges_warn(judge: str) -> None:
 def test_any_other_name_is_a_model(name: str) -> None:
     """It is asked by `hf` with the full rubric set, and carries no note."""
     wanted = JudgeSpec(name, engine="hf", model=name, rubric="esrp", note="")
-    assert resolve_judge(name) == resolve_judge(name, "hf") == wanted
+    assert resolve_judge(name, "hf") == wanted
+    for engine in ("hf-naive", "vllm", "http"):
+        assert resolve_judge(name, engine) == dataclasses.replace(wanted, engine=engine)
+    assert resolve_judge(name, base_url="http://localhost:1/v1").engine == "http"
+
+
+@pytest.mark.parametrize("cuda", [True, False])
+@pytest.mark.parametrize("installed", [True, False])
+def test_vllm_is_preferred_where_it_can_run(
+    monkeypatch: pytest.MonkeyPatch, *, cuda: bool, installed: bool
+) -> None:
+    """It needs to be installed and a CUDA device to be seen; transformers asks otherwise."""
+    monkeypatch.setattr("judge.engines.cuda_available", lambda: cuda)
+    monkeypatch.setattr("importlib.util.find_spec", lambda _: object() if installed else None)
+    assert resolve_judge("acme/model").engine == ("vllm" if cuda and installed else "hf")
+    assert resolve_judge("tiny").engine == "hf"
 
 
 def test_a_lexical_judge_of_ones_own() -> None:
@@ -86,7 +105,7 @@ def test_an_unknown_engine() -> None:
     """The hint lists those that exist."""
     with pytest.raises(UsageError, match="--engine none: no such engine") as caught:
         resolve_judge("tiny", "none")
-    assert caught.value.hint == "choose from hf, lexical, mock"
+    assert caught.value.hint == "choose from hf, hf-naive, vllm, http, lexical, mock"
 
 
 @pytest.mark.parametrize(
@@ -160,10 +179,38 @@ except MissingExtraError as error:
     )
 
 
-@pytest.mark.parametrize("judge", ["lexical", "mock"])
-@pytest.mark.parametrize("option", ["device", "dtype"])
-def test_an_option_that_would_be_dropped_is_refused(judge: str, option: str) -> None:
-    """An engine without torch has no device and no precision: it says so, and drops nothing."""
-    options = EngineOptions(**{option: "cpu" if option == "device" else "float32"})
-    with pytest.raises(UsageError, match=f"--{option} means nothing to the judge {judge}"):
-        open_engine(resolve_judge(judge), options)
+GIVEN: dict[str, Any] = {
+    "device": "cpu",
+    "dtype": "float32",
+    "quantization": "8bit",
+    "tensor_parallel": 2,
+    "gpu_memory": 0.5,
+    "reproducible": True,
+    "base_url": "http://localhost:1/v1",
+    "server": "vllm",
+    "concurrency": 2,
+    "samples": 3,
+}
+
+
+def test_every_setting_is_tried_below() -> None:
+    """Those beside `batch_size` and `seed`, which every engine has."""
+    assert {*GIVEN, "batch_size", "seed"} == {f.name for f in dataclasses.fields(EngineOptions)}
+
+
+MEANINGLESS = [
+    (engine, option)
+    for engine, entry in ENGINES.items()
+    for option in GIVEN
+    if option not in entry.options
+]
+
+
+@pytest.mark.parametrize(("engine", "option"), MEANINGLESS)
+def test_an_option_that_would_be_dropped_is_refused(engine: str, option: str) -> None:
+    """A setting that means nothing to an engine is named, with the engines it goes with."""
+    options = EngineOptions(**{option: GIVEN[option]})
+    name = option.replace("_", "-")
+    with pytest.raises(UsageError, match=f"--{name} means nothing to the engine {engine}") as error:
+        open_engine(JudgeSpec("x", engine, "x", "esrp"), options)
+    assert "it goes with " in str(error.value.hint)

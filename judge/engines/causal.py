@@ -1,0 +1,248 @@
+"""A causal language model of transformers, loaded on one device: what the hf engines share."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import inspect
+import logging
+from collections.abc import Callable, Sequence
+from functools import cached_property
+from typing import Any, TypeVar
+
+from judge.engines.base import EngineOptions
+from judge.engines.checkpoint import Checkpoint, first_line, import_extra
+from judge.engines.tokens import TokenTree
+from judge.errors import EngineError
+from judge.types import Failure, LabelRead
+
+__all__ = ["CausalModel"]
+
+DTYPES = ("float32", "bfloat16", "float16")
+QUANTIZATIONS = ("4bit", "8bit")
+_log = logging.getLogger(__name__)
+_Part = TypeVar("_Part")
+_Read = TypeVar("_Read")
+
+
+class CausalModel:
+    """The weights, where they compute and in which precision. They load when first used.
+
+    Args:
+        model: a folder or a hub id.
+        options: `device` defaults to cuda where there is one, `dtype` to bfloat16 there and
+            float32 on the CPU; `quantization` is 4bit or 8bit, by bitsandbytes. Weights that are
+            stored quantized need no option.
+
+    Raises:
+        MissingExtraError: torch, transformers or bitsandbytes is not installed.
+        EngineError: an option that torch does not know or this machine cannot do.
+    """
+
+    def __init__(self, model: str, options: EngineOptions) -> None:
+        self.torch: Any = import_extra("torch")
+        self.transformers: Any = import_extra("transformers")
+        self.transformers.logging.set_verbosity_error()
+        self.transformers.logging.disable_progress_bar()
+        self.checkpoint = Checkpoint(model)
+        self.device = options.device or ("cuda" if self.torch.cuda.is_available() else "cpu")
+        self.on_cpu = self.device.startswith("cpu")
+        self.dtype = options.dtype or ("float32" if self.on_cpu else "bfloat16")
+        self.quantization = options.quantization
+        for option, value, known in (
+            ("dtype", self.dtype, DTYPES),
+            ("quantization", self.quantization, (None, *QUANTIZATIONS)),
+        ):
+            if value not in known:
+                choices = ", ".join(name for name in known if name)
+                raise EngineError(f"--{option} {value}: unknown", hint=f"choose from {choices}")
+        if self.quantization:
+            for package in ("bitsandbytes", "accelerate"):
+                import_extra(package, extra="bnb")
+        try:
+            self.torch.zeros(1, device=self.device).tolist()
+        except Exception as error:  # torch has another error for each kind of missing device
+            raise EngineError(
+                f"--device {self.device}: {first_line(error)}",
+                hint="choose cpu, or cuda where torch has CUDA and a GPU; cuda:1 is the second GPU",
+            ) from error
+
+    @property
+    def fingerprint(self) -> str:
+        """The precision it computes in and a hash of the files of the model."""
+        precision = "-".join(filter(None, (self.dtype, self.quantization)))
+        return f"{precision}/{self.checkpoint.sha256}"
+
+    def describe(self) -> dict[str, str]:
+        """What stands in the manifest, but for the engine."""
+        device = self.device
+        if device.startswith("cuda"):
+            device = f"{device} ({self.torch.cuda.get_device_name(device)})"
+        packages = ["torch", "transformers"] + ["bitsandbytes"] * bool(self.quantization)
+        return {
+            "model": self.checkpoint.name,
+            "device": device,
+            "dtype": self.dtype,
+            **({"quantization": self.quantization} if self.quantization else {}),
+            **{n: importlib.metadata.version(n) for n in packages},
+        }
+
+    @property
+    def window(self) -> int | None:
+        """The most tokens a prompt may have, if the model has a limit."""
+        window: int | None = getattr(self.checkpoint.text_config, "max_position_embeddings", None)
+        return window
+
+    def too_long(self, tokens: TokenTree, item: int, metric: str, more: int = 0) -> Failure | None:
+        """Why a prompt cannot be asked, if it and `more` tokens are longer than the window."""
+        length = len(tokens.prompt(item, metric))
+        if self.window is None or length + more <= self.window:
+            return None
+        room = f" and {more} for the reason" if more else ""
+        reason = f"the prompt has {length} tokens{room}, the model's window is {self.window}"
+        return Failure("too_long", reason)
+
+    @cached_property
+    def rope_follows_length(self) -> bool:
+        """Whether a position is turned by an angle that depends on the longest of its batch."""
+        rope = str(getattr(self.checkpoint.text_config, "rope_parameters", None))
+        return "longrope" in rope or "'dynamic'" in rope
+
+    def refuse_foreign_ids(self, tokens: TokenTree) -> None:
+        """Raises an EngineError if the tree has tokens that the model does not know."""
+        size = getattr(self.checkpoint.text_config, "vocab_size", None)
+        branches = [ids for item in tokens.branches for ids in item.values()]
+        parts = (
+            tokens.prefix,
+            *tokens.profiles.values(),
+            *tokens.dialogues,
+            *branches,
+            *tokens.label_ids.values(),
+        )
+        top = max((max(ids) for ids in parts if ids), default=0)
+        if size is not None and top >= size:
+            raise EngineError(
+                f"the tokenizer gives the token {top}, the model knows {size} tokens",
+                path=self.checkpoint.folder,
+                hint="put the tokenizer that the model was trained with into the folder",
+            )
+
+    def logits(self, ids: Any, ends: Any, **inputs: Any) -> Any:
+        """Next-token logits (rows, ends, vocabulary) of `ids` (rows, length) after `ends`.
+
+        Those of a whole prompt would fill the memory: most models can leave them out.
+        """
+        can = "logits_to_keep" in inspect.signature(self.model.forward).parameters
+        with self.torch.inference_mode():
+            logits = self.model(
+                input_ids=ids.to(self.device),
+                **({"logits_to_keep": ends.to(self.device)} if can else {}),
+                **inputs,
+            ).logits
+        return logits if can else logits[:, ends.to(self.device)]
+
+    def read(self, item: int, metric: str, logits: Any, label_ids: Sequence[int]) -> LabelRead:
+        """The labels' log-probabilities under next-token logits (vocabulary,).
+
+        In double precision, or the labels of a sure judge have more than all of the mass.
+        """
+        logprobs = logits.double().log_softmax(-1)
+        labels = logprobs[list(label_ids)]
+        if not bool(labels.isfinite().all()):
+            reason = "the model's probabilities are not finite; try another --dtype"
+            return LabelRead(item, metric, Failure("not_finite", reason))
+        top = int(logprobs.argmax())
+        return LabelRead(item, metric, tuple(labels.tolist()), top_is_label=top in label_ids)
+
+    def in_halves(
+        self, run: Callable[[Sequence[_Part]], list[_Read]], parts: Sequence[_Part], unit: str
+    ) -> list[_Read]:
+        """`run(parts)`, or of halves of halves where memory runs out.
+
+        Raises:
+            EngineError: a single part, called `unit` in the message, does not fit.
+        """
+        try:
+            return run(parts) if parts else []
+        except RuntimeError as error:
+            if not self._out_of_memory(error):
+                raise
+            if len(parts) == 1:
+                raise EngineError(
+                    f"one {unit} does not fit on {self.device}",
+                    hint="use a smaller judge, or a device with more memory",
+                ) from error
+        # Outside the handler: the traceback holds the tensors that filled the memory.
+        half = len(parts) // 2
+        _log.warning("out of memory with %d %ss at once, going on with %d", len(parts), unit, half)
+        return self.in_halves(run, parts[:half], unit) + self.in_halves(run, parts[half:], unit)
+
+    def _out_of_memory(self, error: RuntimeError) -> bool:
+        """CUDA has an error of its own for it, the CPU only a text."""
+        return isinstance(error, self.torch.OutOfMemoryError) or "allocate memory" in str(error)
+
+    @cached_property
+    def model(self) -> Any:
+        """The loaded model.
+
+        Raises:
+            EngineError: it cannot be loaded, lacks weights, or is not causal.
+        """
+        torch = self.torch
+        folder = self.checkpoint.weights[0].parent
+        smaller = {}
+        if self.quantization:
+            smaller["device_map"] = {"": self.device}
+            smaller["quantization_config"] = self.transformers.BitsAndBytesConfig(
+                **{f"load_in_{self.quantization}": True},
+                bnb_4bit_compute_dtype=getattr(torch, self.dtype),
+            )
+        try:
+            model, report = self.transformers.AutoModelForCausalLM.from_pretrained(
+                folder,
+                dtype=getattr(torch, self.dtype),
+                use_safetensors=True,
+                output_loading_info=True,
+                **smaller,
+            )
+            model = (model if smaller else model.to(self.device)).eval()
+        except torch.OutOfMemoryError as error:
+            raise EngineError(self._no_room(), hint=_SMALLER) from error
+        except Exception as error:  # safetensors, torch and transformers raise their own
+            raise EngineError(
+                f"the weights cannot be loaded: {first_line(error)}",
+                path=folder,
+                hint="the folder needs the config.json and *.safetensors of one causal language "
+                "model",
+            ) from error
+        if report["missing_keys"]:  # transformers has filled them with random numbers
+            raise EngineError(
+                f"the weights lack {min(report['missing_keys'])} of a {type(model).__name__}",
+                path=folder,
+                hint="choose a causal language model, not a classifier or an embedding model",
+            )
+        if self._looks_ahead(model):
+            raise EngineError(
+                f"this {type(model).__name__} is not causal: what follows changes what came before",
+                path=folder,
+                hint="choose a causal language model, not an encoder such as BERT",
+            )
+        return model
+
+    def _no_room(self) -> str:
+        need = sum(path.stat().st_size for path in self.checkpoint.weights) / 2**30
+        free, total = (n / 2**30 for n in self.torch.cuda.mem_get_info(self.device))
+        return (
+            f"{self.checkpoint.name} does not fit on {self.device} in {self.dtype}: its files have "
+            f"{need:.1f} GiB, {free:.1f} of {total:.1f} GiB are free"
+        )
+
+    def _looks_ahead(self, model: Any) -> bool:
+        """Whether the second token changes what the model says after the first."""
+        ids = self.torch.tensor([[0, 1], [0, 2]], device=self.device)
+        with self.torch.inference_mode():
+            one, other = model(input_ids=ids, use_cache=False).logits[:, 0].float()
+        rounding = self.torch.finfo(model.dtype).eps ** 0.5 * one.std()
+        return bool((one - other).abs().max() > rounding)
+
+
+_SMALLER = "use a smaller model, --quantization 4bit or 8bit, or --device cpu"
