@@ -74,7 +74,8 @@ class Manifest:
 
     Attributes:
         rubric: what was asked.
-        judge: `name` and `fingerprint`, and what else is worth knowing: engine, device, seed...
+        judge: `name` and `fingerprint`, `rationale` where the judge writes its reason first, and
+            what else is worth knowing: engine, device, seed...
         prompts: a hash of what all prompts share.
         data: system -> SHA-256 of the file it was read from.
         options: those of the last command that judged.
@@ -137,7 +138,9 @@ def merge(one: Manifest, other: Manifest) -> Manifest:
 
 
 def refuse_mismatch(where: Path, there: Manifest, current: Manifest) -> None:
-    """Refuse to mix scores of two rubrics or judges, naming what differs.
+    """Refuse to mix scores of two rubrics or judges, or with and without reasons.
+
+    The message names what differs.
 
     Raises:
         RunMismatchError: `there`, the manifest of the folder `where`, does not fit `current`.
@@ -151,7 +154,7 @@ def refuse_mismatch(where: Path, there: Manifest, current: Manifest) -> None:
         raise RunMismatchError(
             f"this run was made {' and '.join(differing)}",
             path=where,
-            hint="choose another folder with --out: scores of two rubrics or judges do not mix",
+            hint="choose another folder with --out: scores made in two ways do not mix",
         )
 
 
@@ -233,11 +236,13 @@ def _texts(facts: Mapping[str, object]) -> dict[str, str]:
     return {key: str(value) for key, value in facts.items()}
 
 
-def _identity(manifest: Manifest) -> tuple[str, str]:
+def _identity(manifest: Manifest) -> tuple[str, ...]:
     rubric, judge = manifest.rubric, manifest.judge
+    reasons = f"reasons of {judge['rationale']} (--rationale)" if "rationale" in judge else None
     return (
         f"the rubric {rubric.name} {rubric.version} {rubric.language} (hash {rubric.hash[:16]})",
         f"the judge of fingerprint {judge['fingerprint']}",
+        reasons or "no reasons",
     )
 
 

@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import TypeVar
 
 from judge import manifest as manifests
 from judge.engines.base import Engine
-from judge.errors import EngineError, RunMismatchError, StoreError
+from judge.errors import EngineError, RunMismatchError, StoreError, UsageError
 from judge.manifest import Manifest
 from judge.scoring import blank_reply, judgment, keys
 from judge.store import Store
-from judge.types import LabelRead, PromptTree
+from judge.types import Failure, LabelRead, PromptItem, PromptTree, Written
 
-__all__ = ["Outcome", "Progress", "Run", "run", "score"]
+__all__ = ["Outcome", "Progress", "Run", "refuse_rationale", "run", "score"]
 
 Progress = Callable[[int, int], None]
 """Called with (judgments there, judgments asked for) at the start and after every batch."""
@@ -21,13 +22,26 @@ Progress = Callable[[int, int], None]
 Place = tuple[int, str]
 """An item of the tree and a metric."""
 
+Answer = TypeVar("Answer", LabelRead, Written)
+
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """How many judgments `score` made now, and how many were there."""
+    """How many judgments `score` made now, and how many were there.
+
+    Attributes:
+        made: judgments made now.
+        reused: judgments that were there.
+        written: tokens of the reasons written now.
+        cut: how many of those reasons the limit of tokens ended.
+        reasoned: the items and metrics for which a reason was written now, with the reasons.
+    """
 
     made: int
     reused: int
+    written: int = 0
+    cut: int = 0
+    reasoned: tuple[PromptItem, ...] = field(default=(), compare=False, repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,10 +71,13 @@ def run(
         progress: told of every batch.
 
     Raises:
-        RunMismatchError: the folder holds a run of another rubric, judge or text.
+        RunMismatchError: the folder holds a run of another rubric, judge, way or text.
         StoreError: the folder cannot be read or written.
         EngineError: the judge cannot be asked.
+        UsageError: reasons from an engine that cannot write.
     """
+    if tree.rationale:
+        refuse_rationale(engine)
     folder = store.folder
     with store.transaction():
         before = manifests.read(folder)
@@ -96,33 +113,59 @@ def score(
 
     Batches are cut from the whole tree, not from what is left of it, and are kept whole or not
     at all: a run that was interrupted asks the same batches as one that was not, and so gets
-    the same numbers to the last bit.
+    the same numbers to the last bit. Where the tree wants reasons, the judge first writes those
+    of a batch, then is asked for its labels with each reason begun.
 
     Raises:
         RunMismatchError: the store holds another text of a dialogue, or an answer to another
             question about it.
         StoreError: the store cannot be written.
         EngineError: the judge cannot be asked.
+        UsageError: reasons from an engine that cannot write.
     """
+    if tree.rationale:
+        refuse_rationale(engine)
     store.add_dialogues(item.dialogue for item in tree.items)
     key_of = keys(tree, engine.fingerprint)
     kept = _kept(tree, key_of, store)
-    made = 0
+    made = written = cut = 0
+    reasoned: list[PromptItem] = []
     progress(len(kept), len(key_of))
     for start in range(0, len(tree.items), engine.batch_size):
         batch = range(start, min(start + engine.batch_size, len(tree.items)))
         missing = [(i, m) for i in batch for m in tree.items[i].metrics if (i, m) not in kept]
         if missing:
-            reads = _ask(tree, missing, engine)
+            answers = _ask(tree, missing, engine)
             store.add(
                 [
-                    judgment(read, tree.items[read.item].dialogue, key_of[read.item, read.metric])
-                    for read in reads
+                    judgment(
+                        read,
+                        tree.items[read.item].dialogue,
+                        key_of[read.item, read.metric],
+                        answers.reason(read),
+                    )
+                    for read in answers.reads
                 ]
             )
-            made += len(reads)
+            made += len(answers.reads)
+            written += sum(w.tokens for w in answers.written)
+            cut += sum(w.cut for w in answers.written)
+            reasoned += answers.reasoned.values()
             progress(len(kept) + made, len(key_of))
-    return Outcome(made=made, reused=len(kept))
+    return Outcome(made, len(kept), written, cut, tuple(reasoned))
+
+
+def refuse_rationale(engine: Engine) -> None:
+    """Refuse to want reasons of an engine that cannot write.
+
+    Raises:
+        UsageError: it cannot.
+    """
+    if not engine.capabilities.generate:
+        raise UsageError(
+            "--rationale: this judge cannot write reasons, it only reads labels",
+            hint="leave out --rationale, or choose another judge or --engine",
+        )
 
 
 def _kept(tree: PromptTree, key_of: Mapping[Place, str], store: Store) -> set[Place]:
@@ -143,25 +186,60 @@ def _kept(tree: PromptTree, key_of: Mapping[Place, str], store: Store) -> set[Pl
     return kept
 
 
-def _ask(tree: PromptTree, missing: Sequence[Place], engine: Engine) -> list[LabelRead]:
+@dataclass(frozen=True, slots=True)
+class _Answers:
+    """To one batch: a read for each place, what was written, and items with their reasons."""
+
+    reads: Sequence[LabelRead]
+    written: Sequence[Written] = ()
+    reasoned: Mapping[int, PromptItem] = field(default_factory=dict)
+
+    def reason(self, read: LabelRead) -> str | None:
+        """What was written before `read`."""
+        item = self.reasoned.get(read.item)
+        return None if item is None else item.reasons.get(read.metric)
+
+
+def _ask(tree: PromptTree, missing: Sequence[Place], engine: Engine) -> _Answers:
     """A read for each of `missing`, its item counted in `tree`; blank replies are not asked."""
     reads = []
-    asked: dict[int, list[str]] = {}
+    metrics: dict[int, list[str]] = {}
     for index, metric in missing:
         blank = blank_reply(tree.items[index].dialogue)
         if blank is None:
-            asked.setdefault(index, []).append(metric)
+            metrics.setdefault(index, []).append(metric)
         else:
             reads.append(LabelRead(index, metric, blank))
-    if asked:
-        places = list(asked)
-        items = tuple(replace(tree.items[i], metrics=tuple(asked[i])) for i in places)
-        answers = list(engine.score(replace(tree, items=items)))
-        expected = [(i, m) for i, item in enumerate(items) for m in item.metrics]
-        if [(read.item, read.metric) for read in answers] != expected:
-            raise EngineError(
-                "the engine answered something else than it was asked",
-                hint="this is a defect of the engine: please report it",
-            )
-        reads += [replace(read, item=places[read.item]) for read in answers]
-    return reads
+    asked = {i: replace(tree.items[i], metrics=tuple(of)) for i, of in metrics.items()}
+    if not tree.rationale:
+        return _Answers([*reads, *_put(engine.score, tree, asked)])
+    written = _put(engine.write, tree, asked)
+    reasons: dict[int, dict[str, str]] = {i: {} for i in asked}
+    for one in written:
+        if isinstance(one.outcome, Failure):
+            reads.append(LabelRead(one.item, one.metric, one.outcome))
+        else:
+            reasons[one.item][one.metric] = one.outcome
+    reasoned = {
+        i: replace(asked[i], metrics=tuple(own), reasons=own) for i, own in reasons.items() if own
+    }
+    return _Answers([*reads, *_put(engine.score, tree, reasoned)], written, reasoned)
+
+
+def _put(
+    ask: Callable[[PromptTree], Iterator[Answer]],
+    tree: PromptTree,
+    items: Mapping[int, PromptItem],
+) -> list[Answer]:
+    """What the engine answers about `items`, each under the number that it has in `tree`."""
+    if not items:
+        return []
+    places = list(items)
+    answers = list(ask(replace(tree, items=tuple(items.values()))))
+    expected = [(at, m) for at, item in enumerate(items.values()) for m in item.metrics]
+    if [(answer.item, answer.metric) for answer in answers] != expected:
+        raise EngineError(
+            "the engine answered something else than it was asked",
+            hint="this is a defect of the engine: please report it",
+        )
+    return [replace(answer, item=places[answer.item]) for answer in answers]

@@ -19,7 +19,7 @@ _ROUNDING = 1e-3
 
 def keys(tree: PromptTree, fingerprint: str) -> Mapping[tuple[int, str], str]:
     """(item, metric) -> SHA-256 (hex) of what is asked: judge, every segment, and the labels."""
-    start = hashlib.sha256(_framed(fingerprint, tree.system, *tree.labels))
+    start = hashlib.sha256(_framed(fingerprint, *_asked(tree)))
     found = {}
     for index, item in enumerate(tree.items):
         shared = start.copy()
@@ -35,7 +35,13 @@ def keys(tree: PromptTree, fingerprint: str) -> Mapping[tuple[int, str], str]:
 def prompts_hash(tree: PromptTree) -> str:
     """SHA-256 (hex) of what all prompts of a tree share: system text, questions and labels."""
     questions = [text for q in tree.questions.values() for text in (q.metric, q.text, q.stub)]
-    return hashlib.sha256(_framed(tree.system, *tree.labels, *questions)).hexdigest()
+    return hashlib.sha256(_framed(*_asked(tree), *questions)).hexdigest()
+
+
+def _asked(tree: PromptTree) -> list[str]:
+    """What is the same for every prompt; a plain tree keeps the hash it always had."""
+    reason = [f"rationale {tree.rationale}"] if tree.rationale else []
+    return [tree.system, *tree.labels, *reason]
 
 
 def blank_reply(dialogue: Dialogue) -> Failure | None:
@@ -46,7 +52,9 @@ def blank_reply(dialogue: Dialogue) -> Failure | None:
     return None
 
 
-def judgment(read: LabelRead, dialogue: Dialogue, key: str) -> Judgment:
+def judgment(
+    read: LabelRead, dialogue: Dialogue, key: str, rationale: str | None = None
+) -> Judgment:
     """The judgment that `read` amounts to."""
     outcome = read.outcome
     return Judgment(
@@ -55,13 +63,12 @@ def judgment(read: LabelRead, dialogue: Dialogue, key: str) -> Judgment:
         character=dialogue.character,
         scenario=dialogue.scenario,
         metric=read.metric,
-        outcome=outcome
-        if isinstance(outcome, Failure)
-        else _distribution(outcome, top_is_label=read.top_is_label),
+        outcome=outcome if isinstance(outcome, Failure) else _distribution(outcome, read),
+        rationale=rationale,
     )
 
 
-def _distribution(logprobs: Sequence[float], *, top_is_label: bool) -> ScoreDistribution | Failure:
+def _distribution(logprobs: Sequence[float], read: LabelRead) -> ScoreDistribution | Failure:
     """A label may have probability 0 (-inf); all of them together must have some, and at most 1."""
     # Written so that nan is refused too; and first, because exp of a large number overflows.
     if not all(value <= _ROUNDING for value in logprobs):
@@ -72,7 +79,7 @@ def _distribution(logprobs: Sequence[float], *, top_is_label: bool) -> ScoreDist
         return Failure("not_probabilities", f"the judge's probabilities sum to {mass:.4g}")
     if mass < _MASS_FLOOR:
         return Failure("no_label_mass", f"the labels have a total probability of {mass:.1e} only")
-    return ScoreDistribution(tuple(logprobs), top_is_label)
+    return ScoreDistribution(tuple(logprobs), read.top_is_label, read.reading)
 
 
 def _framed(*texts: str) -> bytes:

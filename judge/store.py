@@ -15,20 +15,21 @@ import sqlite3
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, Self, get_args
 
 from judge.errors import RunMismatchError, StoreError
-from judge.types import Dialogue, Failure, Judgment, ScoreDistribution, Turn
+from judge.types import Dialogue, Failure, Judgment, Reading, ScoreDistribution, Turn
 
 __all__ = ["FORMAT", "Store"]
 
-FORMAT = 1
+FORMAT = 2
 """The newest format of judge.sqlite that this version reads, in its `user_version`."""
 
 _TABLES = (
     """CREATE TABLE IF NOT EXISTS judgment (
     system TEXT NOT NULL, character TEXT NOT NULL, scenario TEXT NOT NULL, metric TEXT NOT NULL,
     key TEXT NOT NULL, status TEXT NOT NULL, reason TEXT, logprobs TEXT, top_is_label INTEGER,
+    reading TEXT, rationale TEXT,
     PRIMARY KEY (system, character, scenario, metric)
 ) WITHOUT ROWID""",
     """CREATE TABLE IF NOT EXISTS dialogue (
@@ -36,6 +37,19 @@ _TABLES = (
     PRIMARY KEY (system, character, scenario)
 ) WITHOUT ROWID""",
 )
+# The columns are named, or SQLite would count those from before another process added some.
+_INSERT = """INSERT INTO judgment (
+    system, character, scenario, metric,
+    key, status, reason, logprobs, top_is_label, reading, rationale
+) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING"""
+_FROM_1_TO_2 = (
+    "ALTER TABLE judgment ADD COLUMN reading TEXT",
+    "ALTER TABLE judgment ADD COLUMN rationale TEXT",
+    "UPDATE judgment SET reading = 'exact' WHERE status = 'ok'",
+)
+"""Format 1 knew no other reading, and no reasons."""
+
+_READINGS: Mapping[str, Reading] = {reading: reading for reading in get_args(Reading)}
 _PATIENCE = 60.0
 """Seconds to wait for another program that is writing to the same run."""
 
@@ -121,12 +135,14 @@ class Store:
             )
 
     def add(self, judgments: Sequence[Judgment]) -> None:
-        """Keep a batch, all of it or nothing. A judgment that is there already stays."""
+        """Keep a batch, all of it or nothing. A judgment that is there already stays.
+
+        A run of an older format becomes one of this format now, and not before.
+        """
         with self.transaction():
-            self._db.executemany(
-                "INSERT INTO judgment VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING",
-                [_row(judgment) for judgment in judgments],
-            )
+            if self._version() == 1:
+                self._bring_to_format(_FROM_1_TO_2)
+            self._db.executemany(_INSERT, [_row(judgment) for judgment in judgments])
 
     def judgments(self) -> list[Judgment]:
         """All of them, in the order of system, character, scenario and metric."""
@@ -161,8 +177,15 @@ class Store:
                     self._db.execute("ROLLBACK")
                 raise
 
+    def _version(self) -> int:
+        return int(self._db.execute("PRAGMA user_version").fetchone()[0])
+
+    def _bring_to_format(self, steps: Iterable[str]) -> None:
+        for step in (*steps, f"PRAGMA user_version = {FORMAT}"):
+            self._db.execute(step)
+
     def _prepare(self) -> None:
-        version = self._db.execute("PRAGMA user_version").fetchone()[0]
+        version = self._version()
         if version > FORMAT:
             raise StoreError(
                 f"format {version} is newer than this version reads ({FORMAT})",
@@ -172,9 +195,7 @@ class Store:
         if version == 0:
             self._db.execute("PRAGMA journal_mode = WAL")
             with self.transaction():
-                for table in _TABLES:
-                    self._db.execute(table)
-                self._db.execute(f"PRAGMA user_version = {FORMAT}")
+                self._bring_to_format(_TABLES)
         # In write-ahead mode this survives the end of the process, if not of the power.
         self._db.execute("PRAGMA synchronous = NORMAL")
 
@@ -207,20 +228,24 @@ def _make(folder: Path) -> None:
 def _row(j: Judgment) -> tuple[object, ...]:
     head = (j.system, j.character, j.scenario, j.metric, j.key)
     if isinstance(j.outcome, Failure):
-        return (*head, j.outcome.code, j.outcome.reason, None, None)
+        return (*head, j.outcome.code, j.outcome.reason, None, None, None, j.rationale)
     # JSON writes the shortest text that reads back to the same float. It has no -inf, which is
     # a probability of exactly 0: null stands for it.
     values = [None if value == -math.inf else value for value in j.outcome.logprobs]
     logprobs = json.dumps(values, allow_nan=False)
-    return (*head, "ok", None, logprobs, int(j.outcome.top_is_label))
+    read = (logprobs, int(j.outcome.top_is_label), j.outcome.reading)
+    return (*head, "ok", None, *read, j.rationale)
 
 
 def _judgment(row: tuple[Any, ...]) -> Judgment:
-    system, character, scenario, metric, key, status, reason, logprobs, top = row
+    system, character, scenario, metric, key, status, reason, logprobs, top, *later = row
+    reading, rationale = later or ("exact", None)  # format 1 ends before them
     outcome: ScoreDistribution | Failure
     if status == "ok":
         values = (-math.inf if value is None else value for value in json.loads(logprobs))
-        outcome = ScoreDistribution(tuple(values), bool(top))
+        if reading not in _READINGS:
+            raise ValueError(f"there is no reading {reading!r}")
+        outcome = ScoreDistribution(tuple(values), bool(top), _READINGS[reading])
     else:
         outcome = Failure(status, reason)
-    return Judgment(key, system, character, scenario, metric, outcome)
+    return Judgment(key, system, character, scenario, metric, outcome, rationale)

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 
 from judge.analysis.results import Extreme, MetricScore
 from judge.analysis.table import Cell, Table
-from judge.types import Dialogue, Judgment, ScoreDistribution
+from judge.types import Dialogue, Failure, Judgment
 
 __all__ = ["extreme_dialogues"]
 
@@ -26,22 +26,20 @@ def extreme_dialogues(
     down = sorted((-s, row) for s, row in order if row not in low)
     high = [row for _, row in down[:most]]
     wanted = {table.cells[row] for row in (*low, *high)}
-    reads: dict[Cell, dict[str, ScoreDistribution]] = {cell: {} for cell in wanted}
+    scored: dict[Cell, dict[str, MetricScore]] = {cell: {} for cell in wanted}
     for j in judgments:
-        cell = (j.system, j.character, j.scenario)
-        if cell in wanted and isinstance(j.outcome, ScoreDistribution):
-            reads[cell][j.metric] = j.outcome
+        cell, read = (j.system, j.character, j.scenario), j.outcome
+        if cell in wanted and not isinstance(read, Failure):
+            scored[cell][j.metric] = MetricScore(
+                j.metric, read.expected, read.p, read.label_mass, read.reading, j.rationale
+            )
     turns = {
         cell: d.turns for d in dialogues if (cell := (d.system, d.character, d.scenario)) in wanted
     }
 
     def show(row: int) -> Extreme:
         cell = table.cells[row]
-        metrics = tuple(
-            MetricScore(metric, read.expected, read.p, read.label_mass)
-            for metric in table.metrics
-            for read in (reads[cell][metric],)
-        )
+        metrics = tuple(scored[cell][metric] for metric in table.metrics)
         return Extreme(*cell, scores[row], metrics, turns.get(cell, ()))
 
     return tuple(map(show, low)), tuple(map(show, high))

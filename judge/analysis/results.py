@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from typing import Any, Literal
 
 from judge.analysis.published import Published
 from judge.errors import StoreError
-from judge.types import Turn
+from judge.types import Reading, Turn
 
 __all__ = [
     "FORMAT",
@@ -23,7 +23,9 @@ __all__ = [
     "SystemResults",
 ]
 
-FORMAT = 1
+FORMAT = 2
+"""The newest format of results.json that this version reads."""
+
 OVERALL = "overall"
 
 
@@ -41,6 +43,7 @@ class Measure:
             counts a dialogue once, under the code of its first missing metric.
         flagged: share of the judgments behind the n scores whose label mass is below .5.
         top_is_label: share of them where the most probable token is a label.
+        sampled: how many of them are shares of sampled answers.
     """
 
     name: str
@@ -54,6 +57,7 @@ class Measure:
     unscored: Mapping[str, int]
     flagged: float | None
     top_is_label: float | None
+    sampled: int = 0
 
     @property
     def unscored_share(self) -> float:
@@ -78,6 +82,11 @@ class SystemResults:
         scored = sum(measure.n for measure in asked)
         return 1 - scored / sum(measure.dialogues for measure in asked)
 
+    @property
+    def sampled(self) -> bool:
+        """Whether any score of it is a share of sampled answers."""
+        return any(measure.sampled for measure in self.measures.values())
+
     def mean(self, name: str) -> float | None:
         """The mean of the measure called `name`, or None where there is none."""
         measure = self.measures.get(name)
@@ -95,12 +104,17 @@ class Group:
 
 @dataclass(frozen=True, slots=True)
 class MetricScore:
-    """One metric of one dialogue: its expected score and what it was read from."""
+    """One metric of one dialogue: its expected score and what it was read from.
+
+    `rationale` is the reason that the judge wrote first, None where it was not asked for one.
+    """
 
     metric: str
     score: float
     p: tuple[float, ...]
     label_mass: float
+    reading: Reading = "exact"
+    rationale: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,7 +156,8 @@ class Results:
     `systems` are ordered by their overall mean, highest first. `titles` name every metric,
     dimension and the overall score for people. `extremes_by` is `overall`, or `asked` where
     the overall score is undefined because not every metric was asked: then the extremes go
-    by the mean of those that were.
+    by the mean of those that were. `readings` counts the scores by how they were read: `exact`,
+    `truncated` or `sampled`.
     """
 
     rubric: str
@@ -161,6 +176,7 @@ class Results:
     agreement: tuple[SystemAgreement, ...]
     provenance: Mapping[str, str]
     notes: tuple[str, ...]
+    readings: Mapping[Reading, int] = field(default_factory=dict)
 
     @property
     def metrics(self) -> tuple[str, ...]:
@@ -190,9 +206,12 @@ class Results:
     @property
     def signature(self) -> Mapping[str, str]:
         """What the numbers hang on, short enough to stand beside them."""
-        known = {key: self.provenance[key] for key in ("judge", "seed") if key in self.provenance}
+        facts = ("judge", "seed", "rationale")
+        known = {key: self.provenance[key] for key in facts if key in self.provenance}
         rubric = f"{self.rubric} {self.rubric_version} {self.language} {self.rubric_hash[:8]}"
-        return {**known, "rubric": rubric, "n": str(self.dialogues)}
+        total = sum(self.readings.values())
+        read = {str(k): f"{n} of {total}" for k, n in self.readings.items() if k != "exact"}
+        return {**known, "rubric": rubric, "n": str(self.dialogues), **read}
 
     def to_dict(self) -> dict[str, Any]:
         """Plain dicts, lists and numbers for JSON, with the version of the format."""
@@ -200,15 +219,15 @@ class Results:
 
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> Results:
-        """What `to_dict` gave, after a way through JSON.
+        """What `to_dict` gave, after a way through JSON; of format 1 too.
 
         Raises:
             StoreError: the format is newer than this program, or there is no version.
         """
         version = data.get("format")
-        if version != FORMAT:
+        if version not in range(1, FORMAT + 1):
             raise StoreError(
-                f"these results have format {version}; this program reads format {FORMAT}",
+                f"these results have format {version}; this program reads up to format {FORMAT}",
                 hint="upgrade esrp-judge, or write the report again with `judge report`",
             )
         fields = {key: value for key, value in data.items() if key != "format"}

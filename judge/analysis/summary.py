@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Literal
 
 import numpy as np
@@ -25,7 +25,7 @@ from judge.analysis.results import (
 )
 from judge.analysis.table import NOT_JUDGED, Table, dialogue_order, tabulate
 from judge.errors import StoreError
-from judge.types import Dialogue, Failure, Judgment, Rubric
+from judge.types import Dialogue, Failure, Judgment, Reading, Rubric
 
 __all__ = ["FLAG_BELOW", "LEAST_SYSTEMS", "summarise"]
 
@@ -78,6 +78,7 @@ def summarise(
     parts |= {OVERALL: tuple(metrics)} if full else {}
     systems = _systems(table, parts, {group.name for group in groups})
     low, high = extreme_dialogues(table, judgments, dialogues, extremes)
+    readings = _readings(judgments)
     return Results(
         rubric=rubric.name,
         rubric_version=rubric.version,
@@ -94,7 +95,8 @@ def summarise(
         published=published,
         agreement=_agreement(systems, parts, published),
         provenance=dict(provenance or {}),
-        notes=(*notes, *_own_notes(table, metrics, published)),
+        notes=(*notes, *_reading_notes(readings), *_own_notes(table, metrics, published)),
+        readings=readings,
     )
 
 
@@ -182,6 +184,7 @@ def _measure(
         unscored=dict(sorted(first_missing.items())),
         flagged=float((mass < FLAG_BELOW).mean()) if result.n else None,
         top_is_label=float(top.mean()) if result.n else None,
+        sampled=int(table.sampled[rows[scored]][:, columns].sum()),
     )
 
 
@@ -251,6 +254,25 @@ def _title(name: str, titles: Mapping[str, str], language: str) -> str:
     english = titles.get("en", name.replace("_", " ").capitalize())
     asked = titles.get(language, english)
     return english if asked == english else f"{english} ({asked})"
+
+
+def _readings(judgments: Sequence[Judgment]) -> dict[Reading, int]:
+    counts = Counter(j.outcome.reading for j in judgments if not isinstance(j.outcome, Failure))
+    return dict(sorted(counts.items()))
+
+
+def _reading_notes(readings: Mapping[Reading, int]) -> Iterator[str]:
+    total = sum(readings.values())
+    if sampled := readings.get("sampled"):
+        yield (
+            f"Sampled: {sampled} of {total} scores are shares of sampled answers, because the "
+            "server shows no probabilities. They vary from draw to draw."
+        )
+    if truncated := readings.get("truncated"):
+        yield (
+            f"Truncated: {truncated} of {total} scores were read from the most probable tokens "
+            "only. A label that was not among them counts as 0, so the label mass is a lower bound."
+        )
 
 
 def _own_notes(

@@ -35,6 +35,7 @@ class Table:
     score: NDArray[np.float64]
     mass: NDArray[np.float64]
     top: NDArray[np.bool_]
+    sampled: NDArray[np.bool_]
     code: NDArray[np.object_]
 
     def rows(self, system: str) -> NDArray[np.int64]:
@@ -60,7 +61,8 @@ def tabulate(judgments: Sequence[Judgment], metrics: list[str]) -> Table:
     column_of = {metric: column for column, metric in enumerate(metrics)}
     shape = (len(cells), len(metrics))
     score, mass = np.full(shape, np.nan), np.full(shape, np.nan)
-    top, code = np.zeros(shape, dtype=np.bool_), np.full(shape, NOT_JUDGED, dtype=object)
+    top, sampled = np.zeros(shape, dtype=np.bool_), np.zeros(shape, dtype=np.bool_)
+    code = np.full(shape, NOT_JUDGED, dtype=object)
     for j in judgments:
         at = row_of[j.system, j.character, j.scenario], column_of[j.metric]
         what = f"{j.metric} of {j.system}/{j.character}/{j.scenario}"
@@ -71,7 +73,7 @@ def tabulate(judgments: Sequence[Judgment], metrics: list[str]) -> Table:
             continue
         code[at] = "ok"
         score[at], mass[at] = j.outcome.expected, j.outcome.label_mass
-        top[at] = j.outcome.top_is_label
+        top[at], sampled[at] = j.outcome.top_is_label, j.outcome.reading == "sampled"
         if math.isnan(score[at]):
             raise StoreError(f"no label has any probability in {what}", hint="judge it again")
-    return Table(cells, metrics, score, mass, top, code)
+    return Table(cells, metrics, score, mass, top, sampled, code)

@@ -4,32 +4,29 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 import click
 
+from judge.cli.engine import Chosen, chosen_judge, engine_options
 from judge.cli.progress import Progress
 from judge.cli.report import draw, published_means, published_option, show
+from judge.cost import cost, plan
 from judge.dialogues import read_dialogues, select
-from judge.engines import (
-    DEFAULT_CUDA,
-    ENGINES,
-    Engine,
-    EngineOptions,
-    JudgeSpec,
-    default_judge,
-    open_engine,
-    resolve_judge,
-)
+from judge.engines import Engine, JudgeSpec, open_engine
 from judge.errors import UsageError
 from judge.manifest import Manifest
-from judge.pipeline import run
+from judge.pipeline import Outcome, refuse_rationale, run
 from judge.rubric import RubricSet, load_rubric
 from judge.scoring import prompts_hash
 from judge.store import Store
 from judge.types import Dialogue, PromptTree
 
 __all__ = ["evaluate"]
+
+RATIONALE_TOKENS = 512
 
 
 @click.command(name="eval")
@@ -42,13 +39,7 @@ __all__ = ["evaluate"]
     help="Recorded dialogues of the model: a ChatAnime JSON file, a folder of them, or a table "
     "(.jsonl, .csv, .tsv, .parquet). May be given several times.",
 )
-@click.option(
-    "--judge",
-    "judge_name",
-    help="lexical, tiny, mock, a model folder or a hub id.  "
-    f"[default: {DEFAULT_CUDA} with CUDA, else the better embedded judge]",
-)
-@click.option("--engine", type=click.Choice(sorted(ENGINES)), help="How the judge is asked.")
+@engine_options
 @click.option("--rubric", "rubric_name", help="A shipped set or a folder.  [default: the judge's]")
 @click.option("--lang", help="Language of the rubric.  [default: its first]")
 @click.option("--metrics", default="", help="Only these, separated by commas.")
@@ -59,10 +50,12 @@ __all__ = ["evaluate"]
     type=click.IntRange(min=1),
     help="Only so many dialogues, spread over systems and characters.",
 )
-@click.option("--batch-size", type=click.IntRange(min=1), help="Dialogues judged at once.")
-@click.option("--device", help="cpu, cuda, cuda:1, ...")
-@click.option("--dtype", help="float32, bfloat16 or float16.")
-@click.option("--seed", type=int, default=0, show_default=True, help="For judges that draw.")
+@click.option("--rationale", is_flag=True, help="Let the judge write its reason before it scores.")
+@click.option(
+    "--rationale-tokens",
+    type=click.IntRange(min=1),
+    help=f"Most tokens of a reason.  [default: {RATIONALE_TOKENS}]",
+)
 @click.option(
     "--out", type=click.Path(path_type=Path), help="Run folder.  [default: runs/MODEL-JUDGE]"
 )
@@ -78,18 +71,15 @@ __all__ = ["evaluate"]
 def evaluate(
     ctx: click.Context,
     models: tuple[Path, ...],
-    judge_name: str | None,
-    engine: str | None,
+    engine: Mapping[str, Any],
     rubric_name: str | None,
     lang: str | None,
     metrics: str,
     characters: str,
     scenarios: str,
     limit: int | None,
-    batch_size: int | None,
-    device: str | None,
-    dtype: str | None,
-    seed: int,
+    rationale: bool,
+    rationale_tokens: int | None,
     out: Path | None,
     published: Path | None,
     dry_run: bool,
@@ -105,33 +95,37 @@ def evaluate(
     Example:
       judge eval --model answers.json
       judge eval --model answers.json --judge Qwen/Qwen3-8B --limit 100 --out runs/trial
+      judge eval --model answers.json --judge Qwen/Qwen3-8B --rationale --dry-run
     """
     if tokens_per_second is not None and not dry_run:
         raise UsageError(
             "--tokens-per-second goes with --dry-run", hint="add it, or leave both out"
+        )
+    if rationale_tokens is not None and not rationale:
+        raise UsageError(
+            "--rationale-tokens goes with --rationale", hint="add it, or leave both out"
         )
     means = published_means(published)
     dialogues, sources = _read(models)
     chosen = select(
         dialogues, characters=_split(characters), scenarios=_split(scenarios), limit=limit
     )
-    spec = resolve_judge(judge_name or default_judge(), engine)
+    asked = chosen_judge(engine)
+    spec = asked.spec
     rubric = load_rubric(rubric_name or spec.rubric, lang)
-    tree = rubric.tree(chosen, _split(metrics))
-    judge = open_engine(spec, EngineOptions(batch_size, device, dtype, seed))
+    most = (rationale_tokens or RATIONALE_TOKENS) if rationale else 0
+    judge = open_engine(spec, asked.options)
+    if rationale:
+        refuse_rationale(judge)
+    tree = rubric.tree(chosen, _split(metrics), rationale=most)
     if dry_run:
         _show_plan(tree, judge, spec, tokens_per_second, as_json=as_json)
         return
     folder = out or Path("runs") / f"{models[0].resolve().stem}-{Path(spec.name).name}"
     manifest = Manifest(
         rubric=rubric.rubric,
-        judge={
-            "name": spec.name,
-            "seed": str(seed),
-            "fingerprint": judge.fingerprint,
-            **judge.describe(),
-        },
-        prompts=prompts_hash(rubric.tree(())),
+        judge=_facts(asked, judge, most),
+        prompts=prompts_hash(rubric.tree((), rationale=most)),
         data={d.system: sources[d.system] for d in chosen},
         options={
             "model": [str(model) for model in models],
@@ -139,11 +133,13 @@ def evaluate(
             "characters": characters,
             "scenarios": scenarios,
             "limit": limit,
+            # An address may hold a password: the engine says where it asked.
+            **{k: v for k, v in asdict(asked.options).items() if v is not None and k != "base_url"},
             "batch_size": judge.batch_size,
         },
         notes=_notes(spec, rubric, chosen),
     )
-    _announce(manifest, len(chosen), folder, given=judge_name is not None)
+    _announce(manifest, len(chosen), folder, given=asked.named)
     with Store(folder) as store:
         with Progress("judging") as progress:
             done = run(tree, judge, store, manifest, progress)
@@ -153,7 +149,8 @@ def evaluate(
     click.echo(
         f"{made} judgments made, {reused} were there; {drawn.failed} could not be made", err=True
     )
-    show(drawn, as_json=as_json, run=str(folder), made=made, reused=reused)
+    reasons = _reasons(done.outcome, tree, rubric.tree((), _split(metrics)), judge)
+    show(drawn, as_json=as_json, run=str(folder), made=made, reused=reused, **reasons)
     ctx.exit(1 if drawn.failed else 0)
 
 
@@ -178,6 +175,15 @@ def _split(text: str) -> list[str]:
     return [part.strip() for part in text.split(",") if part.strip()]
 
 
+def _facts(asked: Chosen, judge: Engine, rationale: int) -> dict[str, str]:
+    """What the manifest says of the judge."""
+    facts = {"name": asked.spec.name, "seed": str(asked.options.seed)}
+    facts |= {"fingerprint": judge.fingerprint, **judge.describe()}
+    if rationale:
+        facts["rationale"] = f"at most {rationale} tokens"
+    return facts
+
+
 def _notes(spec: JudgeSpec, rubric: RubricSet, dialogues: Sequence[Dialogue]) -> tuple[str, ...]:
     names = dict.fromkeys(d.character for d in dialogues)
     strangers = [name for name in names if not rubric.character(name).known]
@@ -199,28 +205,56 @@ def _announce(manifest: Manifest, dialogues: int, folder: Path, *, given: bool) 
         click.echo(f"note: {note}", err=True)
 
 
+def _reasons(
+    outcome: Outcome, tree: PromptTree, plain: PromptTree, judge: Engine
+) -> dict[str, object]:
+    """What the reasons written now took, said on stderr and given back; nothing without any."""
+    if not outcome.reasoned:
+        return {}
+    facts: dict[str, object] = {"tokens_written": outcome.written, "reasons_cut": outcome.cut}
+    line = f"with reasons: {outcome.written} tokens written"
+    spent = cost(outcome.reasoned, tree, plain, judge)
+    if spent is not None:
+        facts |= {"tokens_read_at_most": spent.read, "tokens_read_without": spent.plain}
+        line += f", at most {spent.read} read"
+        if spent.plain is not None:
+            line += f"; without: {spent.plain} read"
+    click.echo(line, err=True)
+    if outcome.cut:
+        click.echo(f"{outcome.cut} reasons were cut at {tree.rationale} tokens", err=True)
+    return facts
+
+
 def _show_plan(
     tree: PromptTree, judge: Engine, spec: JudgeSpec, rate: float | None, *, as_json: bool
 ) -> None:
     """What `--dry-run` says; times in seconds at `rate` tokens a second."""
-    count = judge.count(tree)
-    plan: dict[str, object] = {
+    facts: dict[str, object] = {
         "judge": spec.name,
         "dialogues": len(tree.items),
         "prompts": len(tree),
     }
-    if count is not None:
-        plan["longest_prompt"] = count.longest
-        for way, tokens in (("one_by_one", count.naive), ("shared_parts_once", count.tree)):
-            plan[f"tokens_{way}"] = tokens
-            if rate is not None:
-                plan[f"seconds_{way}"] = round(tokens / rate, 1)
+    tokens = plan(tree, judge)
+    if tokens is not None:
+        facts["longest_prompt"] = tokens.longest
+        ways = {"one_by_one": tokens.one_by_one, "shared_parts_once": tokens.shared_once}
+        facts |= {f"tokens_{way}": read for way, read in ways.items()}
+        facts["ratio"] = None if tokens.ratio is None else round(tokens.ratio, 1)
+        if tree.rationale:
+            facts["tokens_written_at_most"] = tokens.written
+        if rate is not None:
+            facts |= {f"seconds_{way}": round(read / rate, 1) for way, read in ways.items()}
     if as_json:
-        click.echo(json.dumps(plan, ensure_ascii=False))
+        click.echo(json.dumps(facts, ensure_ascii=False))
         return
-    for name, value in plan.items():
+    for name, value in facts.items():
         click.echo(f"{name.replace('_', ' ') + ':':28} {value}")
-    if count is None:
+    if tokens is None:
         click.echo("no estimate of time: this judge counts no tokens")
     elif rate is None:
         click.echo("for an estimate of time give --tokens-per-second")
+    if tokens is not None and tree.rationale:
+        click.echo(
+            "with reasons every prompt is read twice, and the reasons once more: tokens and times "
+            "are of reading, at most; the writing comes on top and is slower"
+        )

@@ -99,6 +99,9 @@ def show(metric: str | None, whole: bool, rubric: str, lang: str | None, as_json
     if text is not None:
         click.echo(text.strip() + "\n")
     click.echo(f"question  {question.text.strip()}\nstub      {question.stub.strip()}")
+    if found.unit == "dialogue" and loaded.has_rationale:
+        reasoned = loaded.question(found, rationale=True)
+        click.echo(f"rationale {reasoned.text.strip()}")
 
 
 def _show_set(loaded: RubricSet, as_json: bool) -> None:
@@ -132,6 +135,7 @@ def _show_set(loaded: RubricSet, as_json: bool) -> None:
 @click.option("--characters", metavar="NAME", help="Take the first dialogue of this character.")
 @click.option("--scenarios", metavar="ID", help="Take the first dialogue of this scenario.")
 @click.option("--segments", is_flag=True, help="Put a line with its name before each segment.")
+@click.option("--rationale", is_flag=True, help="The prompt that asks for a reason first.")
 @_which
 def render(
     file: Path | None,
@@ -139,13 +143,15 @@ def render(
     characters: str | None,
     scenarios: str | None,
     segments: bool,
+    rationale: bool,
     rubric: str,
     lang: str | None,
 ) -> None:
     """Print one whole prompt, as a judge reads it but for the marks of its chat template.
 
     It is made of the first dialogue of FILE, or without FILE of a sample. The last segment
-    begins the judge's answer: the label would follow it.
+    begins the judge's answer: the label would follow it. With --rationale the judge would begin
+    its reason instead.
 
     \b
     Example:
@@ -165,7 +171,12 @@ def render(
             "--characters and --scenarios choose a dialogue of FILE, and there is no FILE",
             hint="judge rubrics render FILE --characters NAME",
         )
-    for name, text in loaded.segments(asked, dialogue).items():
+    if rationale and asked.unit == "replies":
+        raise UsageError(
+            f"--rationale: {asked.name} judges many replies, and is asked without a reason",
+            hint="choose a metric of dialogues with --metric",
+        )
+    for name, text in loaded.segments(asked, dialogue, rationale=rationale).items():
         if segments:
             click.echo(f"--- {name}, {len(text)} characters")
         click.echo(text, nl=segments and not text.endswith("\n"))

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from judge.engines.base import Capabilities, EngineOptions, TokenCount
 from judge.engines.features import Array, Reader, Tables, grams
 from judge.errors import EngineError
-from judge.types import Dialogue, Failure, LabelRead, PromptTree, Turn
+from judge.types import Dialogue, Failure, LabelRead, PromptTree, Turn, Written
 
 __all__ = ["FORMAT", "Array", "LexicalEngine", "Model", "Reader", "Tables", "grams", "load", "save"]
 
@@ -179,3 +179,8 @@ class LexicalEngine:
                 else:
                     reason = f"the lexical judge knows nothing of {metric} on these labels"
                     yield LabelRead(index, metric, Failure("unknown_metric", reason))
+
+    def write(self, tree: PromptTree) -> Iterator[Written]:
+        """It has no words."""
+        del tree
+        raise EngineError("the lexical judge writes no reasons", hint="leave out --rationale")

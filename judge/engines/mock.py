@@ -1,7 +1,7 @@
-"""A judge that draws its scores from a hash of the prompt.
+"""A judge that draws its scores, and its reasons, from a hash of the prompt.
 
 It is deterministic, needs nothing, and exercises the whole way from prompt to report. Its
-scores mean nothing.
+scores and reasons mean nothing.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from collections.abc import Iterator, Mapping
 import numpy as np
 
 from judge.engines.base import Capabilities, EngineOptions, TokenCount
-from judge.types import LabelRead, PromptTree
+from judge.types import LabelRead, PromptItem, PromptTree, Written
 
 __all__ = ["MockEngine"]
 
@@ -21,7 +21,7 @@ __all__ = ["MockEngine"]
 class MockEngine:
     """See the module. `options.seed` changes every answer."""
 
-    capabilities = Capabilities(exact_label_ids=True, token_prompts=False)
+    capabilities = Capabilities(exact_label_ids=True, token_prompts=False, generate=True)
 
     def __init__(self, model: str, options: EngineOptions) -> None:
         self.fingerprint = f"mock/{options.seed}"
@@ -40,12 +40,10 @@ class MockEngine:
     def score(self, tree: PromptTree) -> Iterator[LabelRead]:
         """Dirichlet draws, seeded by the prompt; 1% to 10% of the mass is off the labels."""
         for index, item in enumerate(tree.items):
-            shared = (self.fingerprint, tree.system, tree.profiles[item.dialogue.character])
             for metric in item.metrics:
-                question = tree.questions[metric]
-                prompt = (*shared, item.text, question.text, question.stub, *tree.labels)
-                digest = hashlib.sha256("\0".join(prompt).encode()).digest()
-                rng = np.random.default_rng(int.from_bytes(digest[:8], "big"))
+                reason = [item.reasons.get(metric, "")] if tree.rationale else []
+                stub = tree.questions[metric].stub
+                rng = self._draws(tree, item, metric, stub, *tree.labels, *reason)
                 mass = rng.uniform(0.9, 0.99)
                 p = rng.dirichlet(np.full(len(tree.labels), 0.5)) + 1e-9
                 p = mass * p / p.sum()
@@ -55,3 +53,21 @@ class MockEngine:
                     outcome=tuple(math.log(x) for x in p.tolist()),
                     top_is_label=bool(p.max() > 1 - mass),
                 )
+
+    def write(self, tree: PromptTree) -> Iterator[Written]:
+        """A mark and some words of the dialogue, drawn; a character is a token here."""
+        for index, item in enumerate(tree.items):
+            for metric in item.metrics:
+                rng = self._draws(tree, item, metric, "reason")
+                start, length = int(rng.integers(len(item.text) + 1)), int(rng.integers(4, 40))
+                whole = f"[{rng.choice(['+', '-'])}] {item.text[start : start + length]}".strip()
+                reason = whole[: tree.rationale].rstrip()
+                yield Written(index, metric, reason, len(reason), cut=reason != whole)
+
+    def _draws(
+        self, tree: PromptTree, item: PromptItem, metric: str, *more: str
+    ) -> np.random.Generator:
+        profile = tree.profiles[item.dialogue.character]
+        prompt = (self.fingerprint, tree.system, profile, item.text, tree.questions[metric].text)
+        digest = hashlib.sha256("\0".join((*prompt, *more)).encode()).digest()
+        return np.random.default_rng(int.from_bytes(digest[:8], "big"))

@@ -26,15 +26,16 @@ _ABREAST = 4
 def scores_csv(judgments: Sequence[Judgment], results: Results) -> str:
     """One row per judgment, with who, what, the score, its distribution, status and reason.
 
-    Numbers have 6 decimals; they and p are empty unless `status` is `ok`, otherwise `status`
-    is the failure's code. Rows go by system, character, scenario, and metric in rubric order.
+    Numbers have 6 decimals; they, p and `reading` are empty unless `status` is `ok`, otherwise
+    `status` is the failure's code. `rationale` is what the judge wrote first. Rows go by system,
+    character, scenario, and metric in rubric order.
     """
     place = {metric: at for at, metric in enumerate(results.metrics)}
     text = io.StringIO()
     rows = csv.writer(text, lineterminator="\n")
     ps = [f"p{label}" for label in results.labels]
     head = ["system", "character", "scenario", "metric", "score", "label_mass"]
-    rows.writerow([*head, *ps, "status", "reason"])
+    rows.writerow([*head, *ps, "status", "reason", "reading", "rationale"])
     for j in sorted(
         judgments,
         key=lambda j: (*dialogue_order(j.system, j.character, j.scenario), place[j.metric]),
@@ -42,10 +43,11 @@ def scores_csv(judgments: Sequence[Judgment], results: Results) -> str:
         who = (j.system, j.character, j.scenario, j.metric)
         read = j.outcome
         if isinstance(read, Failure):
-            rows.writerow([*who, "", "", *("" for _ in ps), read.code, read.reason])
+            cells = ["", "", *("" for _ in ps), read.code, read.reason, ""]
         else:
             numbers = (read.expected, read.label_mass, *read.p)
-            rows.writerow([*who, *(f"{number:.6f}" for number in numbers), "ok", ""])
+            cells = [*(f"{number:.6f}" for number in numbers), "ok", "", read.reading]
+        rows.writerow([*who, *cells, j.rationale])
     return text.getvalue()
 
 
@@ -63,7 +65,8 @@ def terminal_table(results: Results) -> RenderableType:
 
 def _one_system(results: Results, system: SystemResults) -> Table:
     table = _table(system.system)
-    for head in ("n", "mean", "SE", "unscored", "flagged"):
+    mean = "mean, sampled" if system.sampled else "mean"
+    for head in ("n", mean, "SE", "unscored", "flagged"):
         table.add_column(head, justify="right")
     for name, title, style in _rows(results):
         measure = system.measures.get(name)
@@ -85,7 +88,8 @@ def _one_system(results: Results, system: SystemResults) -> Table:
 def _abreast(results: Results, systems: Sequence[SystemResults]) -> Table:
     table = _table(None)
     for system in systems:
-        table.add_column(_head(system.system), justify="right", overflow="fold")
+        head = _head(system.system) + ("\nsampled" if system.sampled else "")
+        table.add_column(head, justify="right", overflow="fold")
     for name, title, style in _rows(results):
         table.add_row(title, *(_mean(s.measures.get(name)) for s in systems), style=style)
     table.add_row("dialogues", *(str(system.dialogues) for system in systems), style="dim")

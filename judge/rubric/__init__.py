@@ -4,7 +4,8 @@ A set is a folder with `rubric.toml` (name, version, labels, dimensions, metrics
 `characters.toml` of its own or borrowed from another set, and one folder per language with
 `layout.j2` and, unless its prompts are too short for that, one `<metric>.j2` for each metric.
 The layout's blocks are the segments of a prompt, from most shared to least: `BLOCKS` says
-which variables each one sees.
+which variables each one sees. A set that can ask for a reason before the label has the block
+`rationale`, which stands in place of `question` then.
 """
 
 from judge.rubric.checks import SAMPLE, Problem, check

@@ -182,7 +182,10 @@ def _undefined(
 
 
 def _check_blocks(rubric: RubricSet) -> Iterator[Problem]:
-    """Every block with every value that its variables can take here, then every stub."""
+    """Every block with every value that its variables can take here, then every stub.
+
+    A judge that gives its reason first has to be told how its answer begins after it.
+    """
     metrics = rubric.rubric.metrics
     values: dict[str, Sequence[object]] = {
         "rubric": [rubric.rubric],
@@ -194,13 +197,15 @@ def _check_blocks(rubric: RubricSet) -> Iterator[Problem]:
         "replies": [[turn.answer for turn in SAMPLE.turns]],
     }
     replies = [metric for metric in metrics if metric.unit == "replies"]
+    reasoned = rubric.dialogue_metrics if _has_rationale(rubric) else ()
     for block, names in BLOCKS.items():
         of_replies = block.startswith("replies")
         if block in {"system", "dialogue"} and not rubric.dialogue_metrics:
             continue
         if of_replies and not replies:
             continue
-        choices = {**values, "metric": replies} if of_replies else values
+        asked = replies if of_replies else metrics
+        choices = {**values, "metric": reasoned if block == "rationale" else asked}
         for chosen in product(*(choices[name] for name in names)):
             try:
                 rubric.render(block, **dict(zip(names, chosen, strict=True)))
@@ -211,6 +216,19 @@ def _check_blocks(rubric: RubricSet) -> Iterator[Problem]:
             rubric.question(metric)
         except RubricError as error:
             yield _problem(error)
+    for metric in reasoned:
+        with suppress(RubricError):  # told just now
+            question = rubric.question(metric, rationale=True)
+            if question.stub.strip() not in question.text:
+                what = f"block `rationale`: it does not show the stub of {metric.name}"
+                yield Problem(rubric.sources["layout.j2"][1], None, what)
+
+
+def _has_rationale(rubric: RubricSet) -> bool:
+    try:
+        return rubric.has_rationale
+    except RubricError:  # told by the names
+        return False
 
 
 def _check_metrics(rubric: RubricSet, sources: Iterable[str]) -> Iterator[Problem]:

@@ -2,7 +2,9 @@
 
 Each block of `layout.j2` sees the variables of its own level only, so a template cannot put
 something of one dialogue into a segment that all dialogues share. A metric of unit `replies`
-uses the blocks `replies_system` and `replies` in place of `system` and `dialogue`.
+uses the blocks `replies_system` and `replies` in place of `system` and `dialogue`. The block
+`rationale` may be missing: it stands in place of `question` where the judge writes its reason
+before the label.
 
 The templates may come from anywhere: they run in a sandbox, without the parts of Jinja that
 draw random numbers, so that the same files always make the same prompts.
@@ -30,6 +32,7 @@ BLOCKS: Mapping[str, tuple[str, ...]] = MappingProxyType(
         "profile": ("character",),
         "dialogue": ("dialogue", "character"),
         "question": ("metric",),
+        "rationale": ("metric",),
         "stub": ("metric",),
         "replies_system": ("rubric", "metric", "language"),
         "replies": ("replies", "character"),
@@ -93,22 +96,35 @@ class RubricSet:
         source = self.sources.get(template)
         return None if source is None else source[1]
 
-    def tree(self, dialogues: Sequence[Dialogue], metrics: Sequence[str] = ()) -> PromptTree:
+    @property
+    def has_rationale(self) -> bool:
+        """Whether the set can ask for a reason before the label.
+
+        Raises:
+            RubricError: the layout is not valid Jinja.
+        """
+        self.compile("layout.j2")
+        return "rationale" in self.environment.get_template("layout.j2").blocks
+
+    def tree(
+        self, dialogues: Sequence[Dialogue], metrics: Sequence[str] = (), *, rationale: int = 0
+    ) -> PromptTree:
         """The prompts for `metrics` (default: all of unit `dialogue`) of each dialogue.
 
         The system text always carries the whole set, so that asking for fewer metrics does
-        not change the prompts of those that remain.
+        not change the prompts of those that remain. `rationale` is the most tokens of a reason
+        that the judge writes first, 0 for none.
 
         Raises:
             UsageError: a metric that the set does not have, or that judges sets of replies.
-            RubricError: a template that does not render.
+            RubricError: a template that does not render, or reasons from a set that asks for none.
         """
         chosen = self._choose(metrics)
         characters = {d.character: self.character(d.character) for d in dialogues}
         return PromptTree(
             system=self._system(),
             profiles={n: self.render("profile", character=c) for n, c in characters.items()},
-            questions={m.name: self.question(m) for m in chosen},
+            questions={m.name: self.question(m, rationale=rationale > 0) for m in chosen},
             labels=self.rubric.labels,
             items=tuple(
                 PromptItem(
@@ -118,18 +134,22 @@ class RubricSet:
                 )
                 for d in dialogues
             ),
+            rationale=rationale,
         )
 
-    def segments(self, metric: Metric, dialogue: Dialogue) -> dict[str, str]:
+    def segments(
+        self, metric: Metric, dialogue: Dialogue, *, rationale: bool = False
+    ) -> dict[str, str]:
         """One whole prompt as block -> text, in order; joined, the texts are the prompt.
 
-        For a metric of unit `replies` the replies of the dialogue are what is judged.
+        For a metric of unit `replies` the replies of the dialogue are what is judged. With
+        `rationale` the prompt ends where the judge begins its reason: the stub comes after it.
 
         Raises:
             RubricError: a template that does not render.
         """
         character = self.character(dialogue.character)
-        question = self.question(metric)
+        question = self.question(metric, rationale=rationale)
         if metric.unit == "dialogue":
             first = {"system": self._system()}
             third = {"dialogue": self.render("dialogue", dialogue=dialogue, character=character)}
@@ -142,10 +162,13 @@ class RubricSet:
             first = {"replies_system": rubric_text}
             third = {"replies": self.render("replies", replies=replies, character=character)}
         profile = {"profile": self.render("profile", character=character)}
-        return first | profile | third | {"question": question.text, "stub": question.stub}
+        last = {"question": question.text, "stub": question.stub}
+        if rationale:
+            last = {"rationale": question.text}
+        return first | profile | third | last
 
-    def question(self, metric: Metric) -> Question:
-        """The last segment of a prompt for `metric`.
+    def question(self, metric: Metric, *, rationale: bool = False) -> Question:
+        """The last segment of a prompt for `metric`; with `rationale` it asks for a reason first.
 
         Raises:
             RubricError: a template that does not render, or a stub that ends in white space.
@@ -157,7 +180,16 @@ class RubricSet:
                 path=self.template_path("layout.j2"),
                 hint="end the block `stub` right after the last character: the label follows it",
             )
-        return Question(metric.name, self.render("question", metric=metric), stub)
+        if rationale and not self.has_rationale:
+            raise RubricError(
+                f"the rubric set {self.rubric.name} cannot ask for reasons: its layout has no "
+                "block `rationale`",
+                path=self.template_path("layout.j2"),
+                hint="add {% block rationale %}...{% endblock %} to layout.j2: a question that "
+                "asks for the reason first and then, on a line of its own, the stub and a label",
+            )
+        block = "rationale" if rationale else "question"
+        return Question(metric.name, self.render(block, metric=metric), stub)
 
     def describe(self, metric: Metric) -> str | None:
         """The text of the metric's own template; None if the metric has none.

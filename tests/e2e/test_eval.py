@@ -16,12 +16,13 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from judge.rubric import shipped_sets
+from judge.rubric import load_rubric, shipped_sets
 
 if TYPE_CHECKING:
     from tests.e2e.conftest import Program
 
 ROOT = Path(__file__).parents[2]
+ESRP = f"rubric esrp {load_rubric('esrp').rubric.version}"
 DEMO = ROOT / "scripts" / "demo_dialogues"
 METRICS = [
     "fluency",
@@ -95,6 +96,31 @@ def test_dry_run_asks_and_writes_nothing(judge: Program, recorded: Recorded) -> 
     assert contents(judge.folder) == before
 
 
+def test_dry_run_counts_tokens(judge: Program, recorded: Recorded) -> None:
+    """A judge with a tokenizer: shared parts once are fewer, times are tokens by the rate.
+
+    With reasons, every prompt is read twice and every reason once more, at most.
+    """
+    pytest.importorskip("transformers")
+    args = ("eval", "--model", recorded(), "--judge", "tiny", "--rubric", "esrp", "--dry-run")
+    plan = json.loads(judge(*args, "--tokens-per-second", 50, "--json").out)
+    alone, shared = plan["tokens_one_by_one"], plan["tokens_shared_parts_once"]
+    assert plan["prompts"] == 36
+    assert 36 * plan["longest_prompt"] >= alone > shared > plan["longest_prompt"]
+    assert plan["ratio"] == pytest.approx(alone / shared, abs=0.05)
+    assert plan["seconds_one_by_one"] == pytest.approx(alone / 50, abs=0.05)
+    assert plan["seconds_shared_parts_once"] == pytest.approx(shared / 50, abs=0.05)
+    reasoned = json.loads(judge(*args, "--rationale", "--rationale-tokens", 7, "--json").out)
+    assert reasoned["tokens_written_at_most"] == 36 * 7
+    assert reasoned["tokens_one_by_one"] > 2 * alone
+    assert reasoned["tokens_shared_parts_once"] > 2 * shared
+    assert not any(name.startswith("seconds") for name in reasoned)
+    lines = judge(*args, "--rationale").out.splitlines()
+    assert f"tokens written at most:      {36 * 512}" in lines
+    assert "for an estimate of time give --tokens-per-second" in lines
+    assert "read twice" in lines[-1]
+
+
 def test_a_second_run_changes_nothing(judge: Program, recorded: Recorded) -> None:
     """Nothing is made, and every file but the database is what it was, to the byte."""
     args = ("eval", "--model", recorded(), "--judge", "mock", "--out", "run")
@@ -143,6 +169,84 @@ def test_two_systems_with_the_same_replies(judge: Program, recorded: Recorded) -
     two = [row for row in rows if row["system"] == "two"]
     assert len(one) == len(two) == 36
     assert [row | {"system": ""} for row in one] == [row | {"system": ""} for row in two]
+
+
+# Reasons
+
+
+def test_reasons_come_first(judge: Program, recorded: Recorded) -> None:
+    """Each score has its reason in the table; page and manifest tell of the mode; scores differ."""
+    args = ("eval", "--model", recorded(), "--judge", "mock", "--out")
+    done = judge(*args, "run", "--rationale", "--rationale-tokens", 9, "--json")
+    found = json.loads(done.out)
+    rows = judge.scores("run")
+    assert len(rows) == 36
+    assert all(0 < len(row["rationale"]) <= 9 for row in rows)
+    assert {row["reading"] for row in rows} == {"exact"}
+    assert found["tokens_written"] == sum(len(row["rationale"]) for row in rows)
+    assert found["reasons_cut"] > 0
+    assert "tokens_read_at_most" not in found  # the mock has no tokens to read
+    assert f"with reasons: {found['tokens_written']} tokens written\n" in done.err
+    assert f"{found['reasons_cut']} reasons were cut at 9 tokens\n" in done.err
+    page = (judge.folder / "run" / "report.html").read_text(encoding="utf-8")
+    assert "The judge’s reasons" in page
+    assert "at most 9 tokens" in page
+    manifest = json.loads((judge.folder / "run" / "manifest.json").read_bytes())
+    assert manifest["judge"]["rationale"] == "at most 9 tokens"
+    judge(*args, "plain")
+    plain = judge.scores("plain")
+    assert {row["rationale"] for row in plain} == {""}
+    assert all(a["score"] != b["score"] for a, b in zip(rows, plain, strict=True))
+
+
+def test_a_second_run_with_reasons_writes_nothing(judge: Program, recorded: Recorded) -> None:
+    """What is there is not paid for again, nor told of as if it were."""
+    args = ("eval", "--model", recorded(), "--judge", "mock", "--out", "run", "--rationale")
+    first = judge(*args)
+    assert "tokens written" in first.err
+    again = judge(*args)
+    assert "0 judgments made, 36 were there" in again.err
+    assert "tokens written" not in again.err
+    assert again.out == first.out
+
+
+def test_killed_while_it_reasons(judge: Program, recorded: Recorded) -> None:
+    """SIGKILL, then the same command: scores and reasons are those of a run left in peace."""
+    path = recorded(n=100)
+    args = ("eval", "--model", path, *SLOW, "--rationale", "--out")
+    judge(*args, "unbroken")
+    held = 0
+    for rows in (1, 900):
+        process = judge.start(*args, "run")
+        wait_for(judge, process, rows)
+        process.kill()
+        judge.end(process, code=-signal.SIGKILL)
+        held = judge.rows("run")
+        assert rows <= held < 1800
+    done = json.loads(judge(*args, "run", "--json").out)
+    assert (done["made"], done["reused"]) == (1800 - held, held)
+    expected = contents(judge.folder / "unbroken")["scores.csv"]
+    assert contents(judge.folder / "run")["scores.csv"] == expected
+
+
+def test_reasons_that_cannot_be_had(judge: Program, recorded: Recorded) -> None:
+    """A judge that cannot write, a set that asks for none, a limit of nothing, a plain run."""
+    path = recorded()
+    judge("eval", "--model", path, "--judge", "mock", "--out", "run")
+    before = contents(judge.folder)
+    mock = ("--judge", "mock", "--out", "run")
+    for words, message, hint in (
+        (["--judge", "lexical", "--rationale"], "--rationale: this judge cannot", "leave out"),
+        ([*mock, "--rubric", "tiny", "--rationale"], "no block `rationale`", "add {% block"),
+        ([*mock, "--rationale-tokens", 9], "goes with --rationale", "leave both out"),
+        ([*mock, "--rationale", "--rationale-tokens", 0], "'--rationale-tokens'", "--help"),
+        ([*mock, "--rationale"], "made with no reasons, not reasons of at most 512", "--out"),
+    ):
+        found = judge.mistake("eval", "--model", path, *words)
+        assert message in found[0], found
+        assert hint in found[1], found
+    after = contents(judge.folder)
+    assert {n for n in after if after[n] != before.get(n)} <= {"run/judge.sqlite"}
 
 
 # Broken runs
@@ -314,6 +418,8 @@ def test_options_that_cannot_be(judge: Program, recorded: Recorded) -> None:
         (["--judge", "mock", "--rubric", "mine"], "no rubric set 'mine'", "esrp"),
         (["--judge", "mock", "--engine", "magic"], "'--engine': 'magic'", "judge eval --help"),
         (["--judge", "mock", "--engine", "hf"], "--engine hf cannot ask", "mock"),
+        (["--judge", "mock", "--samples", "3"], "--samples means nothing to the engine", "http"),
+        (["--base-url", "http://localhost:1"], "--judge names none", "--judge NAME"),
         (["--judge", "mock", "--characters", "桃太郎"], "--characters 桃太郎", "路飞"),
         (["--judge", "mock", "--scenarios", "9-12"], "--scenarios 9-12", "there are: 1, 2"),
         (["--judge", "mock", "--limit", "0"], "'--limit'", "judge eval --help"),
@@ -378,8 +484,8 @@ def test_a_run_made_with_something_else(judge: Program, recorded: Recorded) -> N
     before = contents(judge.folder / "run")
     base = ("eval", "--model", path, "--out", "run", "--judge")
     for words, old, new in (
-        (["mock", "--lang", "en"], "rubric esrp 1.0.0 zh", "rubric esrp 1.0.0 en"),
-        (["mock", "--rubric", "tiny"], "rubric esrp 1.0.0 zh", "rubric tiny 1.0.0 zh"),
+        (["mock", "--lang", "en"], f"{ESRP} zh", f"{ESRP} en"),
+        (["mock", "--rubric", "tiny"], f"{ESRP} zh", "rubric tiny 1.0.0 zh"),
         (["mock", "--seed", 1], "fingerprint mock/0", "fingerprint mock/1"),
         (["lexical", "--rubric", "esrp"], "fingerprint mock/0", "fingerprint lexical/"),
     ):
@@ -406,14 +512,14 @@ def newer_manifest(run: Path) -> None:
 
 def newer_database(run: Path) -> None:
     with closing(sqlite3.connect(run / "judge.sqlite")) as db:
-        db.execute("PRAGMA user_version = 2")
+        db.execute("PRAGMA user_version = 3")
 
 
 @pytest.mark.parametrize(
     ("damage", "message"),
     [
         (newer_manifest, "run/manifest.json: format 2 is newer"),
-        (newer_database, "run/judge.sqlite: format 2 is newer"),
+        (newer_database, "run/judge.sqlite: format 3 is newer"),
         (lambda run: (run / "manifest.json").write_text("{"), "not a readable manifest"),
         (lambda run: (run / "manifest.json").unlink(), "no manifest.json that says how"),
         (lambda run: (run / "judge.sqlite").write_bytes(b"x" * 5000), "not a database"),

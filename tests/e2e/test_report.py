@@ -88,10 +88,12 @@ def test_runs_that_do_not_fit(judge: Program, recorded: Recorded) -> None:
     made(judge, path, "run")
     made(judge, path, "seed", "--seed", 1)
     made(judge, path, "english", "--lang", "en")
+    made(judge, path, "reasons", "--rationale")
     made(judge, path, "again")
     for other, message in (
         ("seed", "error: seed: this run was made with the judge of fingerprint mock/1, not"),
-        ("english", "error: english: this run was made with the rubric esrp 1.0.0 en (hash"),
+        ("english", "error: english: this run was made with the rubric esrp 1.1.0 en (hash"),
+        ("reasons", "error: reasons: this run was made with reasons of at most 512 tokens"),
         ("again", "two judgments of"),
     ):
         found, _ = judge.mistake("report", "run", other, "--out", "both")
@@ -132,9 +134,12 @@ def test_published_means_are_set_beside(judge: Program, recorded: Recorded) -> N
         assert found["results"]["published"]["means"] == {"bot": {"fluency": mean}}
 
 
-@pytest.mark.parametrize("version", [1])
+@pytest.mark.parametrize("version", [1, 2])
 def test_old_runs_still_read(judge: Program, version: int) -> None:
-    """A run folder as that version wrote it: scores, failures and provenance are all there."""
+    """A run folder as that version wrote it: scores, failures and provenance are all there.
+
+    From version 2 on also how each score was read, and the reasons.
+    """
     folder = judge.folder / "run"
     shutil.copytree(GOLDEN / f"run-v{version}", folder)
     with closing(sqlite3.connect(folder / "judge.sqlite")) as db:
@@ -143,9 +148,11 @@ def test_old_runs_still_read(judge: Program, version: int) -> None:
     found = json.loads(done.out)
     assert found["failed"] == 9
     assert found["results"]["rubric"] == "esrp"
-    assert found["results"]["notes"] == [
-        "The mock judge draws its scores from a hash: they mean nothing."
-    ]
+    notes = found["results"]["notes"]
+    assert notes[0] == "The mock judge draws its scores from a hash: they mean nothing."
+    assert [note.split(" scores")[0] for note in notes[1:]] == (
+        [] if version == 1 else ["Truncated: 1 of 9"]
+    )
     assert found["results"]["provenance"]["judge fingerprint"] == "mock/0"
     rows = {(row["scenario"], row["metric"]): row for row in judge.scores("run")}
     assert len(rows) == 18
@@ -160,5 +167,9 @@ def test_old_runs_still_read(judge: Program, version: int) -> None:
     )
     assert float(row["score"]) == pytest.approx(3 + p4, abs=1e-6)
     assert float(row["label_mass"]) == pytest.approx(math.exp(-1.5) + math.exp(-0.5), abs=1e-6)
+    assert row["reading"] == ("exact" if version == 1 else "truncated")
+    reason = "" if version == 1 else "“走，先吃肉！”\n像脱口而出；没有“套路”, <b>不加分</b>。"
+    assert rows["1", "fluency"]["rationale"] == reason
     page = (folder / "report.html").read_text(encoding="utf-8")
     assert "我被打趴下过好多次" in page
+    assert ("没有“套路”, &lt;b&gt;" in page) == (version > 1)

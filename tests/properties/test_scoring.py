@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import pytest
 from hypothesis import assume, given
@@ -57,6 +58,15 @@ def test_any_one_change_changes_the_key(one: Asked, part: int, new: str) -> None
     changed[part] = (*one[2], new) if part == 2 else new
     assume(tuple(changed) != one)
     assert key(tuple(changed)) != key(one)  # type: ignore[arg-type]
+
+
+@given(asked, asked, st.integers(1, 12), st.integers(0, 12))
+def test_reasons_make_other_keys(one: Asked, other: Asked, most: int, less: int) -> None:
+    """An answer with a reason is never taken for one without, or with a longer one."""
+    assume(most != less)
+    (reasoned,) = keys(replace(tree(one), rationale=most), one[0]).values()
+    (different,) = keys(replace(tree(other), rationale=less), other[0]).values()
+    assert reasoned != different
 
 
 @given(asked, st.text(max_size=4), st.integers(0, 3))

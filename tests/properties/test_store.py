@@ -16,11 +16,16 @@ from judge.types import Dialogue, Failure, Judgment, ScoreDistribution, Turn
 texts = st.text(st.characters(exclude_categories=["Cs"]), max_size=20)
 logprobs = st.floats(max_value=0.0, allow_nan=False) | st.just(-math.inf)
 distributions = st.builds(
-    ScoreDistribution, st.lists(logprobs, min_size=2, max_size=7).map(tuple), st.booleans()
+    ScoreDistribution,
+    st.lists(logprobs, min_size=2, max_size=7).map(tuple),
+    st.booleans(),
+    st.sampled_from(["exact", "truncated", "sampled"]),
 )
 failures = st.builds(Failure, texts.filter(lambda code: code != "ok"), texts)
 judgments = st.lists(
-    st.builds(Judgment, texts, texts, texts, texts, texts, distributions | failures),
+    st.builds(
+        Judgment, texts, texts, texts, texts, texts, distributions | failures, st.none() | texts
+    ),
     unique_by=lambda j: (j.system, j.character, j.scenario, j.metric),
     max_size=8,
 )

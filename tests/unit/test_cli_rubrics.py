@@ -55,14 +55,25 @@ def test_list() -> None:
     ("lang", "first"), [(None, "## 流畅性（fluency）"), ("en", "## Fluency (fluency)")]
 )
 def test_show_a_metric(lang: str | None, first: str) -> None:
-    """The metric's text, then its question and the stub of the answer."""
+    """The metric's text, then its question, the stub of the answer and the other question."""
     args = [] if lang is None else ["--lang", lang]
     lines = run("show", "fluency", *args).splitlines()
     question = load_rubric("esrp", lang).question(
         load_rubric("esrp", lang).rubric.metric("fluency")
     )
     assert lines[0] == first
-    assert lines[-3:] == ["", f"question  {question.text}", f"stub      {question.stub}"]
+    other = load_rubric("esrp", lang).tree([SAMPLE], ["fluency"], rationale=9).questions["fluency"]
+    assert lines[-4:] == [
+        "",
+        f"question  {question.text}",
+        f"stub      {question.stub}",
+        f"rationale {other.text}",
+    ]
+
+
+def test_replies_are_judged_without_a_reason() -> None:
+    """What cannot be asked is not shown."""
+    assert "rationale" not in run("show", "response_diversity")
 
 
 def test_show_a_metric_without_a_text_of_its_own() -> None:
@@ -73,7 +84,7 @@ def test_show_a_metric_without_a_text_of_its_own() -> None:
 def test_show_a_set() -> None:
     """Its metrics with title, dimension and unit; a metric of replies is in no dimension."""
     lines = run("show", "--set", "--lang", "en").splitlines()
-    assert lines[0].startswith("esrp 1.0.0, en, hash ")
+    assert lines[0].startswith("esrp 1.1.0, en, hash ")
     assert lines[1] == "labels 1 2 3 4 5, 20 characters"
     assert lines[3].split() == ["metric", "title", "dimension", "unit"]
     assert lines[4].split() == ["fluency", "Fluency", "basic_dialogue", "dialogue"]
@@ -93,6 +104,7 @@ def test_show_a_set() -> None:
         (["show", "fluency", "--lang", "ja"], "--lang ja"),
         (["render", "--metric", "fluent"], "--metric fluent: not a metric of esrp"),
         (["render", "--characters", "路飞"], "there is no FILE"),
+        (["render", "--metric", "response_diversity", "--rationale"], "--rationale: response_di"),
     ],
 )
 def test_mistakes_go_up(args: list[str], message: str) -> None:
@@ -115,6 +127,15 @@ def test_render_is_the_prompt() -> None:
     rubric = load_rubric("tiny")
     expected = "".join(rubric.segments(rubric.rubric.metrics[0], SAMPLE).values())
     assert run("render", "--rubric", "tiny") == expected + "\n"
+
+
+def test_render_with_a_reason() -> None:
+    """The prompt ends with the question that asks for it; the tree holds the same texts."""
+    rubric = load_rubric("esrp", "en")
+    tree = rubric.tree([SAMPLE], rationale=9)
+    expected = tree.system + tree.profiles[SAMPLE.character] + tree.items[0].text
+    expected += tree.questions["coherency"].text + "\n"
+    assert run("render", "--lang", "en", "--metric", "coherency", "--rationale") == expected
 
 
 def test_render_shows_segments(tmp_path: Path) -> None:

@@ -114,15 +114,19 @@ def test_an_older_one_stays_where_writing_fails(tmp_path: Path) -> None:
     [
         (
             {"rubric": load_rubric("esrp", "en").rubric},
-            r"with the rubric esrp 1\.0\.0 zh \(hash \w{16}\), not the rubric esrp 1\.0\.0 en",
+            r"with the rubric esrp 1\.1\.0 zh \(hash \w{16}\), not the rubric esrp 1\.1\.0 en",
         ),
         (
             {"rubric": replace(RUBRIC, hash="0" * 64)},
-            r"with the rubric esrp 1\.0\.0 zh \(hash \w{16}\), not .* \(hash 0{16}\)",
+            r"with the rubric esrp 1\.1\.0 zh \(hash \w{16}\), not .* \(hash 0{16}\)",
         ),
         (
             {"judge": {"name": "mock", "fingerprint": "mock/1"}},
             r"^\S+: this run was made with the judge of fingerprint mock/0, not .* mock/1$",
+        ),
+        (
+            {"judge": {"name": "mock", "fingerprint": "mock/0", "rationale": "at most 9 tokens"}},
+            r"made with no reasons, not reasons of at most 9 tokens \(--rationale\)$",
         ),
     ],
 )

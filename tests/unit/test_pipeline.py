@@ -9,16 +9,16 @@ from pathlib import Path
 import pytest
 
 from judge import manifest as manifests
-from judge.engines import EngineOptions
+from judge.engines import EngineOptions, open_engine, resolve_judge
 from judge.engines.mock import MockEngine
-from judge.errors import EngineError, RunMismatchError, StoreError
+from judge.errors import EngineError, RunMismatchError, StoreError, UsageError
 from judge.manifest import Manifest
 from judge.pipeline import Outcome, run, score
 from judge.rubric import load_rubric
 from judge.store import Store
-from judge.types import Dialogue, Failure, LabelRead, PromptTree, Turn
+from judge.types import Dialogue, Failure, LabelRead, PromptTree, Turn, Written
 
-TINY = load_rubric("tiny")
+TINY, ESRP = load_rubric("tiny"), load_rubric("esrp")
 
 
 class Recorder(MockEngine):
@@ -263,3 +263,147 @@ def test_judgments_of_unknown_making_are_not_mixed_with(tmp_path: Path) -> None:
         (tmp_path / "manifest.json").unlink()
         with pytest.raises(StoreError, match=r"no manifest\.json that says how they were made"):
             run(asking(dialogues(2)), Recorder(), store, manifest(Recorder(), "bot"))
+
+
+# Reasons
+
+
+def reasoning(said: Sequence[Dialogue], metrics: Sequence[str] = (), most: int = 30) -> PromptTree:
+    return ESRP.tree(said, metrics, rationale=most)
+
+
+def test_each_judgment_is_read_after_its_own_reason(tmp_path: Path) -> None:
+    """What is stored is what the judge wrote, and its labels with exactly that reason begun."""
+    tree, engine = reasoning(dialogues(5), most=10), Recorder(2)
+    with Store(tmp_path) as store:
+        outcome = score(tree, engine, store)
+        made = {(j.scenario, j.metric): j for j in store.judgments()}
+    written = list(engine.write(tree))
+    reasons: dict[int, dict[str, str]] = {i: {} for i in range(5)}
+    for w in written:
+        assert isinstance(w.outcome, str)
+        reasons[w.item][w.metric] = w.outcome
+    items = tuple(replace(item, reasons=reasons[i]) for i, item in enumerate(tree.items))
+    for read in MockEngine("mock", EngineOptions()).score(replace(tree, items=items)):
+        judged = made[str(read.item), read.metric]
+        assert judged.rationale == reasons[read.item][read.metric]
+        assert not isinstance(judged.outcome, Failure)
+        assert judged.outcome.logprobs == read.outcome
+    assert (outcome.made, outcome.reused) == (45, 0)
+    assert outcome.written == sum(w.tokens for w in written)
+    assert outcome.cut == sum(w.cut for w in written) > 0
+    assert outcome.reasoned == items
+
+
+def test_plain_runs_write_nothing(tmp_path: Path) -> None:
+    """No reason is asked for, stored or counted."""
+    with Store(tmp_path) as store:
+        outcome = score(ESRP.tree(dialogues(2)), Recorder(), store)
+        assert {j.rationale for j in store.judgments()} == {None}
+    assert (outcome.written, outcome.cut, outcome.reasoned) == (0, 0, ())
+
+
+def test_an_interrupted_run_with_reasons_goes_on_as_it_would_have(tmp_path: Path) -> None:
+    """The same batches, reasons and numbers as in one go; written is what was written now."""
+    tree = reasoning(dialogues())
+    with Store(tmp_path / "one") as store:
+        whole = score(tree, Recorder(), store)
+        expected = store.judgments()
+    with Store(tmp_path / "two") as store:
+        with pytest.raises(KeyboardInterrupt):
+            score(tree, Recorder(breaks_after=1), store)
+        first = sum(len(j.rationale or "") for j in store.judgments())
+        rest = score(tree, Recorder(), store)
+        assert store.judgments() == expected
+    assert (rest.made, rest.reused) == (54, 36)
+    assert rest.written == whole.written - first
+
+
+class Speechless(Recorder):
+    """Cannot give a reason for some metrics, or tells them in another order."""
+
+    def __init__(self, *silent: str, turns: bool = False) -> None:
+        super().__init__(2)
+        self._silent, self._turns = silent, turns
+
+    def write(self, tree: PromptTree) -> Iterator[Written]:
+        written = list(super().write(tree))
+        for w in written[::-1] if self._turns else written:
+            failure = Failure("too_long", "no room for a reason")
+            yield Written(w.item, w.metric, failure) if w.metric in self._silent else w
+
+
+def test_a_reason_that_fails_is_the_failure_of_the_judgment(tmp_path: Path) -> None:
+    """No label is asked for without its reason; the other metrics are judged as ever."""
+    tree, engine = reasoning(dialogues(3)), Speechless("fluency")
+    with Store(tmp_path) as store:
+        outcome = score(tree, engine, store)
+        made = store.judgments()
+        assert score(tree, Speechless("fluency"), store) == Outcome(0, 27)
+    assert outcome.made == 27
+    assert [len(item.metrics) for item in outcome.reasoned] == [8, 8, 8]
+    failed = [j for j in made if isinstance(j.outcome, Failure)]
+    assert {(j.metric, j.outcome, j.rationale) for j in failed} == {
+        ("fluency", Failure("too_long", "no room for a reason"), None)
+    }
+    assert len(failed) == 3
+    assert all(metric != "fluency" for batch in engine.asked for _, metric in batch)
+    with Store(tmp_path / "other") as store:
+        score(tree, Recorder(2), store)
+        others = [j for j in store.judgments() if j.metric != "fluency"]
+    assert [j for j in made if j.metric != "fluency"] == others
+
+
+def test_a_batch_without_any_reason(tmp_path: Path) -> None:
+    """The labels are not asked for at all."""
+    engine = Speechless("fluency", "wit")
+    with Store(tmp_path) as store:
+        assert score(reasoning(dialogues(2), ["fluency"]), engine, store).made == 2
+    assert engine.asked == []
+
+
+def test_a_blank_reply_needs_no_reason(tmp_path: Path) -> None:
+    """It is a failure as ever, and nothing is written about it."""
+    said = [replace(dialogues(1)[0], turns=(Turn("累了。", " "),))]
+    with Store(tmp_path) as store:
+        outcome = score(reasoning(said), Recorder(), store)
+        assert {j.rationale for j in store.judgments()} == {None}
+    assert (outcome, outcome.reasoned) == (Outcome(9, 0), ())
+
+
+def test_reasons_in_another_order_are_refused(tmp_path: Path) -> None:
+    """No reason is filed under another metric."""
+    with Store(tmp_path) as store:
+        with pytest.raises(EngineError, match="something else than it was asked"):
+            score(reasoning(dialogues(2)), Speechless(turns=True), store)
+        assert store.judgments() == []
+
+
+def test_a_judge_that_cannot_write_is_refused_at_once(tmp_path: Path) -> None:
+    """Before a manifest, a dialogue or a judgment lies in the folder."""
+    engine = open_engine(resolve_judge("lexical"), EngineOptions())
+    with Store(tmp_path) as store:
+        first = Manifest(ESRP.rubric, {"name": "lexical", "fingerprint": "x"}, "", {}, {})
+        with pytest.raises(UsageError, match="--rationale: this judge cannot write"):
+            run(reasoning(dialogues(2)), engine, store, first)
+        with pytest.raises(UsageError, match="--rationale"):
+            score(reasoning(dialogues(2)), engine, store)
+        assert (store.judgments(), store.dialogues()) == ([], [])
+    assert manifests.read(tmp_path) is None
+
+
+def test_reasons_do_not_join_a_plain_run(tmp_path: Path) -> None:
+    """Nor another limit another: by the manifest's word, and without it by the keys."""
+    engine = Recorder()
+    plain = replace(manifest(engine, "bot"), rubric=ESRP.rubric)
+    reasoned = replace(plain, judge={**plain.judge, "rationale": "at most 30 tokens"})
+    with Store(tmp_path) as store:
+        run(ESRP.tree(dialogues(2)), engine, store, plain)
+        with pytest.raises(RunMismatchError, match="made with no reasons, not reasons of at most"):
+            run(reasoning(dialogues(2)), engine, store, reasoned)
+        with pytest.raises(RunMismatchError, match="asked in other words"):
+            score(reasoning(dialogues(2)), engine, store)
+    with Store(tmp_path / "other") as store:
+        score(reasoning(dialogues(2)), engine, store)
+        with pytest.raises(RunMismatchError, match="asked in other words"):
+            score(reasoning(dialogues(2), most=31), engine, store)

@@ -105,6 +105,50 @@ def test_a_reply_cannot_pose_as_the_prompt(language: str) -> None:
     ] == speakers * 2
 
 
+# Reasons
+
+
+@pytest.mark.parametrize("language", ["zh", "en"])
+def test_a_reason_is_asked_for_in_the_question_only(language: str) -> None:
+    """Everything that is shared, and the stub, is as without; the limit stands in the tree."""
+    rubric = load_rubric("esrp", language)
+    plain, reasoned = rubric.tree([DIALOGUE]), rubric.tree([DIALOGUE], rationale=99)
+    assert (plain.rationale, reasoned.rationale) == (0, 99)
+    for name, question in reasoned.questions.items():
+        without = plain.questions[name]
+        assert (question.metric, question.stub) == (without.metric, without.stub)
+        assert question.text != without.text
+        assert question.stub in question.text
+    assert replace(reasoned, questions=plain.questions, rationale=0) == plain
+    fluency = rubric.rubric.metrics[0]
+    segments = rubric.segments(fluency, DIALOGUE, rationale=True)
+    assert list(segments) == ["system", "profile", "dialogue", "rationale"]
+    assert segments["rationale"] == reasoned.questions["fluency"].text
+
+
+@pytest.mark.parametrize("language", ["zh", "en"])
+def test_plain_prompts_do_not_know_of_reasons(esrp: Path, language: str) -> None:
+    """With the block cut out of the layout, every plain prompt is the same to the byte."""
+    layout = esrp / language / "layout.j2"
+    text = layout.read_text(encoding="utf-8")
+    start = text.index("{% block rationale %}")
+    end = text.index("{% block stub %}")
+    layout.write_text(text[:start] + text[end:], encoding="utf-8")
+    without, shipped = load_rubric(esrp, language), load_rubric("esrp", language)
+    assert (without.has_rationale, shipped.has_rationale) == (False, True)
+    assert without.tree([DIALOGUE]) == shipped.tree([DIALOGUE])
+
+
+def test_a_set_that_cannot_ask_for_reasons() -> None:
+    """It says which block is missing, where, and what to put there."""
+    tiny = load_rubric("tiny")
+    assert not tiny.has_rationale
+    with pytest.raises(RubricError, match="tiny cannot ask for reasons") as caught:
+        tiny.tree([DIALOGUE], rationale=8)
+    assert caught.value.path == shipped_sets()["tiny"] / "zh" / "layout.j2"
+    assert "add {% block rationale %}" in (caught.value.hint or "")
+
+
 def test_prompts_are_the_same_in_every_process() -> None:
     """Nothing depends on the order of hashing."""
     program = (
@@ -148,7 +192,7 @@ def test_a_block_sees_only_its_own_level(esrp: Path, block: str, name: str) -> N
     metrics = rubric.rubric.metrics
     asked = metrics[-1] if block.startswith("replies") else metrics[0]
     with pytest.raises(RubricError, match=f"'{name}' is undefined") as caught:
-        rubric.segments(asked, DIALOGUE)
+        rubric.segments(asked, DIALOGUE, rationale=block == "rationale")
     assert (caught.value.path, caught.value.line) == (layout, line)
     assert caught.value.hint == f"it sees the variables {', '.join(sorted(BLOCKS[block]))}"
 
@@ -307,6 +351,8 @@ def golden(rubric: RubricSet) -> str:
         for dialogue in (DIALOGUE, stranger):
             for block, text in rubric.segments(metric, dialogue).items():
                 parts.append(f"=== {block}\n{text}\n")
+        if metric.unit == "dialogue" and rubric.has_rationale:
+            parts.append(f"=== rationale\n{rubric.question(metric, rationale=True).text}\n")
     profiles = [rubric.render("profile", character=c) for c in rubric.characters.values()]
     digest = hashlib.sha256("\0".join(profiles).encode()).hexdigest()
     return "".join([*dict.fromkeys(parts), f"=== SHA-256 of all profiles\n{digest}\n"])
@@ -368,7 +414,7 @@ def test_the_hash_covers_every_file_of_the_language(esrp: Path) -> None:
         ('unit = "replies"', 'unit = "reply"', "metric response_diversity, unit: must be dialogue"),
         ('unit = "replies"', 'units = "replies"', "units: unknown key"),
         ('unit = "replies"', "", "response_diversity is in no dimension"),
-        ('version = "1.0.0"', "version = 1.0", "version: must"),
+        ('version = "1.1.0"', "version = 1.0", "version: must"),
         ('["fluency", ', "[", "the metric fluency is in no dimension"),
         ('["fluency", ', '["fluent", "fluency", ', "names fluent, which has no .*metric"),
         ('["fluency", ', '["response_diversity", "fluency", ', "judges replies, so no dimension"),

@@ -58,6 +58,8 @@ def test_shipped_sets_are_clean(name: str) -> None:
             "}}{{ character.name }}:",
             "`stub`: 'character' is undefined",
         ),
+        ("zh/layout.j2", "先用两三句话", "{{ dialogue }}", "`rationale`: 'dialogue' is undefined"),
+        ("en/layout.j2", "First give your", "{{ metric.x }}", "no attribute 'x'"),
         # syntax
         ("zh/fluency.j2", "从 4", "{% if %}", "template syntax"),
         ("zh/_macros.j2", "{% macro quoted", "{% macro 5", "template syntax"),
@@ -93,6 +95,13 @@ def test_faults_at_a_line(esrp: Path, file: str, old: str, new: str, message: st
         ),
         ("zh/layout.j2", "评分：{%", "评分： {%", "zh/layout.j2", "ends in white space"),
         ("zh/layout.j2", "k question", "k quest", "zh/layout.j2", "no block `question`"),
+        (
+            "zh/layout.j2",
+            "{{ self.stub() }}",
+            "评分",
+            "zh/layout.j2",
+            "block `rationale`: it does not show the stub of fluency",
+        ),
         ("zh/layout.j2", "k replies ", "k replys ", "zh/layout.j2", "no block `replies`"),
         (
             "zh/layout.j2",
@@ -157,6 +166,7 @@ def test_all_faults_at_once(esrp: Path) -> None:
         "fluency.j2: 'a' is undefined",
         "fluency.j2: 'b' is undefined",
         "block `question`: 'dict object' has no attribute 'zh'",
+        "block `rationale`: 'dict object' has no attribute 'zh'",
         "block `stub`: 'dict object' has no attribute 'zh'",
         "coherency.j2: 'dict object' has no attribute 'zh'",
         "no line begins with the label 1",

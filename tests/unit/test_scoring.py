@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import math
+from dataclasses import replace
 
 import pytest
 
@@ -50,6 +51,25 @@ def test_the_hash_of_the_prompts_by_hand() -> None:
     """System text, labels, and the questions with their names; nothing of any dialogue."""
     asked = "1:S1:11:2" + "7:fluency1:Q2:A:" + "3:wit1:W2:A:"
     assert prompts_hash(tree()) == hashlib.sha256(asked.encode()).hexdigest()
+
+
+def test_reasons_are_part_of_what_is_asked() -> None:
+    """The most tokens of a reason stand behind the labels; without reasons nothing is added."""
+    reasoned = replace(tree(), rationale=64)
+    asked = "4:mock1:S1:11:212:rationale 641:P3:说1:Q2:A:"
+    assert keys(reasoned, "mock")[0, "fluency"] == hashlib.sha256(asked.encode()).hexdigest()
+    shared = "1:S1:11:212:rationale 64" + "7:fluency1:Q2:A:" + "3:wit1:W2:A:"
+    assert prompts_hash(reasoned) == hashlib.sha256(shared.encode()).hexdigest()
+
+
+def test_how_it_was_read_and_why_go_through() -> None:
+    """Into the distribution the one, into the judgment the other; a failure keeps its reason."""
+    sampled = replace(read(-1.0, -2.0), reading="sampled")
+    made = judgment(sampled, DIALOGUE, "key", "because")
+    assert made.outcome == ScoreDistribution((-1.0, -2.0), True, "sampled")
+    assert made.rationale == "because"
+    failed = judgment(LabelRead(0, "fluency", Failure("too_long", "x")), DIALOGUE, "key", "why")
+    assert (failed.score, failed.rationale) == (None, "why")
 
 
 def test_a_read_becomes_a_judgment() -> None:

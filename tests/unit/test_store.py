@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import math
 import sqlite3
+from contextlib import closing
 from pathlib import Path
 
 import pytest
 
 from judge.errors import RunMismatchError, StoreError
 from judge.store import FORMAT, Store
-from judge.types import Dialogue, Failure, Judgment, ScoreDistribution, Turn
+from judge.types import Dialogue, Failure, Judgment, Reading, ScoreDistribution, Turn
+
+GOLDEN = Path(__file__).parents[1] / "golden"
 
 
 def dialogue(system: str = "bot", scenario: str = "1", answer: str = "睡吧。") -> Dialogue:
@@ -36,6 +39,22 @@ def test_what_goes_in_comes_out_in_order(tmp_path: Path) -> None:
             ("bot", "路飞", "1", "fluency"): "k",
             ("bot", "路飞", "2", "fluency"): "k",
         }
+
+
+@pytest.mark.parametrize("reading", ["exact", "truncated", "sampled"])
+@pytest.mark.parametrize("reason", [None, "", "“睡吧”：\n暖。"])
+def test_how_it_was_read_and_why_are_kept(
+    tmp_path: Path, reading: Reading, reason: str | None
+) -> None:
+    """The reading of a score, and the reason of a score or a failure, none apart from empty."""
+    outcome = ScoreDistribution((-1.5, -0.5), True, reading)
+    made = [
+        Judgment("k", "bot", "路飞", "1", "fluency", outcome, reason),
+        Judgment("k", "bot", "路飞", "2", "fluency", Failure("too_long", "x"), reason),
+    ]
+    with Store(tmp_path) as store:
+        store.add(made)
+        assert store.judgments() == made
 
 
 def test_no_probability_is_written_as_json(tmp_path: Path) -> None:
@@ -154,6 +173,75 @@ def test_a_newer_format_is_refused(tmp_path: Path) -> None:
     assert (tmp_path / "judge.sqlite").read_bytes() == before
 
 
+# Older formats
+
+
+@pytest.fixture
+def old(tmp_path: Path) -> Path:
+    """The golden run of format 1."""
+    with closing(sqlite3.connect(tmp_path / "judge.sqlite")) as db:
+        db.execute("PRAGMA journal_mode = WAL")
+        db.executescript((GOLDEN / "run-v1" / "judge.sql").read_text(encoding="utf-8"))
+    return tmp_path
+
+
+def format_of(folder: Path) -> tuple[int, list[str]]:
+    """The version in the file, and the columns of its judgments."""
+    with closing(sqlite3.connect(folder / "judge.sqlite")) as db:
+        columns = [row[1] for row in db.execute("PRAGMA table_info(judgment)")]
+        return int(db.execute("PRAGMA user_version").fetchone()[0]), columns
+
+
+def test_a_run_of_format_1_is_read_as_it_is(old: Path) -> None:
+    """Every score is exact and without a reason, and looking changes nothing in the file."""
+    before = format_of(old)
+    for create in (False, True):
+        with Store(old, create=create) as store:
+            found = store.judgments()
+            assert len(found) == len(store.keys()) == 18
+            store.add_dialogues(store.dialogues())
+    outcomes = [j.outcome for j in found if not isinstance(j.outcome, Failure)]
+    assert [outcome.reading for outcome in outcomes] == ["exact"] * 9
+    assert {j.rationale for j in found} == {None}
+    assert format_of(old) == before == (1, before[1])
+    assert "reading" not in before[1]
+
+
+def test_a_run_of_format_1_becomes_one_of_format_2_when_written(old: Path) -> None:
+    """The first new judgment brings the columns; the old ones stay what they were."""
+    new = Judgment("k", "bot", "路飞", "9", "fluency", Failure("x", "y"), "reason")
+    with Store(old) as store:
+        before = store.judgments()
+        store.add([new])
+        assert sorted(store.judgments(), key=lambda j: j.scenario) == [*before, new]
+    version, columns = format_of(old)
+    assert (version, columns[-2:]) == (2, ["reading", "rationale"])
+    with closing(sqlite3.connect(old / "judge.sqlite")) as db:
+        told = db.execute("SELECT DISTINCT status, reading FROM judgment").fetchall()
+    assert {row for row in told if row[0] in {"ok", "empty_reply"}} == {
+        ("ok", "exact"),
+        ("empty_reply", None),
+    }
+
+
+def test_two_that_write_to_an_old_run(old: Path) -> None:
+    """The second, which opened it before the first brought it on, writes all the same."""
+    with Store(old) as one, Store(old) as two:
+        one.add([judgment("8")])
+        two.add([judgment("9")])
+        assert len(one.judgments()) == len(two.judgments()) == 20
+
+
+def test_a_failed_write_leaves_an_old_run_old(old: Path) -> None:
+    """The new columns come with the first judgment, or not at all."""
+    bad = Judgment("k", "bot", "路飞", "2", "fluency", ScoreDistribution((math.nan, -1.0), True))
+    with Store(old) as store:
+        with pytest.raises(StoreError, match="not what it should be"):
+            store.add([bad])
+        assert len(store.judgments()) == 18
+    assert format_of(old)[0] == 1
+
+
 def test_no_database_is_made_where_one_is_expected(tmp_path: Path) -> None:
     """Without `create` a folder that is no run is an error and stays as it was."""
     with pytest.raises(StoreError, match="unable to open"):
@@ -189,6 +277,9 @@ def test_damage_is_told(tmp_path: Path) -> None:
     db.close()
     with Store(tmp_path) as store:
         with pytest.raises(StoreError, match="a row is not what it should be"):
+            store.judgments()
+        store._db.execute("UPDATE judgment SET logprobs = '[-1.5]', reading = 'guessed'")
+        with pytest.raises(StoreError, match="there is no reading 'guessed'"):
             store.judgments()
         with pytest.raises(StoreError, match="a row is not what it should be"):
             store.dialogues()

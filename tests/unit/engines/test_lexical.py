@@ -345,6 +345,14 @@ def shuffle(text: str, share: float, rng: np.random.Generator) -> str:
     return "".join(out)
 
 
+def test_it_writes_no_reasons(shipped: LexicalEngine) -> None:
+    """It says so beforehand, and when it is asked all the same."""
+    assert not shipped.capabilities.generate
+    with pytest.raises(EngineError, match="writes no reasons") as caught:
+        shipped.write(tree_of([dialogue("q", "a")]))
+    assert caught.value.hint == "leave out --rationale"
+
+
 class TestReader:
     """The features, where a hand can compute them."""
 

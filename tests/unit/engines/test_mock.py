@@ -9,7 +9,7 @@ import numpy as np
 
 from judge.engines import EngineOptions
 from judge.engines.mock import MockEngine
-from judge.types import Failure, LabelRead, Question
+from judge.types import Failure, LabelRead, PromptTree, Question, Written
 from tests.unit.engines.small import METRICS, make_tree
 
 TREE = make_tree([f"text {i}" for i in range(200)])
@@ -86,10 +86,53 @@ def test_draws_are_dirichlet() -> None:
     assert np.allclose(shares.var(axis=0), 0.2 * 0.8 / 3.5, atol=0.012)
 
 
+REASONED = replace(TREE, rationale=8)
+
+
+def write(tree: PromptTree, seed: int = 0) -> list[Written]:
+    return list(MockEngine("mock", EngineOptions(seed=seed)).write(tree))
+
+
+def test_reasons_are_deterministic_and_in_order() -> None:
+    """One for each metric of each item, alone as together; another seed writes others."""
+    written = write(REASONED)
+    assert [(w.item, w.metric) for w in written] == [(i, m) for i in range(200) for m in METRICS]
+    assert write(REASONED) == written
+    alone = write(replace(REASONED, items=REASONED.items[7:8]))
+    assert [w.outcome for w in alone] == [w.outcome for w in written if w.item == 7]
+    assert [w.outcome for w in write(REASONED, seed=1)] != [w.outcome for w in written]
+
+
+def test_a_reason_is_words_of_the_dialogue_within_the_limit() -> None:
+    """A mark, then a part of the text; what the limit ended is said to be cut."""
+    whole = write(replace(TREE, rationale=1000))
+    assert {w.cut for w in whole} == {False}
+    for long, short in zip(whole, write(REASONED), strict=True):
+        assert isinstance(long.outcome, str)
+        assert long.outcome[:3] in {"[+]", "[-]"}
+        assert long.outcome[3:].strip() in TREE.items[long.item].text
+        assert short.outcome == long.outcome[:8].rstrip()
+        assert short.cut == (len(long.outcome) > 8)
+        assert (long.tokens, short.tokens) == (len(long.outcome), len(short.outcome))
+    assert {w.cut for w in write(REASONED)} == {False, True}
+
+
+def test_the_label_depends_on_the_reason() -> None:
+    """What it wrote is part of the prompt that it is read at, in that mode only."""
+    one = make_tree(["x"], metrics=["fluency"])
+    yes, no = (
+        replace(one, rationale=9, items=(replace(one.items[0], reasons={"fluency": why}),))
+        for why in ("yes", "no")
+    )
+    outcomes = [read(tree=tree)[0].outcome for tree in (one, yes, no)]
+    assert len(set(outcomes)) == 3
+
+
 def test_it_has_no_tokens() -> None:
     """Nothing to count."""
     engine = MockEngine("mock", EngineOptions(batch_size=7))
     assert engine.count(TREE) is None
     assert not engine.capabilities.token_prompts
+    assert engine.capabilities.generate
     assert engine.batch_size == 7
     assert engine.describe() == {"engine": "mock", "model": "mock", "device": "cpu"}

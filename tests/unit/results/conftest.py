@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from dataclasses import replace
 
 import pytest
 
-from judge.types import Dimension, Failure, Judgment, Metric, Rubric, ScoreDistribution
+from judge.types import Dimension, Failure, Judgment, Metric, Reading, Rubric, ScoreDistribution
 
 Make = Callable[..., Judgment]
 
@@ -35,14 +36,28 @@ def rubric() -> Rubric:
 
 @pytest.fixture
 def judged() -> Make:
-    """`judged("system/character/scenario", metric, score or Failure, mass=1.0, top=True)`."""
+    """`judged("system/character/scenario", metric, score or Failure, mass=1.0, top=True)`.
+
+    And how it was read, and the judge's reason.
+    """
 
     def make(
-        who: str, metric: str, score: float | Failure, *, mass: float = 1.0, top: bool = True
+        who: str,
+        metric: str,
+        score: float | Failure,
+        *,
+        mass: float = 1.0,
+        top: bool = True,
+        reading: Reading = "exact",
+        reason: str | None = None,
     ) -> Judgment:
         system, character, scenario = who.split("/")
-        outcome = score if isinstance(score, Failure) else _between(score, mass, top=top)
-        return Judgment(f"{who} {metric}", system, character, scenario, metric, outcome)
+        outcome: ScoreDistribution | Failure
+        if isinstance(score, Failure):
+            outcome = score
+        else:
+            outcome = replace(_between(score, mass, top=top), reading=reading)
+        return Judgment(f"{who} {metric}", system, character, scenario, metric, outcome, reason)
 
     return make
 

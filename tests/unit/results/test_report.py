@@ -152,7 +152,8 @@ def test_scores_csv(judgments: list[Judgment], rubric: Rubric, tmp_path: Path) -
     with files.scores.open(encoding="utf-8", newline="") as file:
         rows = list(csv.DictReader(file))
     assert ",".join(rows[0]) == (
-        "system,character,scenario,metric,score,label_mass,p1,p2,p3,p4,p5,status,reason"
+        "system,character,scenario,metric,score,label_mass,p1,p2,p3,p4,p5,status,reason,"
+        "reading,rationale"
     )
     assert [(r["system"], r["character"], r["scenario"], r["metric"]) for r in rows[:4]] == [
         ("four", "b", "2", "fluency"),
@@ -174,6 +175,57 @@ def test_scores_csv(judgments: list[Judgment], rubric: Rubric, tmp_path: Path) -
         ("too_long", "", "", "", "")
     ]
     assert failed[0]["reason"] == f"does not fit, {EVIL}"
+
+
+def test_scores_csv_says_how_and_why(rubric: Rubric, judged: Make, tmp_path: Path) -> None:
+    """The reading of each score, the reason of each judgment, line breaks and all."""
+    js = [
+        judged("s/a/1", "style", 3, reading="sampled", reason="“a”,\n“b”"),
+        judged("s/a/2", "style", 3, reading="truncated"),
+        judged("s/a/3", "style", Failure("too_long", "x"), reason="why"),
+    ]
+    files = write_report(summarise(js, rubric), tmp_path, judgments=js)
+    with files.scores.open(encoding="utf-8", newline="") as file:
+        rows = [(r["status"], r["reading"], r["rationale"]) for r in csv.DictReader(file)]
+    assert rows == [
+        ("ok", "sampled", "“a”,\n“b”"),
+        ("ok", "truncated", ""),
+        ("too_long", "", "why"),
+    ]
+
+
+@pytest.mark.parametrize("systems", [1, 2])
+def test_sampled_scores_are_marked(rubric: Rubric, judged: Make, systems: int) -> None:
+    """In the page and on the terminal, at the means, at the scores and with their number."""
+    js = [judged(f"s{i}/a/1", "style", 3, reading="sampled") for i in range(systems)]
+    results = summarise(js, rubric)
+    text = Page(render_html(results)).text
+    assert "Mean, sampled" in text
+    assert "3.00 sampled" in text
+    assert f"Sampled: {systems} of {systems} scores" in text
+    console = Console(width=80, record=True, file=io.StringIO())
+    console.print(terminal_table(results))
+    table, _, signature = console.export_text().partition("rubric: ")
+    assert table.count("sampled") == systems
+    assert f"sampled: {systems} of {systems}" in signature
+    plain = summarise([judged("s/a/1", "style", 3)], rubric)
+    assert "sampled" not in render_html(plain)
+
+
+def test_the_page_shows_reasons(rubric: Rubric, judged: Make) -> None:
+    """As text, however they read; an empty one is said to be; without any there is no place."""
+    js = [
+        judged("s/a/1", "style", 3, reason=f"“a” {EVIL}"),
+        judged("s/a/1", "fluency", 3, reason=""),
+        judged("s/a/1", "sense", 3),
+    ]
+    page = Page(render_html(summarise(js, rubric)))
+    assert "script" not in page.tags
+    assert f"“a” {EVIL}" in page.text
+    assert re.search(r"Fluency\s*\(nothing written\)", page.text)
+    assert page.text.count("The judge’s reasons") == 1
+    plain = render_html(summarise([judged("s/a/1", "style", 3)], rubric))
+    assert "reasons</summary>" not in plain
 
 
 def test_the_same_judgments_give_the_same_bytes(

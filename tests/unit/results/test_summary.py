@@ -6,12 +6,13 @@ import itertools
 import json
 import math
 from collections.abc import Callable
+from dataclasses import replace
 
 import pytest
 
 from judge.analysis import Published, Results, summarise
 from judge.errors import StoreError
-from judge.types import Dialogue, Failure, Judgment, Rubric, ScoreDistribution, Turn
+from judge.types import Dialogue, Failure, Judgment, Reading, Rubric, ScoreDistribution, Turn
 
 Make = Callable[..., Judgment]
 
@@ -98,6 +99,50 @@ def test_shares_of_flagged_and_of_labels_on_top(rubric: Rubric, judged: Make) ->
     measures = summarise(js, rubric).systems[0].measures
     assert (measures["fluency"].flagged, measures["fluency"].top_is_label) == (0.5, 0.75)
     assert (measures["talk"].flagged, measures["talk"].top_is_label) == (0.25, 0.875)
+
+
+def test_readings_are_counted_and_noted(rubric: Rubric, judged: Make) -> None:
+    """Scores that are no exact probabilities are counted, named first, and in the signature."""
+    ways: list[Reading] = ["sampled", "exact", "truncated", "sampled"]
+    js = [judged(who, "fluency", 2, reading=way) for who, way in zip(GRID, ways, strict=True)]
+    js += [judged(who, "sense", 2) for who in GRID[:3]] + [judged(GRID[3], "sense", LONG)]
+    results = summarise(js, rubric, notes=["mine"])
+    assert results.readings == {"exact": 4, "sampled": 2, "truncated": 1}
+    mine, sampled, truncated = results.notes
+    assert mine == "mine"
+    assert sampled.startswith("Sampled: 2 of 7 scores are shares of sampled answers")
+    assert truncated.startswith("Truncated: 1 of 7 scores were read from the most probable tokens")
+    signature = dict(results.signature)
+    assert (signature["sampled"], signature["truncated"]) == ("2 of 7", "1 of 7")
+    (system,) = results.systems
+    counts = {name: measure.sampled for name, measure in system.measures.items()}
+    # The dialogue without a sense takes its sampled fluency out of the dimension.
+    assert counts == {"talk": 1, "fluency": 2, "sense": 0}
+    assert system.sampled
+
+
+def test_exact_scores_need_no_note(rubric: Rubric, judged: Make) -> None:
+    """Nothing is marked where there is nothing to say."""
+    results = summarise([judged("s/a/1", "style", 3)], rubric)
+    assert (results.readings, results.notes) == ({"exact": 1}, ())
+    assert {"sampled", "truncated", "exact"}.isdisjoint(results.signature)
+    assert not results.systems[0].sampled
+
+
+def test_extremes_carry_the_reasons(rubric: Rubric, judged: Make) -> None:
+    """Each metric its own, and how it was read."""
+    js = [
+        judged("s/a/1", "fluency", 3, reason="“a”: smooth", reading="truncated"),
+        judged("s/a/1", "sense", 3, reason=""),
+        judged("s/a/1", "style", 3),
+    ]
+    (extreme,) = summarise(js, rubric).highest
+    found = [(s.metric, s.reading, s.rationale) for s in extreme.metrics]
+    assert found == [
+        ("fluency", "truncated", "“a”: smooth"),
+        ("sense", "exact", ""),
+        ("style", "exact", None),
+    ]
 
 
 def test_failures_are_counted_with_an_example(rubric: Rubric, judged: Make) -> None:
@@ -192,11 +237,23 @@ def test_json_round_trip(rubric: Rubric, judged: Make) -> None:
         js, rubric, dialogues=[text], provenance={"seed": "0"}, notes=["n"], published=published
     )
     data = json.loads(json.dumps(results.to_dict(), allow_nan=False))
-    assert data["format"] == 1
+    assert data["format"] == 2
     assert Results.from_dict(data) == results
 
 
-@pytest.mark.parametrize("version", [2, None])
+def test_results_of_format_1_read(rubric: Rubric, judged: Make) -> None:
+    """They know neither readings nor reasons: scores without a mark, and no reason."""
+    results = summarise([judged("s/a/1", "style", 3)], rubric)
+    data = json.loads(json.dumps(results.to_dict())) | {"format": 1}
+    del data["readings"]
+    for measure in data["systems"][0]["measures"].values():
+        del measure["sampled"]
+    for score in data["highest"][0]["metrics"]:
+        del score["reading"], score["rationale"]
+    assert Results.from_dict(data) == replace(results, readings={})
+
+
+@pytest.mark.parametrize("version", [3, 0, None, "1"])
 def test_other_formats_are_refused(rubric: Rubric, judged: Make, version: int | None) -> None:
     """Results of a newer format, or of none, are not guessed at."""
     data = summarise([judged("s/a/1", "style", 3)], rubric).to_dict() | {"format": version}
