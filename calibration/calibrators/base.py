@@ -1,0 +1,190 @@
+"""What every rung of the ladder can do, and how it is written down."""
+
+from __future__ import annotations
+
+import math
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass, fields
+from typing import Any, ClassVar, Self
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from calibration.calibrators.sample import Floats, Sample, judged_rows, probs_iv
+
+__all__ = ["VERSION", "Calibrator"]
+
+VERSION = 1
+"""Version of the plain data that `to_dict` gives; another one is refused."""
+
+
+@dataclass(frozen=True)
+class Calibrator(ABC):
+    """A fitted map from label distributions to the human scale of one metric.
+
+    Attributes:
+        rung: the name of the kind of map.
+        learns: whether anything is fitted at all.
+        target: position of the metric that is predicted.
+        metrics, labels: the shape of the distributions that it was fitted to.
+        low, high: the ends of the human scale.
+    """
+
+    rung: ClassVar[str]
+    learns: ClassVar[bool] = True
+
+    target: int
+    metrics: int
+    labels: int
+    low: int
+    high: int
+
+    @classmethod
+    def fit(cls, sample: Sample) -> Self:
+        """Fitted to the usable cells of a sample.
+
+        Raises:
+            CannotFitError: the sample cannot determine this rung, with the reason.
+        """
+        return cls._fit(sample.fitting())
+
+    @property
+    def rank_invariant(self) -> bool:
+        """Whether it is a rising map of the expected score, which cannot reorder anything.
+
+        Isotonic regression rises weakly: it may tie what was apart, but turns nothing round.
+        """
+        return self._rises()
+
+    @classmethod
+    @abstractmethod
+    def _fit(cls, used: Sample) -> Self:
+        """Fitted to a sample whose cells are all usable, and at least one."""
+
+    def _rises(self) -> bool:
+        return False
+
+    @abstractmethod
+    def _predict(self, probs: Floats) -> Floats:
+        """Predictions (n,) for distributions whose target was judged."""
+
+    def _distribution(self, probs: Floats) -> Floats | None:  # noqa: ARG002  (most rungs have none)
+        """Distributions (n, labels of the human scale), or None where the rung gives points."""
+        return None
+
+    def predict(self, probs: ArrayLike) -> Floats:
+        """The human score to expect, for distributions (n, metrics, labels).
+
+        Not clipped to the scale: a clipped map would no longer keep the order.
+
+        Returns:
+            (n,); nan where the target was not judged.
+
+        Raises:
+            ValueError: distributions of another shape than those of the fit.
+        """
+        p = self._probs_iv(probs)
+        judged = judged_rows(p, self.target)
+        predicted = np.full(len(p), np.nan)
+        predicted[judged] = self._predict(p[judged])
+        return predicted
+
+    def distribution(self, probs: ArrayLike) -> Floats | None:
+        """The distribution of a human rating over low..high, where the rung knows one.
+
+        Returns:
+            (n, high - low + 1), nan where the target was not judged; None for a rung that gives
+            points only.
+        """
+        p = self._probs_iv(probs)
+        judged = judged_rows(p, self.target)
+        known = self._distribution(p[judged])
+        if known is None:
+            return None
+        distribution = np.full((len(p), self.high - self.low + 1), np.nan)
+        distribution[judged] = known
+        return distribution
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain data that survives JSON to the last bit; `from_dict` reads it."""
+        parameters = {
+            key: list(value) if isinstance(value, tuple) else value
+            for key, value in asdict(self).items()
+        }
+        return {"rung": self.rung, "version": VERSION, **parameters}
+
+    @classmethod
+    def from_dict(cls, data: Mapping[str, Any]) -> Self:
+        """The calibrator that `to_dict` wrote.
+
+        Raises:
+            ValueError: another rung or version, a field missing, unknown or impossible.
+        """
+        if data.get("rung") != cls.rung:
+            raise ValueError(f"this is no {cls.rung!r} calibrator but {data.get('rung')!r}")
+        if data.get("version") != VERSION:
+            raise ValueError(
+                f"calibrator of version {data.get('version')!r}; this program reads {VERSION}"
+            )
+        kinds = {field.name: str(field.type) for field in fields(cls)}
+        odd = sorted(set(kinds) ^ (set(data) - {"rung", "version"}))
+        if odd:
+            raise ValueError(f"missing or unknown in a {cls.rung!r} calibrator: {', '.join(odd)}")
+        return cls(**{name: _READ[kind](name, data[name]) for name, kind in kinds.items()})
+
+    def __post_init__(self) -> None:
+        if not (0 <= self.target < self.metrics and self.labels >= 2 and self.low < self.high):
+            raise ValueError("target, metrics, labels, low and high do not fit together")
+
+    def _probs_iv(self, probs: ArrayLike) -> Floats:
+        p = probs_iv(probs)
+        if p.shape[1:] != (self.metrics, self.labels):
+            raise ValueError(
+                f"fitted to {self.metrics} metrics with {self.labels} labels, "
+                f"not to {p.shape[1]} with {p.shape[2]}"
+            )
+        return p
+
+
+def layout(sample: Sample) -> dict[str, int]:
+    """The fields that every calibrator shares, from the sample it is fitted to."""
+    _, metrics, labels = sample.probs.shape
+    return {
+        "target": sample.target,
+        "metrics": metrics,
+        "labels": labels,
+        "low": sample.low,
+        "high": sample.high,
+    }
+
+
+def _int(name: str, value: Any) -> int:
+    if isinstance(value, int) and not isinstance(value, bool):
+        return value
+    raise ValueError(f"{name} must be a whole number, not {value!r}")
+
+
+def _float(name: str, value: Any) -> float:
+    number = isinstance(value, int | float) and not isinstance(value, bool)
+    if number and math.isfinite(value):
+        return float(value)
+    raise ValueError(f"{name} must be a finite number, not {value!r}")
+
+
+def _many(read: Callable[[str, Any], Any]) -> Callable[[str, Any], tuple[Any, ...]]:
+    def read_all(name: str, value: Any) -> tuple[Any, ...]:
+        if isinstance(value, list | tuple):
+            return tuple(read(name, one) for one in value)
+        raise ValueError(f"{name} must be a list, not {value!r}")
+
+    return read_all
+
+
+# By the annotation of the field: this is all that a parameter can be.
+_READ: Mapping[str, Callable[[str, Any], Any]] = {
+    "int": _int,
+    "float": _float,
+    "tuple[int, ...]": _many(_int),
+    "tuple[float, ...]": _many(_float),
+}

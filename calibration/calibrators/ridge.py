@@ -1,0 +1,141 @@
+"""Ridge regression on the label distributions of all metrics."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar, NamedTuple, Self
+
+import numpy as np
+
+from calibration.calibrators.base import Calibrator, layout
+from calibration.calibrators.features import (
+    Standardised,
+    centred,
+    cumulative_logits,
+    standardise,
+)
+from calibration.calibrators.sample import CannotFitError, Codes, Floats, Sample
+
+__all__ = ["Ridge", "RidgeFit", "fit_ridge"]
+
+PENALTIES: Floats = np.logspace(2, -4, 13)
+"""Tried in this order, so that the heaviest of equals is taken. Per rating and feature of unit
+variance: 1 halves the weight of a feature that is uncorrelated with the others."""
+
+FOLDS = 20
+"""More groups than this share folds: the penalty needs no finer choice."""
+
+
+class RidgeFit(NamedTuple):
+    """Coefficients (p,) of standardised features, and their weighted covariance (p, p)."""
+
+    intercept: float
+    coefficients: Floats
+    penalty: float
+    covariance: Floats
+
+
+@dataclass(frozen=True)
+class Ridge(Calibrator):
+    """A linear map of the cumulative logits of every metric, after Hashemi et al. (2024).
+
+    The penalty is chosen within the fit by cross-validation over the groups of the sample.
+
+    Attributes:
+        mean: of each feature in the fit; a missing metric stands at it.
+        coefficients: for features less their mean.
+        penalty: the chosen one, per rating.
+    """
+
+    rung: ClassVar[str] = "ridge"
+
+    intercept: float
+    mean: tuple[float, ...]
+    coefficients: tuple[float, ...]
+    penalty: float
+
+    @classmethod
+    def _fit(cls, used: Sample) -> Self:
+        x = features_of(used)
+        fitted = fit_ridge(x.values, used.means, used.counts.astype(np.float64), used.groups)
+        return cls(
+            **layout(used),
+            intercept=fitted.intercept,
+            mean=tuple(x.mean.tolist()),
+            coefficients=tuple((fitted.coefficients * x.per_unit).tolist()),
+            penalty=fitted.penalty,
+        )
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if not len(self.mean) == len(self.coefficients) == self.metrics * (self.labels - 1):
+            raise ValueError("a ridge map needs a mean and a coefficient for every feature")
+
+    def _predict(self, probs: Floats) -> Floats:
+        x = centred(cumulative_logits(probs), np.array(self.mean))
+        predicted: Floats = self.intercept + x @ np.array(self.coefficients)
+        return predicted
+
+
+def features_of(used: Sample) -> Standardised:
+    """The standardised features of a sample, weighted by the number of ratings."""
+    return standardise(cumulative_logits(used.probs), used.counts.astype(np.float64))
+
+
+def fit_ridge(x: Floats, y: Floats, weights: Floats, groups: Codes) -> RidgeFit:
+    """Weighted ridge regression with the penalty of the least cross-validated error.
+
+    Minimises sum_i w_i (y_i - a - x_i'b)^2 + W l |b|^2 with W = sum w. The error is the mean
+    squared one within a held-out fold, averaged over the folds. Each fold is taken out of the
+    summed moments, so that the rows are passed over once.
+
+    Args:
+        x: (n, p) features. y: (n,). weights: (n,) positive.
+        groups: (n,) what must not be on both sides.
+
+    Raises:
+        CannotFitError: there is only one group.
+    """
+    codes = np.unique(groups, return_inverse=True)[1] % FOLDS
+    folds = [codes == fold for fold in range(codes.max() + 1)]
+    if len(folds) < 2:
+        raise CannotFitError("the penalty is chosen over groups, and there is only one")
+    moments = [_Moments.of(x[fold], y[fold], weights[fold]) for fold in folds]
+    total = _Moments(*(np.sum(parts, axis=0) for parts in zip(*moments, strict=True)))
+    losses = np.zeros(len(PENALTIES))
+    for fold, held in zip(folds, moments, strict=True):
+        rest = _Moments(*(a - b for a, b in zip(total, held, strict=True)))
+        intercepts, coefficients = _solve(rest, PENALTIES)
+        errors = y[fold, None] - intercepts - x[fold] @ coefficients
+        losses += np.mean(errors**2, axis=0)
+    penalty = PENALTIES[[int(np.argmin(losses))]]
+    intercepts, coefficients = _solve(total, penalty)
+    return RidgeFit(float(intercepts[0]), coefficients[:, 0], float(penalty[0]), total.covariance)
+
+
+class _Moments(NamedTuple):
+    """Sums over rows of w, w x, w y, w x x' and w x y."""
+
+    w: Floats
+    x: Floats
+    y: Floats
+    xx: Floats
+    xy: Floats
+
+    @classmethod
+    def of(cls, x: Floats, y: Floats, weights: Floats) -> Self:
+        weighted = x * weights[:, None]
+        return cls(weights.sum(), weighted.sum(axis=0), weights @ y, weighted.T @ x, weighted.T @ y)
+
+    @property
+    def covariance(self) -> Floats:
+        return self.xx / self.w - np.outer(self.x, self.x) / self.w**2
+
+
+def _solve(sums: _Moments, penalties: Floats) -> tuple[Floats, Floats]:
+    """Intercepts (l,) and coefficients (p, l) for l penalties."""
+    x, y = sums.x / sums.w, sums.y / sums.w
+    values, vectors = np.linalg.eigh(sums.covariance)
+    rotated = vectors.T @ (sums.xy / sums.w - x * y)
+    coefficients: Floats = vectors @ (rotated[:, None] / (values[:, None] + penalties))
+    return y - x @ coefficients, coefficients

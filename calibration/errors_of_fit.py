@@ -1,0 +1,178 @@
+"""How far predictions are from human ratings: errors of points, of labels, of distributions."""
+
+from __future__ import annotations
+
+import math
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+__all__ = [
+    "Measure",
+    "PointErrors",
+    "ReliabilityCurve",
+    "point_errors",
+    "quadratic_kappa",
+    "ranked_probability_score",
+    "reliability_curve",
+]
+
+Floats = NDArray[np.float64]
+
+
+class Measure(NamedTuple):
+    """A value over `n` pairs; nan, with a `reason`, where it is undefined.
+
+    `masked` pairs had a nan on either side and were left out.
+    """
+
+    value: float
+    n: int
+    masked: int
+    reason: str = ""
+
+
+class PointErrors(NamedTuple):
+    """Errors of predictions, prediction less observation, in points of the scale.
+
+    All are nan when `n` is 0. `masked` pairs had a nan on either side and were left out.
+    """
+
+    n: int
+    masked: int
+    mae: float
+    mse: float
+    rmse: float
+    bias: float
+
+
+class ReliabilityCurve(NamedTuple):
+    """What was observed where it was predicted: one entry for each bin, predictions rising.
+
+    Attributes:
+        predicted, observed: (bins,) means.
+        n: (bins,) number of pairs.
+        masked: pairs with a nan, left out.
+    """
+
+    predicted: Floats
+    observed: Floats
+    n: NDArray[np.int64]
+    masked: int
+
+
+def point_errors(predicted: ArrayLike, observed: ArrayLike) -> PointErrors:
+    """Mean absolute, mean squared and root mean squared error, and bias.
+
+    Args:
+        predicted, observed: (n,).
+
+    Raises:
+        ValueError: the sides are not one-dimensional and of one length, or hold an infinity.
+    """
+    x, y, masked = _pairs_iv(predicted, observed)
+    if not x.size:
+        return PointErrors(0, masked, *[math.nan] * 4)
+    error = x - y
+    mse = float(np.mean(error**2))
+    return PointErrors(
+        n=len(x),
+        masked=masked,
+        mae=float(np.mean(np.abs(error))),
+        mse=mse,
+        rmse=math.sqrt(mse),
+        bias=float(np.mean(error)),
+    )
+
+
+def quadratic_kappa(predicted: ArrayLike, ratings: ArrayLike, low: int, high: int) -> Measure:
+    """Quadratically weighted kappa (Cohen 1968) of predictions rounded to labels, with ratings.
+
+    1 - sum (x - y)^2 / sum of it expected from the margins. Halves are rounded up and what lies
+    beyond the scale counts as its end. Undefined where both sides are the same single label.
+
+    Args:
+        predicted: (n,) on the scale low..high, fractions allowed.
+        ratings: (n,) labels low..high.
+
+    Raises:
+        ValueError: the sides do not match, hold an infinity, or a rating is not a label.
+    """
+    x, y, masked = _pairs_iv(predicted, ratings)
+    if (y != np.round(y)).any() or ((y < low) | (y > high)).any():
+        raise ValueError(f"ratings must be whole labels of {low}..{high}")
+    if not x.size:
+        return Measure(math.nan, 0, masked, "no pairs")
+    x = np.clip(np.floor(x + 0.5), low, high)
+    # The mean of (x - y)^2 over all pairings of the two margins.
+    expected = x.var() + y.var() + (x.mean() - y.mean()) ** 2
+    if expected < 1e-12:
+        return Measure(math.nan, len(x), masked, "both sides are one and the same label")
+    return Measure(1 - float(np.mean((x - y) ** 2)) / float(expected), len(x), masked)
+
+
+def ranked_probability_score(distribution: ArrayLike, ratings: ArrayLike, low: int) -> Measure:
+    """Mean of sum_k (P(label <= k) - [rating <= k])^2 (Epstein 1969, not divided by K - 1).
+
+    It is in points of the scale, 0 at best; for a forecast that is certain of one label it is
+    the absolute error.
+
+    Args:
+        distribution: (n, K) probabilities of the labels low..low + K - 1; nan rows are masked.
+        ratings: (n,) labels.
+
+    Raises:
+        ValueError: shapes that do not match, or a rating that is not a label.
+    """
+    p, y = np.asarray(distribution, dtype=np.float64), np.asarray(ratings, dtype=np.float64)
+    if p.ndim != 2 or y.shape != p.shape[:1]:
+        raise ValueError(f"a distribution for each rating is needed, not {p.shape} for {y.shape}")
+    labels = np.arange(low, low + p.shape[1])
+    if not np.isin(y[~np.isnan(y)], labels).all():
+        raise ValueError(f"ratings must be whole labels of {labels[0]}..{labels[-1]}")
+    kept = ~(np.isnan(p).any(axis=1) | np.isnan(y))
+    n, masked = int(kept.sum()), int((~kept).sum())
+    if not n:
+        return Measure(math.nan, 0, masked, "no pairs")
+    off = np.cumsum(p[kept], axis=1) - (y[kept, None] <= labels)
+    return Measure(float(np.mean(np.sum(off[:, :-1] ** 2, axis=1))), n, masked)
+
+
+def reliability_curve(
+    predicted: ArrayLike, observed: ArrayLike, bins: int = 10
+) -> ReliabilityCurve:
+    """Mean observation where the prediction is low, ..., high; a calibrated map has them equal.
+
+    Bins hold about equally many pairs; equal predictions share one, so that there may be fewer.
+
+    Args:
+        predicted, observed: (n,).
+        bins: how many at most.
+
+    Raises:
+        ValueError: the sides do not match, hold an infinity, or `bins` is below 1.
+    """
+    x, y, masked = _pairs_iv(predicted, observed)
+    if bins < 1:
+        raise ValueError(f"at least one bin is needed, not {bins}")
+    values, group, count = np.unique(x, return_inverse=True, return_counts=True)
+    middle = np.cumsum(count) - (count + 1) / 2
+    of_value = np.floor(middle * bins / max(len(x), 1)).astype(np.int64)
+    bin_of = np.unique(of_value, return_inverse=True)[1][group] if values.size else group
+    n = np.bincount(bin_of)
+    return ReliabilityCurve(
+        np.bincount(bin_of, x) / n, np.bincount(bin_of, y) / n, n.astype(np.int64), masked
+    )
+
+
+def _pairs_iv(left: ArrayLike, right: ArrayLike) -> tuple[Floats, Floats, int]:
+    x, y = np.asarray(left, dtype=np.float64), np.asarray(right, dtype=np.float64)
+    if x.ndim != 1 or x.shape != y.shape:
+        raise ValueError(
+            f"both sides must be one-dimensional and of one length, not {x.shape} and {y.shape}"
+        )
+    if np.isinf(x).any() or np.isinf(y).any():
+        raise ValueError("neither side may hold infinities")
+    kept = ~(np.isnan(x) | np.isnan(y))
+    return x[kept], y[kept], int((~kept).sum())
