@@ -23,6 +23,7 @@ __all__ = ["cli", "main"]
 _COMMANDS = {
     "data": "judge.cli.data:data",
     "eval": "judge.cli.eval:evaluate",
+    "ratings": "judge.cli.ratings:ratings",
     "report": "judge.cli.report:report",
     "rubrics": "judge.cli.rubrics:rubrics",
 }

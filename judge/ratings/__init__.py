@@ -1,0 +1,49 @@
+"""Human ratings: files in, sheets for annotators out, filled sheets back in.
+
+`read_ratings` reads a table in any of the shapes that ratings come in and refuses nothing in
+silence; `summarise`, `compare` and `ensure_usable` say what can be done with what was read.
+`plan_sheets` deals dialogues to raters, `write_sheets` writes what they fill in, and `collect`
+reads it back.
+"""
+
+from judge.ratings.check import (
+    Comparison,
+    MetricSummary,
+    Summary,
+    compare,
+    ensure_usable,
+    rater_pieces,
+    summarise,
+)
+from judge.ratings.collect import Collected, collect, write_table
+from judge.ratings.design import Overlap, Plan, plan_sheets
+from judge.ratings.key import Key, read_key
+from judge.ratings.read import read_ratings
+from judge.ratings.record import KINDS, Cell, Fault, Ratings, Scale
+from judge.ratings.sheet import Form, write_sheets
+
+__all__ = [
+    "KINDS",
+    "Cell",
+    "Collected",
+    "Comparison",
+    "Fault",
+    "Form",
+    "Key",
+    "MetricSummary",
+    "Overlap",
+    "Plan",
+    "Ratings",
+    "Scale",
+    "Summary",
+    "collect",
+    "compare",
+    "ensure_usable",
+    "plan_sheets",
+    "rater_pieces",
+    "read_key",
+    "read_ratings",
+    "summarise",
+    "write_sheets",
+    "write_table",
+]

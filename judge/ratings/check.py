@@ -1,0 +1,280 @@
+"""What a set of ratings can be used for: counts, overlap, and how raters hang together."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from scipy.sparse import coo_array
+from scipy.sparse.csgraph import connected_components
+
+from judge.errors import DataError
+from judge.ratings.record import Cell, Fault, IntArray, Ratings
+
+__all__ = [
+    "Comparison",
+    "MetricSummary",
+    "Summary",
+    "compare",
+    "ensure_usable",
+    "rater_pieces",
+    "summarise",
+]
+
+_TYPING_ERRORS = 0.01
+"""The largest share of scores off the scale that is taken for typing errors."""
+
+
+@dataclass(frozen=True, slots=True)
+class MetricSummary:
+    """Counts of one metric.
+
+    `raters_per_cell` maps a number of ratings to how many cells have so many, `scores` a score to
+    how often it was given (with every label of the scale, also one that was never used).
+    `pieces` is the number of groups of raters that share no rated cell; None without named raters.
+    """
+
+    name: str
+    ratings: int
+    cells: int
+    raters_per_cell: Mapping[int, int]
+    scores: Mapping[float, int]
+    raters: int
+    pieces: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class Summary:
+    """Counts of a whole set of ratings.
+
+    Attributes:
+        ratings: how many can be used.
+        cells: how many (system, character, scenario) have one.
+        raters: how many are named; `unnamed` counts the ratings that name nobody.
+        repeats: ratings without a rater beside another of the same cell and metric; they may be
+            of several people, or copies.
+        ratings_per_rater: least, median and most, None without named raters.
+        raters_per_cell: number of ratings -> (cell, metric) pairs that have so many.
+        overlap: share of those pairs that have two or more; None without any.
+        pieces: for each group of raters connected through cells that they share, how many
+            raters it has, largest first. Severities can be compared within a piece only.
+        metrics: the same for each metric.
+        unrated: metrics that were expected and have no rating.
+        refused: kind of fault -> how many ratings were refused for it.
+    """
+
+    ratings: int
+    cells: int
+    raters: int
+    unnamed: int
+    repeats: int
+    ratings_per_rater: tuple[int, float, int] | None
+    raters_per_cell: Mapping[int, int]
+    overlap: float | None
+    pieces: tuple[int, ...]
+    metrics: tuple[MetricSummary, ...]
+    unrated: tuple[str, ...]
+    refused: Mapping[str, int]
+
+
+@dataclass(frozen=True, slots=True)
+class Comparison:
+    """Ratings beside the dialogues, and the judgments, that they should belong to.
+
+    Attributes:
+        unknown: one fault for each row that rates what is not there.
+        rated: ratings whose cell is there; `dialogues` of `known` dialogues have one.
+        judged: ratings whose cell and metric have a judge score; None without a run.
+        judgments: judge scores there are, `matched` of them with a rating; None without a run.
+    """
+
+    unknown: tuple[Fault, ...]
+    rated: int
+    dialogues: int
+    known: int
+    judged: int | None
+    judgments: int | None
+    matched: int | None
+
+
+def summarise(ratings: Ratings, expected: Iterable[str] = ()) -> Summary:
+    """Count what there is; `expected` are metrics that ought to have ratings."""
+    named = ratings.rater >= 0
+    loads = np.bincount(ratings.rater[named], minlength=len(ratings.raters))
+    counts = _per_cell(ratings, np.ones(len(ratings), dtype=bool))
+    pairs = sum(counts.values())
+    return Summary(
+        ratings=len(ratings),
+        cells=len(ratings.cells),
+        raters=len(ratings.raters),
+        unnamed=int(np.count_nonzero(~named)),
+        repeats=sum((k - 1) * cells for k, cells in _per_cell(ratings, ~named).items()),
+        ratings_per_rater=(int(loads.min()), float(np.median(loads)), int(loads.max()))
+        if len(loads)
+        else None,
+        raters_per_cell=counts,
+        overlap=1 - counts.get(1, 0) / pairs if pairs else None,
+        pieces=tuple(np.bincount(rater_pieces(ratings)).tolist()) if len(loads) else (),
+        metrics=tuple(_metric(ratings, m) for m in range(len(ratings.metrics))),
+        unrated=tuple(name for name in expected if name not in ratings.metrics),
+        refused=dict(Counter(fault.kind for fault in ratings.faults)),
+    )
+
+
+def ensure_usable(ratings: Ratings, comparison: Comparison | None = None) -> None:
+    """Refuse a file of which nothing can be used, or that is on another scale than presumed.
+
+    On another scale, where none was given: more than 1% of the scores lie off it; or some lie
+    beyond one end and no score is at the other, as when 0-4 is read as 1-5.
+
+    Args:
+        ratings: what was read.
+        comparison: what they should belong to; refused too if no rating does.
+
+    Raises:
+        DataError: with the reason, on the file that the ratings came from.
+    """
+    path = Path(next(iter(ratings.sources), "ratings"))
+    scale, off = ratings.scale, ratings.off_scale
+    seen = ", ".join(f"{score:g} ({n} times)" for score, n in list(off.items())[:6])
+    hint = "name the scale, such as --scale 0-4; --scale 1-5 says that these are mistakes"
+    if not ratings.scale_given and off:
+        share = sum(off.values()) / (sum(off.values()) + len(ratings))
+        shifted = (min(off) < scale.low and scale.high not in ratings.score) or (
+            max(off) > scale.high and scale.low not in ratings.score
+        )
+        if share > _TYPING_ERRORS or shifted:
+            raise DataError(
+                f"the ratings seem to be on another scale than {scale}: {seen}",
+                path=path,
+                hint=hint,
+            )
+    if not len(ratings):
+        counts = Counter(fault.kind for fault in ratings.faults) | Counter(ratings.aside)
+        found = ", ".join(f"{kind or 'blank rater_type'} {n}" for kind, n in counts.most_common())
+        raise DataError(
+            f"no rating in it can be used ({found})",
+            path=path,
+            hint=f"the first: {ratings.faults[0]}" if ratings.faults else "rater_type is not human",
+        )
+    if comparison is not None and not comparison.rated:
+        raise DataError(
+            "none of its ratings belongs to these dialogues",
+            path=path,
+            hint=f"the first: {comparison.unknown[0]}",
+        )
+
+
+def rater_pieces(ratings: Ratings, metric: int | None = None) -> IntArray:
+    """For each rater the number of the connected piece of the rater-cell graph it is in.
+
+    Args:
+        ratings: the ratings.
+        metric: look at the ratings of this metric only, an index into `ratings.metrics`.
+
+    Returns:
+        (raters,), 0 for the piece with the most raters; -1 for a rater without such a rating.
+    """
+    use = ratings.rater >= 0
+    if metric is not None:
+        use &= ratings.metric == metric
+    rater, cell = ratings.rater[use], ratings.cell[use]
+    raters, nodes = len(ratings.raters), len(ratings.raters) + len(ratings.cells)
+    edges = (np.ones(len(rater), dtype=np.int8), (rater, raters + cell))
+    _, label = connected_components(coo_array(edges, shape=(nodes, nodes)), directed=False)
+    pieces = np.full(raters, -1, dtype=np.int32)
+    there = np.unique(rater)
+    _, first, code = np.unique(label[there], return_index=True, return_inverse=True)
+    order = np.lexsort((first, -np.bincount(code, minlength=len(first))))
+    pieces[there] = np.argsort(order)[code]
+    return pieces
+
+
+def compare(
+    ratings: Ratings,
+    dialogues: Collection[Cell],
+    judged: Collection[tuple[Cell, str]] | None = None,
+) -> Comparison:
+    """Join ratings with dialogues, and with what a judge scored.
+
+    A rating without a scenario, of many replies, belongs to all dialogues of its system as its
+    character.
+
+    Args:
+        ratings: the ratings.
+        dialogues: the cells there are.
+        judged: the (cell, metric) pairs that have a judge score.
+    """
+    there = set(dialogues)
+    parts = [{cell[i] for cell in there} for i in range(3)]
+    whole = {cell._replace(scenario="") for cell in there}
+    known = np.array([c in there or c in whole for c in ratings.cells], dtype=bool)
+    files = [Path(name) for name in ratings.sources]
+    rows = {
+        (int(f), int(r)): int(c)
+        for f, r, c in zip(
+            *(a[~known[ratings.cell]] for a in (ratings.file, ratings.row, ratings.cell)),
+            strict=True,
+        )
+    }
+    unknown = (
+        Fault(files[file], row, "unknown", _stranger(ratings.cells[cell], parts))
+        for (file, row), cell in sorted(rows.items())
+    )
+    pairs = {
+        (ratings.cells[c], ratings.metrics[m])
+        for c, m in zip(ratings.cell.tolist(), ratings.metric.tolist(), strict=True)
+    }
+    scored = None if judged is None else set(judged)
+    hits = None if scored is None else pairs & scored
+    return Comparison(
+        unknown=tuple(unknown),
+        rated=int(np.count_nonzero(known[ratings.cell])),
+        dialogues=len(there & set(ratings.cells)),
+        known=len(there),
+        judged=None
+        if hits is None
+        else sum(
+            (ratings.cells[c], ratings.metrics[m]) in hits
+            for c, m in zip(ratings.cell.tolist(), ratings.metric.tolist(), strict=True)
+        ),
+        judgments=None if scored is None else len(scored),
+        matched=None if hits is None else len(hits),
+    )
+
+
+def _metric(ratings: Ratings, metric: int) -> MetricSummary:
+    use = ratings.metric == metric
+    counts = _per_cell(ratings, use)
+    score, times = np.unique(ratings.score[use], return_counts=True)
+    pieces = rater_pieces(ratings, metric)
+    there = pieces[pieces >= 0]
+    given = dict(zip(score.tolist(), times.tolist(), strict=True))
+    return MetricSummary(
+        name=ratings.metrics[metric],
+        ratings=int(np.count_nonzero(use)),
+        cells=sum(counts.values()),
+        raters_per_cell=counts,
+        scores=dict(sorted((dict.fromkeys(ratings.scale.labels, 0) | given).items())),
+        raters=len(there),
+        pieces=len(np.unique(there)) if len(there) else None,
+    )
+
+
+def _per_cell(ratings: Ratings, use: np.ndarray[tuple[int], np.dtype[np.bool_]]) -> dict[int, int]:
+    """Number of ratings -> how many (cell, metric) pairs have so many."""
+    pair = ratings.cell[use].astype(np.int64) * len(ratings.metrics) + ratings.metric[use]
+    times = np.bincount(np.unique(pair, return_counts=True)[1])
+    return {k: n for k, n in enumerate(times.tolist()) if n}
+
+
+def _stranger(cell: Cell, parts: list[set[str]]) -> str:
+    missing = [
+        f"{name} {value!r}"
+        for name, value, there in zip(Cell._fields, cell, parts, strict=True)
+        if value not in there
+    ]
+    return f"no dialogue of {' and '.join(missing)}" if missing else f"no dialogue {'/'.join(cell)}"
