@@ -1,0 +1,99 @@
+"""Any other server with OpenAI's interface: chats in, the 20 most probable tokens out.
+
+Such a server does not continue an answer that was begun, so that the stub stands at the end of the
+user's message.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from typing import Any, ClassVar
+
+from judge.engines.servers.api import Api
+from judge.engines.servers.base import DRAWN, Asked, Identity, refuse_other
+from judge.engines.servers.text import TOP, messages, no_logprobs, spelt_read
+from judge.types import Failure, LabelRead, Written
+
+__all__ = ["OpenAiServer"]
+
+_DATED = re.compile(r"-\d{4}-\d{2}-\d{2}$")
+"""What OpenAI adds to the name of a model to say which edition of it has answered."""
+
+
+class OpenAiServer:
+    """See the module."""
+
+    kind: ClassVar[str] = "openai"
+    exact: ClassVar[bool] = False
+    together: ClassVar[bool] = False
+    tokeniser: None = None
+    window: None = None
+    workers: int = 32
+
+    def __init__(self, api: Api, identity: Identity) -> None:
+        self._api = api
+        self.identity = identity
+
+    @classmethod
+    def open(cls, api: Api, model: str, listed: Mapping[str, Any]) -> OpenAiServer:
+        """See `Server.open`."""
+        del listed
+        return cls(api, Identity("", model))
+
+    def check(self) -> None:
+        """See `Server.check`."""
+        choice = self._chat(messages("", "1 + 1 ="), max_tokens=1, logprobs=True, top_logprobs=1)[
+            "choices"
+        ][0]
+        if not (choice.get("logprobs") or {}).get("content"):
+            raise no_logprobs(self.identity.model)
+
+    def read(self, asked: Asked) -> LabelRead:
+        """See `Server.read`."""
+        choice = self._ask(asked, max_tokens=1, temperature=0, logprobs=True, top_logprobs=TOP)[
+            "choices"
+        ][0]
+        if (filtered := _filtered(choice)) is not None:
+            return LabelRead(asked.item, asked.metric, filtered)
+        shown = (choice.get("logprobs") or {}).get("content") or [{"top_logprobs": []}]
+        return spelt_read(asked, shown[0]["top_logprobs"])
+
+    def draw(self, asked: Asked, count: int, seed: int) -> Sequence[str]:
+        """See `Server.draw`."""
+        answer = self._ask(asked, max_tokens=DRAWN, temperature=1, top_p=1, n=count, seed=seed)
+        return [choice["message"]["content"] or "" for choice in answer["choices"]]
+
+    def write(self, asked: Asked, limit: int) -> Written:
+        """See `Server.write`."""
+        answer = self._ask(asked, max_tokens=limit, temperature=0, stop=[asked.stub.strip()])
+        choice = answer["choices"][0]
+        return Written(
+            asked.item,
+            asked.metric,
+            _filtered(choice) or (choice["message"]["content"] or "").strip(),
+            tokens=(answer.get("usage") or {}).get("completion_tokens", 0),
+            cut=choice["finish_reason"] == "length",
+        )
+
+    def _ask(self, asked: Asked, **settings: Any) -> Any:
+        user = f"{asked.user}\n{asked.begun}" if asked.begun else asked.user
+        return self._chat(messages(asked.system, user), **settings)
+
+    def _chat(self, chat: Sequence[Mapping[str, str]], **settings: Any) -> Any:
+        body = {"model": self.identity.model, "messages": chat, **settings}
+        answer = self._api.post(f"{self._api.v1}/chat/completions", body)
+        refuse_other(answer, self.identity, [self.identity.model + _date(answer)])
+        return answer
+
+
+def _date(answer: Mapping[str, Any]) -> str:
+    found = _DATED.search(str(answer.get("model", "")))
+    return found[0] if found else ""
+
+
+def _filtered(choice: Mapping[str, Any]) -> Failure | None:
+    """Why there is no answer, if the server's own filter stopped it."""
+    if choice.get("finish_reason") != "content_filter":
+        return None
+    return Failure("filtered", "the server's content filter stopped the answer")

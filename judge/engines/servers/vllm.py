@@ -1,0 +1,124 @@
+"""vLLM's server: token ids in, log-probabilities of exactly the labels out.
+
+`logprob_token_ids` (vLLM 0.32) names the tokens whose log-probabilities are wanted, whatever their
+rank. Older servers ignore it and show the most probable tokens: labels that are not among them
+make the read a truncated one. The texts of the prompts are made ids by the server's own tokenizer,
+so that what is shared in text is shared in its prefix cache.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from functools import cached_property
+from typing import Any, ClassVar
+
+from judge.engines.servers.api import Api, understood
+from judge.engines.servers.base import (
+    DRAWN,
+    Asked,
+    Identity,
+    label_read,
+    read_whole,
+    refuse_other,
+)
+from judge.engines.servers.remote import hub_tokeniser
+from judge.engines.tokens import Tokeniser
+from judge.types import LabelRead, Written
+
+__all__ = ["VllmServer"]
+
+_AS_IT_IS = {
+    "top_p": 1,
+    "top_k": 0,
+    "min_p": 0,
+    "repetition_penalty": 1,
+    "presence_penalty": 0,
+    "frequency_penalty": 0,
+}
+"""Nothing that changes the distribution: a model may bring defaults of its own."""
+
+_TOP = 20
+_ID = "token_id:"
+
+
+class VllmServer:
+    """See the module."""
+
+    kind: ClassVar[str] = "vllm"
+    exact: ClassVar[bool] = True
+    together: ClassVar[bool] = False
+
+    def __init__(self, api: Api, identity: Identity, window: int | None) -> None:
+        self._api = api
+        self.identity = identity
+        self.window = window
+        self.workers = 32
+
+    @classmethod
+    def open(cls, api: Api, model: str, listed: Mapping[str, Any]) -> VllmServer:
+        """See `Server.open`."""
+        version = (api.get("/version") or {}).get("version", "")
+        return cls(api, Identity(version, model), listed.get("max_model_len"))
+
+    @cached_property
+    def tokeniser(self) -> Tokeniser:
+        """The server's."""
+        return hub_tokeniser(self._tokenize, self._text, self.identity.model)
+
+    @understood()
+    def _tokenize(self, **asked: Any) -> Sequence[int]:
+        answer = self._api.post("/tokenize", {"model": self.identity.model, **asked})
+        ids: list[int] = answer["tokens"]
+        return ids
+
+    @understood()
+    def _text(self, ids: Sequence[int]) -> str:
+        asked = {"model": self.identity.model, "tokens": list(ids)}
+        return str(self._api.post("/detokenize", asked)["prompt"])
+
+    def check(self) -> None:
+        """It always shows them."""
+
+    def read(self, asked: Asked) -> LabelRead:
+        """See `Server.read`."""
+        answer = self._complete(
+            asked,
+            max_tokens=1,
+            temperature=0,
+            logprobs=_TOP,
+            logprob_token_ids=list(asked.label_ids),
+            return_tokens_as_token_ids=True,
+        )
+        short = read_whole(asked, answer["usage"]["prompt_tokens"])
+        if short:
+            return LabelRead(asked.item, asked.metric, short)
+        shown = answer["choices"][0]["logprobs"]
+        logprobs = {_id(token): value for token, value in shown["top_logprobs"][0].items()}
+        return label_read(asked, logprobs, _id(shown["tokens"][0]))
+
+    def draw(self, asked: Asked, count: int, seed: int) -> Sequence[str]:
+        """See `Server.draw`."""
+        answer = self._complete(asked, max_tokens=DRAWN, temperature=1, n=count, seed=seed)
+        return [choice["text"] for choice in answer["choices"]]
+
+    def write(self, asked: Asked, limit: int) -> Written:
+        """See `Server.write`."""
+        answer = self._complete(asked, max_tokens=limit, temperature=0, stop=[asked.stub.strip()])
+        choice, used = answer["choices"][0], answer["usage"]
+        return Written(
+            asked.item,
+            asked.metric,
+            read_whole(asked, used["prompt_tokens"]) or choice["text"].strip(),
+            tokens=used["completion_tokens"],
+            cut=choice["finish_reason"] == "length",
+        )
+
+    def _complete(self, asked: Asked, **settings: Any) -> Any:
+        body = {"model": self.identity.model, "prompt": list(asked.ids), **_AS_IT_IS, **settings}
+        answer = self._api.post("/v1/completions", body)
+        refuse_other(answer, self.identity)
+        return answer
+
+
+def _id(token: str) -> int:
+    return int(token.removeprefix(_ID))
