@@ -127,9 +127,12 @@ def resolve_judge(name: str, engine: str | None = None, base_url: str | None = N
         )
     if engine is None and base_url is not None:
         engine = "http"
-    spec = EMBEDDED.get(name) or JudgeSpec(name, _engine_of_models(), name, "esrp")
-    if engine == "lexical" and name not in EMBEDDED:
+    if name in EMBEDDED:
+        spec = EMBEDDED[name]
+    elif engine == "lexical":
         spec = replace(EMBEDDED["lexical"], name=name, model=name)
+    else:
+        spec = JudgeSpec(name, "hf" if engine else _engine_of_models(), name, "esrp")
     can = _OF_MODELS if spec.engine in _OF_MODELS else (spec.engine,)
     if engine is not None and engine not in can:
         raise UsageError(

@@ -86,19 +86,13 @@ class CausalModel:
             **{n: importlib.metadata.version(n) for n in packages},
         }
 
-    @property
-    def window(self) -> int | None:
-        """The most tokens a prompt may have, if the model has a limit."""
-        window: int | None = getattr(self.checkpoint.text_config, "max_position_embeddings", None)
-        return window
-
     def too_long(self, tokens: TokenTree, item: int, metric: str, more: int = 0) -> Failure | None:
         """Why a prompt cannot be asked, if it and `more` tokens are longer than the window."""
-        length = len(tokens.prompt(item, metric))
-        if self.window is None or length + more <= self.window:
+        length, window = len(tokens.prompt(item, metric)), self.checkpoint.window
+        if window is None or length + more <= window:
             return None
         room = f" and {more} for the reason" if more else ""
-        reason = f"the prompt has {length} tokens{room}, the model's window is {self.window}"
+        reason = f"the prompt has {length} tokens{room}, the model's window is {window}"
         return Failure("too_long", reason)
 
     @cached_property
@@ -106,25 +100,6 @@ class CausalModel:
         """Whether a position is turned by an angle that depends on the longest of its batch."""
         rope = str(getattr(self.checkpoint.text_config, "rope_parameters", None))
         return "longrope" in rope or "'dynamic'" in rope
-
-    def refuse_foreign_ids(self, tokens: TokenTree) -> None:
-        """Raises an EngineError if the tree has tokens that the model does not know."""
-        size = getattr(self.checkpoint.text_config, "vocab_size", None)
-        branches = [ids for item in tokens.branches for ids in item.values()]
-        parts = (
-            tokens.prefix,
-            *tokens.profiles.values(),
-            *tokens.dialogues,
-            *branches,
-            *tokens.label_ids.values(),
-        )
-        top = max((max(ids) for ids in parts if ids), default=0)
-        if size is not None and top >= size:
-            raise EngineError(
-                f"the tokenizer gives the token {top}, the model knows {size} tokens",
-                path=self.checkpoint.folder,
-                hint="put the tokenizer that the model was trained with into the folder",
-            )
 
     def logits(self, ids: Any, ends: Any, **inputs: Any) -> Any:
         """Next-token logits (rows, ends, vocabulary) of `ids` (rows, length) after `ends`.

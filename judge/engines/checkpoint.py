@@ -13,7 +13,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from judge.engines.tokens import Tokeniser, local_tokeniser
+from judge.engines.tokens import Tokeniser, TokenTree, local_tokeniser
 from judge.errors import EngineError, MissingExtraError
 
 __all__ = ["Checkpoint", "first_line", "import_extra"]
@@ -21,7 +21,7 @@ __all__ = ["Checkpoint", "first_line", "import_extra"]
 _WEIGHTS = "*.safetensors"
 _INDEX = "*.safetensors.index.json"
 _TOKENIZER = ("*token*", "*tekken*", "vocab*", "merges*", "*.model")
-_SMALL = ("config.json", "*.jinja", *_TOKENIZER)
+_SMALL = ("config.json", "generation_config.json", "*.jinja", *_TOKENIZER)
 _NOT_OURS = ("*/*", "consolidated*")
 """Copies of the same weights in other formats, which some hub repositories carry as well."""
 
@@ -143,6 +143,29 @@ class Checkpoint:
             EngineError: there is no tokenizer, or it cannot be used.
         """
         return local_tokeniser(self.tokenizer, self.name)
+
+    @property
+    def window(self) -> int | None:
+        """The most tokens a prompt may have, if the model has a limit."""
+        window: int | None = getattr(self.text_config, "max_position_embeddings", None)
+        return window
+
+    def refuse_foreign_ids(self, tokens: TokenTree) -> None:
+        """Refuse a tree with tokens that the model does not know.
+
+        Raises:
+            EngineError: there are such tokens.
+        """
+        size = getattr(self.text_config, "vocab_size", None)
+        branches = [ids for item in tokens.branches for ids in item.values()]
+        parts = [tokens.prefix, *tokens.profiles.values(), *tokens.dialogues, *branches]
+        top = max((max(ids) for ids in (*parts, *tokens.label_ids.values()) if ids), default=0)
+        if size is not None and top >= size:
+            raise EngineError(
+                f"the tokenizer gives the token {top}, the model knows {size} tokens",
+                path=self.folder,
+                hint="put the tokenizer that the model was trained with into the folder",
+            )
 
     @cached_property
     def sha256(self) -> str:

@@ -90,7 +90,7 @@ class HfEngine:
     def score(self, tree: PromptTree) -> Iterator[LabelRead]:
         """See `Engine.score`."""
         tokens = self._judge.checkpoint.tokeniser(tree)
-        self._judge.refuse_foreign_ids(tokens)
+        self._judge.checkpoint.refuse_foreign_ids(tokens)
         asked: dict[int, list[str]] = {}
         reads = {}
         for item, metric in _places(tree):
@@ -108,7 +108,7 @@ class HfEngine:
     def write(self, tree: PromptTree) -> Iterator[Written]:
         """See `Engine.write`; by copies of the cache, whatever the way labels are read."""
         tokens = self._judge.checkpoint.tokeniser(tree, write=True)
-        self._judge.refuse_foreign_ids(tokens)
+        self._judge.checkpoint.refuse_foreign_ids(tokens)
         if self.way == "whole":
             raise EngineError(
                 f"{self._judge.checkpoint.name} has no cache that reasons could be written from",

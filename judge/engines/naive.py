@@ -53,7 +53,7 @@ class NaiveHfEngine:
     def score(self, tree: PromptTree) -> Iterator[LabelRead]:
         """See `Engine.score`; reads `batch_size` dialogues at a time."""
         tokens = self._judge.checkpoint.tokeniser(tree)
-        self._judge.refuse_foreign_ids(tokens)
+        self._judge.checkpoint.refuse_foreign_ids(tokens)
         for start in range(0, len(tree.items), self.batch_size):
             items = range(start, min(start + self.batch_size, len(tree.items)))
             asked = [(i, m) for i in items for m in tree.items[i].metrics]

@@ -181,14 +181,19 @@ class TestFingerprint:
         """A copy elsewhere is the same model."""
         assert engine(saved).fingerprint == engine(folder).fingerprint
 
-    @pytest.mark.parametrize("name", ["README.md", "training.json", "generation_config.json"])
+    @pytest.mark.parametrize("name", ["README.md", "training.json"])
     def test_does_not_depend_on_files_that_change_no_answer(
         self, saved: Path, folder: Path, name: str
     ) -> None:
-        """A card, a record of training or sampling settings may change."""
+        """A card or a record of training may change."""
         _write(folder / name, '{"temperature": 0.1}')
         os.utime(folder / "config.json", (0, 0))
         assert engine(saved).fingerprint == engine(folder).fingerprint
+
+    def test_changes_with_the_end_of_an_answer(self, saved: Path, folder: Path) -> None:
+        """The settings of generation name the tokens that end a reason."""
+        _write(folder / "generation_config.json", '{"eos_token_id": 7}')
+        assert engine(saved).fingerprint != engine(folder).fingerprint
 
     def test_changes_with_one_weight(self, saved: Path, folder: Path) -> None:
         """The smallest change of one number among thousands is seen."""

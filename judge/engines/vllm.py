@@ -1,0 +1,276 @@
+"""vLLM in this process: its prefix cache computes what prompts share once.
+
+vLLM keeps the keys and values of every full block of tokens it has seen. Prompts are given to it
+dialogue by dialogue, so that the questions of a dialogue find all but their own tokens there. The
+cache is emptied before each tree: in bfloat16 a prompt reads a little differently (by some
+hundredths of a nat) where its prefix was found than where it was computed, and what a tree reads
+must not depend on what was asked before it.
+
+The next-token log-probabilities are those of exactly the labels, under the full distribution
+(`logprob_token_ids`): the most probable tokens may hold no label, and an answer that is forced
+into the labels has lost their mass.
+"""
+
+from __future__ import annotations
+
+import importlib
+import importlib.metadata
+import logging
+import math
+import os
+import warnings
+from collections.abc import Iterator, Mapping, Sequence
+from functools import cached_property
+from typing import Any
+
+from judge.engines.base import Capabilities, EngineOptions, TokenCount
+from judge.engines.causal import DTYPES
+from judge.engines.checkpoint import Checkpoint, first_line, import_extra
+from judge.engines.tokens import TokenTree
+from judge.engines.vllm_load import LESS_MEMORY, OTHERWISE, llm_arguments, load_error, refuse_gaps
+from judge.errors import EngineError
+from judge.types import Failure, LabelRead, PromptTree, Written
+
+__all__ = ["VllmEngine"]
+
+_ENVIRONMENT = {
+    # In this process what goes wrong arrives as an exception, and what is computed together
+    # depends on the prompts alone, not on how fast they arrive.
+    "VLLM_ENABLE_V1_MULTIPROCESSING": "0",
+    "VLLM_LOGGING_LEVEL": "ERROR",
+    "VLLM_LOGGING_STREAM": "ext://sys.stderr",  # it logs to stdout, which is ours
+    "VLLM_NO_USAGE_STATS": "1",  # nothing about a run leaves the machine
+    "TORCH_CPP_LOG_LEVEL": "ERROR",
+}
+_INVARIANT = "VLLM_BATCH_INVARIANT"
+
+_log = logging.getLogger(__name__)
+
+
+class VllmEngine:
+    """See the module.
+
+    Args:
+        model: a folder or a hub id.
+        options: `dtype` defaults to float32 on the CPU and bfloat16 elsewhere; `quantization` is
+            any that vLLM knows, by default what the model's config.json says; `gpu_memory` is of
+            all memory on the CPU; `reproducible` needs kernels that vLLM has for some GPUs only.
+
+    Raises:
+        MissingExtraError: vLLM is not installed.
+        EngineError: there is no device for it, or an option that it does not know or that the
+            device cannot do.
+    """
+
+    capabilities = Capabilities(exact_label_ids=True, token_prompts=True, generate=True)
+
+    def __init__(self, model: str, options: EngineOptions) -> None:
+        for name, value in _ENVIRONMENT.items():
+            os.environ.setdefault(name, value)
+        # What it logs before it has set its own logging up.
+        logging.getLogger("vllm").setLevel(os.environ["VLLM_LOGGING_LEVEL"].upper())
+        import_extra("transformers").logging.set_verbosity_error()
+        with warnings.catch_warnings(action="ignore"):
+            self._vllm: Any = import_extra("vllm", "vllm")
+            self._platform: Any = importlib.import_module("vllm.platforms").current_platform
+        self._checkpoint = Checkpoint(model)
+        self._options = options
+        if not self._platform.device_type:
+            raise EngineError(
+                "vLLM finds no device that it can use",
+                hint="check the driver of the GPU, or use --engine hf",
+            )
+        self._on_cpu: bool = self._platform.is_cpu()
+        if self._on_cpu:  # what little vLLM still compiles there would need a C++ compiler
+            importlib.import_module("torch._dynamo.config").disable = True  # type: ignore[attr-defined]
+        self._dtype = options.dtype or ("float32" if self._on_cpu else "bfloat16")
+        _refuse_unknown("dtype", self._dtype, DTYPES)
+        if options.quantization is not None:
+            methods = importlib.import_module("vllm.model_executor.layers.quantization")
+            _refuse_unknown("quantization", options.quantization, methods.QUANTIZATION_METHODS)
+        self._reproducible = bool(options.reproducible) or os.environ.get(_INVARIANT, "0") != "0"
+        if self._reproducible:
+            old = self._platform.is_cuda() and not self._platform.has_device_capability(80)
+            if self._on_cpu or old:
+                raise EngineError(
+                    f"--reproducible: vLLM cannot do that on this device ({self._device})",
+                    hint="leave it out; NVIDIA GPUs of compute capability 8.0 and newer can",
+                )
+            os.environ[_INVARIANT] = "1"  # read when the kernels are imported, with the weights
+        self.batch_size = options.batch_size or (32 if self._on_cpu else 256)
+        self._prompt_tokens = self._cached_tokens = 0
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """The version of vLLM, every option that changes an answer, and the model's files."""
+        parts = (
+            self._vllm.__version__,
+            self._dtype,
+            self._options.quantization or "as-stored",
+            self._options.tensor_parallel or 1,
+            "reproducible" if self._reproducible else "fast",
+            self._checkpoint.sha256,
+        )
+        return "vllm/1/" + "/".join(map(str, parts))
+
+    @property
+    def cached_share(self) -> float | None:
+        """Prompt tokens found in the cache over all of those asked so far; None before any."""
+        return self._cached_tokens / self._prompt_tokens if self._prompt_tokens else None
+
+    def describe(self) -> Mapping[str, str]:
+        """What stands in the manifest."""
+        options = self._options
+        return {
+            "engine": "vllm",
+            "model": self._checkpoint.name,
+            "device": self._device,
+            "dtype": self._dtype,
+            **({"quantization": options.quantization} if options.quantization else {}),
+            "tensor_parallel": str(options.tensor_parallel or 1),
+            "reproducible": "yes" if self._reproducible else "no",
+            "prefix_caching": "on, emptied before each batch",
+            "vllm": self._vllm.__version__,
+            **{n: importlib.metadata.version(n) for n in ("torch", "transformers")},
+        }
+
+    def count(self, tree: PromptTree) -> TokenCount | None:
+        """Tokens of the tree; loads the tokenizer only."""
+        return self._checkpoint.tokeniser(tree).count()
+
+    def score(self, tree: PromptTree) -> Iterator[LabelRead]:
+        """See `Engine.score`; a prompt of the model's whole window has no room for its answer."""
+        tokens = self._checkpoint.tokeniser(tree)
+        sampling = {
+            metric: self._vllm.SamplingParams(
+                max_tokens=1, temperature=0, logprob_token_ids=list(ids), detokenize=False
+            )
+            for metric, ids in tokens.label_ids.items()
+        }
+        for item, metric, answer in self._ask(tokens, sampling, more=1):
+            if isinstance(answer, Failure):
+                yield LabelRead(item, metric, answer)
+            else:
+                yield _label_read(item, metric, answer, tokens.label_ids[metric])
+
+    def write(self, tree: PromptTree) -> Iterator[Written]:
+        """See `Engine.write`."""
+        tokeniser = self._checkpoint.tokeniser
+        tokens = tokeniser(tree, write=True)
+        sampling = {
+            metric: self._vllm.SamplingParams(
+                max_tokens=tree.rationale,
+                temperature=0,
+                stop=[question.stub],
+                skip_special_tokens=False,
+            )
+            for metric, question in tree.questions.items()
+        }
+        for item, metric, answer in self._ask(tokens, sampling, more=tree.rationale):
+            if isinstance(answer, Failure):
+                yield Written(item, metric, answer)
+                continue
+            ids = list(answer.token_ids)
+            if answer.finish_reason == "stop" and not isinstance(answer.stop_reason, str):
+                ids.pop()  # the token that ends an answer is not part of it
+            text = tokeniser.decode(ids).partition(tree.questions[metric].stub)[0].strip()
+            cut = answer.finish_reason == "length"
+            yield Written(item, metric, text, tokens=len(ids), cut=cut)
+
+    def _ask(
+        self, tokens: TokenTree, sampling: Mapping[str, Any], *, more: int
+    ) -> Iterator[tuple[int, str, Any]]:
+        """(item, metric, vLLM's completion or a Failure) of every prompt, in the tree's order."""
+        self._checkpoint.refuse_foreign_ids(tokens)
+        items = tokens.source.items
+        if items:
+            self._llm.reset_prefix_cache()
+        for start in range(0, len(items), self.batch_size):
+            batch = range(start, min(start + self.batch_size, len(items)))
+            places = [(i, metric) for i in batch for metric in items[i].metrics]
+            prompts = [list(tokens.prompt(*place)) for place in places]
+            failures = [self._too_long(len(prompt), more) for prompt in prompts]
+            fit = [number for number, failure in enumerate(failures) if failure is None]
+            completions = self._generate(
+                [prompts[number] for number in fit], [sampling[places[n][1]] for n in fit]
+            )
+            answers = dict(zip(fit, completions, strict=True))
+            for number, (item, metric) in enumerate(places):
+                yield item, metric, failures[number] or answers[number]
+
+    def _generate(self, prompts: Sequence[list[int]], sampling: Sequence[Any]) -> list[Any]:
+        try:
+            with warnings.catch_warnings(action="ignore"):
+                outputs = self._llm.generate(
+                    [{"prompt_token_ids": prompt} for prompt in prompts],
+                    list(sampling),
+                    use_tqdm=False,
+                )
+        except Exception as error:  # vLLM, torch and the kernels raise their own
+            said = first_line(error)
+            raise EngineError(
+                f"vLLM gave up on {len(prompts)} prompts: {said}",
+                hint=LESS_MEMORY if "memory" in said.lower() else OTHERWISE,
+            ) from error
+        self._prompt_tokens += sum(map(len, prompts))
+        self._cached_tokens += sum(output.num_cached_tokens or 0 for output in outputs)
+        _log.debug("%d of %d tokens were cached", self._cached_tokens, self._prompt_tokens)
+        return [output.outputs[0] for output in outputs]
+
+    def _too_long(self, length: int, more: int) -> Failure | None:
+        room: int = self._llm.model_config.max_model_len
+        window = self._checkpoint.window or room
+        if length + more > window:
+            reason = (
+                f"the prompt has {length} tokens and {more} for the answer, "
+                f"the model's window is {window}"
+            )
+            return Failure("too_long", reason)
+        if length + more > room:
+            raise EngineError(
+                f"a prompt of {length} tokens and {more} for the answer does not fit: "
+                f"vLLM takes {room} here",
+                hint="give it more memory with --gpu-memory, or use --engine hf: vLLM also stops "
+                "where the model would change its positions (longrope)",
+            )
+        return None
+
+    @cached_property
+    def _llm(self) -> Any:
+        weights = self._checkpoint.weights
+        refuse_gaps(self._checkpoint)
+        arguments = llm_arguments(
+            weights[0].parent, self._checkpoint.window, self._dtype, self._options, cpu=self._on_cpu
+        )
+        size = sum(path.stat().st_size for path in weights) // arguments["tensor_parallel_size"]
+        free = self._free_memory()
+        try:
+            with warnings.catch_warnings(action="ignore"):
+                return self._vllm.LLM(**arguments)
+        except Exception as error:  # as in `_generate`; and pydantic's, for an argument
+            raise load_error(error, weights[0].parent, size, free, self._device) from error
+
+    @property
+    def _device(self) -> str:
+        kind, name = self._platform.device_type, self._platform.get_device_name()
+        return kind if self._on_cpu else f"{kind} ({name})"
+
+    def _free_memory(self) -> int:
+        """Bytes that are free on the device."""
+        if self._on_cpu:
+            return int(importlib.import_module("psutil").virtual_memory().available)
+        return int(importlib.import_module("torch").accelerator.get_memory_info()[0])
+
+
+def _refuse_unknown(option: str, value: str, known: Sequence[str]) -> None:
+    if value not in known:
+        raise EngineError(f"--{option} {value}: unknown", hint=f"choose from {', '.join(known)}")
+
+
+def _label_read(item: int, metric: str, answer: Any, label_ids: Sequence[int]) -> LabelRead:
+    found = answer.logprobs[0]
+    labels = tuple(float(found[label].logprob) for label in label_ids)
+    if not all(map(math.isfinite, labels)):
+        reason = "the model's probabilities are not finite; try another --dtype"
+        return LabelRead(item, metric, Failure("not_finite", reason))
+    return LabelRead(item, metric, labels, top_is_label=answer.token_ids[0] in label_ids)
