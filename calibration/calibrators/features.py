@@ -40,10 +40,10 @@ def cumulative_logits(probs: Floats) -> Floats:
     Returns:
         (n, metrics * (K - 1)), metric by metric; nan where a metric was not judged.
     """
-    labels = probs.shape[2]
+    n, metrics, labels = probs.shape
     below = probs @ np.triu(np.ones((labels, labels - 1)))
     logits: Floats = np.log(np.maximum(1 - below, FLOOR) / np.maximum(below, FLOOR))
-    return logits.reshape(len(probs), -1)
+    return logits.reshape(n, metrics * (labels - 1))
 
 
 def filled_cells(probs: ArrayLike, target: int) -> int:

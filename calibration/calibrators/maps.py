@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+import importlib
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import ClassVar, Self
 
 import numpy as np
-from sklearn.isotonic import IsotonicRegression
 
 from calibration.calibrators.base import Calibrator, layout
 from calibration.calibrators.sample import CannotFitError, Floats, Sample
@@ -125,8 +125,11 @@ class Isotonic(Calibrator):
     @classmethod
     def _fit(cls, used: Sample) -> Self:
         x, y, weights = _pairs(used)
+        # Loaded for a fit only: it takes a second, and a fitted map does without.
+        isotonic = importlib.import_module("sklearn.isotonic")
         # "auto" would let a judge that disagrees with people be turned upside down.
-        fitted = IsotonicRegression(increasing=True, out_of_bounds="clip").fit(x, y, weights)
+        fitted = isotonic.IsotonicRegression(increasing=True, out_of_bounds="clip")
+        fitted.fit(x, y, weights)
         return cls(
             **layout(used),
             x=tuple(fitted.X_thresholds_.tolist()),

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any, Literal
 
+from judge.analysis.calibrated import CalibratedResults
 from judge.analysis.published import Published
 from judge.errors import StoreError
 from judge.types import Reading, Turn
@@ -23,7 +24,7 @@ __all__ = [
     "SystemResults",
 ]
 
-FORMAT = 2
+FORMAT = 3
 """The newest format of results.json that this version reads."""
 
 OVERALL = "overall"
@@ -157,7 +158,8 @@ class Results:
     dimension and the overall score for people. `extremes_by` is `overall`, or `asked` where
     the overall score is undefined because not every metric was asked: then the extremes go
     by the mean of those that were. `readings` counts the scores by how they were read: `exact`,
-    `truncated` or `sampled`.
+    `truncated` or `sampled`. All means are raw judge scores; `calibration` has those on the human
+    scale, None where the run was not calibrated.
     """
 
     rubric: str
@@ -177,6 +179,7 @@ class Results:
     provenance: Mapping[str, str]
     notes: tuple[str, ...]
     readings: Mapping[Reading, int] = field(default_factory=dict)
+    calibration: CalibratedResults | None = None
 
     @property
     def metrics(self) -> tuple[str, ...]:
@@ -211,7 +214,10 @@ class Results:
         rubric = f"{self.rubric} {self.rubric_version} {self.language} {self.rubric_hash[:8]}"
         total = sum(self.readings.values())
         read = {str(k): f"{n} of {total}" for k, n in self.readings.items() if k != "exact"}
-        return {**known, "rubric": rubric, "n": str(self.dialogues), **read}
+        scores = "raw judge scores"
+        if self.calibration is not None:
+            scores += f", and calibrated ones ({self.calibration.title})"
+        return {**known, "rubric": rubric, "n": str(self.dialogues), **read, "scores": scores}
 
     def to_dict(self) -> dict[str, Any]:
         """Plain dicts, lists and numbers for JSON, with the version of the format."""
@@ -219,7 +225,7 @@ class Results:
 
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> Results:
-        """What `to_dict` gave, after a way through JSON; of format 1 too.
+        """What `to_dict` gave, after a way through JSON; of older formats too.
 
         Raises:
             StoreError: the format is newer than this program, or there is no version.
@@ -231,7 +237,9 @@ class Results:
                 hint="upgrade esrp-judge, or write the report again with `judge report`",
             )
         fields = {key: value for key, value in data.items() if key != "format"}
+        calibration = data.get("calibration")
         fields |= {
+            "calibration": calibration and CalibratedResults.from_dict(calibration),
             "labels": tuple(data["labels"]),
             "notes": tuple(data["notes"]),
             "groups": tuple(

@@ -12,7 +12,15 @@ import click
 
 from judge.cli.engine import Chosen, chosen_judge, engine_options
 from judge.cli.progress import Progress
-from judge.cli.report import draw, published_means, published_option, show
+from judge.cli.report import (
+    calibration_option,
+    draw,
+    human_scale,
+    new_ratings,
+    published_means,
+    published_option,
+    show,
+)
 from judge.cost import cost, plan
 from judge.dialogues import read_dialogues, select
 from judge.engines import Engine, JudgeSpec, open_engine
@@ -60,6 +68,8 @@ RATIONALE_TOKENS = 512
     "--out", type=click.Path(path_type=Path), help="Run folder.  [default: runs/MODEL-JUDGE]"
 )
 @published_option
+@calibration_option
+@new_ratings
 @click.option("--dry-run", is_flag=True, help="Count prompts and tokens; judge and write nothing.")
 @click.option(
     "--tokens-per-second",
@@ -82,6 +92,8 @@ def evaluate(
     rationale_tokens: int | None,
     out: Path | None,
     published: Path | None,
+    calibration: Path | None,
+    rated: Mapping[str, Any],
     dry_run: bool,
     tokens_per_second: float | None,
     as_json: bool,
@@ -95,6 +107,7 @@ def evaluate(
     Example:
       judge eval --model answers.json
       judge eval --model answers.json --judge Qwen/Qwen3-8B --limit 100 --out runs/trial
+      judge eval --model answers.json --judge Qwen/Qwen3-8B --calibration calibration.json
       judge eval --model answers.json --judge Qwen/Qwen3-8B --rationale --dry-run
     """
     if tokens_per_second is not None and not dry_run:
@@ -139,16 +152,20 @@ def evaluate(
         },
         notes=_notes(spec, rubric, chosen),
     )
+    human = human_scale(calibration, rated, manifest)
     _announce(manifest, len(chosen), folder, given=asked.named)
     with Store(folder) as store:
         with Progress("judging") as progress:
             done = run(tree, judge, store, manifest, progress)
         with store.transaction():  # another process may be at the same run
-            drawn = draw(done.manifest, store.judgments(), store.dialogues(), means, folder)
+            drawn = draw(done.manifest, store.judgments(), store.dialogues(), means, folder, human)
     made, reused = done.outcome.made, done.outcome.reused
     click.echo(
         f"{made} judgments made, {reused} were there; {drawn.failed} could not be made", err=True
     )
+    share = getattr(judge, "cached_share", None)  # of vLLM, which finds shared prompts by itself
+    if share is not None:
+        click.echo(f"{share:.1%} of the prompt tokens were found in the cache", err=True)
     reasons = _reasons(done.outcome, tree, rubric.tree((), _split(metrics)), judge)
     show(drawn, as_json=as_json, run=str(folder), made=made, reused=reused, **reasons)
     ctx.exit(1 if drawn.failed else 0)

@@ -21,6 +21,7 @@ from judge.errors import JudgeError
 __all__ = ["cli", "main"]
 
 _COMMANDS = {
+    "calibrate": "judge.cli.calibrate:calibrate_run",
     "data": "judge.cli.data:data",
     "eval": "judge.cli.eval:evaluate",
     "ratings": "judge.cli.ratings:ratings",

@@ -3,30 +3,75 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import click
 from rich.console import Console
 
+from judge import artefact as artefacts
 from judge import manifest as manifests
-from judge.analysis import Published, Results, read_published, summarise
+from judge.analysis import (
+    PAPER,
+    Calibrated,
+    Published,
+    Results,
+    calibrated,
+    paper_means,
+    read_published,
+    summarise,
+)
+from judge.artefact import Artefact, MadeWith
+from judge.cli.rated import rated_file, rating_options
 from judge.data import data_root
 from judge.errors import StoreError, UsageError
 from judge.manifest import Manifest
+from judge.ratings import Ratings
 from judge.report import terminal_table, write_report
 from judge.store import Store
 from judge.types import Dialogue, Failure, Judgment
 
-__all__ = ["Drawn", "draw", "published_means", "published_option", "report", "show"]
+__all__ = [
+    "Drawn",
+    "HumanScale",
+    "calibration_option",
+    "draw",
+    "gather",
+    "human_scale",
+    "means_of",
+    "new_ratings",
+    "published_means",
+    "published_option",
+    "report",
+    "show",
+]
 
 published_option = click.option(
     "--published",
     type=click.Path(path_type=Path),
-    help="CSV of published means (system, metric, mean) to set beside.  "
-    "[default: that of $JUDGE_DATA, if there]",
+    help="CSV of published means (system, metric, mean) to set beside, or `paper` for those of "
+    "Figure 1 of arXiv 2508.06388.  [default: that of $JUDGE_DATA, if there]",
 )
+
+
+calibration_option = click.option(
+    "--calibration",
+    type=click.Path(path_type=Path),
+    help="What `judge calibrate` wrote: the scores are shown on the human scale too.",
+)
+
+new_ratings = rating_options(
+    "With --calibration: ratings of some dialogues of systems that it has not seen. With the "
+    "judge's scores they give narrower intervals."
+)
+
+
+class HumanScale(NamedTuple):
+    """A calibration that fits the run, and ratings of systems that it has not seen."""
+
+    artefact: Artefact
+    ratings: Ratings | None
 
 
 class Drawn(NamedTuple):
@@ -43,6 +88,8 @@ class Drawn(NamedTuple):
     "--out", type=click.Path(path_type=Path), help="Folder of the report.  [default: the one run's]"
 )
 @published_option
+@calibration_option
+@new_ratings
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 @click.pass_context
 def report(
@@ -50,6 +97,8 @@ def report(
     runs: tuple[Path, ...],
     out: Path | None,
     published: Path | None,
+    calibration: Path | None,
+    rated: Mapping[str, Any],
     as_json: bool,
 ) -> None:
     """Write one report over RUNS, folders made with one judge and one rubric.
@@ -60,6 +109,7 @@ def report(
     Example:
       judge report runs/gpt-4.1-lexical
       judge report runs/gpt-4.1-lexical runs/human-lexical --out reports/both
+      judge report runs/answers-lexical --calibration calibration.json
     """
     if out is None and len(runs) > 1:
         raise UsageError(
@@ -67,18 +117,51 @@ def report(
             hint="for instance --out reports/all",
         )
     means = published_means(published)
-    manifest, judgments, dialogues = _gather(runs)
-    drawn = draw(manifest, judgments, dialogues, means, out or runs[0])
+    manifest, judgments, dialogues = gather(runs)
+    human = human_scale(calibration, rated, manifest)
+    drawn = draw(manifest, judgments, dialogues, means, out or runs[0], human)
     show(drawn, as_json=as_json)
     ctx.exit(1 if drawn.failed else 0)
 
 
 def published_means(asked: Path | None) -> Published | None:
-    """The means of the file asked for, or else of the one beside the public data, if there."""
+    """The means asked for, or else those of the file beside the public data, if there."""
     beside = data_root() / "published" / "chatanime_figure1.csv"
     if asked is None and not beside.is_file():
         return None
-    return read_published(asked or beside)
+    return means_of(asked or beside)
+
+
+def means_of(asked: Path) -> Published:
+    """The means of a file, or the shipped ones of the paper."""
+    return paper_means() if asked == Path(PAPER) else read_published(asked)
+
+
+def human_scale(
+    calibration: Path | None, rated: Mapping[str, Any], manifest: Manifest
+) -> HumanScale | None:
+    """The calibration asked for, None without one.
+
+    Raises:
+        StoreError: it cannot be read, or was made for another judge, rubric or prompts.
+        UsageError: ratings without a calibration.
+        DataError: ratings that cannot be used.
+    """
+    if calibration is None:
+        if rated["ratings"] is not None:
+            raise UsageError(
+                "--ratings goes with --calibration",
+                hint="fit one first: judge calibrate RUN --ratings FILE",
+            )
+        return None
+    artefact = artefacts.read(calibration)
+    run = MadeWith.of(manifest.judge, manifest.rubric, manifest.prompts)
+    artefacts.refuse_mismatch(calibration, artefact, run)
+    ratings = rated_file(rated, manifest.rubric.metrics)
+    if ratings is not None and ratings.faults:
+        refused = len(ratings.faults)
+        click.echo(f"{refused} ratings refused: `judge ratings check` lists them", err=True)
+    return HumanScale(artefact, ratings)
 
 
 def draw(
@@ -87,8 +170,9 @@ def draw(
     dialogues: Sequence[Dialogue],
     published: Published | None,
     folder: Path,
+    human: HumanScale | None = None,
 ) -> Drawn:
-    """Sum up and write the report into `folder`."""
+    """Sum up and write the report into `folder`, on the human scale too if there is one."""
     results = summarise(
         judgments,
         manifest.rubric,
@@ -97,9 +181,12 @@ def draw(
         notes=manifest.notices,
         published=published,
     )
-    files = write_report(results, folder, judgments=judgments)
+    found = Calibrated(results, {})
+    if human is not None:
+        found = calibrated(results, human.artefact, judgments, human.ratings)
+    files = write_report(found.results, folder, judgments=judgments, items=found.items)
     failed = sum(isinstance(judgment.outcome, Failure) for judgment in judgments)
-    return Drawn(results, files.html, failed)
+    return Drawn(found.results, files.html, failed)
 
 
 def show(drawn: Drawn, *, as_json: bool, **facts: object) -> None:
@@ -112,8 +199,12 @@ def show(drawn: Drawn, *, as_json: bool, **facts: object) -> None:
         click.echo(f"report: {drawn.page}")
 
 
-def _gather(runs: Sequence[Path]) -> tuple[Manifest, list[Judgment], list[Dialogue]]:
-    """One manifest for all, and everything that was judged."""
+def gather(runs: Sequence[Path]) -> tuple[Manifest, list[Judgment], list[Dialogue]]:
+    """One manifest for all, and everything that was judged.
+
+    Raises:
+        StoreError: a folder is no run, or was made with another judge or rubric.
+    """
     merged: Manifest | None = None
     judgments: list[Judgment] = []
     dialogues: list[Dialogue] = []

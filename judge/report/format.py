@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-__all__ = ["count", "fixed", "share"]
+__all__ = ["count", "fixed", "level", "share"]
 
 _MISSING = "–"
 
@@ -21,6 +21,11 @@ def share(value: float | None) -> str:
     if 0.999 < value < 1:
         return ">99.9%"
     return f"{value:.1%}" if 0 < value < 1 else f"{value:.0%}"
+
+
+def level(confidence: float) -> str:
+    """`90%` or `97.5%`: a confidence is exact, and says no more digits than it has."""
+    return f"{100 * confidence:g}%"
 
 
 def count(value: int) -> str:

@@ -25,6 +25,7 @@ def render_html(results: Results) -> str:
     environment.filters |= {
         "fixed": numbers.fixed,
         "share": numbers.share,
+        "level": numbers.level,
         "count": numbers.count,
         "percent_of_scale": lambda value: f"{_along(value, len(results.labels)):.1f}%",
     }

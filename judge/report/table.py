@@ -4,17 +4,26 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from textwrap import wrap
+from types import MappingProxyType
 
 from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from judge.analysis import Measure, Results, SystemResults
+from judge.analysis import (
+    CalibratedMean,
+    CalibratedResults,
+    ItemKey,
+    ItemScore,
+    Measure,
+    Results,
+    SystemResults,
+)
 from judge.analysis.results import OVERALL
 from judge.analysis.table import dialogue_order
-from judge.report.format import fixed, share
+from judge.report.format import fixed, level, share
 from judge.types import Failure, Judgment
 
 __all__ = ["scores_csv", "terminal_table"]
@@ -23,19 +32,26 @@ _ABREAST = 4
 """Systems beside each other; more make a further table, so that 80 columns suffice."""
 
 
-def scores_csv(judgments: Sequence[Judgment], results: Results) -> str:
+def scores_csv(
+    judgments: Sequence[Judgment],
+    results: Results,
+    items: Mapping[ItemKey, ItemScore] = MappingProxyType({}),
+) -> str:
     """One row per judgment, with who, what, the score, its distribution, status and reason.
 
     Numbers have 6 decimals; they, p and `reading` are empty unless `status` is `ok`, otherwise
-    `status` is the failure's code. `rationale` is what the judge wrote first. Rows go by system,
-    character, scenario, and metric in rubric order.
+    `status` is the failure's code. `rationale` is what the judge wrote first. `calibrated`,
+    `lower` and `upper` are of `items`, empty where there is none. Rows go by system, character,
+    scenario, and metric in rubric order.
     """
     place = {metric: at for at, metric in enumerate(results.metrics)}
     text = io.StringIO()
     rows = csv.writer(text, lineterminator="\n")
     ps = [f"p{label}" for label in results.labels]
     head = ["system", "character", "scenario", "metric", "score", "label_mass"]
-    rows.writerow([*head, *ps, "status", "reason", "reading", "rationale"])
+    rows.writerow(
+        [*head, *ps, "status", "reason", "reading", "rationale", "calibrated", "lower", "upper"]
+    )
     for j in sorted(
         judgments,
         key=lambda j: (*dialogue_order(j.system, j.character, j.scenario), place[j.metric]),
@@ -47,7 +63,9 @@ def scores_csv(judgments: Sequence[Judgment], results: Results) -> str:
         else:
             numbers = (read.expected, read.label_mass, *read.p)
             cells = [*(f"{number:.6f}" for number in numbers), "ok", "", read.reading]
-        rows.writerow([*who, *cells, j.rationale])
+        item = items.get(who)
+        on_scale = ("", "", "") if item is None else (f"{item.score:.6f}", item.lower, item.upper)
+        rows.writerow([*who, *cells, j.rationale, *on_scale])
     return text.getvalue()
 
 
@@ -55,10 +73,12 @@ def terminal_table(results: Results) -> RenderableType:
     """Metrics by dimension down, systems across, each mean with its standard error."""
     systems = results.systems
     if len(systems) == 1:
-        body = [_one_system(results, systems[0])]
+        body: list[RenderableType] = [_one_system(results, systems[0])]
     else:
         slices = [systems[at : at + _ABREAST] for at in range(0, len(systems), _ABREAST)]
         body = [_abreast(results, abreast) for abreast in slices]
+    if results.calibration is not None:
+        body += [Text(), _calibrated(results, results.calibration)]
     signature = "  ".join(f"{key}: {value}" for key, value in results.signature.items())
     return Group(*body, Text(signature, style="dim"))
 
@@ -116,6 +136,32 @@ def _rows(results: Results) -> Iterator[tuple[str, Text, str]]:
             yield metric, Text(f"  {results.titles[metric]}"), ""
     if OVERALL in results.titles:
         yield OVERALL, Text(results.titles[OVERALL]), "bold"
+
+
+def _calibrated(results: Results, calibration: CalibratedResults) -> Group:
+    """The means on the human scale, half the interval beside each; why some are missing below."""
+    interval = f"± half of the {level(calibration.confidence)} interval"
+    tables: list[RenderableType] = [
+        Text(f"calibrated on {calibration.title}, {interval}", style="bold")
+    ]
+    for at in range(0, len(results.systems), _ABREAST):
+        table = _table(None)
+        abreast = results.systems[at : at + _ABREAST]
+        for system in abreast:
+            table.add_column(_head(system.system), justify="right", overflow="fold")
+        for name, title, style in _rows(results):
+            means = [calibration.mean(system.system, name) for system in abreast]
+            table.add_row(title, *map(_with_interval, means), style=style)
+        tables.append(table)
+    return Group(*tables, *(Text(f"– {reason}", style="dim") for reason in calibration.missing))
+
+
+def _with_interval(mean: CalibratedMean | None) -> str:
+    if mean is None:
+        return ""
+    if mean.mean is None or mean.upper is None:
+        return fixed(None) if mean.mean is None else f"{fixed(mean.mean)} {fixed(None):5}"
+    return f"{fixed(mean.mean)} ±{fixed(mean.upper - mean.mean)}"
 
 
 def _mean(measure: Measure | None) -> str:

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
 from typing import NamedTuple
 
-from judge.analysis import Results
+from judge.analysis import ItemKey, ItemScore, Results
 from judge.errors import StoreError
 from judge.report.html import render_html
 from judge.report.table import scores_csv
@@ -26,11 +27,16 @@ class ReportFiles(NamedTuple):
 
 
 def write_report(
-    results: Results, folder: Path | str, *, judgments: Sequence[Judgment]
+    results: Results,
+    folder: Path | str,
+    *,
+    judgments: Sequence[Judgment],
+    items: Mapping[ItemKey, ItemScore] = MappingProxyType({}),
 ) -> ReportFiles:
     """Write `report.html`, `scores.csv` and `results.json`, replacing older ones whole.
 
-    The same results and judgments give the same bytes, whatever the order of the judgments.
+    The same results, judgments and calibrated `items` give the same bytes, whatever the order of
+    the judgments.
 
     Raises:
         StoreError: the folder cannot be written.
@@ -38,7 +44,7 @@ def write_report(
     folder = Path(folder)
     files = ReportFiles(folder / "report.html", folder / "scores.csv", folder / "results.json")
     _write(files.html, render_html(results))
-    _write(files.scores, scores_csv(judgments, results))
+    _write(files.scores, scores_csv(judgments, results, items))
     _write(
         files.results,
         json.dumps(results.to_dict(), ensure_ascii=False, allow_nan=False, indent=1) + "\n",

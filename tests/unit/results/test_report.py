@@ -153,7 +153,7 @@ def test_scores_csv(judgments: list[Judgment], rubric: Rubric, tmp_path: Path) -
         rows = list(csv.DictReader(file))
     assert ",".join(rows[0]) == (
         "system,character,scenario,metric,score,label_mass,p1,p2,p3,p4,p5,status,reason,"
-        "reading,rationale"
+        "reading,rationale,calibrated,lower,upper"
     )
     assert [(r["system"], r["character"], r["scenario"], r["metric"]) for r in rows[:4]] == [
         ("four", "b", "2", "fluency"),

@@ -1,0 +1,289 @@
+"""A calibration artefact put to use: judgments of a run on the human scale."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from calibration.calibrators import Calibrator, Ordinal, Ridge
+from calibration.calibrators.features import filled_cells
+from calibration.conformal import item_intervals
+from calibration.newsystem import new_system_mean
+from calibration.ppi import powered_mean
+from judge.analysis.calibrated import CalibratedMean, CalibratedMetric, CalibratedResults
+from judge.analysis.distributions import Distributions, distributions, system_means
+from judge.analysis.results import Results
+from judge.artefact import Artefact, Fit
+from judge.errors import DataError
+from judge.ratings import Ratings
+from judge.types import Judgment
+
+__all__ = ["Calibrated", "ItemKey", "ItemScore", "calibrated"]
+
+Floats = NDArray[np.float64]
+ItemKey = tuple[str, str, str, str]
+
+
+class ItemScore(NamedTuple):
+    """One metric of one dialogue: the score to expect, and between which ratings one should lie.
+
+    The ends are None where the calibration has no interval.
+    """
+
+    score: float
+    lower: int | None
+    upper: int | None
+
+
+class Calibrated(NamedTuple):
+    """Results with calibrated means, and (system, character, scenario, metric) -> item score."""
+
+    results: Results
+    items: Mapping[ItemKey, ItemScore]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Applied:
+    """The calibrated scores (n, metrics) of a run, nan where there is none, and what made them."""
+
+    judged: Distributions
+    scores: Floats
+    artefact: Artefact
+    human: Floats | None
+
+    def columns(self, metrics: Sequence[str]) -> list[int]:
+        return [self.judged.metrics.index(metric) for metric in metrics]
+
+
+def calibrated(
+    results: Results,
+    artefact: Artefact,
+    judgments: Sequence[Judgment],
+    ratings: Ratings | None = None,
+) -> Calibrated:
+    """The results with every measure on the human scale too, where the artefact has a map.
+
+    Args:
+        results: of these judgments. That the artefact was made for their judge, rubric and
+            prompts is not checked here: see `artefact.refuse_mismatch`.
+        artefact: the calibration.
+        judgments: those of the results.
+        ratings: of some dialogues of systems that the artefact has not seen.
+
+    Raises:
+        DataError: the ratings are on another scale, or are of no such system.
+    """
+    judged = distributions(judgments, artefact.metrics, len(artefact.labels))
+    scores = np.full(judged.probs.shape[:2], np.nan)
+    for column, metric in enumerate(artefact.metrics):
+        fit = artefact.fits.get(metric)
+        if fit is not None and fit.calibrator is not None:
+            scores[:, column] = _predicted(fit.calibrator, judged.probs)
+    human = None if ratings is None else _human_means(judged, artefact, ratings)
+    applied = _Applied(judged, scores, artefact, human)
+    means = {
+        system.system: {
+            name: _mean(applied, system.system, results.parts(name)) for name in system.measures
+        }
+        for system in results.systems
+    }
+    found = CalibratedResults(
+        kind=artefact.kind,
+        source=artefact.source,
+        sha256=artefact.sha256,
+        created=artefact.created,
+        scale=artefact.scale,
+        confidence=artefact.confidence,
+        fitted=artefact.systems,
+        metrics=tuple(_metric(metric, artefact.fits.get(metric)) for metric in results.metrics),
+        means=means,
+        labels="" if ratings is None else Path(next(iter(ratings.sources))).name,
+        notes=tuple(
+            note for note in (*artefact.notes, *_notes(applied, means)) if note not in results.notes
+        ),
+    )
+    return Calibrated(replace(results, calibration=found), _items(applied))
+
+
+def _predicted(map_: Calibrator, probs: Floats) -> Floats:
+    """(n,) scores, on the scale unless the map keeps the order, which clipping would undo.
+
+    Beyond the dialogues it was fitted to, a line in many features leads anywhere: -22 was seen on
+    a scale of 1 to 5. As people's ratings are on the scale, clipping makes no error larger.
+    """
+    predicted = map_.predict(probs)
+    return predicted if map_.rank_invariant else predicted.clip(map_.low, map_.high)
+
+
+def _mean(applied: _Applied, system: str, parts: Sequence[str]) -> CalibratedMean:
+    """A measure is the mean of its metrics in each dialogue, as it is of raw scores."""
+    fits = applied.artefact.fits
+    without = [part for part in parts if part not in fits or fits[part].calibrator is None]
+    if without:
+        one = len(parts) == 1
+        reason = f"no calibration of {parts[0]}" if one else "not all its metrics are calibrated"
+        return CalibratedMean(0, None, None, None, "new", reason=reason)
+    columns = applied.columns(parts)
+    scores = applied.scores[:, columns].mean(axis=1)
+    rows = (applied.judged.names(0) == system) & ~np.isnan(scores)
+    n = int(rows.sum())
+    if not n:
+        return CalibratedMean(0, None, None, None, "new", reason="no dialogue was scored")
+    mean = float(scores[rows].mean())
+    if any(system in fits[part].shifts for part in parts):
+        reason = "no interval for a fitted system: its own human scores are the better evidence"
+        return CalibratedMean(n, mean, None, None, "fitted", reason=reason)
+    powered = _powered(applied, rows, columns, scores)
+    if powered is not None:
+        return powered
+    shifts = _shifts([fits[part] for part in parts])
+    new = new_system_mean(mean, shifts, applied.artefact.confidence)
+    if new.reason:
+        return CalibratedMean(n, mean, None, None, "new", reason=new.reason)
+    return CalibratedMean(n, mean, new.lower, new.upper, "new")
+
+
+def _powered(
+    applied: _Applied, rows: NDArray[np.bool_], columns: Sequence[int], scores: Floats
+) -> CalibratedMean | None:
+    """The mean with the ratings of the system's own dialogues; None where none is rated."""
+    if applied.human is None or np.isnan(applied.human[rows][:, columns]).all():
+        return None
+    human = applied.human[:, columns].mean(axis=1)[rows]
+    character, scenario = (applied.judged.names(way)[rows] for way in (1, 2))
+    found = powered_mean(
+        human, scores[rows], character, scenario, confidence=applied.artefact.confidence
+    )
+    n = int(rows.sum())
+    if not found.labelled:
+        # Its metrics lean on ratings: a mean that does not would contradict theirs.
+        reason = "no dialogue has ratings of all its metrics"
+        return CalibratedMean(n, None, None, None, "labelled", reason=reason)
+    if found.reason:
+        reason = f"too few dialogues are rated: {found.reason}"
+        return CalibratedMean(n, found.mean, None, None, "labelled", found.labelled, reason)
+    return CalibratedMean(n, found.mean, found.lower, found.upper, "labelled", found.labelled)
+
+
+def _shifts(fits: Sequence[Fit]) -> list[float]:
+    """Of a mean of metrics: the mean of their shifts, for each system that all of them have."""
+    common = set.intersection(*(set(fit.shifts) for fit in fits))
+    return [float(np.mean([fit.shifts[name] for fit in fits])) for name in sorted(common)]
+
+
+def _items(applied: _Applied) -> dict[ItemKey, ItemScore]:
+    if applied.artefact.kind == "published":
+        return {}
+    low, high = applied.artefact.scale
+    items: dict[ItemKey, ItemScore] = {}
+    for column, metric in enumerate(applied.judged.metrics):
+        fit = applied.artefact.fits.get(metric)
+        rows = np.flatnonzero(~np.isnan(applied.scores[:, column]))
+        scores = applied.scores[rows, column]
+        lower: list[int | None] = [None] * len(rows)
+        upper = lower
+        if fit is not None and fit.radius is not None:
+            ends = item_intervals(scores, fit.radius, low=low, high=high)
+            lower, upper = ends.lower.astype(int).tolist(), ends.upper.astype(int).tolist()
+        for row, *found in zip(rows.tolist(), scores.tolist(), lower, upper, strict=True):
+            items[(*applied.judged.cells[row], metric)] = ItemScore(*found)
+    return items
+
+
+def _human_means(judged: Distributions, artefact: Artefact, ratings: Ratings) -> Floats:
+    """(n, metrics) mean rating of each dialogue of a system that no map has seen, nan without."""
+    path = Path(next(iter(ratings.sources)))
+    if (ratings.scale.low, ratings.scale.high) != artefact.scale:
+        raise DataError(
+            f"its scale {ratings.scale} is not that of the calibration, "
+            f"{artefact.scale[0]}-{artefact.scale[1]}",
+            path=path,
+            hint="ratings of new systems have to be on the scale that was calibrated to",
+        )
+    row_of: Mapping[tuple[str, ...], int] = {cell: row for row, cell in enumerate(judged.cells)}
+    known = set(artefact.systems)
+    rows = np.array(
+        [-1 if cell.system in known else row_of.get(cell, -1) for cell in ratings.cells],
+        dtype=np.int64,
+    )
+    place = {metric: column for column, metric in enumerate(judged.metrics)}
+    columns = np.array([place.get(metric, -1) for metric in ratings.metrics], dtype=np.int64)
+    row, column = rows[ratings.cell], columns[ratings.metric]
+    use = (row >= 0) & (column >= 0)
+    if not use.any():
+        raise DataError(
+            "none of its ratings is of a dialogue here whose system the calibration has not seen",
+            path=path,
+            hint=f"the calibration was fitted to {', '.join(sorted(known))}",
+        )
+    sums, counts = np.zeros(judged.probs.shape[:2]), np.zeros(judged.probs.shape[:2])
+    np.add.at(sums, (row[use], column[use]), ratings.score[use])
+    np.add.at(counts, (row[use], column[use]), 1)
+    means = np.full(sums.shape, np.nan)
+    np.divide(sums, counts, out=means, where=counts > 0)
+    return means
+
+
+def _metric(metric: str, fit: Fit | None) -> CalibratedMetric:
+    if fit is None:
+        return CalibratedMetric(metric, "", reason="the calibration was not made for it")
+    if fit.calibrator is None:
+        return CalibratedMetric(metric, "", reason=fit.reason)
+    details, notes = fit.details, tuple(fit.details.get("notes", ()))
+    if "ladder" not in details:  # a line to published means
+        return CalibratedMetric(
+            metric,
+            "line",
+            before=details["error_raw"],
+            after=details["error_line"],
+            keeps_order=True,
+            notes=notes,
+        )
+    rungs: dict[str, Mapping[str, Any]] = {row["rung"]: row for row in details["ladder"]}
+    before, after = rungs["expected"], rungs[fit.calibrator.rung]
+    coverage = details["item_intervals"].get("held_out_coverage")
+    return CalibratedMetric(
+        metric,
+        fit.calibrator.rung,
+        before=before["mae"],
+        after=after["mae"],
+        bias_before=before["bias"],
+        bias_after=after["bias"],
+        keeps_order=fit.calibrator.rank_invariant,
+        radius=fit.radius,
+        coverage=(min(coverage.values()), max(coverage.values())) if coverage else None,
+        notes=notes,
+    )
+
+
+def _notes(applied: _Applied, means: Mapping[str, Mapping[str, CalibratedMean]]) -> Iterator[str]:
+    judged, fits = applied.judged, applied.artefact.fits
+    beyond: dict[str, list[str]] = {}
+    for system, raw in system_means(judged).items():
+        for metric, mean in zip(judged.metrics, raw.tolist(), strict=True):
+            found = means[system].get(metric)
+            if found is None or found.mean is None or found.basis != "new":
+                continue
+            seen = fits[metric].details["judged_means"].values()
+            if not min(seen) <= mean <= max(seen):
+                beyond.setdefault(system, []).append(metric)
+    if beyond:
+        where = "; ".join(f"{system} ({', '.join(of_it)})" for system, of_it in beyond.items())
+        yield (
+            "A raw mean beyond those of the systems that were fitted, where a calibration is a "
+            f"guess: {where}."
+        )
+    for metric, fit in fits.items():
+        if not isinstance(fit.calibrator, Ridge | Ordinal):
+            continue
+        filled = filled_cells(judged.probs, judged.metrics.index(metric))
+        if filled:
+            yield (
+                f"{metric}: {filled} dialogues lack another metric that its calibration reads; the "
+                "average of the dialogues that were rated stands in."
+            )

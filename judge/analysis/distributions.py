@@ -1,0 +1,96 @@
+"""Judgments as label distributions, the arrays that calibration reads."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from judge.analysis.table import Cell, dialogue_order
+from judge.errors import StoreError
+from judge.types import Failure, Judgment
+
+__all__ = ["Distributions", "distributions", "system_means"]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Distributions:
+    """n dialogues in the order of `dialogue_order`, M metrics, K labels.
+
+    Attributes:
+        cells: (system, character, scenario) of each dialogue.
+        metrics: the M metrics.
+        probs: (n, M, K), summing to 1 over the labels; nan throughout where there is no score.
+    """
+
+    cells: tuple[Cell, ...]
+    metrics: tuple[str, ...]
+    probs: NDArray[np.float64]
+
+    @property
+    def scored(self) -> NDArray[np.bool_]:
+        """(n, M) where there is a score."""
+        return ~np.isnan(self.probs[:, :, 0])
+
+    @property
+    def expected(self) -> NDArray[np.float64]:
+        """(n, M) the raw scores, nan where there is none."""
+        scores: NDArray[np.float64] = self.probs @ np.arange(1.0, self.probs.shape[2] + 1)
+        return scores
+
+    def names(self, way: int) -> NDArray[np.str_]:
+        """(n,) the systems (0), characters (1) or scenarios (2)."""
+        return np.array([cell[way] for cell in self.cells])
+
+
+def distributions(
+    judgments: Sequence[Judgment], metrics: Sequence[str], labels: int
+) -> Distributions:
+    """The distributions of some metrics; judgments of other metrics only add their dialogues.
+
+    Raises:
+        StoreError: two judgments of the same thing, or one of another number of labels.
+    """
+    cells = sorted(
+        {(j.system, j.character, j.scenario) for j in judgments},
+        key=lambda cell: dialogue_order(*cell),
+    )
+    row_of = {cell: row for row, cell in enumerate(cells)}
+    column_of = {metric: column for column, metric in enumerate(metrics)}
+    logprobs = np.full((len(cells), len(metrics), labels), np.nan)
+    seen = np.zeros(logprobs.shape[:2], dtype=np.bool_)
+    for j in judgments:
+        if j.metric not in column_of:
+            continue
+        at = row_of[j.system, j.character, j.scenario], column_of[j.metric]
+        what = f"{j.metric} of {j.system}/{j.character}/{j.scenario}"
+        if seen[at]:
+            raise StoreError(f"two judgments of {what}", hint="name each run once")
+        seen[at] = True
+        if isinstance(j.outcome, Failure):
+            continue
+        if len(j.outcome.logprobs) != labels or max(j.outcome.logprobs) == -math.inf:
+            raise StoreError(
+                f"{what} is no distribution over {labels} labels", hint="judge it again"
+            )
+        logprobs[at] = j.outcome.logprobs
+    # Less the largest, so that no exponential underflows to a distribution of nothing.
+    weights = np.exp(logprobs - logprobs.max(axis=2, keepdims=True))
+    probs: NDArray[np.float64] = weights / weights.sum(axis=2, keepdims=True)
+    return Distributions(tuple(cells), tuple(metrics), probs)
+
+
+def system_means(judged: Distributions) -> dict[str, NDArray[np.float64]]:
+    """System -> (metrics,) mean raw score over its scored dialogues, nan without any."""
+    system, scores = judged.names(0), judged.expected
+    found = {}
+    for name in sorted(set(system.tolist())):
+        own = scores[system == name]
+        count = (~np.isnan(own)).sum(axis=0)
+        mean = np.full(len(count), np.nan)
+        np.divide(np.nansum(own, axis=0), count, out=mean, where=count > 0)
+        found[name] = mean
+    return found

@@ -1,0 +1,127 @@
+"""What `judge calibrate` prints of a calibration."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import click
+
+from judge.artefact import Artefact, Fit
+from judge.cli.plain import table
+
+__all__ = ["show"]
+
+Row = tuple[str, ...]
+
+
+def show(found: Artefact) -> None:
+    """Print what was joined, the tables of rungs or lines, and what to know."""
+    made = found.made_with
+    click.echo(
+        f"judge {made.judge}, rubric {made.rubric} {made.version} {made.language} "
+        f"{made.rubric_hash[:8]}; {found.kind} {found.source} {found.sha256[:8]}"
+    )
+    for name, count in found.counts.items():
+        click.echo(f"{name.replace('_', ' ') + ':':32} {count}")
+    fitted = {metric: fit for metric, fit in found.fits.items() if fit.calibrator is not None}
+    if fitted and found.kind == "ratings":
+        _show_ladder(fitted)
+        _show_chosen(fitted, found.confidence)
+    with_line = {metric: fit for metric, fit in found.fits.items() if fit.details}
+    if found.kind == "published" and with_line:
+        _show_lines(with_line)
+    click.echo()
+    for text, metrics in _to_know(found.fits).items():
+        click.echo(f"{text}: {', '.join(metrics)}")
+    for note in found.notes:
+        click.echo(f"note: {note}")
+
+
+def _to_know(fits: Mapping[str, Fit]) -> dict[str, list[str]]:
+    """What is said of some metrics, each text once."""
+    said: dict[str, list[str]] = {}
+    for metric, fit in fits.items():
+        why = [] if fit.calibrator is not None else [f"not calibrated, {fit.reason}"]
+        for text in (*why, *fit.details.get("notes", ())):
+            said.setdefault(text, []).append(metric)
+    return said
+
+
+def _show_ladder(fitted: Mapping[str, Fit]) -> None:
+    rungs = [row["rung"] for row in next(iter(fitted.values())).details["ladder"]]
+    rows: list[Row] = [("metric", *rungs)]
+    reasons: dict[str, None] = {}
+    for metric, fit in fitted.items():
+        cells = []
+        for row in fit.details["ladder"]:
+            chosen = "*" if row["rung"] == fit.details["rung"] else ""
+            cells.append(chosen + _number(row["rmse"]))
+            if row["reason"]:
+                reasons[f"{metric}, {row['rung']}: {row['reason']}"] = None
+        rows.append((metric, *cells))
+    by = next(iter(fitted.values())).details["chosen_by"]
+    click.echo(f"\nroot mean squared error on systems left out; * taken, by {by}")
+    click.echo(table(rows))
+    for reason in reasons:
+        click.echo(f"- {reason}")
+
+
+def _show_chosen(fitted: Mapping[str, Fit], confidence: float) -> None:
+    """The raw score and the chosen rung, each tried on what was left out."""
+    errors: list[Row] = [("metric", "rung", "MAE", "bias", "QWK")]
+    others: list[Row] = [("metric", "pairs", "order", "character", "scenario", "rating")]
+    for metric, fit in fitted.items():
+        errors.append((metric, fit.details["rung"], *_errors(fit.details)))
+        others.append((metric, *_others(fit.details)))
+    click.echo("\nraw > calibrated, on systems left out")
+    click.echo(table(errors))
+    click.echo(
+        "\npairs: of systems in the right order, both left out; rank-invariant: the map rises\n"
+        "and changes no rank correlation of dialogues; MAE on characters and on scenarios left\n"
+        f"out; half the {confidence:.0%} interval for one rating, and how many ratings of each\n"
+        "system left out it covered"
+    )
+    click.echo(table(others))
+    why = {fit.details["item_intervals"]["reason"] for fit in fitted.values()} - {""}
+    for reason in sorted(why):
+        click.echo(f"no interval for a single dialogue: {reason}")
+
+
+def _errors(details: Mapping[str, Any]) -> Iterator[str]:
+    rungs = {row["rung"]: row for row in details["ladder"]}
+    before, after = rungs["expected"], rungs[details["rung"]]
+    for name in ("mae", "bias", "qwk"):
+        yield f"{_number(before[name])} > {_number(after[name])}"
+
+
+def _others(details: Mapping[str, Any]) -> Iterator[str]:
+    values = (details[name]["value"] for name in ("pairs_before", "pairs"))
+    yield " > ".join("-" if value is None else f"{value:.2f}" for value in values)
+    yield "rank-invariant" if details["rank_invariant"] else "may change"
+    for way in ("by_character", "by_scenario"):
+        yield _number(details[way].get("mae"))
+    intervals = details["item_intervals"]
+    if intervals["reason"]:
+        yield "-"
+    else:
+        shares = [100 * share for share in intervals["held_out_coverage"].values()]
+        yield f"{intervals['pooled']['radius']:.2f} {min(shares):.0f}-{max(shares):.0f}%"
+
+
+def _show_lines(fits: Mapping[str, Fit]) -> None:
+    rows: list[Row] = [
+        ("metric", "n", "slope", "intercept", "r", "raw", "shift", "line", "mean of others")
+    ]
+    for metric, fit in fits.items():
+        line = fit.details
+        errors = (line[f"error_{way}"] for way in ("raw", "shift", "line", "mean"))
+        numbers = (line["slope"], line["intercept"], line["pearson"])
+        rows.append((metric, str(line["n"]), *map(_number, numbers), *map(_number, errors)))
+    click.echo("\npublished = intercept + slope x judged, over systems; r: their correlation;")
+    click.echo("then mean absolute errors, all but the raw one of systems left out")
+    click.echo(table(rows))
+
+
+def _number(value: float | None) -> str:
+    return "-" if value is None else f"{value:.3f}"

@@ -1,0 +1,233 @@
+"""`judge calibrate`, and what `judge eval` and `judge report` make of it; SIMULATED ratings."""
+
+from __future__ import annotations
+
+import csv
+import json
+from collections.abc import Callable, Collection, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pytest
+
+if TYPE_CHECKING:
+    from tests.e2e.conftest import Done, Program
+
+Recorded = Callable[..., Path]
+SYSTEMS = tuple(f"s{i}" for i in range(10))
+TWO = ("--metrics", "fluency,coherency")
+
+
+def evaluated(
+    judge: Program, recorded: Recorded, names: Sequence[str], run: str, *options: object
+) -> Done:
+    """Judge 12 dialogues of each system with the mock; what each says is its own."""
+    words: list[object] = []
+    for name in names:
+        replies = {i: f"我是{name}，第{i}次了。" for i in range(1, 7)}
+        words += ["--model", recorded(name, n=6, replies=replies)]
+    return judge("eval", *words, "--judge", "mock", "--out", run, *TWO, *options)
+
+
+def simulated(
+    judge: Program,
+    run: str,
+    name: str = "ratings.csv",
+    *,
+    systems: Collection[str] = SYSTEMS,
+    share: float = 1,
+) -> Path:
+    """SIMULATED ratings of a run: people see half of what the judge sees, and round."""
+    rng = np.random.default_rng(7)
+    path = judge.folder / name
+    with path.open("w", newline="", encoding="utf-8") as file:
+        rows = csv.writer(file)
+        rows.writerow(["system", "character", "scenario", "metric", "rater", "score"])
+        for row in judge.scores(run):
+            seen = 1.7 + 0.5 * float(row["score"]) + rng.normal(0, 0.4)
+            rater, drawn = f"r{rng.integers(3)}", rng.random() < share
+            if row["system"] in systems and drawn:
+                who = (row["system"], row["character"], row["scenario"], row["metric"])
+                rows.writerow([*who, rater, round(min(5, max(1, seen)))])
+    return path
+
+
+def test_from_ratings_to_a_report_on_their_scale(judge: Program, recorded: Recorded) -> None:
+    """Judge ten systems, calibrate on simulated ratings of them, judge an eleventh with that.
+
+    The ladder is printed; a new system has an interval, and every dialogue a calibrated score.
+    """
+    evaluated(judge, recorded, SYSTEMS, "run")
+    simulated(judge, "run")
+    done = judge("calibrate", "run", "--ratings", "ratings.csv", "--out", "c.json")
+    for words in (
+        "judge mock, rubric esrp",
+        "ratings used:                    240",
+        "judge scores without rating:     0",
+        "expected",
+        "*",
+        "rank-invariant",
+        "raw > calibrated, on systems left out",
+        "note: The mock judge draws its scores from a hash: they mean nothing.",
+    ):
+        assert words in done.out
+    assert done.out.splitlines()[-1] == "calibration: c.json"
+    artefact = json.loads((judge.folder / "c.json").read_text(encoding="utf-8"))
+    assert (artefact["format"], artefact["kind"]) == (1, "ratings")
+    assert (artefact["made_with"]["fingerprint"], artefact["counts"]["raters"]) == ("mock/0", 3)
+    for fit in artefact["fits"].values():
+        ladder = {row["rung"]: row for row in fit["details"]["ladder"]}
+        chosen = ladder[fit["calibrator"]["rung"]]
+        # People were made to see half of what the judge sees: a raw score cannot be best.
+        assert chosen["loss"] < ladder["expected"]["loss"]
+        assert set(fit["shifts"]) == set(SYSTEMS)
+        assert fit["radius"] > 0
+
+    calibrated = evaluated(judge, recorded, ["new"], "one", "--calibration", "c.json")
+    assert "calibrated on ratings.csv" in calibrated.out
+    results = json.loads((judge.folder / "one" / "results.json").read_text(encoding="utf-8"))
+    mean = results["calibration"]["means"]["new"]["fluency"]
+    rows = [row for row in judge.scores("one") if row["metric"] == "fluency"]
+    assert mean["mean"] == pytest.approx(
+        np.mean([float(row["calibrated"]) for row in rows]), abs=1e-5
+    )
+    assert mean["lower"] < mean["mean"] < mean["upper"]
+    assert all(1 <= int(row["lower"]) <= int(row["upper"]) <= 5 for row in rows)
+    line = artefact["fits"]["fluency"]["calibrator"]
+    assert line["rung"] == "linear"
+    for row in rows:
+        expected = line["intercept"] + line["slope"] * float(row["score"])
+        assert float(row["calibrated"]) == pytest.approx(expected, abs=1e-5)
+    page = (judge.folder / "one" / "report.html").read_text(encoding="utf-8")
+    assert "On the human scale" in page
+    assert "not calibrated to human ratings" not in page
+
+    before = (judge.folder / "one" / "report.html").read_bytes()
+    judge("report", "one", "--calibration", "c.json")
+    assert (judge.folder / "one" / "report.html").read_bytes() == before
+    judge("report", "one")
+    raw = (judge.folder / "one" / "report.html").read_text(encoding="utf-8")
+    assert "Raw judge scores on a scale from 1 to 5: not calibrated to human ratings." in raw
+    assert {row["calibrated"] for row in judge.scores("one")} == {""}
+
+
+def test_the_same_files_give_the_same_calibration(judge: Program, recorded: Recorded) -> None:
+    """Two runs of one half each are calibrated as the whole is; --json is what the file holds."""
+    evaluated(judge, recorded, SYSTEMS[:4], "all")
+    evaluated(judge, recorded, SYSTEMS[:2], "a")
+    evaluated(judge, recorded, SYSTEMS[2:4], "b")
+    ratings = simulated(judge, "all")
+    found = []
+    for runs in (["all"], ["b", "a"]):
+        done = judge("calibrate", *runs, "--ratings", ratings, "--confidence", 0.75, "--json")
+        printed = json.loads(done.out)
+        assert printed.pop("out") == "calibration.json"
+        kept = json.loads((judge.folder / "calibration.json").read_text(encoding="utf-8"))
+        assert kept == printed
+        found.append({k: v for k, v in kept.items() if k != "created"})
+    assert found[0] == found[1]
+
+
+def test_ratings_of_the_new_system_are_used(judge: Program, recorded: Recorded) -> None:
+    """Some of its dialogues rated: its interval is made of them, and its dialogues are counted."""
+    evaluated(judge, recorded, [*SYSTEMS, "new"], "run")
+    simulated(judge, "run")
+    few = simulated(judge, "run", "few.csv", systems=["new"], share=0.5)
+    judge("calibrate", "run", "--ratings", "ratings.csv")
+    words = ("report", "run", "--out", "r", "--calibration", "calibration.json")
+    found = json.loads(judge(*words, "--ratings", few, "--json").out)["results"]["calibration"]
+    mean = found["means"]["new"]["fluency"]
+    rated = sum("new" in line and "fluency" in line for line in few.read_text().splitlines())
+    assert (mean["basis"], mean["labelled"], mean["n"]) == ("labelled", rated, 12)
+    assert found["labels"] == "few.csv"
+    error, _ = judge.mistake(*words, "--ratings", "ratings.csv")
+    assert "whose system the calibration has not seen" in error
+    error, hint = judge.mistake("report", "run", "--ratings", few)
+    assert "--ratings goes with --calibration" in error
+    assert "judge calibrate RUN" in hint
+
+
+def test_a_calibration_of_another_run_is_refused(judge: Program, recorded: Recorded) -> None:
+    """Another judge, another rubric, other prompts: named, before anything is judged."""
+    evaluated(judge, recorded, SYSTEMS[:3], "run")
+    simulated(judge, "run")
+    judge("calibrate", "run", "--ratings", "ratings.csv", "--confidence", 0.7)
+    path = recorded("new")
+    for options, message in (
+        (["--seed", 1], "the judge mock (fingerprint mock/0), not the judge mock (fingerprint mo"),
+        (["--lang", "en"], "the rubric esrp 1.1.0 zh (hash "),
+        (["--rationale"], "prompts of hash "),
+    ):
+        error, hint = judge.mistake(
+            *("eval", "--model", path, "--judge", "mock", "--out", "x", *TWO, *options),
+            *("--calibration", "calibration.json"),
+        )
+        assert "calibration.json: this calibration is for scores of" in error
+        assert message in error
+        assert "leave out --calibration" in hint
+    assert not (judge.folder / "x").exists()
+    assert "calibrated on" in judge("report", "run", "--calibration", "calibration.json").out
+
+
+def test_without_ratings_there_are_published_means(judge: Program, recorded: Recorded) -> None:
+    """`paper` is the shipped table: lines, their errors, what they cannot do, and no item score."""
+    systems = ["claude-sonnet-4", "deepseek-v3", "doubao-1.5-pro", "gpt-4.1", "human", "qwen-max"]
+    evaluated(judge, recorded, [*systems, "new"], "run")
+    done = judge("calibrate", "run", "--published", "paper", code=None)
+    for words in (
+        "published arXiv 2508.06388, Figure 1",
+        "systems:                         6",
+        "systems without published means: 1",
+        "mean of others",
+        "note: Nothing is known of single dialogues",
+        "note: The order of the systems by a metric stays the judge's",
+        "read off its Figure 1 with a ruler",
+    ):
+        assert words in done.out
+    fits = json.loads((judge.folder / "calibration.json").read_text(encoding="utf-8"))["fits"]
+    falling = [metric for metric, fit in fits.items() if fit["details"]["slope"] <= 0]
+    assert falling == [metric for metric, fit in fits.items() if fit["calibrator"] is None]
+    assert done.code == (1 if falling else 0)
+    judge("report", "run", "--calibration", "calibration.json", "--published", "paper")
+    assert {row["calibrated"] for row in judge.scores("run")} == {""}
+    results = json.loads((judge.folder / "run" / "results.json").read_text(encoding="utf-8"))
+    assert results["published"]["means"]["human"]["fluency"] == 4.06
+    for metric in fits:
+        mean = results["calibration"]["means"]["new"][metric]
+        assert (mean["mean"] is None) == (metric in falling)
+
+
+def test_what_cannot_be_calibrated(judge: Program, recorded: Recorded) -> None:
+    """One system, a metric without ratings, refused rows: reasons and exit 1. Mistakes: exit 2."""
+    evaluated(judge, recorded, SYSTEMS[:3], "run")
+    simulated(judge, "run", "one.csv", systems=["s0"])
+    done = judge("calibrate", "run", "--ratings", "one.csv", code=1)
+    assert "not calibrated, ratings of one system only (s0)" in done.out
+    lines = simulated(judge, "run").read_text(encoding="utf-8").splitlines()
+    some = judge.folder / "some.csv"
+    some.write_text("\n".join([*(x for x in lines if "coherency" not in x), "s0,a,b,fluency,r0,9"]))
+    done = judge("calibrate", "run", "--ratings", some, "--scale", "1-5", code=1)
+    assert "not calibrated, no rating of it belongs to these dialogues: coherency" in done.out
+    assert "ratings refused:                 1" in done.out
+    assert "no interval for a single dialogue: 3 systems can give at most 75.0%" in done.out
+    (judge.folder / "calibration.json").unlink()
+    strange = judge.folder / "strange.csv"
+    strange.write_text("system,character,scenario,metric,score\nx,a,1,fluency,3\n")
+    for words, message in (
+        (["run"], "a calibration takes --ratings or --published"),
+        (["run", "--ratings", some, "--published", "paper"], "takes --ratings or --published"),
+        (["run", "--published", "paper", "--rung", "linear"], "--rung goes with --ratings"),
+        (["run", "--published", "paper", "--scale", "1-5"], "--alias, --scale and --step go with"),
+        (["run", "--published", "paper"], "none of the systems judged (s0, s1, s2)"),
+        (["run", "--ratings", "nowhere.csv"], "nowhere.csv: no such file"),
+        (["run", "--ratings", strange], "no rating in it belongs to a judge score"),
+        (["run", "--ratings", "ratings.csv", "--metrics", "wit"], "--metrics: wit was not judged"),
+        (["run", "--ratings", "ratings.csv", "--alias", "x"], "--alias x: it is not NAME=METRIC"),
+        (["nowhere", "--ratings", some], "nowhere: this is no run folder"),
+    ):
+        error, _ = judge.mistake("calibrate", *words)
+        assert message in error
+    assert not (judge.folder / "calibration.json").exists()
+    error, _ = judge.mistake("report", "run", "--calibration", "some.csv")
+    assert "some.csv: not a readable calibration" in error
