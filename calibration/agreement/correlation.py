@@ -1,19 +1,29 @@
-"""Rank correlation that says when it is undefined."""
+"""Correlations that say when they are undefined."""
 
 from __future__ import annotations
 
 import math
-from typing import NamedTuple
+from collections.abc import Callable
+from typing import Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
+from scipy import stats
 
-__all__ = ["DECIMALS", "Correlation", "spearman"]
+from calibration.agreement.ties import mid_ranks, tie_codes
 
-DECIMALS = 10
-"""Values are rounded to this many decimals before ranking, so that true ties tie."""
+__all__ = [
+    "CORRELATIONS",
+    "Coefficient",
+    "Correlation",
+    "kendall_b",
+    "kendall_c",
+    "pearson",
+    "spearman",
+]
 
 Floats = NDArray[np.float64]
+Coefficient = Literal["spearman", "kendall_b", "kendall_c", "pearson"]
 
 
 class Correlation(NamedTuple):
@@ -31,29 +41,65 @@ class Correlation(NamedTuple):
 def spearman(x: ArrayLike, y: ArrayLike) -> Correlation:
     """Spearman's rho: the Pearson correlation of average ranks (Spearman 1904).
 
-    Pairs with a NaN are left out and counted. Both sides are rounded to `DECIMALS` decimals
-    before ranking: two means of the same numbers, summed in different orders, differ in their
-    last bits and have to tie. Scores are therefore expected on a scale of order 1.
+    Pairs with a NaN are left out and counted, for all four coefficients, and values tie as
+    `ties.tie_codes` decides: two means of the same numbers, summed in different orders, differ
+    in their last bits and have to tie. A side whose values all tie has no correlation.
 
     Args:
-        x, y: (n,) paired scores.
+        x, y: (n,) paired scores, each on any scale.
 
     Raises:
         ValueError: the sides are not one-dimensional and of one length, or hold an infinity.
     """
-    left, right = _spearman_iv(x, y)
+    return _correlation(x, y, lambda a, b: _cosine(mid_ranks(a), mid_ranks(b)))
+
+
+def pearson(x: ArrayLike, y: ArrayLike) -> Correlation:
+    """Pearson's r, the correlation of the values themselves (Pearson 1895). See `spearman`."""
+    return _correlation(x, y, _cosine)
+
+
+def kendall_b(x: ArrayLike, y: ArrayLike) -> Correlation:
+    """Kendall's tau-b: (C - D) / sqrt((pairs not tied in x) (pairs not tied in y)) (Kendall 1945).
+
+    C and D count the pairs of rows that both sides order alike, and oppositely. See `spearman`.
+    """
+    return _correlation(x, y, lambda a, b: _kendall(a, b, "b"))
+
+
+def kendall_c(x: ArrayLike, y: ArrayLike) -> Correlation:
+    """Stuart's tau-c: 2 (C - D) / (n^2 (m - 1) / m) (Stuart 1953).
+
+    m is the smaller number of distinct values; unlike tau-b it can reach 1 when one side has more
+    labels than the other. See `spearman` for the arguments.
+    """
+    return _correlation(x, y, lambda a, b: _kendall(a, b, "c"))
+
+
+CORRELATIONS: dict[Coefficient, Callable[[ArrayLike, ArrayLike], Correlation]] = {
+    "spearman": spearman,
+    "kendall_b": kendall_b,
+    "kendall_c": kendall_c,
+    "pearson": pearson,
+}
+
+
+def _correlation(
+    x: ArrayLike, y: ArrayLike, coefficient: Callable[[Floats, Floats], float]
+) -> Correlation:
+    left, right = _correlation_iv(x, y)
     kept = ~(np.isnan(left) | np.isnan(right))
     n, masked = int(kept.sum()), int((~kept).sum())
     if n < 2:
         return Correlation(math.nan, n, masked, "fewer than 2 pairs")
-    a, b = _centred_ranks(left[kept]), _centred_ranks(right[kept])
-    scale = math.sqrt(float(a @ a) * float(b @ b))
-    if scale == 0:
+    left, right = left[kept], right[kept]
+    if not tie_codes(left).any() or not tie_codes(right).any():
         return Correlation(math.nan, n, masked, "one side is constant")
-    return Correlation(max(-1.0, min(1.0, float(a @ b) / scale)), n, masked)
+    # Rounding may carry a perfect correlation past 1.
+    return Correlation(max(-1.0, min(1.0, coefficient(left, right))), n, masked)
 
 
-def _spearman_iv(x: ArrayLike, y: ArrayLike) -> tuple[Floats, Floats]:
+def _correlation_iv(x: ArrayLike, y: ArrayLike) -> tuple[Floats, Floats]:
     left, right = np.asarray(x, dtype=np.float64), np.asarray(y, dtype=np.float64)
     if left.ndim != 1 or left.shape != right.shape:
         raise ValueError(
@@ -64,10 +110,11 @@ def _spearman_iv(x: ArrayLike, y: ArrayLike) -> tuple[Floats, Floats]:
     return left, right
 
 
-def _centred_ranks(values: Floats) -> Floats:
-    """Average ranks less their mean, (n + 1) / 2; a tied group shares the mean of its ranks."""
-    _, group, counts = np.unique(
-        np.round(values, DECIMALS), return_inverse=True, return_counts=True
-    )
-    ranks: Floats = (np.cumsum(counts) - (counts - 1) / 2)[group] - (len(values) + 1) / 2
-    return ranks
+def _cosine(left: Floats, right: Floats) -> float:
+    a, b = left - left.mean(), right - right.mean()
+    return float(a @ b) / math.sqrt(float(a @ a) * float(b @ b))
+
+
+def _kendall(left: Floats, right: Floats, variant: Literal["b", "c"]) -> float:
+    codes = tie_codes(left), tie_codes(right)
+    return float(stats.kendalltau(*codes, variant=variant).statistic)
