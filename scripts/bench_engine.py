@@ -22,7 +22,6 @@ from __future__ import annotations
 import importlib.metadata
 import json
 import platform
-import resource
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -56,6 +55,7 @@ class Timed:
     prompts: int
     seconds: float
     cpu_seconds: float
+    peak_mib: int | None
     tokens: int
     outcomes: Outcomes
 
@@ -75,6 +75,7 @@ class Timed:
             "prompts_per_cpu_second": round(self.rate, 3),
             "cpu_seconds_per_dialogue": round(self.cpu_seconds / self.dialogues, 4),
             "tokens_per_prompt": round(self.tokens / self.prompts, 1),
+            "peak_mib": self.peak_mib,
         }
 
 
@@ -129,11 +130,12 @@ class Bench:
             lambda _, args, kwargs: given.append((kwargs.get("input_ids", *args[:1])).numel()),
             with_kwargs=True,
         )
+        peak(forget=True)
         start, cpu = time.perf_counter(), time.process_time()
         outcomes = ask(tree)
         seconds, cpu = time.perf_counter() - start, time.process_time() - cpu
         hook.remove()
-        return Timed(way, number, len(tree), seconds, cpu, sum(given), outcomes)
+        return Timed(way, number, len(tree), seconds, cpu, peak(), sum(given), outcomes)
 
     def _way(self, way: str) -> tuple[Callable[[PromptTree], Outcomes], Any]:
         if way in {"packed", "copied"}:
@@ -197,9 +199,18 @@ def difference(one: Timed, other: Timed) -> float:
     return float(np.abs(np.array(one.outcomes[:size]) - np.array(other.outcomes[:size])).max())
 
 
-def peak() -> int:
-    """The most memory that this process has had, in MiB."""
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024
+def peak(*, forget: bool = False) -> int | None:
+    """The most memory that this process has had since it was told to `forget`, in MiB.
+
+    None where the system does not count it so; Linux does.
+    """
+    try:
+        if forget:
+            Path("/proc/self/clear_refs").write_text("5", encoding="ascii")
+        status = Path("/proc/self/status").read_text(encoding="ascii")
+    except OSError:
+        return None
+    return int(status.partition("VmHWM:")[2].split(maxsplit=1)[0]) // 1024
 
 
 def table(rows: Sequence[dict[str, Any]]) -> str:
@@ -282,11 +293,11 @@ def main(data: Path, layers: int, hidden: int, threads: int, *, quick: bool, as_
 
 
 def growth(long: Bench, short: Bench) -> dict[str, list[dict[str, Any]]]:
-    """How the cost grows, of a smaller model; with the peak of memory in MiB so far."""
+    """How the cost grows, of a smaller model."""
 
     def row(timed: Timed, **more: Any) -> dict[str, Any]:
         click.echo(json.dumps(timed.row()), err=True)
-        return {**timed.row(), **more, "peak_mib": peak()}
+        return {**timed.row(), **more}
 
     return {
         "dialogues": [row(long.time("packed", number)) for number in (20, 200, 2000)],

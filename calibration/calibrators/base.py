@@ -76,7 +76,7 @@ class Calibrator(ABC):
     def predict(self, probs: ArrayLike) -> Floats:
         """The human score to expect, for distributions (n, metrics, labels).
 
-        Not clipped to the scale: a clipped map would no longer keep the order.
+        A map that keeps the order is not clipped to the scale: clipping ties what was apart.
 
         Returns:
             (n,); nan where the target was not judged.

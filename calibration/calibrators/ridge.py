@@ -39,7 +39,9 @@ class RidgeFit(NamedTuple):
 class Ridge(Calibrator):
     """A linear map of the cumulative logits of every metric, after Hashemi et al. (2024).
 
-    The penalty is chosen within the fit by cross-validation over the groups of the sample.
+    It is clipped to the scale: a line in many features leads anywhere where a system is unlike
+    those of the fit, and as ratings are on the scale, clipping makes no error larger. The penalty
+    is chosen within the fit by cross-validation over the groups of the sample.
 
     Attributes:
         mean: of each feature in the fit; a missing metric stands at it.
@@ -74,7 +76,7 @@ class Ridge(Calibrator):
     def _predict(self, probs: Floats) -> Floats:
         x = centred(cumulative_logits(probs), np.array(self.mean))
         predicted: Floats = self.intercept + x @ np.array(self.coefficients)
-        return predicted
+        return predicted.clip(self.low, self.high)
 
 
 def features_of(used: Sample) -> Standardised:

@@ -73,7 +73,7 @@ class CrossedBootstrap(NamedTuple):
 
         More than 95 comes of the noise of single dialogues, which the crossed bootstrap counts up
         to three times. For Spearman's rho of the systems the interval of Bonett and Wright covered
-        97 and is a tenth narrower. With `systems_fixed`, percentiles cover 95 to 99 of all these.
+        97 and is a tenth narrower. With `systems_fixed`, percentiles cover 95 to 99 (300 sets).
         """
         statistics, levels = STATISTICS.index(statistic), LEVELS.index(level)
         estimate = float(self.estimate[judge, statistics, levels, target])
@@ -117,7 +117,7 @@ def crossed_bootstrap(
             judges have it, so that judges are compared on the same rows.
         system, character, scenario: (n,) labels, integers or strings. An item is a character in a
             scenario; data without characters give their items as characters and one scenario.
-            Several rows of one cell, ratings for instance, are kept or left out together.
+            Several rows of one cell, ratings for instance, are drawn together.
         rng: draws the resamples.
         resamples: B.
         systems_fixed: these systems are all there is: each once in every resample.

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from calibration.calibrators import Calibrator, Ordinal, Ridge
+from calibration.calibrators import Ordinal, Ridge
 from calibration.calibrators.features import filled_cells
 from calibration.conformal import item_intervals
 from calibration.newsystem import new_system_mean
@@ -83,7 +83,7 @@ def calibrated(
     for column, metric in enumerate(artefact.metrics):
         fit = artefact.fits.get(metric)
         if fit is not None and fit.calibrator is not None:
-            scores[:, column] = _predicted(fit.calibrator, judged.probs)
+            scores[:, column] = fit.calibrator.predict(judged.probs)
     human = None if ratings is None else _human_means(judged, artefact, ratings)
     applied = _Applied(judged, scores, artefact, human)
     means = {
@@ -108,16 +108,6 @@ def calibrated(
         ),
     )
     return Calibrated(replace(results, calibration=found), _items(applied))
-
-
-def _predicted(map_: Calibrator, probs: Floats) -> Floats:
-    """(n,) scores, on the scale unless the map keeps the order, which clipping would undo.
-
-    Beyond the dialogues it was fitted to, a line in many features leads anywhere: -22 was seen on
-    a scale of 1 to 5. As people's ratings are on the scale, clipping makes no error larger.
-    """
-    predicted = map_.predict(probs)
-    return predicted if map_.rank_invariant else predicted.clip(map_.low, map_.high)
 
 
 def _mean(applied: _Applied, system: str, parts: Sequence[str]) -> CalibratedMean:

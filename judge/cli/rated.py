@@ -13,7 +13,7 @@ from judge.errors import UsageError
 from judge.ratings import Ratings, Scale, ensure_usable, read_ratings
 from judge.types import Metric
 
-__all__ = ["rated_file", "rating_options"]
+__all__ = ["alias", "rated_file", "rating_options"]
 
 _NAMES = ("ratings", "aliases", "scale", "step")
 
@@ -68,14 +68,15 @@ def rated_file(rated: Mapping[str, Any], metrics: Iterable[Metric]) -> Ratings |
     found = read_ratings(
         rated["ratings"],
         metrics=metrics,
-        aliases=dict(map(_alias, rated["aliases"])),
+        aliases=dict(map(alias, rated["aliases"])),
         scale=None if scale is None and step == 1 else Scale.parse(scale or "1-5", step),
     )
     ensure_usable(found)
     return found
 
 
-def _alias(text: str) -> tuple[str, str]:
+def alias(text: str) -> tuple[str, str]:
+    """NAME=METRIC, taken apart."""
     name, sign, target = text.rpartition("=")
     if not (sign and name.strip() and target.strip()):
         raise UsageError(f"--alias {text}: it is not NAME=METRIC", hint="--alias 流畅度=fluency")

@@ -10,6 +10,7 @@ import numpy as np
 
 from judge import manifest
 from judge.cli.plain import table
+from judge.cli.rated import alias
 from judge.cli.ratings_print import describe, echo_json, few, show, show_faults
 from judge.dialogues import read_dialogues
 from judge.errors import StoreError, UsageError
@@ -103,7 +104,7 @@ def check(
     found = read_ratings(
         file,
         metrics=None if any_metric else metrics,
-        aliases=dict(map(_alias, aliases)),
+        aliases=dict(map(alias, aliases)),
         scale=None if scale is None and step == 1 else Scale.parse(scale or "1-5", step),
     )
     expected = () if any_metric else [m.name for m in metrics if m.unit == "dialogue"]
@@ -289,10 +290,3 @@ def _judged(run: Path) -> tuple[set[Cell], set[tuple[Cell, str]]]:
 
 def _cell(dialogue: Dialogue) -> Cell:
     return Cell(dialogue.system, dialogue.character, dialogue.scenario)
-
-
-def _alias(text: str) -> tuple[str, str]:
-    name, sign, target = text.rpartition("=")
-    if not (sign and name.strip() and target.strip()):
-        raise UsageError(f"--alias {text}: it is not NAME=METRIC", hint="--alias 流畅度=fluency")
-    return name, target.strip()
