@@ -28,7 +28,7 @@ from judge.engines import EMBEDDED, EngineOptions
 from judge.engines.hf import HfEngine
 from judge.rubric import load_rubric
 
-SIZES: dict[str, dict[str, int]] = {
+SIZES: dict[str, dict[str, Any]] = {
     "32M": {
         "hidden_size": 512, "intermediate_size": 1536, "num_hidden_layers": 8,
         "num_attention_heads": 8, "num_key_value_heads": 4, "head_dim": 64,
@@ -62,7 +62,7 @@ def _wait(device: str) -> None:
         torch.cuda.synchronize(device)
 
 
-def save_model(folder: Path, sizes: dict[str, int], device: str, dtype: Any) -> Any:
+def save_model(folder: Path, sizes: dict[str, Any], device: str, dtype: Any) -> Any:
     """A random Qwen3 with the embedded judge's tokenizer; its configuration."""
     tokenizer = transformers.AutoTokenizer.from_pretrained(EMBEDDED["tiny"].model)
     config = transformers.Qwen3Config(
@@ -90,7 +90,7 @@ def operations(config: Any, read: int, attended: int, labels: int) -> float:
     attention = wide * size * (2 * heads + 2 * config.num_key_value_heads)
     weights = config.num_hidden_layers * (attention + 3 * wide * config.intermediate_size)
     pairs = 4.0 * attended * heads * size * config.num_hidden_layers
-    return 2.0 * weights * read + pairs + 2.0 * labels * wide * config.vocab_size
+    return float(2.0 * weights * read + pairs + 2.0 * labels * wide * config.vocab_size)
 
 
 @click.command()
