@@ -50,8 +50,8 @@ def test_gradient_equals_finite_differences(seed: int, spread: float) -> None:
         return
     at = rng.normal(0, spread, 4 + 2 + 3)
     value, slope = model.loss(at)
-    # Differences to both sides: to one side, a loss of 70,000, as spread 3 gives, loses half of
-    # a small slope to rounding.
+    # To both sides, and not too near: spread 3 gives losses of 100,000, whose last bits alone
+    # would put a step of 1e-6 to one side .03 wrong.
     steps = 1e-4 * np.eye(len(at))
     numeric = [(model.loss(at + h)[0] - model.loss(at - h)[0]) / 2e-4 for h in steps]
     np.testing.assert_allclose(slope, numeric, rtol=1e-6, atol=1e-6 * (1 + value))
