@@ -11,7 +11,7 @@ import os
 import signal
 import sys
 from types import FrameType
-from typing import NoReturn
+from typing import NamedTuple, NoReturn
 
 import click
 
@@ -20,15 +20,40 @@ from judge.errors import JudgeError
 
 __all__ = ["cli", "main"]
 
+
+class _Entry(NamedTuple):
+    """Where a command is, and the line about it in the list of commands."""
+
+    module: str
+    name: str
+    summary: str
+
+
 _COMMANDS = {
-    "calibrate": "judge.cli.calibrate:calibrate_run",
-    "data": "judge.cli.data:data",
-    "eval": "judge.cli.eval:evaluate",
-    "ratings": "judge.cli.ratings:ratings",
-    "report": "judge.cli.report:report",
-    "rubrics": "judge.cli.rubrics:rubrics",
+    "calibrate": _Entry(
+        "judge.cli.calibrate",
+        "calibrate_run",
+        "Fit the scores of RUNS to human ratings, or to published means.",
+    ),
+    "data": _Entry("judge.cli.data", "data", "Get and check dialogues."),
+    "eval": _Entry(
+        "judge.cli.eval",
+        "evaluate",
+        "Judge a model's dialogues on nine metrics and write a report.",
+    ),
+    "ratings": _Entry(
+        "judge.cli.ratings",
+        "ratings",
+        "Check human ratings, write sheets for annotators, collect them.",
+    ),
+    "report": _Entry(
+        "judge.cli.report",
+        "report",
+        "Write one report over RUNS, folders made with one judge and one rubric.",
+    ),
+    "rubrics": _Entry("judge.cli.rubrics", "rubrics", "List, read, try and check the rubric sets."),
 }
-"""Name -> module and object; imported only when asked for."""
+"""Modules are imported only when their command is asked for."""
 
 
 class _Lazy(click.Group):
@@ -40,9 +65,14 @@ class _Lazy(click.Group):
         del ctx
         if cmd_name not in _COMMANDS:
             return None
-        module, name = _COMMANDS[cmd_name].split(":")
-        command: click.Command = getattr(importlib.import_module(module), name)
+        entry = _COMMANDS[cmd_name]
+        command: click.Command = getattr(importlib.import_module(entry.module), entry.name)
         return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        del ctx
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, _COMMANDS[name].summary) for name in sorted(_COMMANDS)])
 
 
 @click.command(cls=_Lazy, context_settings={"help_option_names": ["-h", "--help"]})
