@@ -118,6 +118,7 @@ class Copied:
             prefix = tokens.prefix
             if prefix not in self._stems:
                 self._stems[prefix] = self._after(self._empty(), prefix)
+            self._stems.move_to_end(prefix)  # or it would be the first to go, and be made again
             self._stems[stem] = self._after(self._stems[prefix], tokens.profile(item))
             if len(self._stems) > _PROFILES:
                 self._stems.popitem(last=False)

@@ -149,6 +149,33 @@ def test_every_token_of_the_tree_is_computed_once(qwen: Path) -> None:
     assert sum(given) - first == first - shared
 
 
+def test_copied_too_computes_the_prefix_once(qwen: Path) -> None:
+    """However many profiles come after it, and although few caches are kept."""
+    names = "ABCDEFGH"
+    tree = make_tree(
+        ["好"] * len(names),
+        system="Judge the reply as strictly as you can.\n" * 4,
+        profiles={name: f"{name} is kind.\n" for name in names},
+        characters=list(names),
+    )
+    engine = HfEngine(str(qwen), CPU, "copied")
+    engine._proven = True
+    tokens = engine._judge.checkpoint.tokeniser(tree)
+    given: list[int] = []
+    logits = engine._judge.logits
+
+    def watched(ids: Any, *args: Any, **kwargs: Any) -> Any:
+        given.append(ids.shape[1])
+        return logits(ids, *args, **kwargs)
+
+    engine._judge.logits = watched  # type: ignore[method-assign]
+    list(engine.score(tree))
+    longest = max(len(part) for part in (*tokens.profiles.values(), *tokens.dialogues))
+    branches = max(len(ids) for ids in tokens.branches[0].values())
+    assert len(tokens.prefix) > max(longest, branches)
+    assert given.count(len(tokens.prefix)) == 1
+
+
 @pytest.mark.parametrize("way", ["packed", "copied", "whole"])
 def test_a_prompt_longer_than_the_window_is_a_failure(tmp_path: Path, way: Any) -> None:
     """It is not cut; the prompts beside it are read as without it."""
@@ -162,7 +189,7 @@ def test_a_prompt_longer_than_the_window_is_a_failure(tmp_path: Path, way: Any) 
 
 
 def test_a_model_that_answers_otherwise_in_pieces_is_refused(tmp_path: Path) -> None:
-    """A window is forced into the packed way, as a configuration that hides it would."""
+    """Bloom, whose positions are biases of its own attention, is forced into the packed way."""
     folder = save_model(tmp_path, "Bloom")
     engine = HfEngine(str(folder), CPU, "packed")
     with pytest.raises(EngineError) as caught:
