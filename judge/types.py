@@ -20,12 +20,15 @@ __all__ = [
     "Failure",
     "Judgment",
     "LabelRead",
+    "Message",
     "Metric",
     "PromptItem",
     "PromptTree",
     "Question",
     "Reading",
+    "Reply",
     "Rubric",
+    "Sampling",
     "ScoreDistribution",
     "Turn",
     "Written",
@@ -214,6 +217,54 @@ class Written:
     metric: str
     outcome: str | Failure
     tokens: int = 0
+    cut: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """One message of a chat. A chat is a sequence of them that ends with the user's."""
+
+    role: Literal["system", "user", "assistant"]
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Sampling:
+    """How a model writes its replies.
+
+    Attributes:
+        max_tokens: most tokens of a reply, its thought included.
+        temperature: 0 is greedy.
+        top_p: the replies are drawn from the most probable tokens that together have this share.
+        seed: of the draws; engines in this process give the same replies to the same chats.
+        thinking: let a model that can think do so before it replies.
+    """
+
+    max_tokens: int = 512
+    temperature: float = 0.7
+    top_p: float = 0.95
+    seed: int = 0
+    thinking: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """What a model wrote to one chat of a sequence, or why it could not.
+
+    Attributes:
+        chat: the position of the chat.
+        outcome: the reply, without a thought and without white space around it; "" if it is empty.
+        thought: what the model thought first, "" where it did not.
+        tokens: written, the thought included; 0 where that is not known.
+        prompt_tokens: read; 0 where that is not known.
+        cut: `Sampling.max_tokens` ended it. A thought that was cut leaves an empty reply.
+    """
+
+    chat: int
+    outcome: str | Failure
+    thought: str = ""
+    tokens: int = 0
+    prompt_tokens: int = 0
     cut: bool = False
 
 

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-from judge.types import LabelRead, PromptTree, Written
+from judge.types import LabelRead, Message, PromptTree, Reply, Sampling, Written
 
 __all__ = ["Capabilities", "Engine", "EngineOptions", "TokenCount"]
 
@@ -17,7 +17,7 @@ class Capabilities:
 
     `exact_label_ids`: log-probabilities of exactly the labels, from the full next-token
     distribution. `token_prompts`: prompts are token ids, so that tokens can be counted.
-    `generate`: it can write a reason before it is asked for the label.
+    `generate`: it can write: a reason before it is asked for the label, and replies to chats.
     """
 
     exact_label_ids: bool
@@ -117,4 +117,20 @@ class Engine(Protocol):
         Raises:
             EngineError: as `score`.
         """
+        ...
+
+    def generate(self, chats: Sequence[Sequence[Message]], sampling: Sampling) -> Iterator[Reply]:
+        """The model's reply to each chat, in order. All of them are one batch.
+
+        The replies depend on nothing but the chats and `sampling`, on a server as far as it keeps
+        to seeds. Special tokens in a text stay plain text, so that nobody closes his own turn.
+        The engine is asked only if it can `generate`.
+
+        Raises:
+            EngineError: as `score`; a chat that does not fit the window is a `Failure`.
+        """
+        ...
+
+    def close(self) -> None:
+        """Give back the memory that the model holds; it loads again when it is used again."""
         ...
