@@ -1,23 +1,21 @@
 """The database of a run folder, `judge.sqlite`: every answer, kept the moment it exists.
 
-The database is in write-ahead mode and every batch of judgments is one transaction, so a run
-that is killed at any instant leaves whole batches. A judgment stands under what was judged
-(system, character, scenario, metric) and carries the hash of what was asked: two systems that
-said the same are asked about alike, and each keeps a judgment of its own. The dialogues are
-kept beside the judgments: a report needs nothing else.
+Every batch of judgments is one transaction. A judgment stands under what was judged (system,
+character, scenario, metric) and carries the hash of what was asked: two systems that said the
+same are asked about alike, and each keeps a judgment of its own. The dialogues are kept beside the
+judgments: a report needs nothing else.
 """
 
 from __future__ import annotations
 
 import json
 import math
-import sqlite3
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, Self, get_args
+from typing import Any, get_args
 
-from judge.errors import RunMismatchError, StoreError
+from judge.database import Database
+from judge.errors import RunMismatchError
 from judge.types import Dialogue, Failure, Judgment, Reading, ScoreDistribution, Turn
 
 __all__ = ["FORMAT", "Store"]
@@ -50,22 +48,9 @@ _FROM_1_TO_2 = (
 """Format 1 knew no other reading, and no reasons."""
 
 _READINGS: Mapping[str, Reading] = {reading: reading for reading in get_args(Reading)}
-_PATIENCE = 60.0
-"""Seconds to wait for another program that is writing to the same run."""
-
-_NO_ROOM = "free some space, or choose another --out, and run the same command again: it goes on"
-_DAMAGED = "restore it from a copy, or judge again into another --out"
-_HINTS = {
-    sqlite3.SQLITE_FULL: _NO_ROOM,
-    sqlite3.SQLITE_IOERR: _NO_ROOM,
-    sqlite3.SQLITE_BUSY: "another program is using this run folder: wait until it is done",
-    sqlite3.SQLITE_CORRUPT: _DAMAGED,
-    sqlite3.SQLITE_NOTADB: _DAMAGED,
-}
-_NO_ACCESS = "is this a run folder, and may you write to it? If not, work on a copy of it"
 
 
-class Store:
+class Store(Database):
     """The database of one run. Use as a context manager.
 
     Args:
@@ -78,24 +63,7 @@ class Store:
     """
 
     def __init__(self, folder: Path, *, create: bool = True) -> None:
-        self.folder = folder
-        self.path = folder / "judge.sqlite"
-        if create:
-            _make(folder)
-        uri = f"{self.path.absolute().as_uri()}?mode={'rwc' if create else 'rw'}"
-        with self._errors():
-            self._db = sqlite3.connect(uri, uri=True, isolation_level=None, timeout=_PATIENCE)
-            try:
-                self._prepare()
-            except BaseException:
-                self._db.close()
-                raise
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._db.close()
+        super().__init__(folder / "judge.sqlite", FORMAT, _TABLES, create=create)
 
     def keys(self) -> Mapping[tuple[str, str, str, str], str]:
         """(system, character, scenario, metric) -> key, of all judgments that are there."""
@@ -162,67 +130,6 @@ class Store:
                 )
                 for system, character, scenario, turns in rows
             ]
-
-    @contextmanager
-    def transaction(self) -> Iterator[None]:
-        """Until it is over no other program writes to the run; on an error nothing is kept."""
-        with self._errors():
-            self._db.execute("BEGIN IMMEDIATE")
-            try:
-                yield
-                self._db.execute("COMMIT")
-            except BaseException:
-                # A full disk rolls back on its own; a second rollback would hide the reason.
-                if self._db.in_transaction:
-                    self._db.execute("ROLLBACK")
-                raise
-
-    def _version(self) -> int:
-        return int(self._db.execute("PRAGMA user_version").fetchone()[0])
-
-    def _bring_to_format(self, steps: Iterable[str]) -> None:
-        for step in (*steps, f"PRAGMA user_version = {FORMAT}"):
-            self._db.execute(step)
-
-    def _prepare(self) -> None:
-        version = self._version()
-        if version > FORMAT:
-            raise StoreError(
-                f"format {version} is newer than this version reads ({FORMAT})",
-                path=self.path,
-                hint="upgrade esrp-judge",
-            )
-        if version == 0:
-            self._db.execute("PRAGMA journal_mode = WAL")
-            with self.transaction():
-                self._bring_to_format(_TABLES)
-        # In write-ahead mode this survives the end of the process, if not of the power.
-        self._db.execute("PRAGMA synchronous = NORMAL")
-
-    @contextmanager
-    def _errors(self) -> Iterator[None]:
-        try:
-            yield
-        except sqlite3.Error as error:
-            code = getattr(error, "sqlite_errorcode", 0) & 0xFF  # the low byte is the kind
-            raise StoreError(
-                str(error), path=self.path, hint=_HINTS.get(code, _NO_ACCESS)
-            ) from error
-        except (TypeError, ValueError) as error:
-            raise StoreError(
-                f"a row is not what it should be: {error}", path=self.path, hint=_DAMAGED
-            ) from error
-
-
-def _make(folder: Path) -> None:
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise StoreError(
-            f"the run folder cannot be made: {error.strerror}",
-            path=folder,
-            hint="choose another folder with --out",
-        ) from error
 
 
 def _row(j: Judgment) -> tuple[object, ...]:
