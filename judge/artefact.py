@@ -7,10 +7,8 @@ judge, the rubric and the prompts that it was fitted with, and is refused for ot
 
 from __future__ import annotations
 
-import contextlib
 import json
 import math
-import os
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
@@ -18,6 +16,7 @@ from typing import Any, Literal, get_args
 
 from calibration.calibrators import Calibrator, from_dict
 from judge.errors import RunMismatchError, StoreError
+from judge.files import write_text
 from judge.types import Rubric
 
 __all__ = ["FORMAT", "Artefact", "Fit", "Kind", "MadeWith", "read", "refuse_mismatch", "write"]
@@ -185,19 +184,7 @@ def write(path: Path, artefact: Artefact) -> None:
         StoreError: it cannot be written.
     """
     text = json.dumps(artefact.to_dict(), ensure_ascii=False, allow_nan=False, indent=1)
-    beside = path.with_name(f"{path.name}.{os.getpid()}.part")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        beside.write_text(text + "\n", encoding="utf-8", newline="\n")
-        beside.replace(path)
-    except OSError as error:
-        with contextlib.suppress(OSError):
-            beside.unlink()
-        raise StoreError(
-            f"cannot be written: {error.strerror}",
-            path=path,
-            hint="make room or choose another file with --out",
-        ) from error
+    write_text(path, text + "\n", "make room or choose another file with --out")
 
 
 def _judge(made: MadeWith) -> str:

@@ -19,6 +19,7 @@ from typing import Any
 
 from judge import __version__
 from judge.errors import RunMismatchError, StoreError
+from judge.files import write_text
 from judge.types import Dimension, Metric, Rubric
 
 __all__ = ["FORMAT", "Manifest", "finish", "merge", "read", "refuse_mismatch", "write"]
@@ -191,18 +192,8 @@ def write(folder: Path, manifest: Manifest) -> None:
     Raises:
         StoreError: the folder cannot be written.
     """
-    path = folder / "manifest.json"
-    beside = folder / "manifest.json.part"
     text = json.dumps({"format": FORMAT, **asdict(manifest)}, ensure_ascii=False, indent=1)
-    try:
-        beside.write_text(text + "\n", encoding="utf-8")
-        beside.replace(path)
-    except OSError as error:
-        raise StoreError(
-            f"cannot be written: {error.strerror}",
-            path=path,
-            hint="make room or choose another folder with --out; the judgments are kept",
-        ) from error
+    write_text(folder / "manifest.json", text + "\n")
 
 
 def _manifest(raw: Mapping[str, Any]) -> Manifest:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import subprocess
 from dataclasses import replace
@@ -96,14 +97,15 @@ def test_no_edit_makes_a_traceback(tmp_path: Path, field: str, value: object) ->
 
 def test_a_full_or_missing_folder(tmp_path: Path) -> None:
     """What cannot be written is named."""
-    with pytest.raises(StoreError, match=r"manifest\.json: cannot be written: No such file"):
-        manifest.write(tmp_path / "nowhere", made())
+    (tmp_path / "file").touch()
+    with pytest.raises(StoreError, match=r"manifest\.json: cannot be written: Not a directory"):
+        manifest.write(tmp_path / "file", made())
 
 
 def test_an_older_one_stays_where_writing_fails(tmp_path: Path) -> None:
     """The new manifest takes the place of the old one whole, or not at all."""
     manifest.write(tmp_path, made())
-    (tmp_path / "manifest.json.part").mkdir()
+    (tmp_path / f"manifest.json.{os.getpid()}.part").mkdir()
     with pytest.raises(StoreError):
         manifest.write(tmp_path, made(prompts="other"))
     assert manifest.read(tmp_path) == made()
