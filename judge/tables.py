@@ -9,8 +9,9 @@ from __future__ import annotations
 import csv
 import importlib
 import io
+import itertools
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 
 from judge.errors import DataError, MissingExtraError
@@ -23,9 +24,20 @@ SUFFIXES = (".jsonl", ".csv", ".tsv", ".parquet")
 Row = tuple[int, Mapping[str, object]]
 
 
-def read_bytes(path: Path) -> bytes:
-    """The bytes of a file; DataError if it is missing, unreadable or blank."""
+def read_bytes(path: Path, *, largest: int | None = None) -> bytes:
+    """The bytes of a file; DataError if it is missing, unreadable, blank or too large.
+
+    Args:
+        path: the file.
+        largest: the most bytes that are read; None for any number.
+    """
     try:
+        if largest is not None and (size := path.stat().st_size) > largest:
+            raise DataError(
+                f"it has {size >> 20} MiB; up to {largest >> 20} MiB are read",
+                path=path,
+                hint="leave out columns of text, or divide it and use one part at a time",
+            )
         data = path.read_bytes()
     except FileNotFoundError:
         raise DataError("no such file", path=path, hint="check the path for typos") from None
@@ -80,11 +92,12 @@ def read_rows(path: Path, data: bytes) -> Iterator[Row]:
     """
     match path.suffix.lower():
         case ".jsonl":
-            return _jsonl(path, to_text(path, data))
+            # Not splitlines(): JSON may hold U+2028 and its kin unescaped.
+            return _jsonl(path, _lines(path, data, "\n"))
         case ".csv":
-            return _delimited(path, to_text(path, data), ",")
+            return _delimited(path, _lines(path, data, ""), ",")
         case ".tsv":
-            return _delimited(path, to_text(path, data), "\t")
+            return _delimited(path, _lines(path, data, ""), "\t")
         case ".parquet":
             return _parquet(path, data)
     raise DataError(f"a table ends in {', '.join(SUFFIXES)}", path=path, hint="convert the file")
@@ -117,11 +130,16 @@ def _unique(pairs: list[tuple[str, object]]) -> dict[str, object]:
     return found
 
 
-def _jsonl(path: Path, text: str) -> Iterator[Row]:
-    # Not splitlines(): JSON may hold U+2028 and its kin unescaped.
-    for line, content in enumerate(text.split("\n"), start=1):
+def _lines(path: Path, data: bytes, newline: str) -> Iterable[str]:
+    """The lines of UTF-8 bytes, one at a time; `newline` as in `open`."""
+    to_text(path, data)  # refused before the first row is read, with the line of the fault
+    return io.TextIOWrapper(io.BytesIO(data), encoding="utf-8-sig", newline=newline)
+
+
+def _jsonl(path: Path, lines: Iterable[str]) -> Iterator[Row]:
+    for line, content in enumerate(lines, start=1):
         if content.strip():
-            row = parse_json(path, content, line)
+            row = parse_json(path, content.removesuffix("\n"), line)
             if not isinstance(row, dict):
                 raise DataError(
                     f"an object was expected, found {describe(row)}",
@@ -132,8 +150,8 @@ def _jsonl(path: Path, text: str) -> Iterator[Row]:
             yield line, row
 
 
-def _delimited(path: Path, text: str, delimiter: str) -> Iterator[Row]:
-    reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True)
+def _delimited(path: Path, lines: Iterable[str], delimiter: str) -> Iterator[Row]:
+    reader = csv.reader(lines, delimiter=delimiter, strict=True)
     try:
         header = [name.strip() for name in next(reader, [])]
         _refuse_doubles(path, header)
@@ -171,7 +189,8 @@ def _parquet(path: Path, data: bytes) -> Iterator[Row]:
             f"not a readable Parquet file: {error}", path=path, hint="write the file again"
         ) from None
     _refuse_doubles(path, table.column_names)
-    yield from enumerate(table.to_pylist(), start=1)
+    batches = (batch.to_pylist() for batch in table.to_batches(max_chunksize=1 << 16))
+    yield from enumerate(itertools.chain.from_iterable(batches), start=1)
 
 
 def _refuse_doubles(path: Path, names: list[str]) -> None:

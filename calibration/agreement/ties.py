@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-__all__ = ["TOLERANCE", "mid_ranks", "snap", "tie_codes"]
+__all__ = ["TOLERANCE", "codes_of_sorted", "mid_ranks", "snap", "tie_codes"]
 
 TOLERANCE = 1e-9
 """Sorted neighbours closer than this share of themselves are one value.
@@ -39,14 +39,19 @@ def tie_codes(values: ArrayLike) -> Codes:
     """
     flat = _ties_iv(values)
     order = np.argsort(flat, axis=None, kind="stable")
-    ordered = flat.ravel()[order]
-    size = np.abs(ordered)
-    slack = np.maximum(TOLERANCE * np.maximum(size[1:], size[:-1]), _FLOOR * size.max(initial=0))
     codes = np.empty(flat.size, dtype=np.int64)
-    codes[order] = np.concatenate(
-        [[0] if ordered.size else [], np.cumsum(np.diff(ordered) > slack)]
-    )
+    codes[order] = codes_of_sorted(flat.ravel()[order])
     return codes.reshape(flat.shape)
+
+
+def codes_of_sorted(ordered: Floats) -> Codes:
+    """Dense ranks of finite numbers (n, ...) that rise along the first axis."""
+    size = np.abs(ordered)
+    slack = TOLERANCE * np.maximum(size[1:], size[:-1])
+    np.maximum(slack, _FLOOR * size.max(axis=0, initial=0), out=slack)
+    codes = np.zeros(ordered.shape, dtype=np.int64)
+    np.cumsum(np.diff(ordered, axis=0) > slack, axis=0, out=codes[1:])
+    return codes
 
 
 def mid_ranks(values: ArrayLike) -> Floats:

@@ -19,7 +19,7 @@ import numpy as np
 from numpy.typing import DTypeLike, NDArray
 from scipy import sparse
 
-from calibration.agreement.ties import TOLERANCE
+from calibration.agreement.ties import codes_of_sorted
 
 __all__ = ["GroupedRanks", "cubed", "ranks_of_few", "rho"]
 
@@ -169,11 +169,12 @@ def rho(product: Floats, x_square: Floats, y_square: Floats) -> Floats:
 def ranks_of_few(values: Floats, weights: Floats) -> Floats:
     """(n, b): doubled centred ranks of (n, b) values that change with their (n, b) weights.
 
-    Compares all pairs, n being a number of systems.
+    Values tie as in `tie_codes`. Compares all pairs, n being a number of systems.
     """
+    order = np.argsort(values, axis=0, kind="stable")
+    codes = np.empty_like(order)
+    np.put_along_axis(codes, order, codes_of_sorted(np.take_along_axis(values, order, 0)), 0)
     ranks = np.zeros_like(values)
-    noise = TOLERANCE * np.abs(values).max(axis=0)
-    for value, weight in zip(values, weights, strict=True):
-        gap = values - value
-        ranks += weight * np.where(np.abs(gap) > noise, np.sign(gap), 0)
+    for code, weight in zip(codes, weights, strict=True):
+        ranks += weight * np.sign(codes - code)
     return ranks

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import io
 import zlib
 from collections.abc import Iterator
 from pathlib import Path
@@ -11,9 +12,12 @@ from judge import tables
 from judge.errors import DataError
 from judge.ratings.xlsx import read_workbook
 
-__all__ = ["SUFFIXES", "read_rows", "stem"]
+__all__ = ["LARGEST", "SUFFIXES", "read_rows", "stem"]
 
 SUFFIXES = (*tables.SUFFIXES, ".xlsx")
+
+LARGEST = 1 << 30
+"""Bytes of a table, unpacked. A few kilobytes of gzip can claim to be more than any memory."""
 
 
 def stem(path: Path) -> str:
@@ -34,11 +38,14 @@ def read_rows(path: Path, data: bytes) -> Iterator[tables.Row]:
     if path.suffix.lower() == ".gz":
         inner = path.with_suffix("")
         try:
-            data = gzip.decompress(data)
+            with gzip.GzipFile(fileobj=io.BytesIO(data)) as packed:
+                data = packed.read(LARGEST + 1)
         except (OSError, EOFError, zlib.error) as error:
             raise DataError(
                 f"not a readable gzip file: {error}", path=path, hint="fetch or pack it again"
             ) from None
+        if len(data) > LARGEST:
+            raise DataError(f"it holds more than {LARGEST >> 20} MiB", path=path, hint="divide it")
     suffix = inner.suffix.lower()
     if suffix not in SUFFIXES:
         raise DataError(

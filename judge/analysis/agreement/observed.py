@@ -38,6 +38,7 @@ class Observed:
         pairs: whether raters, and judges of a table, are to be compared with each other.
         others: name -> (n, M) scores of further judges or raters of a table, for `pairs` only.
         provenance, notes, partial: for the report.
+        judge_scale: ends of the judge's own scale; None where just its scores are known.
     """
 
     judge: str
@@ -67,3 +68,4 @@ class Observed:
     provenance: Mapping[str, str] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
     partial: str = ""
+    judge_scale: tuple[float, float] | None = None

@@ -91,7 +91,8 @@ class Pairwise:
     Attributes:
         accuracy: with the tie threshold chosen on the other systems; n counts pairs.
         at_zero: the same with a threshold of 0.
-        threshold: mean of the thresholds chosen, in points of the judge; None where undefined.
+        threshold: the best one for all systems together, in points of the judge; None where
+            undefined.
         tied: pairs that people tie.
     """
 

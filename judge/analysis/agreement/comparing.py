@@ -1,0 +1,180 @@
+"""Which of two judges, or of two rubrics, is closer to the same people."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from calibration.agreement import benjamini_yekutieli, by_group, holm, perm_both
+from judge.analysis.agreement.comparison_record import (
+    COMPARED,
+    Compared,
+    ComparedLevel,
+    Comparisons,
+    Correction,
+)
+from judge.analysis.agreement.figures import known
+from judge.analysis.agreement.measured import Axes, Measured, human_means, measured
+from judge.analysis.agreement.measures import Settings
+from judge.analysis.agreement.observed import Observed
+from judge.analysis.agreement.record import Kind
+from judge.errors import UsageError
+
+__all__ = ["compare_judges"]
+
+Floats = NDArray[np.float64]
+Codes = NDArray[np.int64]
+_Correct = Callable[[Floats], Floats]
+
+_CORRECTIONS: dict[Kind, tuple[Correction, _Correct]] = {
+    "metric": ("Benjamini-Yekutieli", benjamini_yekutieli),
+    "dimension": ("Holm", holm),
+    "overall": ("none", lambda p: p),
+}
+
+
+def compare_judges(
+    first: Observed,
+    second: Observed,
+    *,
+    levels: Sequence[ComparedLevel] = COMPARED,
+    exchanges: int = 1000,
+    seed: int = 0,
+    progress: Callable[[int, int], None] | None = None,
+) -> Comparisons:
+    """Two judges against the same ratings, on the dialogues and measures that both have.
+
+    The p-values are those of PERM-BOTH; over the metrics, and over the dimensions, they are
+    corrected level by level for how many there are.
+
+    Args:
+        first, second: what the judges said, beside the same ratings.
+        levels: of `all`, `within_item` and `systems`.
+        exchanges: of the permutation test.
+        seed: of the exchanges.
+        progress: told how many measures are done, of how many.
+
+    Raises:
+        UsageError: no exchange, no dialogue or no measure in common, or different ratings.
+    """
+    if exchanges < 1:
+        raise UsageError(f"{exchanges} exchanges: at least 1 is needed", hint="1000 are usual")
+    here, there = _common_rows(first, second)
+    theirs = {(measure.name, measure.parts): measure for measure in measured(second)}
+    measures = [own for own in measured(first) if (own.name, own.parts) in theirs]
+    if not measures:
+        raise UsageError(
+            f"the judges have no metric in common: one has {', '.join(first.metrics)}, the other "
+            f"{', '.join(second.metrics)}",
+            hint="compare runs that were asked the same metrics",
+        )
+    _same_ratings_iv(first, second, here, there)
+    axes, settings = Axes.of(first), Settings(0, 0.95, seed, systems_fixed=False, annotators="")
+    found = []
+    for done, own in enumerate(measures):
+        if progress is not None:
+            progress(done, len(measures))
+        other = theirs[own.name, own.parts].judge[there]
+        for level in levels:
+            rng = settings.rng("exchanges", own.name, level)
+            found.append(_compare(own, other, here, axes, rng, level, exchanges))
+    if progress is not None:
+        progress(len(measures), len(measures))
+    raters = (first.raters[code] for code in np.unique(first.rater[first.rater >= 0]))
+    return Comparisons(
+        first=first.judge,
+        second=second.judge,
+        dialogues=len(here),
+        dropped=(len(first.system) - len(here), len(second.system) - len(there)),
+        exchanges=exchanges,
+        seed=seed,
+        simulated=any(name.casefold().startswith("simulated") for name in raters),
+        rows=_corrected(found),
+    )
+
+
+def _common_rows(first: Observed, second: Observed) -> tuple[Codes, Codes]:
+    """Rows of either that are the same dialogues, in the order of the first."""
+    cells = [
+        list(
+            zip(side.system.tolist(), side.character.tolist(), side.scenario.tolist(), strict=True)
+        )
+        for side in (first, second)
+    ]
+    row_of = {cell: row for row, cell in enumerate(cells[1])}
+    rows = [(row, row_of[cell]) for row, cell in enumerate(cells[0]) if cell in row_of]
+    if not rows:
+        examples = [" / ".join(filter(None, side[0])) for side in cells]
+        raise UsageError(
+            f"the judges have no dialogue in common: one has {examples[0]}, the other "
+            f"{examples[1]}",
+            hint="compare judges of the same dialogues",
+        )
+    here, there = np.array(rows, dtype=np.int64).T
+    return here, there
+
+
+def _same_ratings_iv(first: Observed, second: Observed, here: Codes, there: Codes) -> None:
+    common = [metric for metric in first.metrics if metric in second.metrics]
+    one, other = (
+        human_means(side)[rows][:, [side.metrics.index(metric) for metric in common]]
+        for side, rows in ((first, here), (second, there))
+    )
+    if not np.allclose(one, other, rtol=0, atol=1e-9, equal_nan=True):
+        raise UsageError(
+            "the judges are set against different ratings", hint="name one ratings file for both"
+        )
+
+
+def _compare(
+    own: Measured,
+    other: Floats,
+    here: Codes,
+    axes: Axes,
+    rng: np.random.Generator,
+    level: ComparedLevel,
+    exchanges: int,
+) -> Compared:
+    one, human, item = own.judge[here], own.human[here], axes.item[here]
+    groups, left_out = 1, 0
+    if level == "within_item":
+        # A judge that gives few different scores is constant in many items, and the mean over the
+        # rest is of other items than its rival's.
+        gaps = np.isnan(one + other + human)
+        found = [by_group(np.where(gaps, np.nan, side), human, item) for side in (one, other)]
+        shared = ~np.isnan(found[0].value + found[1].value)
+        groups, left_out = int(shared.sum()), int((~shared & (found[0].n > 0)).sum())
+        human = np.where(np.isin(item, found[0].label[shared]), human, np.nan)
+    test = perm_both(one, other, human, axes.system[here], item, rng, level, exchanges)
+    return Compared(
+        name=own.name,
+        kind=own.kind,
+        title=own.title,
+        level=level,
+        first=known(test.first),
+        second=known(test.second),
+        difference=known(test.difference),
+        p=known(test.p),
+        adjusted=None,
+        correction=_CORRECTIONS[own.kind][0],
+        n=test.n,
+        groups=groups,
+        left_out=left_out,
+        undefined=test.undefined,
+        reason=test.reason,
+    )
+
+
+def _corrected(rows: Sequence[Compared]) -> tuple[Compared, ...]:
+    """With the adjusted p-values, over the measures of one kind at one level."""
+    adjusted: dict[tuple[str, str], float | None] = {}
+    for kind, level in {(row.kind, row.level) for row in rows}:
+        family = [row for row in rows if (row.kind, row.level) == (kind, level)]
+        p = np.array([math.nan if row.p is None else row.p for row in family])
+        for row, value in zip(family, _CORRECTIONS[kind][1](p).tolist(), strict=True):
+            adjusted[row.name, level] = known(value)
+    return tuple(replace(row, adjusted=adjusted[row.name, row.level]) for row in rows)

@@ -1,0 +1,95 @@
+"""Two judges side by side: frozen, versioned."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import Any, Literal
+
+from judge.analysis.agreement.record import Kind
+from judge.errors import StoreError
+
+__all__ = ["COMPARED", "FORMAT", "Compared", "ComparedLevel", "Comparisons", "Correction"]
+
+FORMAT = 1
+"""The newest format of a comparison that this version reads."""
+
+ComparedLevel = Literal["all", "within_item", "systems"]
+COMPARED: tuple[ComparedLevel, ...] = ("all", "within_item", "systems")
+
+Correction = Literal["Benjamini-Yekutieli", "Holm", "none"]
+
+
+@dataclass(frozen=True, slots=True)
+class Compared:
+    """One measure at one level; None, with a `reason`, where a number is undefined.
+
+    Attributes:
+        first, second: Spearman's rho of either judge; `difference` is first less second.
+        p: two-sided, of PERM-BOTH (Deutsch, Dror and Roth 2021).
+        adjusted: p corrected, over the metrics or over the dimensions, as `correction` says.
+        n: dialogues with both judges' and a human score.
+        groups: of the level `within_item`, the items in which people and both judges tell systems
+            apart, over which both rhos are means; else 1. `left_out`: the other items.
+        undefined: exchanges that left a constant side; counted as extreme.
+    """
+
+    name: str
+    kind: Kind
+    title: str
+    level: ComparedLevel
+    first: float | None
+    second: float | None
+    difference: float | None
+    p: float | None
+    adjusted: float | None
+    correction: Correction
+    n: int
+    groups: int
+    left_out: int
+    undefined: int
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Comparisons:
+    """Two judges on the same dialogues, against the same ratings.
+
+    Attributes:
+        first, second: their names.
+        dialogues: in common; `dropped` those of the first and of the second that are not.
+        exchanges, seed: of the permutation test.
+        simulated: some ratings were drawn by a program. Every page says so.
+        rows: measure by measure, level by level.
+    """
+
+    first: str
+    second: str
+    dialogues: int
+    dropped: tuple[int, int]
+    exchanges: int
+    seed: int
+    simulated: bool
+    rows: tuple[Compared, ...]
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain dicts, lists and numbers for JSON, with the version of the format."""
+        return {"format": FORMAT, **asdict(self)}
+
+    @classmethod
+    def from_dict(cls, data: Mapping[str, Any]) -> Comparisons:
+        """What `to_dict` gave, after a way through JSON.
+
+        Raises:
+            StoreError: the format is newer than this program, or there is no version.
+        """
+        if data.get("format") not in range(1, FORMAT + 1):
+            raise StoreError(
+                f"this comparison has format {data.get('format')}; "
+                f"this program reads up to format {FORMAT}",
+                hint="upgrade esrp-judge, or run `judge agree` again",
+            )
+        fields = {key: value for key, value in data.items() if key != "format"}
+        fields["dropped"] = tuple(data["dropped"])
+        fields["rows"] = tuple(Compared(**row) for row in data["rows"])
+        return cls(**fields)

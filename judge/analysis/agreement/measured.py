@@ -1,0 +1,206 @@
+"""`Observed` taken apart into measures: metrics, dimensions and the overall score, as arrays."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from calibration.agreement import mean_of_parts, to_labels
+from calibration.agreement.ties import TOLERANCE
+from judge.analysis.agreement.observed import Observed
+from judge.analysis.agreement.record import Kind
+
+__all__ = ["OVERALL", "Axes", "Measured", "human_means", "measured"]
+
+OVERALL = "overall"
+
+Floats = NDArray[np.float64]
+Codes = NDArray[np.int64]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Axes:
+    """Where the n dialogues belong, as codes in the order of the sorted labels.
+
+    Attributes:
+        systems: names of the system codes.
+        system, character, scenario, item: (n,) codes; an item is a character in a scenario.
+        clusters: (ways, n) what standard errors are clustered by; one way where all scenarios
+            are blank, as in a table of items.
+    """
+
+    systems: tuple[str, ...]
+    system: Codes
+    character: Codes
+    scenario: Codes
+    item: Codes
+    clusters: Codes
+
+    @classmethod
+    def of(cls, observed: Observed) -> Axes:
+        """The axes of what was observed."""
+        names, system = np.unique(observed.system, return_inverse=True)
+        character, scenario = (
+            np.unique(labels, return_inverse=True)[1]
+            for labels in (observed.character, observed.scenario)
+        )
+        item = np.unique(character * (scenario.max(initial=0) + 1) + scenario, return_inverse=True)
+        blank = not (observed.scenario != "").any()
+        clusters = np.stack([character] if blank else [character, scenario])
+        return cls(tuple(names.tolist()), system, character, scenario, item[1], clusters)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Measured:
+    """One measure of n dialogues and r ratings; of a composite, ratings are raters' means.
+
+    Attributes:
+        judge, human: (n,) scores, nan where missing.
+        rounded: (n,) the judge as if it gave whole labels; of a composite, the mean of such.
+        cell, rater, rating: (r,) which dialogue, who (-1 unknown), what.
+        low, high: the ends of the human scale.
+        whole: the ratings, and the ends, are whole labels.
+        off: why the judge's points are not people's points; "" where they are.
+        both: (n,) has both scores.
+        used: (r,) ratings of these.
+    """
+
+    name: str
+    kind: Kind
+    title: str
+    parts: tuple[str, ...]
+    judge: Floats
+    human: Floats
+    rounded: Floats
+    cell: Codes
+    rater: Codes
+    rating: Floats
+    low: float
+    high: float
+    whole: bool
+    off: str
+    both: NDArray[np.bool_]
+    used: NDArray[np.bool_]
+
+    @property
+    def points(self) -> tuple[Floats, Floats]:
+        """Judge and human scores of the dialogues that have both."""
+        return self.judge[self.both], self.human[self.both]
+
+
+def measured(observed: Observed) -> list[Measured]:
+    """Metrics group by group, each group followed by its dimension; the overall score last."""
+    human = human_means(observed)
+    ends = np.array([observed.scale[metric] for metric in observed.metrics])
+    rounded = np.stack(
+        [
+            to_labels(score, math.floor(low), math.ceil(high))
+            for score, (low, high) in zip(observed.score.T, ends, strict=True)
+        ],
+        axis=1,
+    )
+    return [
+        _one(observed, human, rounded, ends, name, kind, parts)
+        for name, kind, parts in _names(observed)
+    ]
+
+
+def human_means(observed: Observed) -> Floats:
+    """(n, M) mean rating of each dialogue and metric, nan where there is none.
+
+    Added up in the order of the ratings' size, so that the order of the rows changes nothing.
+    """
+    shape = observed.score.shape
+    at = observed.cell * shape[1] + observed.metric
+    order = np.argsort(observed.rating, kind="stable")
+    count = np.bincount(at, minlength=shape[0] * shape[1])
+    total = np.bincount(at[order], observed.rating[order], minlength=len(count))
+    mean = np.full(len(count), np.nan)
+    np.divide(total, count, out=mean, where=count > 0)
+    return mean.reshape(shape)
+
+
+def _names(observed: Observed) -> Iterator[tuple[str, Kind, tuple[str, ...]]]:
+    grouped = [metric for parts in observed.groups.values() for metric in parts]
+    for dimension, parts in observed.groups.items():
+        yield from ((metric, "metric", (metric,)) for metric in parts)
+        if dimension in observed.complete:
+            yield dimension, "dimension", parts
+    for metric in observed.metrics:
+        if metric not in grouped:
+            yield metric, "metric", (metric,)
+    if observed.whole:
+        yield OVERALL, "overall", observed.metrics
+
+
+def _one(
+    observed: Observed,
+    human: Floats,
+    rounded: Floats,
+    ends: Floats,
+    name: str,
+    kind: Kind,
+    parts: tuple[str, ...],
+) -> Measured:
+    columns = [observed.metrics.index(part) for part in parts]
+    judge, people, labels = (
+        mean_of_parts(scores[:, columns]).values for scores in (observed.score, human, rounded)
+    )
+    # The mean of metrics on different scales lies between the means of their ends.
+    low, high = ends[columns].mean(axis=0).tolist()
+    cell, rater, rating = _ratings(observed, columns)
+    both = ~np.isnan(judge + people)
+    return Measured(
+        name=name,
+        kind=kind,
+        title=observed.titles.get(name, name),
+        parts=parts,
+        judge=judge,
+        human=people,
+        rounded=labels,
+        cell=cell,
+        rater=rater,
+        rating=rating,
+        low=low,
+        high=high,
+        whole=not (np.append(rating, [low, high]) % 1).any(),
+        off=next(filter(None, (_off(observed, column) for column in columns)), ""),
+        both=both,
+        used=both[cell],
+    )
+
+
+def _ratings(observed: Observed, columns: list[int]) -> tuple[Codes, Codes, Floats]:
+    """Cell, rater and rating; of several metrics, the means of raters who are known and gave all.
+
+    The order is that of cell, rater and rating.
+    """
+    own = np.isin(observed.metric, columns)
+    if len(columns) > 1:
+        own &= observed.rater >= 0
+    cell, rater, rating = observed.cell[own], observed.rater[own], observed.rating[own]
+    if len(columns) > 1:
+        people = len(observed.raters)
+        who, row = np.unique(cell * people + rater, return_inverse=True)
+        table = np.full((len(who), len(observed.metrics)), np.nan)
+        table[row, observed.metric[own]] = rating
+        means = mean_of_parts(table[:, columns]).values
+        kept = ~np.isnan(means)
+        cell, rater, rating = who[kept] // people, who[kept] % people, means[kept]
+    order = np.lexsort((rating, rater, cell))
+    return cell[order], rater[order], rating[order]
+
+
+def _off(observed: Observed, column: int) -> str:
+    low, high = scale = observed.scale[observed.metrics[column]]
+    own, judge = observed.judge_scale, observed.score[:, column]
+    if own is not None and own != scale:
+        return f"the judge scores on {own[0]:g}..{own[1]:g}, people on {low:g}..{high:g}"
+    slack = TOLERANCE * max(abs(low), abs(high))
+    if beyond := int(((judge < low - slack) | (judge > high + slack)).sum()):
+        return f"{beyond} judge scores are off the scale {low:g}..{high:g}"
+    return ""

@@ -1,0 +1,207 @@
+"""Two judges against the same people."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import pytest
+from scipy import stats
+from statsmodels.stats.multitest import multipletests
+
+from judge.analysis.agreement import Comparisons, Observed, agree, compare_judges
+from judge.errors import StoreError, UsageError
+from tests.unit.analysis.agreement.seen import drawn, rows_of
+
+
+def other(observed: Observed, noise: float = 1.0) -> Observed:
+    """A judge that sees the same less well."""
+    rng = np.random.default_rng(9)
+    score = observed.score + rng.normal(0, noise, observed.score.shape)
+    return replace(observed, judge="noisy", score=score, probs=None)
+
+
+def compared(first: Observed, second: Observed, **options: Any) -> Comparisons:
+    return compare_judges(first, second, **{"exchanges": 99, **options})
+
+
+def test_both_correlations_are_scipys() -> None:
+    """Over all dialogues, with their difference."""
+    observed = drawn()
+    row = compared(observed, other(observed)).rows[0]
+    human = np.array([
+        observed.rating[(observed.cell == cell) & (observed.metric == 0)].mean()
+        for cell in range(len(observed.system))
+    ])  # fmt: skip
+    expected = [
+        stats.spearmanr(side.score[:, 0], human.round(9)).statistic
+        for side in (observed, other(observed))
+    ]
+    assert (row.name, row.level, row.n) == ("fluency", "all", 120)
+    assert [row.first, row.second] == pytest.approx(expected)
+    assert row.difference == pytest.approx(expected[0] - expected[1])
+
+
+def test_a_judge_is_as_good_as_itself() -> None:
+    """No difference, p 1, at every level."""
+    observed = drawn()
+    for row in compared(observed, observed).rows:
+        assert (row.difference, row.p, row.adjusted) == (0, 1, 1)
+
+
+def test_a_much_better_judge_is_found() -> None:
+    """Beside one that sees noise: the smallest p that 99 exchanges can give."""
+    observed = drawn(systems=8, scenarios=12)
+    found = compared(observed, other(observed, 30), levels=("all", "within_item"))
+    assert {row.p for row in found.rows if row.kind == "overall"} == {0.01}
+
+
+def test_which_judge_comes_first_does_not_matter() -> None:
+    """The difference changes its sign, p stays."""
+    observed = drawn()
+    for one, back in zip(
+        compared(observed, other(observed)).rows,
+        compared(other(observed), observed).rows,
+        strict=True,
+    ):
+        assert back.difference is not None
+        assert (one.difference, one.p) == (-back.difference, back.p)
+
+
+def test_corrections_are_those_of_statsmodels() -> None:
+    """Benjamini-Yekutieli over the metrics, Holm over the dimensions, level by level."""
+    observed = drawn(complete=frozenset(["talk", "role"]))
+    found = compared(observed, other(observed, 0.4)).rows
+    for kind, correction, method in (
+        ("metric", "Benjamini-Yekutieli", "fdr_by"),
+        ("dimension", "Holm", "holm"),
+    ):
+        for level in ("all", "within_item", "systems"):
+            rows = [row for row in found if (row.kind, row.level) == (kind, level)]
+            expected = multipletests([row.p for row in rows], method=method)[1]
+            assert {row.correction for row in rows} == {correction}
+            assert [row.adjusted for row in rows] == pytest.approx(expected)
+    overall = [row for row in found if row.kind == "overall"]
+    assert all((row.adjusted, row.correction) == (row.p, "none") for row in overall)
+
+
+def test_only_what_both_have_is_compared() -> None:
+    """Dialogues in another order, some of them missing; a metric missing, and its dimension."""
+    observed = drawn()
+    rng = np.random.default_rng(0)
+    kept = rng.permutation(120)[:80]
+    fewer = replace(other(observed), **rows_of(observed, kept))
+    fewer = replace(fewer, score=other(observed).score[kept])
+    own = fewer.metric != 1
+    fewer = replace(
+        fewer,
+        metrics=("fluency", "style"),
+        groups={"talk": ("fluency",), "role": ("style",)},
+        complete=frozenset(["role"]),
+        whole=False,
+        score=fewer.score[:, [0, 2]],
+        scale=dict.fromkeys(("fluency", "style"), (1.0, 5.0)),
+        metric=fewer.metric[own] // 2,
+        **{name: getattr(fewer, name)[own] for name in ("cell", "rater", "rating")},
+    )
+    found = compared(observed, fewer)
+    assert (found.dialogues, found.dropped) == (80, (40, 0))
+    assert [row.name for row in found.rows[::3]] == ["fluency", "style"]
+    assert {row.n for row in found.rows if row.level != "within_item"} == {80}
+    rest = np.sort(kept)
+    both = [replace(one, **rows_of(one, rest)) for one in (observed, other(observed))]
+    alone = [row for row in compared(*both).rows if row.name in {"fluency", "style"}]
+    assert [row.p for row in found.rows] == [row.p for row in alone]
+
+
+def test_within_items_both_are_means_over_the_same_items() -> None:
+    """A judge that ties all systems in half of the items is compared in the other half."""
+    observed = drawn()
+    score = observed.score.copy()
+    even = observed.scenario.astype(int) % 2 == 0
+    score[even] = 3
+    lazy = replace(observed, score=score, probs=None)
+    row = compared(observed, lazy, levels=("within_item",)).rows[0]
+    assert (row.first, row.difference) == (row.second, 0)
+    rest = replace(observed, **rows_of(observed, np.flatnonzero(~even)))
+    alone = agree(rest, resamples=0).measure("fluency").spearman["within_item"]
+    assert row.first == pytest.approx(alone.value)
+    assert (row.groups, row.groups + row.left_out) == (alone.groups, 24)
+
+
+def test_the_same_seed_gives_the_same_p() -> None:
+    """And a measure's p does not depend on which others are compared."""
+    observed = drawn()
+    first, again = (compared(observed, other(observed, 0.3), seed=3) for _ in range(2))
+    few = compared(observed, other(observed, 0.3), seed=3, levels=("systems",))
+    assert first == again
+    assert [row.p for row in few.rows] == [row.p for row in first.rows if row.level == "systems"]
+
+
+def test_a_constant_judge_has_no_p() -> None:
+    """Undefined, with a reason; it does not count among the metrics that are corrected for."""
+    observed = drawn()
+    score = other(observed).score.copy()
+    score[:, 0] = 3
+    found = compared(observed, replace(observed, score=score), levels=("all",)).rows
+    assert (found[0].p, found[0].adjusted) == (None, None)
+    assert found[0].reason == "a judge gives one and the same score to all"
+    rest = [row for row in found if row.kind == "metric"][1:]
+    expected = multipletests([row.p for row in rest], method="fdr_by")[1]
+    assert [row.adjusted for row in rest] == pytest.approx(expected)
+
+
+def test_through_json_and_back() -> None:
+    """And a newer format is refused."""
+    found = compared(drawn(), other(drawn()), levels=("all",))
+    data = json.loads(json.dumps(found.to_dict(), allow_nan=False))
+    assert Comparisons.from_dict(data) == found
+    with pytest.raises(StoreError, match="format 99"):
+        Comparisons.from_dict({**data, "format": 99})
+
+
+def test_simulated_raters_are_told() -> None:
+    """As in an agreement."""
+    plain = drawn()
+    named = replace(plain, raters=tuple(f"simulated {name}" for name in plain.raters))
+    assert not compared(plain, other(plain), levels=("systems",)).simulated
+    assert compared(named, other(named), levels=("systems",)).simulated
+
+
+def test_progress_is_told_to_the_end() -> None:
+    """Five measures."""
+    told: list[tuple[int, int]] = []
+    compared(drawn(), drawn(), levels=("systems",), progress=lambda *now: told.append(now))
+    assert told == [(done, 5) for done in range(6)]
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"system": np.full(120, "else")}, "no dialogue in common"),
+        ({"rating": drawn().rating[::-1]}, "different ratings"),
+        (
+            {
+                "metrics": ("a", "b", "c"),
+                "groups": {},
+                "complete": frozenset(),
+                "scale": dict.fromkeys("abc", (1.0, 5.0)),
+            },
+            "no metric in common",
+        ),
+    ],
+    ids=["dialogues", "ratings", "metrics"],
+)
+def test_what_cannot_be_compared_is_refused(change: dict[str, Any], message: str) -> None:
+    """With what to do instead."""
+    with pytest.raises(UsageError, match=message) as caught:
+        compared(drawn(), replace(drawn(), **change))
+    assert caught.value.hint
+
+
+def test_at_least_one_exchange() -> None:
+    """0 would make p 1 / 1."""
+    with pytest.raises(UsageError, match="at least 1"):
+        compared(drawn(), drawn(), exchanges=0)

@@ -1,0 +1,406 @@
+"""Every number of a measure: against scipy, scikit-learn, krippendorff, or by hand."""
+
+from __future__ import annotations
+
+import itertools
+import math
+from dataclasses import replace
+from typing import Any
+
+import krippendorff
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+from scipy import stats
+from sklearn.metrics import cohen_kappa_score, confusion_matrix
+
+from calibration.resampling import crossed_bootstrap
+from judge.analysis.agreement import Observed, agree
+from judge.analysis.agreement.record import Coefficient, MeasureAgreement
+from tests.unit.analysis.agreement.seen import METRICS, drawn, rows_of, table
+
+Floats = NDArray[np.float64]
+
+OUTSIDE: dict[Coefficient, Any] = {
+    "spearman": stats.spearmanr,
+    "kendall_b": stats.kendalltau,
+    "kendall_c": lambda x, y: stats.kendalltau(x, y, variant="c"),
+    "pearson": stats.pearsonr,
+}
+
+
+def one(observed: Observed, name: str = "fluency", **options: Any) -> MeasureAgreement:
+    """A measure without intervals."""
+    return agree(observed, resamples=0, **options).measure(name)
+
+
+def mean_ratings(observed: Observed, metric: int) -> Floats:
+    """The plain way: dialogue by dialogue."""
+    return np.array([
+        observed.rating[(observed.cell == row) & (observed.metric == metric)].mean()
+        for row in range(len(observed.system))
+    ])  # fmt: skip
+
+
+@pytest.mark.parametrize("coefficient", OUTSIDE)
+def test_coefficients_are_those_of_scipy_at_every_level(coefficient: Coefficient) -> None:
+    """Group by group, over the groups in which scipy finds a number."""
+    observed = drawn()
+    found = one(observed).levels[coefficient]
+    judge, human = observed.score[:, 0], mean_ratings(observed, 0).round(9)
+
+    def rho(rows: NDArray[np.bool_]) -> float:
+        if np.ptp(human[rows]) == 0:
+            return math.nan
+        return float(OUTSIDE[coefficient](judge[rows], human[rows]).statistic)
+
+    items = np.char.add(observed.character, observed.scenario)
+    by_item = [rho(items == item) for item in np.unique(items)]
+    by_system = [rho(observed.system == system) for system in np.unique(observed.system)]
+    means = [
+        [side[observed.system == system].mean() for system in np.unique(observed.system)]
+        for side in (judge, human)
+    ]
+    assert found["all"].value == pytest.approx(rho(np.ones(len(judge), dtype=bool)))
+    assert found["within_item"].value == pytest.approx(np.nanmean(by_item))
+    assert found["within_item"].undefined == np.isnan(by_item).sum()
+    assert found["within_item"].groups == len(by_item) - np.isnan(by_item).sum()
+    assert found["within_system"].value == pytest.approx(np.mean(by_system))
+    assert found["systems"].value == pytest.approx(OUTSIDE[coefficient](*means).statistic)
+    assert found["systems"].n == 5
+
+
+def test_a_dialogue_counts_once_however_many_have_rated_it() -> None:
+    """The human score is the mean of the ratings: 1.5 and 4 beside 2 and 3."""
+    ratings = [(0, "m", "a", 1), (0, "m", "b", 2), (1, "m", "a", 4)]
+    found = one(table({"m": [2, 3]}, ratings), "m")
+    assert (found.n, found.ratings) == (2, 3)
+    assert [found.mae.value, found.bias.value, found.rmse.value] == pytest.approx(
+        [0.75, -0.25, math.sqrt((0.25 + 1) / 2)]
+    )
+
+
+def test_a_composite_without_a_part_is_missing_and_counted() -> None:
+    """Of four dialogues one is whole, two lack a rating, one lacks a score."""
+    scores = {"a": [1, 2, 3, math.nan], "b": [3, 4, 5, 5]}
+    ratings = [
+        *((row, "a", "p", 3) for row in (0, 1, 3)),
+        *((row, "b", "p", 4) for row in (0, 2, 3)),
+    ]
+    found = one(table(scores, ratings), "all")
+    assert (found.n, found.not_rated, found.not_judged) == (1, 2, 1)
+    assert found.bias.value == pytest.approx((1 + 3) / 2 - (3 + 4) / 2)
+
+
+def test_a_rater_of_all_parts_is_a_rater_of_the_composite() -> None:
+    """Of both dialogues p rated both parts, q one part of each, and nobody stands for two."""
+    ratings = [
+        *((row, part, "p", 3 + row) for row in (0, 1) for part in "ab"),
+        (0, "a", "q", 1),
+        (1, "b", "q", 1),
+        (0, "b", "", 5),
+    ]
+    found = one(table({"a": [1, 2], "b": [1, 2]}, ratings), "all")
+    assert found.ratings == 2
+    assert found.alpha_human.reason == "no cell has two ratings"
+    # The human score of dialogue 0 is that of all who rated: (3 + 1) / 2 and (3 + 5) / 2.
+    assert found.bias.value == pytest.approx((1 - 3 + 2 - (4 + 2.5) / 2) / 2)
+
+
+def test_composites_tie_in_spite_of_rounding() -> None:
+    """Thirds added up in different orders are one value: rho is that of the whole sums."""
+    orders = list(itertools.permutations([1.1, 2.2, 3.3]))[:4]
+    parts = np.array([*orders, [1, 1, 1], [5, 4, 5]])
+    ratings = [(row, "abc"[c], "p", 1 + (row + c) % 5) for row in range(6) for c in range(3)]
+    observed = table(dict(zip("abc", parts.T.tolist(), strict=True)), ratings)
+    human = [sum(1 + (row + c) % 5 for c in range(3)) for row in range(6)]
+    judge = [66, 66, 66, 66, 30, 140]
+    assert np.unique(parts.mean(axis=1)).size > 3, "there is no noise to tie in spite of"
+    found = one(observed, "all").spearman["all"].value
+    assert found == pytest.approx(stats.spearmanr(judge, human).statistic)
+
+
+def test_alpha_is_krippendorffs() -> None:
+    """The package krippendorff agrees, without the judge and with it as one more rater."""
+    observed = drawn()
+    found = one(observed)
+    people = np.full((4, len(observed.system)), np.nan)
+    own = observed.metric == 0
+    people[observed.rater[own], observed.cell[own]] = observed.rating[own]
+    everyone = np.vstack([people, observed.score[:, 0]])
+    for figure, ratings in ((found.alpha_human, people), (found.alpha_with_judge, everyone)):
+        expected = krippendorff.alpha(ratings, level_of_measurement="interval")
+        assert figure.value == pytest.approx(expected)
+    twice = (~np.isnan(people)).sum(axis=0) > 1
+    assert found.alpha_human.groups == twice.sum()
+    assert found.alpha_human.n == (~np.isnan(people))[:, twice].sum()
+
+
+def test_alpha_of_one_cell_is_no_number() -> None:
+    """It would be 0 whatever the two ratings are."""
+    ratings = [(0, "m", "a", 1), (0, "m", "b", 5), (1, "m", "a", 3)]
+    found = one(table({"m": [1, 2]}, ratings), "m").alpha_human
+    assert (found.value, found.groups) == (None, 1)
+    assert "only one" in found.reason
+
+
+def test_kappa_and_confusion_are_scikit_learns() -> None:
+    """Over single ratings, the judge rounded, with all five labels though few occur."""
+    observed = drawn(3)
+    own = observed.metric == 0
+    judge = np.clip(np.floor(observed.score[observed.cell[own], 0] + 0.5), 1, 5).astype(int)
+    human = observed.rating[own].astype(int)
+    found = one(observed)
+    labels = [1, 2, 3, 4, 5]
+    expected = cohen_kappa_score(human, judge, labels=labels, weights="quadratic")
+    assert found.kappa.value == pytest.approx(expected)
+    assert found.kappa.n == own.sum()
+    assert found.confusion == tuple(map(tuple, confusion_matrix(human, judge, labels=labels)))
+    composite = one(observed, "talk")
+    assert (composite.kappa.value, composite.confusion) == (None, ())
+
+
+def test_the_ceiling_of_two_raters() -> None:
+    """Both rated all: a rater against the other, the judge against either, and ICC(1) by hand."""
+    observed = drawn(raters=2, per_cell=(2, 2))
+    found = one(observed).ceiling
+    people = np.empty((2, len(observed.system)))
+    own = observed.metric == 0
+    people[observed.rater[own], observed.cell[own]] = observed.rating[own]
+    rho = [stats.spearmanr(observed.score[:, 0], row).statistic for row in people]
+    between = 2 * people.mean(axis=0).var(ddof=1)
+    within = people.var(axis=0, ddof=1).mean()
+    single = (between - within) / (between + within)
+    assert found.rater.value == pytest.approx(stats.spearmanr(*people).statistic)
+    assert found.judge.value == pytest.approx(np.mean(rho))
+    assert found.share == pytest.approx(np.mean(rho) / stats.spearmanr(*people).statistic)
+    assert found.single.value == pytest.approx(single)
+    assert found.mean.value == pytest.approx(2 * single / (1 + single))
+    assert found.pearson.value == pytest.approx(math.sqrt(2 * single / (1 + single)))
+    r = stats.pearsonr(observed.score[:, 0], people.mean(axis=0)).statistic
+    assert found.pearson_share == pytest.approx(r / math.sqrt(2 * single / (1 + single)))
+    assert (found.repeated, found.cells) == (120, 120)
+
+
+def test_intervals_are_those_of_the_measure_alone() -> None:
+    """The same generator on one measure gives the ends that the report of all has."""
+    observed = drawn()
+    found = agree(observed, resamples=60, seed=5).measure("sense")
+    again = agree(only(observed, "sense"), resamples=60, seed=5).measure("sense")
+    assert found == again
+    boot = crossed_bootstrap(
+        observed.score[:, [1]],
+        mean_ratings(observed, 1)[:, None],
+        observed.system,
+        observed.character,
+        observed.scenario,
+        np.random.default_rng(1),
+        resamples=4000,
+    )
+    ends = boot.interval("spearman", "all")
+    interval = agree(observed, resamples=4000).measure("sense").spearman["all"].interval
+    assert interval is not None
+    assert [interval.lower, interval.upper] == pytest.approx([ends.lower, ends.upper], abs=0.03)
+
+
+def only(observed: Observed, metric: str) -> Observed:
+    """Without the other metrics."""
+    column = observed.metrics.index(metric)
+    own = observed.metric == column
+    return replace(
+        observed,
+        metrics=(metric,),
+        groups={"talk": (metric,)},
+        complete=frozenset(),
+        whole=False,
+        score=observed.score[:, [column]],
+        probs=None,
+        cell=observed.cell[own],
+        metric=np.zeros(own.sum(), dtype=np.int64),
+        rater=observed.rater[own],
+        rating=observed.rating[own],
+    )
+
+
+def test_what_is_resampled_is_what_the_measure_has() -> None:
+    """A metric that was rated for three of five systems draws from three, whoever is beside it."""
+    observed = drawn()
+    own = (observed.metric != 1) | np.isin(observed.system, ["s0", "s1", "s2"])[observed.cell]
+    few = replace(
+        observed,
+        **{name: getattr(observed, name)[own] for name in ("cell", "metric", "rater", "rating")},
+    )
+    found = agree(few, resamples=50).measure("sense")
+    assert found == agree(only(few, "sense"), resamples=50).measure("sense")
+    kept = np.flatnonzero(np.isin(observed.system, ["s0", "s1", "s2"]))
+    alone = agree(replace(observed, **rows_of(observed, kept)), resamples=50).measure("sense")
+    assert found.levels == alone.levels
+
+
+def test_leaving_out_a_system_is_not_having_it() -> None:
+    """The row of a system holds what the rest alone gives."""
+    observed = drawn()
+    for row in one(observed).without:
+        rest = np.flatnonzero(observed.system != row.system)
+        found = one(replace(observed, **rows_of(observed, rest))).spearman
+        assert (row.all, row.within_item, row.systems) == (
+            found["all"],
+            found["within_item"],
+            found["systems"],
+        )
+
+
+def test_systems_stand_by_falling_human_mean() -> None:
+    """With the means, the correlation within, and errors clustered by item in a table of items."""
+    observed = drawn()
+    found = one(replace(observed, character=np.char.add(observed.character, observed.scenario),
+                        scenario=np.full(len(observed.system), "")))  # fmt: skip
+    human = mean_ratings(observed, 0)
+    means = {name: human[observed.system == name] for name in np.unique(observed.system)}
+    ordered = sorted(means, key=lambda name: -means[name].mean())
+    assert [point.system for point in found.systems] == ordered
+    for point in found.systems:
+        mine, judged = means[point.system], observed.score[observed.system == point.system, 0]
+        assert point.human == pytest.approx(mine.mean())
+        # Each item once: the clustered error of a mean is the plain one.
+        assert point.human_error == pytest.approx(stats.sem(mine))
+        assert point.judge_error == pytest.approx(stats.sem(judged))
+        assert point.within.value == pytest.approx(stats.spearmanr(mine.round(9), judged).statistic)
+
+
+def test_sentinels_stand_in_the_judges_place() -> None:
+    """A length that is the human score has rho 1; a mean is constant within its own group."""
+    observed = drawn()
+    human = mean_ratings(observed, 0)
+    found = {row.name: row.levels for row in one(replace(observed, length=human * 7)).sentinels}
+    assert list(found) == ["reply length", "character mean", "system mean"]
+    assert found["reply length"]["all"].value == pytest.approx(1)
+    of_character = np.array([human[observed.character == c].mean() for c in observed.character])
+    rho = stats.spearmanr(of_character.round(9), human.round(9)).statistic
+    assert found["character mean"]["all"].value == pytest.approx(rho)
+    assert found["character mean"]["within_item"].value is None
+    assert found["system mean"]["within_system"].value is None
+    assert found["system mean"]["systems"].value is None
+    assert "own mean" in found["system mean"]["systems"].reason
+
+
+def test_no_sentinel_of_texts_that_are_not_known() -> None:
+    """Without any length there is no row of lengths; an item's mean takes the character's place."""
+    scores = list(np.linspace(1, 5, 24))
+    ratings = [(row, "m", "p", 1 + row % 5) for row in range(24)]
+    observed = table(
+        {"m": scores},
+        ratings,
+        systems=[f"s{row % 12}" for row in range(24)],
+        items=[f"i{row // 12}" for row in range(24)],
+    )
+    found = {row.name: row.levels for row in one(observed, "m").sentinels}
+    assert list(found) == ["item mean", "system mean"]
+    assert found["item mean"]["all"].value is not None
+    assert found["system mean"]["all"].reason == "no system has 10 rated dialogues"
+
+
+def test_the_curve_has_ten_bins_and_ties_share_one() -> None:
+    """A hundred different scores make tens; a judge of three labels makes three bins."""
+    ratings = [(row, "m", "p", 1 + row * row % 5) for row in range(100)]
+    two: dict[str, Any] = {
+        "systems": ["s1", "s2"] * 50,
+        "items": [f"i{row // 2}" for row in range(100)],
+    }
+    human = np.array([rating for *_, rating in ratings])
+    found = one(table({"m": np.linspace(1, 5, 100).tolist()}, ratings, **two), "m").curve
+    assert [point.n for point in found] == [10] * 10
+    assert found[3].human == pytest.approx(human[30:40].mean())
+    assert found[3].judge == pytest.approx(np.linspace(1, 5, 100)[30:40].mean())
+    assert found[3].error == pytest.approx(stats.sem(human[30:40]))
+    labels = [1.0 + (row % 10 > 0) + (row % 10 > 8) for row in range(100)]
+    few = one(table({"m": labels}, ratings, **two), "m").curve
+    assert [(point.judge, point.n) for point in few] == [(1, 10), (2, 80), (3, 10)]
+    # Half of the scores are one value: it is in one bin, though tens would cut it.
+    heavy = [3.0] * 50 + np.linspace(3.1, 5, 50).tolist()
+    lump = one(table({"m": heavy}, ratings, **two), "m").curve
+    assert [point.n for point in lump if point.judge == 3] == [50]
+
+
+def test_the_annotator_test_rounds_a_composite_part_by_part() -> None:
+    """A judge that gives 1.4 and 2.4 says 1 and 2 in labels: 1.5, not 2."""
+    rows = range(40)
+    scores = {"a": [1.4 + row % 3 for row in rows], "b": [2.4 for _ in rows]}
+    ratings = [
+        (row, part, rater, 1 + row % 3 if part == "a" else 2)
+        for row in rows
+        for part in "ab"
+        for rater in "pqr"
+    ]
+    found = one(table(scores, ratings), "all").annotator_tests
+    assert [test.scores for test in found] == ["continuous", "rounded"]
+    # In labels the judge says what all say, and ties with everyone: epsilon above 0 suffices.
+    assert (found[1].winning_rate, found[1].advantage, found[1].passed) == (1, 1, True)
+    assert (found[0].winning_rate, found[0].advantage, found[0].passed) == (0, 0, False)
+    assert (found[0].annotators, found[0].items, found[0].epsilon) == (3, (40, 40), 0.1)
+
+
+@pytest.mark.parametrize(("annotators", "epsilon"), [("expert", 0.2), ("skilled", 0.15)])
+def test_epsilon_goes_by_the_annotators(annotators: str, epsilon: float) -> None:
+    """As Calderon et al. (2025) propose."""
+    found = agree(drawn(), resamples=0, annotators=annotators)
+    assert found.epsilon == epsilon
+    assert {test.epsilon for m in found.measures for test in m.annotator_tests} == {epsilon}
+
+
+def test_soft_pairwise_accuracy_of_a_perfect_judge_is_1() -> None:
+    """Judge and people the same numbers: the same p-values; and rho 1 has no Bonett-Wright."""
+    systems, items = 11, 6
+    rng = np.random.default_rng(0)
+    human = np.clip(np.repeat(np.arange(11) / 2.5, items) + rng.normal(size=66), 1, 5).round()
+    ratings = [(row, "m", "p", score) for row, score in enumerate(human)]
+    observed = table(
+        {"m": human.tolist()},
+        ratings,
+        systems=[f"s{row // items:02}" for row in range(systems * items)],
+        items=[f"i{row % items}" for row in range(systems * items)],
+    )
+    found = one(observed, "m")
+    assert (found.soft_pairwise.value, found.soft_pairwise.n) == (1, 55)
+    assert found.pairwise.accuracy.value == pytest.approx(1)
+    assert found.spearman["systems"].value == pytest.approx(1)
+    assert found.bonett_wright.lower is None
+    assert "perfect" in found.bonett_wright.reason
+    assert found.permutation_exact
+    # 11! orders, of which just this one and its mirror are as far from 0, if no means tie.
+    if np.unique(human.reshape(systems, items).sum(axis=1)).size == systems:
+        assert found.permutation_p.value == pytest.approx(2 / math.factorial(11))
+
+
+def test_raters_against_each_other() -> None:
+    """Spearman by scipy over what both rated; the judge is one of them."""
+    observed = drawn()
+    pairs = agree(observed, resamples=0).pairs
+    assert len(pairs) == len(METRICS) * 10
+    people = np.full((4, len(observed.system)), np.nan)
+    own = observed.metric == 0
+    people[observed.rater[own], observed.cell[own]] = observed.rating[own]
+    for pair in pairs[:10]:
+        sides = [
+            observed.score[:, 0] if name == "machine" else people[int(name[1])]
+            for name in (pair.first, pair.second)
+        ]
+        both = ~np.isnan(sides[0] + sides[1])
+        expected = stats.spearmanr(sides[0][both], sides[1][both]).statistic
+        assert (pair.measure, pair.spearman.n) == ("fluency", both.sum())
+        assert pair.spearman.value == pytest.approx(expected)
+
+
+def test_too_many_raters_are_not_paired() -> None:
+    """Twelve are a table, thirteen are not; nor are they where nobody asked for it."""
+    assert agree(drawn(raters=12), resamples=0).pairs
+    assert not agree(drawn(raters=13), resamples=0).pairs
+    assert not agree(drawn(pairs=False), resamples=0).pairs
+
+
+def test_other_judges_are_paired_too() -> None:
+    """A judge of the table besides the one reported on."""
+    observed = drawn()
+    other = agree(replace(observed, others={"twin": observed.score * 2}), resamples=0).pairs
+    twin = next(pair for pair in other if (pair.first, pair.second) == ("machine", "twin"))
+    assert twin.spearman.value == pytest.approx(1)
