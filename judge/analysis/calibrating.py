@@ -16,6 +16,7 @@ import numpy as np
 
 from judge import __version__
 from judge.analysis.distributions import Distributions, distributions
+from judge.analysis.diversity import of_dialogues
 from judge.analysis.fitting import AUTO, Rated, fit_metric
 from judge.artefact import Artefact, Fit, MadeWith
 from judge.errors import DataError, UsageError
@@ -81,8 +82,8 @@ def calibrate(
 
 
 def judged_metrics(judgments: Sequence[Judgment], rubric: Rubric) -> tuple[str, ...]:
-    """The metrics that were judged, in the rubric's order."""
-    asked = {judgment.metric for judgment in judgments}
+    """The metrics of dialogues that were judged, in the rubric's order."""
+    asked = {judgment.metric for judgment in of_dialogues(judgments, rubric)}
     return tuple(metric.name for metric in rubric.metrics if metric.name in asked)
 
 

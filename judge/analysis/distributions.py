@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from judge.analysis.table import Cell, dialogue_order
 from judge.errors import StoreError
+from judge.rubric.replies import is_draw
 from judge.types import Failure, Judgment
 
 __all__ = ["Distributions", "distributions", "system_means"]
@@ -51,9 +52,12 @@ def distributions(
 ) -> Distributions:
     """The distributions of some metrics; judgments of other metrics only add their dialogues.
 
+    Sets of replies are no dialogues, and are passed over.
+
     Raises:
         StoreError: two judgments of the same thing, or one of another number of labels.
     """
+    judgments = [j for j in judgments if not is_draw(j.scenario)]
     cells = sorted(
         {(j.system, j.character, j.scenario) for j in judgments},
         key=lambda cell: dialogue_order(*cell),

@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass, field
 from typing import Any, Literal
 
 from judge.analysis.calibrated import CalibratedResults
+from judge.analysis.diverse import DiversityResults
 from judge.analysis.published import Published
 from judge.errors import StoreError
 from judge.types import Reading, Turn
@@ -24,7 +25,7 @@ __all__ = [
     "SystemResults",
 ]
 
-FORMAT = 3
+FORMAT = 4
 """The newest format of results.json that this version reads."""
 
 OVERALL = "overall"
@@ -159,7 +160,8 @@ class Results:
     the overall score is undefined because not every metric was asked: then the extremes go
     by the mean of those that were. `readings` counts the scores by how they were read: `exact`,
     `truncated` or `sampled`. All means are raw judge scores; `calibration` has those on the human
-    scale, None where the run was not calibrated.
+    scale, None where the run was not calibrated. `diversity` is what was judged and measured over
+    many replies, None where that was not asked for.
     """
 
     rubric: str
@@ -180,6 +182,7 @@ class Results:
     notes: tuple[str, ...]
     readings: Mapping[Reading, int] = field(default_factory=dict)
     calibration: CalibratedResults | None = None
+    diversity: DiversityResults | None = None
 
     @property
     def metrics(self) -> tuple[str, ...]:
@@ -237,9 +240,10 @@ class Results:
                 hint="upgrade esrp-judge, or write the report again with `judge report`",
             )
         fields = {key: value for key, value in data.items() if key != "format"}
-        calibration = data.get("calibration")
+        calibration, diversity = data.get("calibration"), data.get("diversity")
         fields |= {
             "calibration": calibration and CalibratedResults.from_dict(calibration),
+            "diversity": diversity and DiversityResults.from_dict(diversity),
             "labels": tuple(data["labels"]),
             "notes": tuple(data["notes"]),
             "groups": tuple(

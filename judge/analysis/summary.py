@@ -12,6 +12,8 @@ from numpy.typing import NDArray
 
 from calibration.agreement import spearman
 from calibration.intervals import ClusteredMean, clustered_mean
+from judge.analysis.diverse import DiversityResults
+from judge.analysis.diversity import of_dialogues
 from judge.analysis.extremes import extreme_dialogues
 from judge.analysis.published import Published
 from judge.analysis.results import (
@@ -47,6 +49,7 @@ def summarise(
     notes: Sequence[str] = (),
     published: Published | None = None,
     extremes: int = 5,
+    diversity: DiversityResults | None = None,
 ) -> Results:
     """Means, standard errors and everything else that a report says.
 
@@ -55,19 +58,22 @@ def summarise(
     all its metrics were asked, the overall score if all metrics of the rubric were.
 
     Args:
-        judgments: of any number of systems, at most one per dialogue and metric, any order.
+        judgments: of any number of systems, at most one per dialogue and metric, any order. Those
+            of sets of replies are passed over: see `diversity`.
         rubric: what they were asked with.
         dialogues: where the text of the extreme dialogues is taken from, as far as it goes.
         provenance: what made the run, for the signature and the footer.
         notes: warnings to show at the top.
         published: system means to set beside.
         extremes: how many dialogues with the lowest and with the highest scores to show.
+        diversity: what was judged and measured over many replies.
 
     Raises:
         StoreError: there are no judgments, two of the same thing, one that the rubric does
             not know, or one whose distribution is not a number.
     """
-    groups = _groups(judgments, rubric)
+    judgments = of_dialogues(judgments, rubric)
+    groups = rubric_groups(judgments, rubric)
     metrics = [metric for group in groups for metric in group.metrics]
     table = tabulate(judgments, metrics)
     full = all(group.complete for group in groups) and len(groups) == len(rubric.dimensions)
@@ -85,7 +91,7 @@ def summarise(
         rubric_hash=rubric.hash,
         language=rubric.language,
         labels=rubric.labels,
-        titles=_titles(rubric, groups, full=full),
+        titles=rubric_titles(rubric, groups, full=full),
         groups=groups,
         systems=systems,
         failures=_failures(judgments, systems),
@@ -97,10 +103,11 @@ def summarise(
         provenance=dict(provenance or {}),
         notes=(*notes, *_reading_notes(readings), *_own_notes(table, metrics, published)),
         readings=readings,
+        diversity=diversity,
     )
 
 
-def _groups(judgments: Sequence[Judgment], rubric: Rubric) -> tuple[Group, ...]:
+def rubric_groups(judgments: Sequence[Judgment], rubric: Rubric) -> tuple[Group, ...]:
     if not judgments:
         raise StoreError("the run holds no judgments", hint="make some first: judge eval --help")
     asked = {judgment.metric for judgment in judgments}
@@ -240,7 +247,7 @@ def _agreement(
     return tuple(rows)
 
 
-def _titles(rubric: Rubric, groups: Sequence[Group], *, full: bool) -> dict[str, str]:
+def rubric_titles(rubric: Rubric, groups: Sequence[Group], *, full: bool) -> dict[str, str]:
     asked = {metric for group in groups for metric in group.metrics}
     asked |= {group.name for group in groups}
     known = {dimension.name: dimension.titles for dimension in rubric.dimensions}

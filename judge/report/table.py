@@ -42,7 +42,7 @@ def scores_csv(
     Numbers have 6 decimals; they, p and `reading` are empty unless `status` is `ok`, otherwise
     `status` is the failure's code. `rationale` is what the judge wrote first. `calibrated`,
     `lower` and `upper` are of `items`, empty where there is none. Rows go by system, character,
-    scenario, and metric in rubric order.
+    scenario, and metric in rubric order; a set of replies stands where a scenario does.
     """
     place = {metric: at for at, metric in enumerate(results.metrics)}
     text = io.StringIO()
@@ -54,7 +54,10 @@ def scores_csv(
     )
     for j in sorted(
         judgments,
-        key=lambda j: (*dialogue_order(j.system, j.character, j.scenario), place[j.metric]),
+        key=lambda j: (
+            *dialogue_order(j.system, j.character, j.scenario),
+            place.get(j.metric, len(place)),
+        ),
     ):
         who = (j.system, j.character, j.scenario, j.metric)
         read = j.outcome

@@ -10,6 +10,7 @@ which variables each one sees. A set that can ask for a reason before the label 
 
 from judge.rubric.checks import SAMPLE, Problem, check
 from judge.rubric.load import languages, load_rubric, shipped_sets
+from judge.rubric.replies import is_draw, replies_metric, replies_tree
 from judge.rubric.sets import BLOCKS, RubricSet
 from judge.rubric.toml import FORMAT
 
@@ -20,7 +21,10 @@ __all__ = [
     "Problem",
     "RubricSet",
     "check",
+    "is_draw",
     "languages",
     "load_rubric",
+    "replies_metric",
+    "replies_tree",
     "shipped_sets",
 ]

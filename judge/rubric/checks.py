@@ -17,16 +17,9 @@ from typing import NamedTuple
 from jinja2 import TemplateSyntaxError, meta, nodes
 
 from judge.errors import RubricError
-from judge.rubric.load import (
-    Manifest,
-    build,
-    character_tables,
-    faults,
-    find_set,
-    read_character,
-    read_manifest,
-    read_templates,
-)
+from judge.rubric.characters import character_tables, read_character
+from judge.rubric.folders import read_templates
+from judge.rubric.load import Manifest, build, faults, find_set, read_manifest
 from judge.rubric.sets import BLOCKS, RubricSet
 from judge.types import Character, Dialogue, Turn
 
@@ -78,7 +71,7 @@ def check(name: str | Path) -> list[Problem]:
     problems += _check_characters(manifest, characters)
     for language in dict.fromkeys(manifest.languages):
         try:
-            sources = read_templates(folder / language)
+            sources = read_templates(folder / language, "layout.j2")
         except RubricError as error:
             problems.append(_problem(error))
         else:

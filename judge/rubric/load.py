@@ -6,34 +6,28 @@ no dimension) is a RubricError that names the file, the line and the key.
 
 from __future__ import annotations
 
-import hashlib
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from importlib.resources import files
 from pathlib import Path
 from typing import Literal, NamedTuple
 
 from judge.errors import RubricError, UsageError
+from judge.rubric.characters import read_characters
+from judge.rubric.folders import characters_file, find_folder, hash_files, read_templates, shipped
 from judge.rubric.sets import RubricSet
-from judge.rubric.toml import Table, read_text, read_toml
+from judge.rubric.toml import Table, read_toml
 from judge.types import Character, Dimension, Metric, Rubric
 
 __all__ = [
     "Manifest",
     "build",
-    "character_tables",
     "faults",
     "find_set",
     "languages",
     "load_rubric",
-    "read_character",
     "read_manifest",
-    "read_templates",
     "shipped_sets",
 ]
-
-_CHARACTER_TEXTS = ("traits", "speech", "habits", "people")
-_CHARACTER_LISTS = ("address", "catchphrases", "terms")
 
 
 class Manifest(NamedTuple):
@@ -51,8 +45,7 @@ class Manifest(NamedTuple):
 
 def shipped_sets() -> dict[str, Path]:
     """The rubric sets that come with the program: name -> folder."""
-    root = Path(str(files("rubrics")))
-    return {path.parent.name: path.parent for path in sorted(root.glob("*/rubric.toml"))}
+    return shipped("rubric.toml")
 
 
 def find_set(name: str | Path) -> Path:
@@ -61,14 +54,7 @@ def find_set(name: str | Path) -> Path:
     Raises:
         RubricError: neither.
     """
-    shipped = shipped_sets()
-    folder = shipped.get(str(name), Path(name))
-    if not (folder / "rubric.toml").is_file():
-        raise RubricError(
-            f"there is no rubric set {str(name)!r}",
-            hint=f"name one of {', '.join(shipped)}, or a folder with a rubric.toml",
-        )
-    return folder
+    return find_folder(name, "rubric.toml", "rubric set")
 
 
 def languages(name: str | Path) -> tuple[str, ...]:
@@ -96,13 +82,8 @@ def load_rubric(name: str | Path, language: str | None = None) -> RubricSet:
         )
     for fault in faults(manifest):
         raise RubricError(fault, path=manifest.path, hint="`judge rubrics check` lists every fault")
-    characters: dict[str, Character] = {}
-    for table in character_tables(manifest.characters):
-        character = read_character(table)
-        if character.name in characters:
-            raise table.error("name", f"{character.name} has a profile already")
-        characters[character.name] = character
-    return build(manifest, chosen, read_templates(manifest.path.parent / chosen), characters)
+    sources = read_templates(manifest.path.parent / chosen, "layout.j2")
+    return build(manifest, chosen, sources, read_characters(manifest.characters))
 
 
 def build(
@@ -117,7 +98,7 @@ def build(
         name=manifest.name,
         version=manifest.version,
         language=language,
-        hash=_hash([*paths, *([manifest.characters] if manifest.characters else [])]),
+        hash=hash_files([*paths, *([manifest.characters] if manifest.characters else [])]),
         labels=manifest.labels,
         dimensions=manifest.dimensions,
         metrics=manifest.metrics,
@@ -152,7 +133,7 @@ def read_manifest(folder: Path) -> Manifest:
         version=top.text("version"),
         labels=top.texts("labels"),
         languages=top.texts("languages"),
-        characters=_characters_file(folder, top),
+        characters=characters_file(top),
         dimensions=dimensions,
         metrics=tuple(_metric(table, dimension_of) for table in top.tables("metric")),
     )
@@ -211,81 +192,3 @@ def _metric(table: Table, dimension_of: Mapping[str, str]) -> Metric:
         if table.text("unit") != unit:
             raise table.error("unit", f"must be dialogue or replies, found {table.text('unit')!r}")
     return Metric(name, dimension_of.get(name, ""), table.texts_by("titles"), unit)
-
-
-def _characters_file(folder: Path, top: Table) -> Path | None:
-    own = folder / "characters.toml"
-    if own.is_file():
-        return own
-    if "characters" not in top.values:
-        return None
-    borrowed = top.text("characters")
-    path = shipped_sets().get(borrowed, folder / borrowed) / "characters.toml"
-    if not path.is_file():
-        raise top.error("characters", f"there is no {path}")
-    return path
-
-
-# characters.toml and the templates
-
-
-def character_tables(path: Path | None) -> tuple[Table, ...]:
-    """The `[[character]]` tables of a file, none where there is no file.
-
-    Raises:
-        RubricError: it cannot be read.
-    """
-    if path is None:
-        return ()
-    top = read_toml(path)
-    top.allow("format", "character")
-    return top.tables("character")
-
-
-def read_character(table: Table) -> Character:
-    """One profile.
-
-    Raises:
-        RubricError: a key is missing, unknown or of the wrong type.
-    """
-    table.allow("name", "names", "work", *_CHARACTER_TEXTS, *_CHARACTER_LISTS)
-    traits, speech, habits, people = (table.text(key) for key in _CHARACTER_TEXTS)
-    address, catchphrases, terms = (
-        table.texts(key, least=0) if key in table.values else () for key in _CHARACTER_LISTS
-    )
-    return Character(
-        name=table.text("name"),
-        known=True,
-        names=table.texts_by("names"),
-        work=table.texts_by("work"),
-        traits=traits,
-        speech=speech,
-        habits=habits,
-        people=people,
-        address=address,
-        catchphrases=catchphrases,
-        terms=terms,
-    )
-
-
-def read_templates(folder: Path) -> dict[str, tuple[str, Path]]:
-    """The `*.j2` files of a language: file name -> (text, path), sorted.
-
-    Raises:
-        RubricError: there is no layout.j2, or a file is not UTF-8 text.
-    """
-    paths = sorted(folder.glob("*.j2"))
-    if not any(path.name == "layout.j2" for path in paths):
-        raise RubricError(
-            "the language folder has no layout.j2", path=folder, hint="compare rubrics/esrp/zh"
-        )
-    return {path.name: (read_text(path), path) for path in paths}
-
-
-def _hash(paths: Iterable[Path]) -> str:
-    digest = hashlib.sha256()
-    for path in sorted(paths, key=lambda p: p.name):
-        content = path.read_bytes()
-        digest.update(f"{path.name}\0{len(content)}\0".encode())
-        digest.update(content)
-    return digest.hexdigest()

@@ -5,23 +5,18 @@ something of one dialogue into a segment that all dialogues share. A metric of u
 uses the blocks `replies_system` and `replies` in place of `system` and `dialogue`. The block
 `rationale` may be missing: it stands in place of `question` where the judge writes its reason
 before the label.
-
-The templates may come from anywhere: they run in a sandbox, without the parts of Jinja that
-draw random numbers, so that the same files always make the same prompts.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
-import jinja2
-from jinja2.sandbox import ImmutableSandboxedEnvironment
-
 from judge.errors import RubricError, UsageError
+from judge.rubric.characters import Profiles
+from judge.rubric.templates import Templates
 from judge.types import Character, Dialogue, Metric, PromptItem, PromptTree, Question, Rubric
 
 __all__ = ["BLOCKS", "RubricSet"]
@@ -41,7 +36,7 @@ BLOCKS: Mapping[str, tuple[str, ...]] = MappingProxyType(
 """The blocks of a layout and the variables that each one sees."""
 
 
-class RubricSet:
+class RubricSet(Templates):
     """One rubric set in one language, ready to render.
 
     Args:
@@ -56,23 +51,10 @@ class RubricSet:
         sources: Mapping[str, tuple[str, Path]],
         characters: Mapping[str, Character],
     ) -> None:
+        super().__init__(sources, main="layout.j2")
         self.rubric = rubric
-        self.sources = dict(sources)
         self.characters = dict(characters)
-        self.environment = ImmutableSandboxedEnvironment(
-            loader=jinja2.FunctionLoader(self._load),
-            undefined=jinja2.StrictUndefined,
-            trim_blocks=True,
-            lstrip_blocks=True,
-            autoescape=False,  # prompts are plain text; reports escape, prompts must not
-        )
-        del self.environment.globals["lipsum"], self.environment.filters["random"]
-        self._called: dict[str, list[Character]] = {}
-        for character in self.characters.values():
-            # "Captain" or "boss" names nobody; a form of address does that is part of the name.
-            short = [word for word in character.address if word in character.name]
-            for name in {_plain(n) for n in (*character.names.values(), *short)}:
-                self._called.setdefault(name, []).append(character)
+        self._profiles = Profiles(self.characters)
 
     @property
     def dialogue_metrics(self) -> tuple[Metric, ...]:
@@ -80,21 +62,8 @@ class RubricSet:
         return tuple(m for m in self.rubric.metrics if m.unit == "dialogue")
 
     def character(self, name: str) -> Character:
-        """The profile of `name`, or a `Character` with `known=False` and nothing but the name.
-
-        A profile is found by the name it is filed under, else by any of its `names` or by a
-        form of `address` that is part of it (路飞, but not 船长), if only one character is
-        called so. Case and outer blanks do not matter.
-        """
-        if name in self.characters:
-            return self.characters[name]
-        fits = self._called.get(_plain(name), [])
-        return fits[0] if len(fits) == 1 else Character(name=name)
-
-    def template_path(self, template: str) -> Path | None:
-        """The file of `template`, or None where the set has no such template."""
-        source = self.sources.get(template)
-        return None if source is None else source[1]
+        """The profile of `name`, or a `Character` with `known=False`: see `Profiles.find`."""
+        return self._profiles.find(name)
 
     @property
     def has_rationale(self) -> bool:
@@ -206,14 +175,7 @@ class RubricSet:
             "metric": metric,
             "language": self.rubric.language,
         }
-        with self._located(name, variables):
-            template = self.environment.get_template(name)
-            return "".join(template.root_render_func(template.new_context(variables)))
-
-    def compile(self, template: str) -> None:
-        """Raises a RubricError, with file and line, if the template is not valid Jinja."""
-        with self._located(template, {}):
-            self.environment.get_template(template)
+        return self.render_template(name, variables)
 
     def render(self, block: str, **variables: Any) -> str:
         """The text of one block of `layout.j2`.
@@ -222,15 +184,7 @@ class RubricSet:
             RubricError: a missing block, a syntax error or an undefined variable, with the
                 template file and line.
         """
-        with self._located(f"block `{block}`", variables):
-            template = self.environment.get_template("layout.j2")
-            if block not in template.blocks:
-                raise RubricError(
-                    f"the layout has no block `{block}`",
-                    path=self.template_path("layout.j2"),
-                    hint=f"add {{% block {block} %}}...{{% endblock %}} to layout.j2",
-                )
-            return "".join(template.blocks[block](template.new_context(variables)))
+        return self.render_block("layout.j2", block, variables)
 
     def _system(self) -> str:
         return self.render(
@@ -249,57 +203,3 @@ class RubricSet:
                 hint=f"choose from {', '.join(by_name)}",
             )
         return tuple(m for m in by_name.values() if not names or m.name in names)
-
-    def _load(self, name: str) -> tuple[str, str, Any] | None:
-        if name not in self.sources:
-            return None
-        text, path = self.sources[name]
-        return text, str(path), lambda: True
-
-    @contextmanager
-    def _located(self, what: str, variables: Mapping[str, Any]) -> Iterator[None]:
-        """Turns whatever a template raises into a RubricError with its file and line."""
-        try:
-            yield
-        except RubricError:
-            raise
-        except jinja2.TemplateSyntaxError as error:
-            raise RubricError(
-                f"template syntax: {error.message}",
-                path=error.filename or error.name,
-                line=error.lineno,
-                hint="see https://jinja.palletsprojects.com/templates/ for the syntax",
-            ) from error
-        except jinja2.TemplateNotFound as error:
-            path, line = self._where(error)
-            raise RubricError(
-                f"the template {error.name} is missing",
-                path=path,
-                line=line,
-                hint=f"add {error.name} to the folder of the language {self.rubric.language}",
-            ) from error
-        except Exception as error:  # a template can raise anything: undefined names, 1 / 0, ...
-            path, line = self._where(error)
-            raise RubricError(
-                f"{what}: {error}",
-                path=path,
-                line=line,
-                hint=f"it sees the variables {', '.join(sorted(variables))}",
-            ) from error
-
-    def _where(self, error: BaseException) -> tuple[Path | None, int | None]:
-        """The innermost template line that the error passed through."""
-        names = {str(path): name for name, (_, path) in self.sources.items()}
-        found: tuple[Path | None, int | None] = (self.template_path("layout.j2"), None)
-        frame = error.__traceback__
-        while frame is not None:
-            file = frame.tb_frame.f_code.co_filename
-            if file in names:  # the line is one of the Python code that Jinja made of the template
-                template = self.environment.get_template(names[file])
-                found = (Path(file), template.get_corresponding_lineno(frame.tb_lineno))
-            frame = frame.tb_next
-        return found
-
-
-def _plain(name: str) -> str:
-    return name.strip().casefold()

@@ -237,7 +237,7 @@ def test_json_round_trip(rubric: Rubric, judged: Make) -> None:
         js, rubric, dialogues=[text], provenance={"seed": "0"}, notes=["n"], published=published
     )
     data = json.loads(json.dumps(results.to_dict(), allow_nan=False))
-    assert data["format"] == 3
+    assert data["format"] == 4
     assert Results.from_dict(data) == results
 
 
@@ -263,7 +263,7 @@ def test_results_of_format_2_read(rubric: Rubric, judged: Make) -> None:
     assert results.signature["scores"] == "raw judge scores"
 
 
-@pytest.mark.parametrize("version", [4, 0, None, "1"])
+@pytest.mark.parametrize("version", [5, 0, None, "1"])
 def test_other_formats_are_refused(rubric: Rubric, judged: Make, version: int | None) -> None:
     """Results of a newer format, or of none, are not guessed at."""
     data = summarise([judged("s/a/1", "style", 3)], rubric).to_dict() | {"format": version}

@@ -1,0 +1,235 @@
+"""Response diversity: judged over sets of replies, and measured over all of them.
+
+It has a record of its own beside the means of the nine metrics: a set of replies is no dialogue,
+and no dimension holds what is said of it.
+"""
+
+from __future__ import annotations
+
+import importlib
+import importlib.metadata
+import math
+from collections import Counter
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
+from typing import NamedTuple
+
+import numpy as np
+
+from calibration import diversity as measures
+from calibration.diversity import MEASURES, Settings, measure_diversity
+from calibration.intervals import clustered_mean
+from judge.analysis.bars import Bars
+from judge.analysis.diverse import (
+    DiversityFigure,
+    DiversityResults,
+    JudgedDiversity,
+    SystemDiversity,
+)
+from judge.analysis.table import NOT_JUDGED
+from judge.errors import StoreError, UsageError
+from judge.rubric.replies import is_draw, replies_metric
+from judge.types import Dialogue, Failure, Judgment, Rubric
+
+__all__ = [
+    "Segmenter",
+    "of_dialogues",
+    "refuse_unequal",
+    "summarise_diversity",
+    "word_segmenter",
+]
+
+_FLAG_BELOW = 0.5
+_UNLIKE = (
+    "The systems have not all played the same characters in the same scenarios: their diversity "
+    "differs for that reason too."
+)
+_BUDGETS = "measure them again, all with the same settings"
+
+
+class Segmenter(NamedTuple):
+    """What tells words apart: its name with its version, and text -> words."""
+
+    name: str
+    cut: Callable[[str], Sequence[str]]
+
+
+def word_segmenter() -> Segmenter | None:
+    """The segmenter of the extra `words`, or None where it is not installed."""
+    try:
+        rjieba = importlib.import_module("rjieba")
+    except ImportError:
+        return None
+    return Segmenter(f"rjieba {importlib.metadata.version('rjieba')}", rjieba.cut)
+
+
+def of_dialogues(judgments: Iterable[Judgment], rubric: Rubric) -> list[Judgment]:
+    """The judgments of dialogues, without those of sets of replies."""
+    metric = replies_metric(rubric)
+    return [j for j in judgments if j.metric != metric]
+
+
+def refuse_unequal(results: Iterable[DiversityResults]) -> None:
+    """Refuse to set figures side by side that were taken at unequal budgets.
+
+    Raises:
+        UsageError: they were; it names the settings that differ.
+    """
+    try:
+        measures.refuse_unequal(one.settings for one in results)
+    except ValueError as error:
+        raise UsageError(str(error), hint=_BUDGETS) from error
+
+
+def summarise_diversity(
+    judgments: Iterable[Judgment],
+    dialogues: Iterable[Dialogue],
+    rubric: Rubric,
+    *,
+    settings: Settings | None = None,
+    seed: int = 0,
+    segmenter: Segmenter | None = None,
+    bars: Bars | None = None,
+) -> DiversityResults:
+    """Sum up what was judged of sets of replies, and measure all replies.
+
+    Replies are measured within each character of a system, so that a system that plays all its
+    characters alike does not pass for one of many voices.
+
+    Args:
+        judgments: of a run; those of dialogues are passed over.
+        dialogues: of the same run, with the sets of replies.
+        rubric: what they were asked with.
+        settings: the budgets of the measures, by default the usual ones.
+        seed: each system is measured with a Generator of this seed.
+        segmenter: what tells words apart; without one they are not measured.
+        bars: published ones to set beside.
+
+    Raises:
+        UsageError: settings that cannot be.
+        StoreError: sets of different sizes, or two judgments of one set.
+    """
+    dialogues = list(dialogues)
+    played = [d for d in dialogues if not is_draw(d.scenario)]
+    sets = [d for d in dialogues if is_draw(d.scenario)]
+    metric = replies_metric(rubric)
+    judged = [j for j in judgments if j.metric == metric]
+    settings = replace(settings or Settings(), segmenter=segmenter.name if segmenter else "")
+    names = sorted({d.system for d in dialogues} | {j.system for j in judged})
+    heights = bars.heights if bars else {}
+    systems = []
+    for name in names:
+        own = [d for d in played if d.system == name]
+        replies, measured = _measured(own, settings, seed, segmenter)
+        systems.append(
+            SystemDiversity(
+                system=name,
+                characters=len({d.character for d in own}),
+                replies=replies,
+                judged=_judged(
+                    [j for j in judged if j.system == name],
+                    [d for d in sets if d.system == name],
+                    rubric,
+                ),
+                measured=measured,
+                bar=heights.get(name),
+            )
+        )
+    return DiversityResults(
+        metric=metric,
+        replies=_size(sets),
+        settings=settings,
+        seed=seed,
+        systems=tuple(systems),
+        bars=bars.source if bars else "",
+        bars_sha256=bars.sha256 if bars else "",
+        notes=_notes(played),
+    )
+
+
+def _measured(
+    dialogues: Sequence[Dialogue], settings: Settings, seed: int, segmenter: Segmenter | None
+) -> tuple[int, dict[str, DiversityFigure]]:
+    """How many replies of one system there are, and its figures."""
+    groups: dict[str, list[str]] = {}
+    for d in sorted(dialogues, key=lambda d: (d.character, d.scenario)):
+        groups.setdefault(d.character, []).extend(turn.answer for turn in d.turns)
+    if not groups:
+        return 0, dict.fromkeys(MEASURES, DiversityFigure(None, None, None, "no replies at hand"))
+    cut = segmenter.cut if segmenter else None
+    try:
+        found = measure_diversity(groups, settings, np.random.default_rng(seed), cut)
+    except ValueError as error:
+        raise UsageError(f"the settings of the measures: {error}", hint="mend them") from error
+    figures = {
+        name: DiversityFigure(
+            _known(one.mean), _known(one.standard_error), _known(one.spread), one.reason
+        )
+        for name, one in found.figures.items()
+    }
+    return found.texts, figures
+
+
+def _judged(
+    judgments: Sequence[Judgment], sets: Sequence[Dialogue], rubric: Rubric
+) -> JudgedDiversity:
+    """Of one system."""
+    outcomes = {(j.character, j.scenario): j.outcome for j in judgments}
+    if len(outcomes) < len(judgments):
+        raise StoreError(
+            f"two judgments of one set of replies of {judgments[0].system}",
+            hint="name each run once",
+        )
+    asked = outcomes.keys() | {(d.character, d.scenario) for d in sets}
+    scored = {
+        cell: outcome
+        for cell, outcome in sorted(outcomes.items())
+        if not isinstance(outcome, Failure)
+    }
+    failed = Counter(o.code for o in outcomes.values() if isinstance(o, Failure))
+    failed.update({NOT_JUDGED: len(asked) - len(outcomes)} if len(asked) > len(outcomes) else {})
+    characters = [character for character, _ in scored]
+    found = clustered_mean([outcome.expected for outcome in scored.values()], characters)
+    error = _known(found.standard_error)
+    reason = ""
+    if replies_metric(rubric) is None:
+        reason = f"the rubric {rubric.name} has no metric of many replies"
+    elif not asked:
+        reason = "no set of replies was judged"
+    elif not scored:
+        reason = "no set of replies has a score"
+    elif error is None:
+        reason = "no standard error from one character" if found.groups[0] < 2 else found.reason
+    light = sum(outcome.label_mass < _FLAG_BELOW for outcome in scored.values())
+    return JudgedDiversity(
+        asked=len(asked),
+        n=len(scored),
+        characters=len(set(characters)),
+        mean=_known(found.mean),
+        standard_error=error,
+        unscored=dict(sorted(failed.items())),
+        flagged=light / len(scored) if scored else None,
+        reason=reason,
+    )
+
+
+def _size(sets: Sequence[Dialogue]) -> int | None:
+    sizes = sorted({len(d.turns) for d in sets})
+    if len(sizes) > 1:
+        raise StoreError(
+            f"sets of {' and of '.join(map(str, sizes))} replies do not compare",
+            hint="judge all systems on sets of one size",
+        )
+    return sizes[0] if sizes else None
+
+
+def _notes(played: Sequence[Dialogue]) -> tuple[str, ...]:
+    cells: dict[str, set[tuple[str, str]]] = {}
+    for d in played:
+        cells.setdefault(d.system, set()).add((d.character, d.scenario))
+    unlike = any(own != next(iter(cells.values())) for own in cells.values())
+    return (_UNLIKE,) if unlike else ()
+
+
+def _known(value: float) -> float | None:
+    return None if math.isnan(value) else value
