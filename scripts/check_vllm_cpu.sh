@@ -21,7 +21,7 @@ python=$VENV/bin/python
 "$python" -m pip uninstall --quiet --yes torchvision torchaudio torchcodec
 
 printf '== the tests of the engine\n'
-"$python" -m pytest -q tests/unit/engines/test_vllm.py
+"$python" -m pytest -q tests/unit/engines/test_vllm.py tests/unit/engines/test_generate_vllm.py
 
 work=$(mktemp -d)
 server=

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import importlib.metadata
 import inspect
 import logging
@@ -84,6 +85,7 @@ class CausalModel:
             "dtype": self.dtype,
             **({"quantization": self.quantization} if self.quantization else {}),
             **{n: importlib.metadata.version(n) for n in packages},
+            **self.checkpoint.chats.describe(),
         }
 
     def too_long(self, tokens: TokenTree, item: int, metric: str, more: int = 0) -> Failure | None:
@@ -94,6 +96,13 @@ class CausalModel:
         room = f" and {more} for the reason" if more else ""
         reason = f"the prompt has {length} tokens{room}, the model's window is {window}"
         return Failure("too_long", reason)
+
+    @cached_property
+    def ends(self) -> set[int]:
+        """The tokens that end an answer."""
+        ends = self.model.generation_config.eos_token_id
+        many = ends if isinstance(ends, list) else [ends]
+        return {i for i in (*many, self.checkpoint.tokenizer.eos_token_id) if i is not None}
 
     @cached_property
     def rope_follows_length(self) -> bool:
@@ -202,6 +211,13 @@ class CausalModel:
                 hint="choose a causal language model, not an encoder such as BERT",
             )
         return model
+
+    def close(self) -> None:
+        """Give back the memory of the weights; they load again when they are used again."""
+        if self.__dict__.pop("model", None) is not None:
+            gc.collect()  # modules refer to each other
+            if self.device.startswith("cuda"):
+                self.torch.cuda.empty_cache()
 
     def _no_room(self) -> str:
         need = sum(path.stat().st_size for path in self.checkpoint.weights) / 2**30

@@ -8,11 +8,13 @@ from __future__ import annotations
 
 import hashlib
 import importlib
+from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+from judge.engines.chat import Chats
 from judge.engines.tokens import Tokeniser, TokenTree, local_tokeniser
 from judge.errors import EngineError, MissingExtraError
 
@@ -96,8 +98,9 @@ class Checkpoint:
             raise EngineError(
                 f"the model {self.name} is not in the local cache and could not be fetched: "
                 f"{type(error).__name__}",
-                hint="check the id, the network and your access to it, or name a local folder; "
-                "the embedded judges `lexical` and `tiny` need no network",
+                hint=f"check the id, the network and your access to it; `hf download {self.name}` "
+                "fetches it where there is a network; or name a local folder; the embedded judges "
+                "`lexical` and `tiny` need no network",
             ) from error
 
     @cached_property
@@ -144,6 +147,15 @@ class Checkpoint:
         """
         return local_tokeniser(self.tokenizer, self.name)
 
+    @cached_property
+    def chats(self) -> Chats:
+        """What makes ids of chats for this model.
+
+        Raises:
+            EngineError: there is no tokenizer, or it cannot be used.
+        """
+        return Chats(self.tokenizer, self.tokeniser, self.name)
+
     @property
     def window(self) -> int | None:
         """The most tokens a prompt may have, if the model has a limit."""
@@ -156,10 +168,18 @@ class Checkpoint:
         Raises:
             EngineError: there are such tokens.
         """
-        size = getattr(self.text_config, "vocab_size", None)
         branches = [ids for item in tokens.branches for ids in item.values()]
         parts = [tokens.prefix, *tokens.profiles.values(), *tokens.dialogues, *branches]
-        top = max((max(ids) for ids in (*parts, *tokens.label_ids.values()) if ids), default=0)
+        self.refuse_foreign([*parts, *tokens.label_ids.values()])
+
+    def refuse_foreign(self, parts: Iterable[Sequence[int]]) -> None:
+        """Refuse prompts, or parts of them, with tokens that the model does not know.
+
+        Raises:
+            EngineError: there are such tokens.
+        """
+        size = getattr(self.text_config, "vocab_size", None)
+        top = max((max(ids) for ids in parts if ids), default=0)
         if size is not None and top >= size:
             raise EngineError(
                 f"the tokenizer gives the token {top}, the model knows {size} tokens",

@@ -84,7 +84,7 @@ class Copied:
         while True:
             for row, token in enumerate(torch.stack(list(logits)).argmax(-1).tolist()):
                 if not done[row]:
-                    done[row] = token in self._ends
+                    done[row] = token in self._judge.ends
                     found[row] += [] if done[row] else [token]
                     texts[row] = self._judge.checkpoint.tokeniser.decode(found[row])
                     done[row] |= stubs[row] in texts[row] or len(found[row]) >= tree.rationale
@@ -102,14 +102,6 @@ class Copied:
             )
             for metric, stub, text, ids in zip(metrics, stubs, texts, found, strict=True)
         ]
-
-    @cached_property
-    def _ends(self) -> set[int]:
-        """The tokens that end an answer."""
-        model, tokenizer = self._judge.model, self._judge.checkpoint.tokenizer
-        ends = model.generation_config.eos_token_id
-        many = ends if isinstance(ends, list) else [ends]
-        return {token for token in (*many, tokenizer.eos_token_id) if token is not None}
 
     def _dialogue(self, tokens: TokenTree, item: int) -> Any:
         """The cache of prefix, profile and dialogue."""

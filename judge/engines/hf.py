@@ -27,9 +27,10 @@ from judge.engines.causal import CausalModel
 from judge.engines.copied import Copied
 from judge.engines.naive import whole_prompts
 from judge.engines.packed import Packed
+from judge.engines.replies import replies
 from judge.engines.tokens import TokenTree
 from judge.errors import EngineError
-from judge.types import Failure, LabelRead, PromptTree, Written
+from judge.types import Failure, LabelRead, Message, PromptTree, Reply, Sampling, Written
 
 __all__ = ["HfEngine", "Route", "route"]
 
@@ -127,6 +128,16 @@ class HfEngine:
                 written = self._copied.write(tokens, {index: asked})
                 reasons |= {reason.metric: reason for reason in written}
             yield from (reasons[metric] for metric in item.metrics)
+
+    def generate(self, chats: Sequence[Sequence[Message]], sampling: Sampling) -> Iterator[Reply]:
+        """See `Engine.generate`; by transformers' own loop, whatever the way labels are read."""
+        yield from replies(self._judge, chats, sampling, self.batch_size)
+
+    def close(self) -> None:
+        """See `Engine.close`."""
+        for kept in ("_packed", "_copied"):
+            self.__dict__.pop(kept, None)
+        self._judge.close()
 
     def _read(self, tokens: TokenTree, asked: Mapping[int, Sequence[str]]) -> Iterator[LabelRead]:
         match self.way:

@@ -18,12 +18,14 @@ from functools import cached_property
 from typing import TypeVar
 
 from judge.engines.base import Capabilities, EngineOptions, TokenCount
+from judge.engines.chat import FOLDED, fold, seeds_of
 from judge.engines.servers import SERVERS, open_server
 from judge.engines.servers.api import Api, TooLong, understood
 from judge.engines.servers.base import DRAWN, Asked, Server, seed_of
+from judge.engines.servers.chat import refuses_system
 from judge.engines.servers.workers import in_order
 from judge.errors import EngineError, UsageError
-from judge.types import Failure, LabelRead, PromptTree, Written
+from judge.types import Failure, LabelRead, Message, PromptTree, Reply, Sampling, Written
 
 __all__ = ["HttpEngine"]
 
@@ -66,6 +68,7 @@ class HttpEngine:
         self._options = options
         self._api = Api(options.base_url, options.concurrency or _CONNECTIONS)
         self._checked = False
+        self._folds = False
         self.batch_size = options.batch_size or 32
 
     @cached_property
@@ -102,6 +105,7 @@ class HttpEngine:
             "base_url": self._api.root,
             **{name: value for name, value in told.items() if value},
             **({} if samples is None else {"samples": str(samples)}),
+            **(FOLDED if self._folds else {}),
             "note": _WORD,
         }
 
@@ -146,6 +150,35 @@ class HttpEngine:
                 return Written(asked.item, asked.metric, Failure("too_long", str(error)))
 
         return self._each(self._prompts(tree, write=True), ask)
+
+    def generate(self, chats: Sequence[Sequence[Message]], sampling: Sampling) -> Iterator[Reply]:
+        """See `Engine.generate`; the server's word is taken for what it counts."""
+        seeds = seeds_of(chats, sampling)
+
+        def ask(place: int) -> Reply:
+            try:
+                with understood():
+                    return self._reply(place, chats[place], sampling, seeds[place])
+            except TooLong as error:
+                return Reply(place, Failure("too_long", str(error)))
+
+        workers = self._options.concurrency or self._server.workers
+        yield from in_order(ask, range(len(chats)), workers)
+
+    def close(self) -> None:
+        """The model's memory is the server's."""
+
+    def _reply(self, place: int, chat: Sequence[Message], sampling: Sampling, seed: int) -> Reply:
+        """Of a server that refuses the system role, without one: it is not offered again."""
+        folds = self._folds
+        try:
+            sent = fold(chat) if folds else chat
+            return self._server.reply(place, sent, sampling, seed)
+        except EngineError as error:
+            if folds or chat[0].role != "system" or not refuses_system(error.message):
+                raise
+        self._folds = True
+        return self._server.reply(place, fold(chat), sampling, seed)
 
     def _each(
         self, prompts: Sequence[Sequence[Asked]], ask: Callable[[Asked], _Answer]

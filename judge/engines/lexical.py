@@ -8,7 +8,7 @@ is in one npz file without pickles.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -19,7 +19,17 @@ from numpy.typing import NDArray
 from judge.engines.base import Capabilities, EngineOptions, TokenCount
 from judge.engines.features import Array, Reader, Tables, grams
 from judge.errors import EngineError
-from judge.types import Dialogue, Failure, LabelRead, PromptTree, Turn, Written
+from judge.types import (
+    Dialogue,
+    Failure,
+    LabelRead,
+    Message,
+    PromptTree,
+    Reply,
+    Sampling,
+    Turn,
+    Written,
+)
 
 __all__ = ["FORMAT", "Array", "LexicalEngine", "Model", "Reader", "Tables", "grams", "load", "save"]
 
@@ -184,3 +194,13 @@ class LexicalEngine:
         """It has no words."""
         del tree
         raise EngineError("the lexical judge writes no reasons", hint="leave out --rationale")
+
+    def generate(self, chats: Sequence[Sequence[Message]], sampling: Sampling) -> Iterator[Reply]:
+        """It has no words."""
+        del chats, sampling
+        raise EngineError(
+            "the lexical judge writes no replies", hint="name a language model to play and to ask"
+        )
+
+    def close(self) -> None:
+        """It holds next to nothing."""

@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import hashlib
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 
 import numpy as np
 
 from judge.engines.base import Capabilities, EngineOptions, TokenCount
-from judge.types import LabelRead, PromptItem, PromptTree, Written
+from judge.errors import EngineError
+from judge.types import LabelRead, Message, PromptItem, PromptTree, Reply, Sampling, Written
 
 __all__ = ["MockEngine"]
 
@@ -63,6 +64,16 @@ class MockEngine:
                 whole = f"[{rng.choice(['+', '-'])}] {item.text[start : start + length]}".strip()
                 reason = whole[: tree.rationale].rstrip()
                 yield Written(index, metric, reason, len(reason), cut=reason != whole)
+
+    def generate(self, chats: Sequence[Sequence[Message]], sampling: Sampling) -> Iterator[Reply]:
+        """It writes reasons only: what it played would be judged as if somebody had said it."""
+        del chats, sampling
+        raise EngineError(
+            "the mock judge writes no replies", hint="name a language model to play and to ask"
+        )
+
+    def close(self) -> None:
+        """It holds nothing."""
 
     def _draws(
         self, tree: PromptTree, item: PromptItem, metric: str, *more: str

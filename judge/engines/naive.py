@@ -13,8 +13,9 @@ from typing import Any
 
 from judge.engines.base import Capabilities, EngineOptions, TokenCount
 from judge.engines.causal import CausalModel
+from judge.engines.replies import replies
 from judge.errors import EngineError
-from judge.types import LabelRead, PromptTree, Written
+from judge.types import LabelRead, Message, PromptTree, Reply, Sampling, Written
 
 __all__ = ["NaiveHfEngine", "whole_prompts"]
 
@@ -31,7 +32,7 @@ class NaiveHfEngine:
         EngineError: an option that torch does not know or this machine cannot do.
     """
 
-    capabilities = Capabilities(exact_label_ids=True, token_prompts=True)
+    capabilities = Capabilities(exact_label_ids=True, token_prompts=True, generate=True)
 
     def __init__(self, model: str, options: EngineOptions) -> None:
         self._judge = CausalModel(model, options)
@@ -74,6 +75,14 @@ class NaiveHfEngine:
         """The reference reads labels only."""
         del tree
         raise EngineError("the engine hf-naive writes no reasons", hint="use --engine hf")
+
+    def generate(self, chats: Sequence[Sequence[Message]], sampling: Sampling) -> Iterator[Reply]:
+        """See `Engine.generate`."""
+        yield from replies(self._judge, chats, sampling, self.batch_size)
+
+    def close(self) -> None:
+        """See `Engine.close`."""
+        self._judge.close()
 
 
 def whole_prompts(judge: CausalModel, prompts: Sequence[Sequence[int]]) -> list[Any]:

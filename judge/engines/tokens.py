@@ -17,7 +17,7 @@ from judge.engines.base import TokenCount
 from judge.errors import EngineError
 from judge.types import PromptItem, PromptTree
 
-__all__ = ["Encoder", "Frame", "TokenTree", "Tokeniser", "local_tokeniser"]
+__all__ = ["Encoder", "Frame", "TokenTree", "Tokeniser", "lasting_template", "local_tokeniser"]
 
 _SYSTEM, _USER = "JUDGE-SYSTEM-TEXT", "JUDGE-USER-TEXT"
 _TODAY = re.compile(r"""strftime_now\(\s*(['"])(.*?)\1\s*\)""")
@@ -127,8 +127,8 @@ class Tokeniser:
         # Tokenizers of the SentencePiece kind put a blank before a text. Behind a line break they
         # put it there, and the ids of the break can be cut away.
         self._guard: tuple[int, ...] | None = None
-        if any(self._encode(_BREAK + x) != self._encode(_BREAK) + self._encode(x) for x in "a你"):
-            self._guard = self._encode(_BREAK)
+        if any(self.encode(_BREAK + x) != self.encode(_BREAK) + self.encode(x) for x in "a你"):
+            self._guard = self.encode(_BREAK)
 
     def __call__(self, tree: PromptTree, *, write: bool = False) -> TokenTree:
         """The ids of every segment; with `write` the branches end where a reason begins.
@@ -157,12 +157,12 @@ class Tokeniser:
             if write:
                 return ask
             reason = item.reasons.get(metric, "").removesuffix(_THOUGHT)
-            return ask + self._encode(reason, plain=True) + self._ids(stubs[metric])
+            return ask + self.encode(reason, plain=True) + self._ids(stubs[metric])
 
         return TokenTree(
             prefix=self._ids(frame.before + tree.system + frame.between),
             profiles={n: self._ids(text, plain=True) for n, text in tree.profiles.items()},
-            dialogues=tuple(self._encode(item.text, plain=True) for item in tree.items),
+            dialogues=tuple(self.encode(item.text, plain=True) for item in tree.items),
             branches=tuple({m: branch(item, m) for m in item.metrics} for item in tree.items),
             label_ids={name: self._label_ids(text, tree.labels) for name, text in stubs.items()},
             source=tree,
@@ -173,12 +173,13 @@ class Tokeniser:
         return self._encoder.decode(ids)
 
     def _ids(self, text: str, *, plain: bool = False) -> tuple[int, ...]:
-        """`_encode`, remembered: for segments that come again with every batch."""
+        """`encode`, remembered: for segments that come again with every batch."""
         if (text, plain) not in self._memo:
-            self._memo[text, plain] = self._encode(text, plain=plain)
+            self._memo[text, plain] = self.encode(text, plain=plain)
         return self._memo[text, plain]
 
-    def _encode(self, text: str, *, plain: bool = False) -> tuple[int, ...]:
+    def encode(self, text: str, *, plain: bool = False) -> tuple[int, ...]:
+        """The ids of a segment; `plain` spells special tokens out."""
         if not text:
             return ()
         if self._guard is None:
@@ -196,7 +197,7 @@ class Tokeniser:
         """ids(stub + label) must be ids(stub) + [x], with another x for each label."""
         if (stub, labels) not in self._labels:
             stem = self._ids(stub)
-            found = [self._encode(stub + label) for label in labels]
+            found = [self.encode(stub + label) for label in labels]
             ids = tuple(whole[-1] for whole in found if whole[:-1] == stem)
             if len(set(ids) - {self._encoder.unknown}) < len(labels):
                 raise EngineError(
@@ -253,7 +254,7 @@ def _chat_frame(tokenizer: Any, name: str) -> Frame | None:
         try:
             text = tokenizer.apply_chat_template(
                 messages,
-                chat_template=_TODAY.sub(_any_day, tokenizer.get_chat_template()),
+                chat_template=lasting_template(tokenizer),
                 tokenize=False,
                 add_generation_prompt=True,
                 enable_thinking=False,
@@ -271,8 +272,12 @@ def _chat_frame(tokenizer: Any, name: str) -> Frame | None:
     )
 
 
+def lasting_template(tokenizer: Any) -> str:
+    """The chat template with a fixed day for today: the same prompt is the same tomorrow."""
+    return _TODAY.sub(_any_day, tokenizer.get_chat_template())
+
+
 def _any_day(call: re.Match[str]) -> str:
-    """A fixed day in place of today's: the same prompt has to be the same tomorrow."""
     return repr(_ANY_DAY.strftime(call[2]))
 
 

@@ -25,11 +25,19 @@ from typing import Any
 
 from judge.engines.base import Capabilities, EngineOptions, TokenCount
 from judge.engines.causal import DTYPES
+from judge.engines.chat import seeds_of
 from judge.engines.checkpoint import Checkpoint, first_line, import_extra
 from judge.engines.tokens import TokenTree
-from judge.engines.vllm_load import LESS_MEMORY, OTHERWISE, llm_arguments, load_error, refuse_gaps
+from judge.engines.vllm_load import (
+    LESS_MEMORY,
+    OTHERWISE,
+    llm_arguments,
+    load_error,
+    refuse_gaps,
+    unload,
+)
 from judge.errors import EngineError
-from judge.types import Failure, LabelRead, PromptTree, Written
+from judge.types import Failure, LabelRead, Message, PromptTree, Reply, Sampling, Written
 
 __all__ = ["VllmEngine"]
 
@@ -132,6 +140,7 @@ class VllmEngine:
             "prefix_caching": "on, emptied before each batch",
             "vllm": self._vllm.__version__,
             **{n: importlib.metadata.version(n) for n in ("torch", "transformers")},
+            **self._checkpoint.chats.describe(),
         }
 
     def count(self, tree: PromptTree) -> TokenCount | None:
@@ -170,12 +179,45 @@ class VllmEngine:
             if isinstance(answer, Failure):
                 yield Written(item, metric, answer)
                 continue
-            ids = list(answer.token_ids)
-            if answer.finish_reason == "stop" and not isinstance(answer.stop_reason, str):
-                ids.pop()  # the token that ends an answer is not part of it
+            ids = _written(answer)
             text = tokeniser.decode(ids).partition(tree.questions[metric].stub)[0].strip()
             cut = answer.finish_reason == "length"
             yield Written(item, metric, text, tokens=len(ids), cut=cut)
+
+    def generate(self, chats: Sequence[Sequence[Message]], sampling: Sampling) -> Iterator[Reply]:
+        """See `Engine.generate`; all of them at once, as vLLM makes its batches itself."""
+        framed = self._checkpoint.chats
+        prompts = [framed.prompt(chat, thinking=sampling.thinking) for chat in chats]
+        self._checkpoint.refuse_foreign([prompt.ids for prompt in prompts])
+        if prompts:
+            self._llm.reset_prefix_cache()
+        failures = [self._too_long(len(p.ids), sampling.max_tokens) for p in prompts]
+        fit = [at for at, failure in enumerate(failures) if failure is None]
+        seeds = seeds_of(chats, sampling)
+        wanted = [
+            self._vllm.SamplingParams(
+                max_tokens=sampling.max_tokens,
+                temperature=sampling.temperature,
+                top_p=sampling.top_p,
+                seed=seeds[at],
+                stop=framed.stop,
+                detokenize=framed.stop is not None,
+            )
+            for at in fit
+        ]
+        completions = self._generate([list(prompts[at].ids) for at in fit], wanted)
+        answers = dict(zip(fit, completions, strict=True))
+        for at, failure in enumerate(failures):
+            if failure is not None:
+                yield Reply(at, failure)
+                continue
+            cut = answers[at].finish_reason == "length"
+            yield framed.reply(at, prompts[at], _written(answers[at]), cut=cut)
+
+    def close(self) -> None:
+        """See `Engine.close`."""
+        if "_llm" in self.__dict__:
+            unload(self.__dict__.pop("_llm"), self._platform)
 
     def _ask(
         self, tokens: TokenTree, sampling: Mapping[str, Any], *, more: int
@@ -265,6 +307,13 @@ class VllmEngine:
 def _refuse_unknown(option: str, value: str, known: Sequence[str]) -> None:
     if value not in known:
         raise EngineError(f"--{option} {value}: unknown", hint=f"choose from {', '.join(known)}")
+
+
+def _written(answer: Any) -> list[int]:
+    """The ids of a completion, without the token that ended it."""
+    ids = list(answer.token_ids)
+    by_token = answer.finish_reason == "stop" and not isinstance(answer.stop_reason, str)
+    return ids[:-1] if by_token else ids
 
 
 def _label_read(item: int, metric: str, answer: Any, label_ids: Sequence[int]) -> LabelRead:

@@ -1,7 +1,9 @@
-"""How a model gets into vLLM: the arguments, what is looked at before, and what went wrong."""
+"""How a model gets into vLLM and out of it again: arguments, checks before, and what went wrong."""
 
 from __future__ import annotations
 
+import gc
+import importlib
 import os
 import re
 from collections.abc import Collection
@@ -12,7 +14,7 @@ from judge.engines.base import EngineOptions
 from judge.engines.checkpoint import Checkpoint, first_line, import_extra
 from judge.errors import EngineError
 
-__all__ = ["LESS_MEMORY", "OTHERWISE", "llm_arguments", "load_error", "refuse_gaps"]
+__all__ = ["LESS_MEMORY", "OTHERWISE", "llm_arguments", "load_error", "refuse_gaps", "unload"]
 
 _CPU_CACHE = 4 * 2**30
 """Bytes for keys and values on the CPU, where vLLM would take nearly all of the memory."""
@@ -91,6 +93,20 @@ def gaps(expected: Collection[str], stored: Collection[str], heads: Collection[s
     alike = {name for name in expected if _NUMBER.sub("#", name) in kinds} - set(stored)
     bare = {head for head in heads if not any(f".{head}." in f".{name}" for name in stored)}
     return sorted(alike | {name for name in expected if name.rpartition(".")[0] in bare})
+
+
+def unload(llm: Any, platform: Any) -> None:
+    """Give back the memory of an `LLM` that nobody else refers to.
+
+    An engine in this process outlives its last reference (vLLM issue 21073): it has to be shut
+    down, and the next one must not be given the memory pool of its CUDA graphs.
+    """
+    llm.llm_engine.engine_core.shutdown()
+    del llm
+    gc.collect()  # what this finds lets go of the model
+    if hasattr(type(platform), "_global_graph_pool"):
+        type(platform)._global_graph_pool = None  # noqa: SLF001  there is no other way
+    importlib.import_module("vllm.distributed").cleanup_dist_env_and_memory()
 
 
 def load_error(error: Exception, folder: Path, size: int, free: int, device: str) -> EngineError:

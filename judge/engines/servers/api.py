@@ -32,6 +32,8 @@ _CONNECT, _READ = 10.0, 600.0
 _PASSING = {408, 409, 429}
 _LOCAL = {"localhost", "127.0.0.1", "::1"}
 _TOO_LONG = re.compile(r"context.{0,12}(length|size|window)|too long|longer than", re.IGNORECASE)
+_LASTING = re.compile(r"template|jinja|\brole", re.IGNORECASE)
+"""What a server says that fails over a chat which it will never take."""
 _SHOWN = 300
 
 
@@ -150,7 +152,7 @@ class Api:
         if _TOO_LONG.search(said):
             raise TooLong(said)
         status = response.status_code
-        if status in _PASSING or status >= 500:
+        if status in _PASSING or (status >= 500 and not _LASTING.search(said)):
             raise _PassingError(f"HTTP {status}{said and ': '}{said}", _after(response.headers))
         raise self._refusal(path, response)
 

@@ -14,7 +14,7 @@ from typing import Any, ClassVar, NamedTuple, Protocol
 from judge.engines.servers.api import Api
 from judge.engines.tokens import Tokeniser
 from judge.errors import EngineError
-from judge.types import Failure, LabelRead, Written
+from judge.types import Failure, LabelRead, Message, Reply, Sampling, Written
 
 __all__ = [
     "DRAWN",
@@ -101,6 +101,10 @@ class Server(Protocol):
 
     def write(self, asked: Asked, limit: int) -> Written:
         """What the judge writes before the stub, greedy, of at most `limit` tokens."""
+        ...
+
+    def reply(self, place: int, chat: Sequence[Message], sampling: Sampling, seed: int) -> Reply:
+        """The model's reply to the chat at this position."""
         ...
 
 

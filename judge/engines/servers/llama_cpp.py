@@ -22,9 +22,10 @@ from judge.engines.servers.base import (
     read_whole,
     refuse_other,
 )
+from judge.engines.servers.chat import reply_of, settings, shown, switched
 from judge.engines.servers.remote import TEMPLATE, Messages, RemoteEncoder, remote_tokeniser
 from judge.engines.tokens import Tokeniser
-from judge.types import Failure, LabelRead, Written
+from judge.types import Failure, LabelRead, Message, Reply, Sampling, Written
 
 __all__ = ["LlamaCppServer"]
 
@@ -40,6 +41,8 @@ _WANTED = (
     "stop_type",
 )
 """Of the answer; the rest of it is many times as long."""
+_TO_REPLY = {"samplers": ["temperature", "top_p"], "cache_prompt": True}
+"""And no sampler that nobody asked for; the share is one of the heated distribution."""
 
 
 class LlamaCppServer:
@@ -145,6 +148,20 @@ class LlamaCppServer:
             tokens=answer["tokens_predicted"],
             cut=answer["stop_type"] == "limit",
         )
+
+    def reply(self, place: int, chat: Sequence[Message], sampling: Sampling, seed: int) -> Reply:
+        """See `Server.reply`."""
+        body = {
+            "model": self.identity.model,
+            "messages": shown(chat),
+            "max_tokens": sampling.max_tokens,
+            **_TO_REPLY,
+            **settings(sampling, seed),
+            **switched(sampling),
+        }
+        answer = self._api.post("/v1/chat/completions", body)
+        refuse_other(answer, self.identity, self._names)
+        return reply_of(place, answer)
 
     def _complete(self, asked: Asked, **settings: Any) -> Any:
         body = {

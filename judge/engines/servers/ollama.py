@@ -8,12 +8,16 @@ depends on the machine.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any, ClassVar
 
+from judge.engines.chat import reply
 from judge.engines.servers.api import Api
 from judge.engines.servers.base import DRAWN, Asked, Identity, refuse_other
+from judge.engines.servers.chat import settings, shown
 from judge.engines.servers.text import TOP, messages, no_logprobs, spelt_read
-from judge.types import LabelRead, Written
+from judge.errors import EngineError
+from judge.types import LabelRead, Message, Reply, Sampling, Written
 
 __all__ = ["OllamaServer"]
 
@@ -43,6 +47,7 @@ class OllamaServer:
     def __init__(self, api: Api, identity: Identity) -> None:
         self._api = api
         self.identity = identity
+        self._can_think = True
 
     @classmethod
     def open(cls, api: Api, model: str, listed: Mapping[str, Any]) -> OllamaServer:
@@ -79,6 +84,26 @@ class OllamaServer:
             cut=answer.get("done_reason") == "length",
         )
 
+    def reply(self, place: int, chat: Sequence[Message], sampling: Sampling, seed: int) -> Reply:
+        """See `Server.reply`; by Ollama's own interface: OpenAI's would cut a long chat unseen."""
+        wanted = {"num_predict": sampling.max_tokens, **settings(sampling, seed)}
+        think = sampling.thinking and self._can_think
+        try:
+            answer = self._chat(shown(chat), think=think, **wanted)
+        except EngineError as error:
+            if not think or "thinking" not in error.message:
+                raise
+            self._can_think = False
+            answer = self._chat(shown(chat), **wanted)
+        said = answer["message"]
+        found = reply(place, said["content"], thought=said.get("thinking") or "")
+        return replace(
+            found,
+            tokens=answer.get("eval_count", 0),
+            prompt_tokens=answer.get("prompt_eval_count", 0),
+            cut=answer.get("done_reason") == "length",
+        )
+
     def _ask(self, asked: Asked, **settings: Any) -> Any:
         return self._chat(messages(asked.system, asked.user, asked.begun), **settings)
 
@@ -88,13 +113,14 @@ class OllamaServer:
         *,
         logprobs: bool = False,
         top_logprobs: int = 0,
+        think: bool = False,
         **options: Any,
     ) -> Any:
         body: dict[str, Any] = {
             "model": self.identity.model,
             "messages": chat,
             "stream": False,
-            "think": False,
+            "think": think,
             "truncate": False,
             "shift": False,
             "options": {"num_ctx": _WINDOW, **_AS_IT_IS, **options},

@@ -12,13 +12,17 @@ from typing import Any, ClassVar
 
 from judge.engines.servers.api import Api
 from judge.engines.servers.base import DRAWN, Asked, Identity, refuse_other
+from judge.engines.servers.chat import filtered, reply_of, settings, shown
 from judge.engines.servers.text import TOP, messages, no_logprobs, spelt_read
-from judge.types import Failure, LabelRead, Written
+from judge.errors import EngineError
+from judge.types import LabelRead, Message, Reply, Sampling, Written
 
 __all__ = ["OpenAiServer"]
 
 _DATED = re.compile(r"-\d{4}-\d{2}-\d{2}$")
 """What OpenAI adds to the name of a model to say which edition of it has answered."""
+
+_NEWER = "max_completion_tokens"
 
 
 class OpenAiServer:
@@ -34,6 +38,7 @@ class OpenAiServer:
     def __init__(self, api: Api, identity: Identity) -> None:
         self._api = api
         self.identity = identity
+        self._limit = "max_tokens"
 
     @classmethod
     def open(cls, api: Api, model: str, listed: Mapping[str, Any]) -> OpenAiServer:
@@ -54,8 +59,8 @@ class OpenAiServer:
         choice = self._ask(asked, max_tokens=1, temperature=0, logprobs=True, top_logprobs=TOP)[
             "choices"
         ][0]
-        if (filtered := _filtered(choice)) is not None:
-            return LabelRead(asked.item, asked.metric, filtered)
+        if (failure := filtered(choice)) is not None:
+            return LabelRead(asked.item, asked.metric, failure)
         shown = (choice.get("logprobs") or {}).get("content") or [{"top_logprobs": []}]
         return spelt_read(asked, shown[0]["top_logprobs"])
 
@@ -71,10 +76,22 @@ class OpenAiServer:
         return Written(
             asked.item,
             asked.metric,
-            _filtered(choice) or (choice["message"]["content"] or "").strip(),
+            filtered(choice) or (choice["message"]["content"] or "").strip(),
             tokens=(answer.get("usage") or {}).get("completion_tokens", 0),
             cut=choice["finish_reason"] == "length",
         )
+
+    def reply(self, place: int, chat: Sequence[Message], sampling: Sampling, seed: int) -> Reply:
+        """See `Server.reply`; newer models of OpenAI know the limit by another name only."""
+        wanted = settings(sampling, seed)
+        try:
+            answer = self._chat(shown(chat), **{self._limit: sampling.max_tokens}, **wanted)
+        except EngineError as error:
+            if _NEWER not in error.message:
+                raise
+            self._limit = _NEWER
+            answer = self._chat(shown(chat), **{_NEWER: sampling.max_tokens}, **wanted)
+        return reply_of(place, answer)
 
     def _ask(self, asked: Asked, **settings: Any) -> Any:
         user = f"{asked.user}\n{asked.begun}" if asked.begun else asked.user
@@ -90,10 +107,3 @@ class OpenAiServer:
 def _date(answer: Mapping[str, Any]) -> str:
     found = _DATED.search(str(answer.get("model", "")))
     return found[0] if found else ""
-
-
-def _filtered(choice: Mapping[str, Any]) -> Failure | None:
-    """Why there is no answer, if the server's own filter stopped it."""
-    if choice.get("finish_reason") != "content_filter":
-        return None
-    return Failure("filtered", "the server's content filter stopped the answer")

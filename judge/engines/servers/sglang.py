@@ -12,10 +12,11 @@ from functools import cached_property
 from typing import Any, ClassVar
 
 from judge.engines.servers.api import Api, understood
-from judge.engines.servers.base import DRAWN, Asked, Identity, label_read, read_whole
+from judge.engines.servers.base import DRAWN, Asked, Identity, label_read, read_whole, refuse_other
+from judge.engines.servers.chat import reply_of, settings, shown, switched
 from judge.engines.servers.remote import hub_tokeniser
 from judge.engines.tokens import Tokeniser
-from judge.types import LabelRead, Written
+from judge.types import LabelRead, Message, Reply, Sampling, Written
 
 __all__ = ["SglangServer"]
 
@@ -103,6 +104,20 @@ class SglangServer:
             tokens=told["completion_tokens"],
             cut=told["finish_reason"]["type"] == "length",
         )
+
+    def reply(self, place: int, chat: Sequence[Message], sampling: Sampling, seed: int) -> Reply:
+        """See `Server.reply`."""
+        body = {
+            "model": self.identity.model,
+            "messages": shown(chat),
+            "max_tokens": sampling.max_tokens,
+            **_AS_IT_IS,
+            **settings(sampling, seed),
+            **switched(sampling),
+        }
+        answer = self._api.post("/v1/chat/completions", body)
+        refuse_other(answer, self.identity)
+        return reply_of(place, answer)
 
     def _generate(self, asked: Asked, sampling: Mapping[str, Any], **wanted: Any) -> Any:
         body = {

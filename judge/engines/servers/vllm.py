@@ -21,9 +21,10 @@ from judge.engines.servers.base import (
     read_whole,
     refuse_other,
 )
+from judge.engines.servers.chat import reply_of, settings, shown, switched
 from judge.engines.servers.remote import hub_tokeniser
 from judge.engines.tokens import Tokeniser
-from judge.types import LabelRead, Written
+from judge.types import LabelRead, Message, Reply, Sampling, Written
 
 __all__ = ["VllmServer"]
 
@@ -112,6 +113,20 @@ class VllmServer:
             tokens=used["completion_tokens"],
             cut=choice["finish_reason"] == "length",
         )
+
+    def reply(self, place: int, chat: Sequence[Message], sampling: Sampling, seed: int) -> Reply:
+        """See `Server.reply`."""
+        body = {
+            "model": self.identity.model,
+            "messages": shown(chat),
+            "max_tokens": sampling.max_tokens,
+            **_AS_IT_IS,
+            **settings(sampling, seed),
+            **switched(sampling),
+        }
+        answer = self._api.post("/v1/chat/completions", body)
+        refuse_other(answer, self.identity)
+        return reply_of(place, answer)
 
     def _complete(self, asked: Asked, **settings: Any) -> Any:
         body = {"model": self.identity.model, "prompt": list(asked.ids), **_AS_IT_IS, **settings}

@@ -276,4 +276,5 @@ def test_hub_models_without_network(saved: Path, tmp_path: Path) -> None:
     assert counted[1][0] == counted[2][0] == "the model folder has no *.safetensors"
     for said, hint in none + no_id:
         assert "not in the local cache and could not be fetched" in said
+        assert "`hf download " in hint
         assert "`lexical` and `tiny` need no network" in hint

@@ -293,7 +293,7 @@ def test_a_reason_ends_where_the_stub_or_the_answer_ends(qwen: Path) -> None:
         asking(40), questions={m: replace(q, stub=middle) for m, q in TREE.questions.items()}
     )
     (short, *_) = engine.write(stubbed)
-    engine._copied.__dict__.pop("_ends")
+    engine._judge.__dict__.pop("ends")
     assert short.outcome == long.outcome.partition(middle)[0].strip()
     assert not short.cut
     tokens = engine._judge.checkpoint.tokeniser(asking(40), write=True)

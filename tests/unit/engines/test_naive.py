@@ -237,7 +237,7 @@ def test_cuda_where_there_is_none(tmp_path: Path) -> None:
     """Asked for by name it is an error; not asked for, the CPU is used in float32."""
     with pytest.raises(EngineError, match="--device cuda: "):
         NaiveHfEngine(str(tmp_path), EngineOptions(device="cuda"))
-    described = NaiveHfEngine(str(tmp_path), EngineOptions()).describe()
+    described = NaiveHfEngine(str(save_model(tmp_path, "Llama")), EngineOptions()).describe()
     assert (described["device"], described["dtype"]) == ("cpu", "float32")
     assert described["torch"] == torch.__version__
 

@@ -183,3 +183,29 @@ def openai(request: Request) -> Reply:
             return Reply({"id": "x", "model": "toy-2026-01-31", "choices": choices, "usage": usage})
         case _:
             return Reply({"error": {"message": f"Invalid URL {request.path}"}}, status=404)
+
+
+THOUGHT = "it is said kindly"
+
+
+def words(chat: Sequence[Mapping[str, str]], settings: Sequence[float]) -> str:
+    """What is replied to a chat: a hash of it, of temperature, top-p and seed."""
+    text = template(chat) + repr([float(value) for value in settings])
+    return f"reply {hashlib.sha256(text.encode()).hexdigest()[:8]}"
+
+
+def replied(request: Request) -> Reply:
+    """A chat's reply in OpenAI's format, or in Ollama's own; with a thought where it is wanted."""
+    body, native = request.body, request.path == "/api/chat"
+    settings = body["options"] if native else body
+    text = words(body["messages"], [settings[k] for k in ("temperature", "top_p", "seed")])
+    message = {"role": "assistant", "content": text}
+    if native:
+        thought = {"thinking": THOUGHT} if body["think"] else {}
+        counts = {"prompt_eval_count": 7, "eval_count": 5, "done_reason": "stop"}
+        return Reply({"model": body["model"], "message": message | thought, "done": True} | counts)
+    if body.get("chat_template_kwargs", {}).get("enable_thinking"):
+        message["reasoning_content"] = THOUGHT
+    choice = {"index": 0, "message": message, "finish_reason": "stop"}
+    usage = {"prompt_tokens": 7, "completion_tokens": 5, "total_tokens": 12}
+    return Reply({"id": "x", "model": body["model"], "choices": [choice], "usage": usage})
