@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-__all__ = ["count", "fixed", "level", "share"]
+__all__ = ["count", "fixed", "level", "share", "signed"]
 
 _MISSING = "–"
 
@@ -10,6 +10,12 @@ _MISSING = "–"
 def fixed(value: float | None, decimals: int = 2) -> str:
     """`3.84` or `−0.09`, with a true minus and no negative zero, or a dash."""
     return _MISSING if value is None else f"{value:z.{decimals}f}".replace("-", "−")
+
+
+def signed(value: float | None, decimals: int = 2) -> str:
+    """`+0.35` or `−0.35`, `0.00` without a sign, or a dash."""
+    found = fixed(value, decimals)
+    return f"+{found}" if value is not None and float(found.replace("−", "-")) > 0 else found
 
 
 def share(value: float | None) -> str:

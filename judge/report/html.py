@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from jinja2 import Environment, PackageLoader, StrictUndefined
-
 from judge.analysis import Extreme, Measure, Results
 from judge.analysis.results import OVERALL
 from judge.report import format as numbers
+from judge.report.figures import inline
+from judge.report.pages import environment
 from judge.report.radar import radar
 
 __all__ = ["render_html"]
@@ -14,26 +14,15 @@ __all__ = ["render_html"]
 
 def render_html(results: Results) -> str:
     """The page: no script, no outside request, every text from the run escaped."""
-    environment = Environment(
-        loader=PackageLoader("judge.report", "templates"),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        keep_trailing_newline=True,
-    )
-    environment.filters |= {
-        "fixed": numbers.fixed,
-        "share": numbers.share,
-        "level": numbers.level,
-        "count": numbers.count,
-        "percent_of_scale": lambda value: f"{_along(value, len(results.labels)):.1f}%",
-    }
-    return environment.get_template("report.html.j2").render(
+    page = environment()
+    page.filters["percent_of_scale"] = lambda value: f"{_along(value, len(results.labels)):.1f}%"
+    picture = radar(results)
+    return page.get_template("report.html.j2").render(
         r=results,
         overall=OVERALL,
         title=_title(results),
-        picture=radar(results),
+        picture=picture,
+        drawing=picture and inline(picture),
         agreement={row.measure: row for row in results.agreement},
         compared=max((row.n for row in results.agreement), default=0),
         undefined_errors=_undefined_errors(results),

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import MappingProxyType
 from typing import NamedTuple
 
 from judge.analysis import ItemKey, ItemScore, Results
-from judge.errors import StoreError
+from judge.files import write_text
 from judge.report.html import render_html
 from judge.report.table import scores_csv
 from judge.types import Judgment
@@ -43,25 +42,10 @@ def write_report(
     """
     folder = Path(folder)
     files = ReportFiles(folder / "report.html", folder / "scores.csv", folder / "results.json")
-    _write(files.html, render_html(results))
-    _write(files.scores, scores_csv(judgments, results, items))
-    _write(
+    write_text(files.html, render_html(results))
+    write_text(files.scores, scores_csv(judgments, results, items))
+    write_text(
         files.results,
         json.dumps(results.to_dict(), ensure_ascii=False, allow_nan=False, indent=1) + "\n",
     )
     return files
-
-
-def _write(path: Path, text: str) -> None:
-    """Beside, then in place: an interrupted write leaves the older file."""
-    beside = path.with_name(f"{path.name}.{os.getpid()}.part")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        beside.write_text(text, encoding="utf-8", newline="\n")
-        beside.replace(path)
-    except OSError as error:
-        raise StoreError(
-            f"cannot be written: {error.strerror}",
-            path=path,
-            hint="make room or choose another folder with --out; the judgments are kept",
-        ) from error

@@ -1,0 +1,191 @@
+"""Every measure's Spearman correlation with people, its interval, and what it is to be held to."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from judge.analysis.agreement import Agreement
+from judge.analysis.agreement.record import Figure as Number
+from judge.analysis.agreement.record import Level, MeasureAgreement
+from judge.report.figures.style import (
+    PALETTE,
+    SINGLE,
+    SMALL,
+    Drawn,
+    finish,
+    look,
+    marks_of,
+    sheet,
+    short_titles,
+)
+from judge.report.format import count, fixed, level
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.lines import Line2D
+
+__all__ = ["forest"]
+
+
+class _Mark(NamedTuple):
+    """How a level is drawn: `rise` in rows, upwards."""
+
+    level: Level
+    name: str
+    colour: str
+    shape: str
+    rise: float
+
+
+_MARKS = (
+    _Mark("all", "all dialogues", PALETTE["c0"], "o", 0.18),
+    _Mark("within_item", "within item", PALETTE["c1"], "D", -0.18),
+)
+
+
+def forest(agreement: Agreement) -> Drawn | None:
+    """A row for each measure; None if there are none."""
+    if not agreement.measures:
+        return None
+    titles, rows, marks = short_titles(agreement.titles), _rows(agreement), marks_of(agreement)
+    with look():
+        figure = sheet(SINGLE, 1.1 - 0.25 * min(rows.values()), marks)
+        axes = figure.subplots()
+        for measure in agreement.measures:
+            if measure.kind != "metric":
+                y = rows[measure.name]
+                axes.axhspan(y - 0.5, y + 0.5, color=PALETTE["faint"], lw=0, zorder=0)
+        axes.axvline(0, color=PALETTE["soft"], lw=0.6)
+        found = [_level(axes, agreement, rows, mark) for mark in _MARKS]
+        handles = [line for points, _ in found for line in points]
+        handles += next((crosses for _, crosses in found if crosses), [])
+        handles += _ceilings(axes, agreement, rows)
+        _undefined(axes, agreement, rows)
+        axes.set_yticks(list(rows.values()), [titles[name] for name in rows])
+        for label, measure in zip(axes.get_yticklabels(), agreement.measures, strict=True):
+            label.set_fontweight("normal" if measure.kind == "metric" else "bold")
+        axes.set_ylim(min(rows.values()) - 0.6, max(rows.values()) + 0.6)
+        axes.tick_params(axis="y", length=0)
+        axes.spines["left"].set_visible(False)
+        axes.grid(axis="x")
+        axes.set_xlabel("Spearman’s ρ with human ratings")
+        names = [str(handle.get_label()) for handle in handles]
+        figure.legend(handles, names, loc="outside lower center", ncols=2)
+        return finish(
+            figure,
+            name="forest",
+            title="Rank correlation of judge and people",
+            caption=_caption(agreement),
+            words=[_said(measure, titles) for measure in agreement.measures],
+            marks=marks,
+        )
+
+
+def _rows(agreement: Agreement) -> dict[str, float]:
+    """The height of each measure, downwards from 0, a little apart where the group changes."""
+    group = {m: name for name, metrics in agreement.groups.items() for m in (*metrics, name)}
+    rows: dict[str, float] = {}
+    y, before = 1.0, None
+    for measure in agreement.measures:
+        own = group.get(measure.name)
+        y -= 1.0 if before is None or own == before[0] else 1.4
+        rows[measure.name] = y
+        before = (own,)
+    return rows
+
+
+def _level(
+    axes: Axes, agreement: Agreement, rows: dict[str, float], mark: _Mark
+) -> tuple[list[Line2D], list[Line2D]]:
+    """Draw the estimates of a level and its sentinels; both for the legend."""
+    points, crosses = [], []
+    for measure in agreement.measures:
+        y, number = rows[measure.name] + mark.rise, measure.spearman[mark.level]
+        interval, best = number.interval, _best(measure, mark.level)
+        if number.value is not None:
+            points.append((number.value, y))
+            if interval is not None and interval.lower is not None and interval.upper is not None:
+                thick = 0.9 if measure.kind == "metric" else 1.6
+                axes.hlines(y, interval.lower, interval.upper, color=mark.colour, lw=thick)
+        if best is not None:
+            crosses.append((best, y))
+    size = 4.2 if mark.shape == "o" else 3.6
+    found = _dots(axes, points, mark.shape, color=mark.colour, ms=size, label=mark.name)
+    grey = PALETTE["soft"]
+    return found, _dots(axes, crosses, "x", color=grey, ms=3.4, mew=0.9, label="best sentinel")
+
+
+def _best(measure: MeasureAgreement, at: Level) -> float | None:
+    values = [row.levels[at].value for row in measure.sentinels]
+    return max((value for value in values if value is not None), default=None)
+
+
+def _ceilings(axes: Axes, agreement: Agreement, rows: dict[str, float]) -> list[Line2D]:
+    known = [(m.ceiling.rater.value, rows[m.name]) for m in agreement.measures]
+    ticks = [(value, y) for value, y in known if value is not None]
+    ink = PALETTE["ink"]
+    return _dots(axes, ticks, "|", color=ink, ms=9, mew=1.3, label="one rater with the rest")
+
+
+def _dots(
+    axes: Axes, points: list[tuple[float, float]], shape: str, **settings: Any
+) -> list[Line2D]:
+    xs, ys = [x for x, _ in points], [y for _, y in points]
+    return axes.plot(xs, ys, ls="", marker=shape, **settings) if points else []
+
+
+def _undefined(axes: Axes, agreement: Agreement, rows: dict[str, float]) -> None:
+    """What has no value is named at the side, not drawn at 0."""
+    for measure in agreement.measures:
+        for mark in _MARKS:
+            if measure.spearman[mark.level].value is None:
+                axes.text(
+                    1.02,
+                    rows[measure.name] + mark.rise,
+                    "undefined",
+                    transform=axes.get_yaxis_transform(),
+                    va="center",
+                    size=SMALL,
+                    color=mark.colour,
+                )
+
+
+def _caption(agreement: Agreement) -> str:
+    said = ["Spearman’s ρ between the judge’s score and the mean human rating, over all dialogues"]
+    said.append(f"and within item (one {agreement.item}: the mean over items of ρ over systems).")
+    if agreement.resamples:
+        said.append(
+            f"Bars: {level(agreement.confidence)} intervals of the crossed bootstrap, "
+            f"B = {count(agreement.resamples)}."
+        )
+    if any(m.ceiling.rater.value is not None for m in agreement.measures):
+        said.append("Upright tick: mean ρ of one rater with the mean of the rest.")
+    names = list(dict.fromkeys(s.name for m in agreement.measures for s in m.sentinels))
+    if names:
+        said.append(
+            f"Cross: at the same level, the best of scores that read nothing ({', '.join(names)})."
+        )
+    titles = short_titles(agreement.titles)
+    for measure in agreement.measures:
+        for mark in _MARKS:
+            number = measure.spearman[mark.level]
+            if number.value is None:
+                why = f"{titles[measure.name]}, {mark.name}: undefined"
+                said.append(f"{why} ({number.reason})." if number.reason else f"{why}.")
+    return " ".join(said)
+
+
+def _said(measure: MeasureAgreement, titles: dict[str, str]) -> str:
+    parts = [f"{mark.name} {_number(measure.spearman[mark.level])}" for mark in _MARKS]
+    if measure.ceiling.rater.value is not None:
+        parts.append(f"one rater with the rest {fixed(measure.ceiling.rater.value)}")
+    return f"{titles[measure.name]}: {', '.join(parts)}."
+
+
+def _number(number: Number) -> str:
+    if number.value is None:
+        return "undefined"
+    interval = number.interval
+    if interval is None or interval.lower is None:
+        return fixed(number.value)
+    return f"{fixed(number.value)} ({fixed(interval.lower)} to {fixed(interval.upper)})"

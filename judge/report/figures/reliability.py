@@ -1,0 +1,102 @@
+"""What people gave where the judge gave this much: one curve for each metric."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from judge.analysis.agreement import Agreement
+from judge.analysis.agreement.record import MeasureAgreement
+from judge.report.figures.style import (
+    PALETTE,
+    Drawn,
+    finish,
+    look,
+    marks_of,
+    panels,
+    short_titles,
+    subtitle,
+)
+from judge.report.format import count, fixed
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+__all__ = ["reliability"]
+
+
+def reliability(agreement: Agreement) -> Drawn | None:
+    """A panel for each metric that has a curve; None if none has."""
+    metrics = [m for m in agreement.measures if m.kind == "metric" and m.curve]
+    if not metrics:
+        return None
+    titles, marks = short_titles(agreement.titles), marks_of(agreement)
+    with look():
+        figure, every = panels(
+            [titles[m.name] for m in metrics],
+            x="Score of the judge",
+            y="Mean human rating",
+            columns=3,
+            height=2.0,
+            marks=marks,
+        )
+        for axes, measure in zip(every, metrics, strict=True):
+            _curve(axes, measure)
+            _limits(axes, measure)
+        return finish(
+            figure,
+            name="reliability",
+            title="Human ratings where the judge gives a score",
+            caption=_caption(metrics),
+            words=[_said(measure, titles[measure.name]) for measure in metrics],
+            marks=marks,
+        )
+
+
+def _same_range(measure: MeasureAgreement) -> bool:
+    """Whether judge and people score on one scale: only then is there an error in points."""
+    return measure.mae.value is not None
+
+
+def _curve(axes: Axes, measure: MeasureAgreement) -> None:
+    judge, human = [b.judge for b in measure.curve], [b.human for b in measure.curve]
+    axes.plot(judge, human, color=PALETTE["c0"], lw=1)
+    for b in measure.curve:
+        if b.error is not None:
+            ends = b.human - 2 * b.error, b.human + 2 * b.error
+            axes.vlines(b.judge, *ends, color=PALETTE["c0"], lw=0.9)
+    most = max(b.n for b in measure.curve)
+    sizes = [4 + 16 * b.n / most for b in measure.curve]
+    axes.scatter(judge, human, s=sizes, color=PALETTE["c0"], lw=0, zorder=3)
+    subtitle(axes, f"n = {count(measure.n)}")
+    axes.grid()
+    axes.locator_params(nbins=6, steps=(1, 2, 5, 10))
+
+
+def _limits(axes: Axes, measure: MeasureAgreement) -> None:
+    """Just what is drawn; on one scale the same for judge and people."""
+    judge = [b.judge for b in measure.curve]
+    human = [b.human + sign * 2 * (b.error or 0) for b in measure.curve for sign in (-1, 1)]
+    if _same_range(measure):
+        judge = human = judge + human
+    for set_limits, values in ((axes.set_xlim, judge), (axes.set_ylim, human)):
+        edge = 0.06 * (max(values) - min(values)) or 0.5
+        set_limits(min(values) - edge, max(values) + edge)
+    if _same_range(measure):
+        ends = axes.get_xlim()
+        axes.plot(ends, ends, color=PALETTE["soft"], lw=0.7, ls=(0, (4, 3)), zorder=1)
+
+
+def _caption(metrics: list[MeasureAgreement]) -> str:
+    said = (
+        "Dialogues binned by the judge’s score: mean score of each bin against the mean human "
+        "rating in it. Bars: 2 standard errors either way. The area of a mark grows with the "
+        "number of dialogues in the bin."
+    )
+    if any(map(_same_range, metrics)):
+        said += " Dashed: where the judge gives what people give."
+    return said
+
+
+def _said(measure: MeasureAgreement, title: str) -> str:
+    points = ", ".join(f"{fixed(b.human)} at {fixed(b.judge)} (n {b.n})" for b in measure.curve)
+    return f"{title}, mean human rating at the judge’s score: {points}."

@@ -1,0 +1,283 @@
+"""How every figure looks: one palette, one set of sizes, and names made fit to be drawn."""
+
+from __future__ import annotations
+
+import functools
+import itertools
+import textwrap
+import unicodedata
+import warnings
+from bisect import bisect
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from judge.analysis.agreement import Agreement
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+__all__ = [
+    "DOUBLE",
+    "LINE",
+    "PALETTE",
+    "SINGLE",
+    "SMALL",
+    "Drawn",
+    "finish",
+    "is_square",
+    "lay_out",
+    "look",
+    "marks_of",
+    "panels",
+    "plain",
+    "sheet",
+    "short_titles",
+    "subtitle",
+    "wide",
+]
+
+PALETTE: Mapping[str, str] = {
+    "paper": "#ffffff",
+    "ink": "#1d1f23",
+    "soft": "#5d626b",
+    "rule": "#d9dce1",
+    "faint": "#f4f5f7",
+    "c0": "#0072b2",
+    "c1": "#d55e00",
+    "c2": "#00805f",
+    "c3": "#a8478a",
+    "c4": "#8a6d00",
+    "c5": "#3b3f46",
+    "p1": "#dfe8f2",
+    "p2": "#b3cbe3",
+    "p3": "#7ba6cf",
+    "p4": "#3f7db5",
+    "p5": "#11508c",
+}
+"""The light theme of the pages, by the name of its CSS variable: Okabe and Ito's colours, darkened
+where they would be too faint on white."""
+
+SINGLE = 3.3
+DOUBLE = 6.9
+"""Widths in inches of a figure in one column of a paper, and across both."""
+
+SMALL = 7.0
+"""Points of the smallest text."""
+
+LINE = 11 / 72
+"""Inches that a line of text takes at least."""
+
+_CHINESE = (
+    "Noto Sans CJK SC",
+    "Noto Sans SC",
+    "Source Han Sans SC",
+    "Microsoft YaHei",
+    "PingFang SC",
+    "Hiragino Sans GB",
+    "WenQuanYi Micro Hei",
+    "WenQuanYi Zen Hei",
+    "SimHei",
+    "Arial Unicode MS",
+)
+_LONGEST = 28
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Drawn:
+    """A figure and what is said of it.
+
+    Attributes:
+        name: of its files, without a suffix.
+        title, caption: plain text.
+        words: the numbers in a sentence each, for those who do not see the figure.
+        figure: laid out for good; no artist in it belongs to pyplot.
+    """
+
+    name: str
+    title: str
+    caption: str
+    words: str
+    figure: Figure
+
+
+@contextmanager
+def look(**more: Any) -> Iterator[None]:
+    """The settings that a figure is made and written under, whatever the user's matplotlibrc says.
+
+    Not for several threads at once: matplotlib's settings are those of the process.
+    """
+    from matplotlib import style  # noqa: PLC0415 - half a second that only a report should cost
+
+    with warnings.catch_warnings(), style.context(["default", {**_settings(), **more}]):
+        # Without a Chinese font a name is drawn as boxes; a page shows it by the reader's fonts.
+        warnings.filterwarnings("ignore", message=r"Glyph \d+ .*missing from")
+        yield
+
+
+def _settings() -> dict[str, Any]:
+    ink, soft, rule = PALETTE["ink"], PALETTE["soft"], PALETTE["rule"]
+    return {
+        "font.family": _fonts(),
+        "font.size": SMALL,
+        "text.color": ink,
+        "text.parse_math": False,  # a $ in the name of a system is a $
+        "text.usetex": False,
+        "text.hinting": "none",
+        "figure.facecolor": PALETTE["paper"],
+        "figure.constrained_layout.h_pad": 0.03,
+        "figure.constrained_layout.w_pad": 0.03,
+        "figure.titlesize": 7.5,
+        "figure.titleweight": "bold",
+        "axes.facecolor": "none",
+        "axes.edgecolor": soft,
+        "axes.labelcolor": ink,
+        "axes.labelsize": 7.5,
+        "axes.linewidth": 0.6,
+        "axes.spines.top": False,
+        "axes.spines.right": False,
+        "axes.titlesize": 7.5,
+        "axes.titleweight": "bold",
+        "axes.titlelocation": "left",
+        "axes.titlepad": 4,
+        "axes.axisbelow": True,
+        "grid.color": rule,
+        "grid.linewidth": 0.5,
+        "lines.linewidth": 1.2,
+        "lines.markersize": 4,
+        "legend.frameon": False,
+        "legend.fontsize": SMALL,
+        "legend.handlelength": 1.6,
+        "legend.columnspacing": 1.4,
+        "legend.labelspacing": 0.3,
+        **{
+            f"{axis}tick.{key}": value
+            for axis in "xy"
+            for key, value in {
+                "color": soft,
+                "labelcolor": ink,
+                "labelsize": SMALL,
+                "major.size": 2.5,
+                "major.width": 0.6,
+                "major.pad": 2.5,
+            }.items()
+        },
+        "svg.hashsalt": "esrp-judge",
+    }
+
+
+@functools.cache
+def _fonts() -> list[str]:
+    """The font that comes with matplotlib, and for Chinese the first that is installed."""
+    from matplotlib.font_manager import fontManager  # noqa: PLC0415 - as above
+
+    installed = set(fontManager.get_font_names())
+    return ["DejaVu Sans", *[name for name in _CHINESE if name in installed][:1]]
+
+
+def marks_of(agreement: Agreement) -> list[str]:
+    """What nobody may overlook, as sentences: first in the figure itself and in its caption."""
+    simulated = ["SIMULATED RATINGS: not people."] if agreement.simulated else []
+    partial = [f"PARTIAL: {plain(agreement.partial, 300)}"] if agreement.partial else []
+    return simulated + partial
+
+
+def sheet(width: float, height: float, marks: Sequence[str] = ()) -> Figure:
+    """An empty figure in inches, higher by what `marks` at its top take.
+
+    A point of it is a unit of its SVG.
+    """
+    from matplotlib.figure import Figure  # noqa: PLC0415 - as above
+
+    # A bold letter is about .68 em wide.
+    fitting = int(width * 72 / (0.68 * 7.5))
+    lines = [
+        line
+        for mark in marks
+        for line in textwrap.wrap(mark, fitting, max_lines=2, placeholder=" …")
+    ]
+    height += len(lines) * LINE
+    figure = Figure(figsize=(width, height), dpi=72, layout="constrained")
+    if lines:
+        figure.suptitle("\n".join(lines), x=0.01, ha="left", color=PALETTE["c1"])
+    return figure
+
+
+def panels(
+    titles: Sequence[str], *, x: str, y: str, columns: int, height: float, marks: Sequence[str]
+) -> tuple[Figure, list[Axes]]:
+    """A figure of like axes, one for each title and `height` inches high, labelled at the edges."""
+    count = len(titles)
+    columns = min(columns, count)
+    rows = -(-count // columns)
+    figure = sheet(SINGLE if columns == 1 else DOUBLE, rows * height, marks)
+    every = figure.subplots(rows, columns, squeeze=False).ravel()
+    for axes in every[count:]:
+        axes.remove()
+    for axes, title in zip(every, titles, strict=False):
+        axes.set_title(title)
+    for axes in every[:count:columns]:
+        axes.set_ylabel(y)
+    for axes in every[max(0, count - columns) : count]:
+        axes.set_xlabel(x)
+    return figure, list(every[:count])
+
+
+def subtitle(axes: Axes, text: str) -> None:
+    """A line between the title of a panel and its axes."""
+    axes.set_title(axes.get_title(loc="left"), pad=14)
+    axes.annotate(text, (0, 1), (0, 4), "axes fraction", "offset points", color=PALETTE["soft"])
+
+
+def lay_out(figure: Figure) -> None:
+    """Give everything its place, without drawing."""
+    engine = figure.get_layout_engine()
+    if engine is not None:
+        engine.execute(figure)
+
+
+def finish(
+    figure: Figure,
+    *,
+    name: str,
+    title: str,
+    caption: str,
+    words: Sequence[str],
+    marks: Sequence[str] = (),
+) -> Drawn:
+    """Lay out once for all, so that every file of a figure is the same picture."""
+    lay_out(figure)
+    figure.set_layout_engine("none")
+    return Drawn(name, title, " ".join([*marks, caption]), " ".join([*marks, *words]), figure)
+
+
+def plain(name: str, most: int = _LONGEST) -> str:
+    """A name on one line, without what no font draws and XML forbids.
+
+    `most` is where it is cut, in columns of which a Chinese letter takes two.
+    """
+    text = "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in name)
+    ends = list(itertools.accumulate(1 + is_square(letter) for letter in text))
+    return text if not ends or ends[-1] <= most else f"{text[: bisect(ends, most - 1)]}…"
+
+
+def short_titles(titles: Mapping[str, str]) -> dict[str, str]:
+    """Titles without what stands in brackets, unless that would make two of them the same."""
+    short = {name: title.split(" (")[0] for name, title in titles.items()}
+    seen = list(short.values())
+    return {
+        name: plain(short[name] if seen.count(short[name]) == 1 else titles[name])
+        for name in titles
+    }
+
+
+def wide(text: str) -> float:
+    """About how many points a line of the smallest text takes, Chinese letters being square."""
+    return SMALL * sum(1 if is_square(letter) else 0.62 for letter in text)
+
+
+def is_square(letter: str) -> bool:
+    """Whether it is as wide as a Chinese letter."""
+    return unicodedata.east_asian_width(letter) in "WF"
