@@ -110,7 +110,9 @@ class Manifest:
         facts = dict(self.judge)
         ordered = {"judge": facts.pop("name"), "judge fingerprint": facts.pop("fingerprint")}
         ordered |= facts
-        ordered |= {"rubric hash": self.rubric.hash, "prompts hash": self.prompts}
+        rubric = self.rubric
+        ordered["rubric"] = f"{rubric.name} {rubric.version} {rubric.language}"
+        ordered |= {"rubric hash": rubric.hash, "prompts hash": self.prompts}
         ordered |= {f"data {system}": digest for system, digest in self.data.items()}
         ordered |= {"started": self.started, "finished": self.finished or "not finished"}
         return ordered | dict(self.environment)

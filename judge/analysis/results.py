@@ -10,6 +10,7 @@ from judge.analysis.calibrated import CalibratedResults
 from judge.analysis.diverse import DiversityResults
 from judge.analysis.published import Published
 from judge.errors import StoreError
+from judge.played import Played
 from judge.types import Reading, Turn
 
 __all__ = [
@@ -161,7 +162,8 @@ class Results:
     by the mean of those that were. `readings` counts the scores by how they were read: `exact`,
     `truncated` or `sampled`. All means are raw judge scores; `calibration` has those on the human
     scale, None where the run was not calibrated. `diversity` is what was judged and measured over
-    many replies, None where that was not asked for.
+    many replies, None where that was not asked for. `played` has the systems that played for this
+    run, if their dialogues were not recorded ones.
     """
 
     rubric: str
@@ -183,6 +185,7 @@ class Results:
     readings: Mapping[Reading, int] = field(default_factory=dict)
     calibration: CalibratedResults | None = None
     diversity: DiversityResults | None = None
+    played: tuple[Played, ...] = ()
 
     @property
     def metrics(self) -> tuple[str, ...]:
@@ -224,7 +227,8 @@ class Results:
 
     def to_dict(self) -> dict[str, Any]:
         """Plain dicts, lists and numbers for JSON, with the version of the format."""
-        return {"format": FORMAT, **asdict(self)}
+        played = [one.to_dict() for one in self.played]
+        return {"format": FORMAT, **asdict(self), "played": played}
 
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> Results:
@@ -244,6 +248,7 @@ class Results:
         fields |= {
             "calibration": calibration and CalibratedResults.from_dict(calibration),
             "diversity": diversity and DiversityResults.from_dict(diversity),
+            "played": tuple(Played.from_dict(played) for played in data.get("played", ())),
             "labels": tuple(data["labels"]),
             "notes": tuple(data["notes"]),
             "groups": tuple(

@@ -27,6 +27,7 @@ from judge.analysis.results import (
 )
 from judge.analysis.table import NOT_JUDGED, Table, dialogue_order, tabulate
 from judge.errors import StoreError
+from judge.played import Played
 from judge.types import Dialogue, Failure, Judgment, Reading, Rubric
 
 __all__ = ["FLAG_BELOW", "LEAST_SYSTEMS", "summarise"]
@@ -50,6 +51,7 @@ def summarise(
     published: Published | None = None,
     extremes: int = 5,
     diversity: DiversityResults | None = None,
+    played: Sequence[Played] = (),
 ) -> Results:
     """Means, standard errors and everything else that a report says.
 
@@ -67,6 +69,7 @@ def summarise(
         published: system means to set beside.
         extremes: how many dialogues with the lowest and with the highest scores to show.
         diversity: what was judged and measured over many replies.
+        played: how systems played whose dialogues were not recorded ones.
 
     Raises:
         StoreError: there are no judgments, two of the same thing, one that the rubric does
@@ -104,6 +107,7 @@ def summarise(
         notes=(*notes, *_reading_notes(readings), *_own_notes(table, metrics, published)),
         readings=readings,
         diversity=diversity,
+        played=tuple(played),
     )
 
 

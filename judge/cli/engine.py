@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import fields
 from typing import Any, NamedTuple
 
@@ -19,52 +19,62 @@ from judge.engines import (
 )
 from judge.errors import UsageError
 
-__all__ = ["Chosen", "chosen_judge", "engine_options"]
+__all__ = ["Chosen", "chosen_judge", "engine_options", "model_options", "options_of"]
 
 _POSITIVE = click.IntRange(min=1)
-_OPTIONS = (
-    click.option(
+_OPTIONS = {
+    "judge": click.option(
         "--judge",
         help="lexical, tiny, mock, a model folder, a hub id, or a server's name of its model.  "
         f"[default: {DEFAULT_CUDA} with CUDA, else the better embedded judge]",
     ),
-    click.option(
+    "engine": click.option(
         "--engine",
         type=click.Choice(sorted(ENGINES)),
         help="The program that asks the judge.  [default: http with --base-url; for a model "
         "vllm, if installed, with CUDA, else hf]",
     ),
-    click.option("--base-url", help="Ask a server, such as http://localhost:8000/v1."),
-    click.option(
+    "base_url": click.option("--base-url", help="Ask a server, such as http://localhost:8000/v1."),
+    "server": click.option(
         "--server",
         help="What answers there: vllm, sglang, llama.cpp, ollama or openai.  "
         "[default: found by asking]",
     ),
-    click.option("--concurrency", type=_POSITIVE, help="Requests to the server at once."),
-    click.option(
+    "concurrency": click.option(
+        "--concurrency", type=_POSITIVE, help="Requests to the server at once."
+    ),
+    "samples": click.option(
         "--samples",
         type=_POSITIVE,
         help="Draw so many answers for each prompt, from a server without probabilities.",
     ),
-    click.option("--batch-size", type=_POSITIVE, help="Dialogues judged at once."),
-    click.option("--device", help="cpu, cuda, cuda:1, ..."),
-    click.option("--dtype", help="float32, bfloat16 or float16."),
-    click.option("--quantization", help="Make the weights smaller at load, in the engine's words."),
-    click.option("--tensor-parallel", type=_POSITIVE, help="GPUs that share the model."),
-    click.option(
+    "batch_size": click.option("--batch-size", type=_POSITIVE, help="Dialogues judged at once."),
+    "device": click.option("--device", help="cpu, cuda, cuda:1, ..."),
+    "dtype": click.option("--dtype", help="float32, bfloat16 or float16."),
+    "quantization": click.option(
+        "--quantization", help="Make the weights smaller at load, in the engine's words."
+    ),
+    "tensor_parallel": click.option(
+        "--tensor-parallel", type=_POSITIVE, help="GPUs that share the model."
+    ),
+    "gpu_memory": click.option(
         "--gpu-memory",
         type=click.FloatRange(min=0, max=1, min_open=True),
         help="Share of the GPU's memory to use.",
     ),
-    click.option(
+    "reproducible": click.option(
         "--reproducible",
         is_flag=True,
         default=None,
         help="The same numbers whatever else is in the batch; slower.",
     ),
-    click.option("--seed", type=int, default=0, show_default=True, help="For judges that draw."),
-)
-_NAMES = ("judge", "engine", *(field.name for field in fields(EngineOptions)))
+    "seed": click.option(
+        "--seed", type=int, default=0, show_default=True, help="For judges that draw."
+    ),
+}
+_FIELDS = [field.name for field in fields(EngineOptions)]
+_ASKED_FOR_LABELS = {"judge", "samples"}
+"""What means nothing to a model that only writes."""
 
 
 class Chosen(NamedTuple):
@@ -80,15 +90,29 @@ def engine_options(command: Callable[..., Any]) -> Callable[..., Any]:
 
     `chosen_judge` makes a judge of it. A decorator to stand among those of click.
     """
+    return _collected(command, list(_OPTIONS))
 
+
+def model_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """As `engine_options`, for a command that asks no judge; `options_of` reads `engine`."""
+    return _collected(command, [name for name in _OPTIONS if name not in _ASKED_FOR_LABELS])
+
+
+def _collected(command: Callable[..., Any], names: Sequence[str]) -> Callable[..., Any]:
     @functools.wraps(command)
     def collected(*args: Any, **kwargs: Any) -> Any:
-        engine = {name: kwargs.pop(name) for name in _NAMES}
+        engine = {name: kwargs.pop(name) for name in names}
         return command(*args, engine=engine, **kwargs)
 
-    for option in reversed(_OPTIONS):
-        option(collected)
+    for name, option in reversed(_OPTIONS.items()):
+        if name in names:
+            option(collected)
     return collected
+
+
+def options_of(engine: Mapping[str, Any]) -> EngineOptions:
+    """The settings of an engine, of those that a command has."""
+    return EngineOptions(**{name: engine[name] for name in _FIELDS if name in engine})
 
 
 def chosen_judge(engine: Mapping[str, Any]) -> Chosen:
@@ -98,7 +122,7 @@ def chosen_judge(engine: Mapping[str, Any]) -> Chosen:
         UsageError: an engine that cannot ask this judge, or a server and no model.
     """
     name, of_engine = engine["judge"], engine["engine"]
-    options = EngineOptions(**{field.name: engine[field.name] for field in fields(EngineOptions)})
+    options = options_of(engine)
     if name is None and (options.base_url is not None or of_engine == "http"):
         raise UsageError(
             "a server is asked for one of its models, and --judge names none",

@@ -2,15 +2,23 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import click
 
-from judge.cli.engine import Chosen, chosen_judge, engine_options
+from judge import manifest as manifests
+from judge.cli.engine import Chosen, chosen_judge, engine_options, options_of
+from judge.cli.eval_print import announce, reasons, say_done, show_plan, show_scenes
+from judge.cli.playing import (
+    SERVED,
+    is_model,
+    on_server,
+    play_options,
+    refuse_play_options,
+)
 from judge.cli.progress import Progress
 from judge.cli.report import (
     calibration_option,
@@ -21,13 +29,14 @@ from judge.cli.report import (
     published_option,
     show,
 )
-from judge.cost import cost, plan
+from judge.cli.stage import Stage, stage
 from judge.dialogues import read_dialogues, select
-from judge.engines import Engine, JudgeSpec, open_engine
+from judge.engines import EMBEDDED, Engine, JudgeSpec, open_engine
 from judge.errors import UsageError
 from judge.manifest import Manifest
-from judge.pipeline import Outcome, refuse_rationale, run
-from judge.rubric import RubricSet, load_rubric
+from judge.pipeline import refuse_rationale, run, score
+from judge.played import Played
+from judge.rubric import RubricSet, load_rubric, replies_metric, replies_tree
 from judge.scoring import prompts_hash
 from judge.store import Store
 from judge.types import Dialogue, PromptTree
@@ -41,12 +50,13 @@ RATIONALE_TOKENS = 512
 @click.option(
     "--model",
     "models",
-    type=click.Path(path_type=Path),
     multiple=True,
     required=True,
-    help="Recorded dialogues of the model: a ChatAnime JSON file, a folder of them, or a table "
-    "(.jsonl, .csv, .tsv, .parquet). May be given several times.",
+    help="A model to let play: a folder, a hub id, or openai:NAME. Or recorded dialogues: a "
+    "ChatAnime JSON file, a folder of them, or a table (.jsonl, .csv, .tsv, .parquet); these may "
+    "be given several times.",
 )
+@play_options
 @engine_options
 @click.option("--rubric", "rubric_name", help="A shipped set or a folder.  [default: the judge's]")
 @click.option("--lang", help="Language of the rubric.  [default: its first]")
@@ -80,7 +90,8 @@ RATIONALE_TOKENS = 512
 @click.pass_context
 def evaluate(
     ctx: click.Context,
-    models: tuple[Path, ...],
+    models: tuple[str, ...],
+    playing: Mapping[str, Any],
     engine: Mapping[str, Any],
     rubric_name: str | None,
     lang: str | None,
@@ -98,50 +109,54 @@ def evaluate(
     tokens_per_second: float | None,
     as_json: bool,
 ) -> None:
-    """Judge a model's dialogues on nine metrics and write a report.
+    """Let a model play, judge it on nine metrics and write a report.
 
-    Can be stopped at any time: the same command goes on where it stopped, and run again it
-    asks nothing twice. Ends with 1 if some judgments could not be made.
+    Recorded dialogues are judged as they are. Can be stopped at any time: the same command goes on
+    where it stopped, and run again it asks nothing twice. Ends with 1 if some replies or judgments
+    could not be made.
 
     \b
     Example:
-      judge eval --model answers.json
+      judge eval --model Qwen/Qwen3-4B --judge Qwen/Qwen3-8B
+      judge eval --model openai:mine --base-url http://localhost:8000/v1 --user replay:human
       judge eval --model answers.json --judge Qwen/Qwen3-8B --limit 100 --out runs/trial
       judge eval --model answers.json --judge Qwen/Qwen3-8B --calibration calibration.json
       judge eval --model answers.json --judge Qwen/Qwen3-8B --rationale --dry-run
     """
-    if tokens_per_second is not None and not dry_run:
-        raise UsageError(
-            "--tokens-per-second goes with --dry-run", hint="add it, or leave both out"
-        )
-    if rationale_tokens is not None and not rationale:
-        raise UsageError(
-            "--rationale-tokens goes with --rationale", hint="add it, or leave both out"
-        )
+    _refuse_alone("--tokens-per-second", tokens_per_second, "--dry-run", dry_run)
+    _refuse_alone("--rationale-tokens", rationale_tokens, "--rationale", rationale)
     means = published_means(published)
-    dialogues, sources = _read(models)
-    chosen = select(
-        dialogues, characters=_split(characters), scenarios=_split(scenarios), limit=limit
-    )
-    asked = chosen_judge(engine)
-    spec = asked.spec
-    rubric = load_rubric(rubric_name or spec.rubric, lang)
+    live = _plays(ctx, models)
+    asked = chosen_judge(_for_the_judge(engine, models, playing) if live else engine)
+    rubric = load_rubric(rubric_name or asked.spec.rubric, lang)
     most = (rationale_tokens or RATIONALE_TOKENS) if rationale else 0
-    judge = open_engine(spec, asked.options)
+    judge = open_engine(asked.spec, asked.options)
     if rationale:
         refuse_rationale(judge)
-    tree = rubric.tree(chosen, _split(metrics), rationale=most)
+    wanted = {"characters": _split(characters), "scenarios": _split(scenarios), "limit": limit}
+    if live:
+        ready = stage(
+            models[0], playing, options_of(engine), engine["engine"], _as_user(asked), **wanted
+        )
+        given = _Given(ready.system, ready.blanks, {}, ready.whole, ready)
+    else:
+        given = _recorded([Path(model) for model in models], wanted)
+    named = [m for m in _split(metrics) if m != replies_metric(rubric.rubric)]
+    tree = rubric.tree(given.dialogues, named, rationale=most)
+    if dry_run and given.stage:
+        show_scenes(given.stage, tree, as_json=as_json)
+    elif dry_run:
+        show_plan(tree, judge, asked.spec, tokens_per_second, as_json=as_json)
     if dry_run:
-        _show_plan(tree, judge, spec, tokens_per_second, as_json=as_json)
         return
-    folder = out or Path("runs") / f"{models[0].resolve().stem}-{Path(spec.name).name}"
+    folder = out or Path("runs") / f"{given.name}-{Path(asked.spec.name).name}"
     manifest = Manifest(
         rubric=rubric.rubric,
         judge=_facts(asked, judge, most),
         prompts=prompts_hash(rubric.tree((), rationale=most)),
-        data={d.system: sources[d.system] for d in chosen},
+        data={d.system: given.sources.get(d.system, "") for d in given.dialogues},
         options={
-            "model": [str(model) for model in models],
+            "model": list(models),
             "metrics": list(tree.questions),
             "characters": characters,
             "scenarios": scenarios,
@@ -149,26 +164,113 @@ def evaluate(
             # An address may hold a password: the engine says where it asked.
             **{k: v for k, v in asdict(asked.options).items() if v is not None and k != "base_url"},
             "batch_size": judge.batch_size,
+            **({"played": dict(given.stage.facts)} if given.stage else {}),
         },
-        notes=_notes(spec, rubric, chosen),
+        notes=_notes(asked.spec, rubric, given.dialogues),
     )
     human = human_scale(calibration, rated, manifest)
-    _announce(manifest, len(chosen), folder, given=asked.named)
+    announce(manifest, len(given.dialogues), folder, given=asked.named)
+    played: Played | None = None
+    if given.stage:
+        _refuse_other(folder, manifest)  # before hours of playing, not after
+        found, played = given.stage.perform(folder)
+        given = given._replace(dialogues=found.dialogues)
+        manifest = replace(manifest, data=found.sources)
+        tree = rubric.tree(given.dialogues, named, rationale=most)
+    sets = _sets(rubric, given, _split(metrics), asked)
     with Store(folder) as store:
         with Progress("judging") as progress:
             done = run(tree, judge, store, manifest, progress)
+        if sets is not None:
+            with Progress("judging sets of replies") as progress:
+                score(sets, judge, store, progress)
         with store.transaction():  # another process may be at the same run
-            drawn = draw(done.manifest, store.judgments(), store.dialogues(), means, folder, human)
-    made, reused = done.outcome.made, done.outcome.reused
-    click.echo(
-        f"{made} judgments made, {reused} were there; {drawn.failed} could not be made", err=True
-    )
-    share = getattr(judge, "cached_share", None)  # of vLLM, which finds shared prompts by itself
-    if share is not None:
-        click.echo(f"{share:.1%} of the prompt tokens were found in the cache", err=True)
-    reasons = _reasons(done.outcome, tree, rubric.tree((), _split(metrics)), judge)
-    show(drawn, as_json=as_json, run=str(folder), made=made, reused=reused, **reasons)
-    ctx.exit(1 if drawn.failed else 0)
+            parts = (store.judgments(), store.dialogues(), means, folder, human)
+            drawn = draw(done.manifest, *parts, [played] if played else [])
+    say_done(done.outcome, judge, drawn.failed)
+    spent = reasons(done.outcome, tree, rubric.tree((), named), judge)
+    spent |= {"made": done.outcome.made, "reused": done.outcome.reused}
+    show(drawn, as_json=as_json, run=str(folder), **spent)
+    ctx.exit(1 if drawn.failed or (played is not None and played.incomplete) else 0)
+
+
+def _refuse_alone(option: str, value: object, needed: str, there: bool) -> None:
+    if value is not None and not there:
+        raise UsageError(f"{option} goes with {needed}", hint="add it, or leave both out")
+
+
+class _Given(NamedTuple):
+    """What `--model` names: dialogues, or scenes to be played, which are dialogues to come.
+
+    `whole` says whether no dialogue of its characters is left out.
+    """
+
+    name: str
+    dialogues: tuple[Dialogue, ...]
+    sources: Mapping[str, str]
+    whole: bool
+    stage: Stage | None = None
+
+
+def _recorded(models: Sequence[Path], wanted: Mapping[str, Any]) -> _Given:
+    dialogues, sources = _read(models)
+    chosen = select(dialogues, **wanted)
+    whole = len(chosen) == len(select(dialogues, characters=wanted["characters"]))
+    return _Given(models[0].resolve().stem, chosen, sources, whole)
+
+
+def _sets(
+    rubric: RubricSet, given: _Given, metrics: Sequence[str], asked: Chosen
+) -> PromptTree | None:
+    """The sets of replies to be judged, None where that was not asked for or cannot be.
+
+    Of a part of the dialogues other sets would be drawn than of all.
+    """
+    metric = replies_metric(rubric.rubric)
+    wanted = metric is not None and (not metrics or metric in metrics)
+    if not wanted or not given.whole or asked.spec.engine == "lexical":
+        return None
+    return replies_tree(rubric, given.dialogues, seed=asked.options.seed)
+
+
+def _plays(ctx: click.Context, models: Sequence[str]) -> bool:
+    """Whether `--model` names a model that is to play.
+
+    Raises:
+        UsageError: several of them, or options of playing without one.
+    """
+    live = [model for model in models if is_model(model)]
+    if live and len(models) > 1:
+        raise UsageError(
+            f"--model {live[0]} is a model that plays, and it plays alone",
+            hint="evaluate every model by itself; `judge leaderboard` puts them in one table",
+        )
+    if not live:
+        refuse_play_options(ctx, models[0])
+    return bool(live)
+
+
+def _refuse_other(folder: Path, manifest: Manifest) -> None:
+    there = manifests.read(folder)
+    if there is not None:
+        manifests.refuse_mismatch(folder, there, manifest)
+
+
+def _for_the_judge(
+    engine: Mapping[str, Any], models: Sequence[str], playing: Mapping[str, Any]
+) -> Mapping[str, Any]:
+    """The options of the judge: a server that only the players are on is none of its business."""
+    named = engine["judge"] is not None and on_server(engine["judge"])
+    if named or engine["engine"] == "http" or not on_server(*models, playing["user"]):
+        return engine
+    return {**engine, "base_url": None, "server": None, "concurrency": None}
+
+
+def _as_user(asked: Chosen) -> str | None:
+    """The judge as a model that can ask on; None for an embedded one, which cannot write."""
+    if asked.spec.name in EMBEDDED or asked.spec.engine == "lexical":
+        return None
+    return f"{SERVED}{asked.spec.model}" if asked.spec.engine == "http" else asked.spec.model
 
 
 def _read(models: Sequence[Path]) -> tuple[tuple[Dialogue, ...], Mapping[str, str]]:
@@ -208,70 +310,3 @@ def _notes(spec: JudgeSpec, rubric: RubricSet, dialogues: Sequence[Dialogue]) ->
     if strangers:
         notes.append(f"Judged without a profile: {', '.join(strangers)}.")
     return tuple(notes)
-
-
-def _announce(manifest: Manifest, dialogues: int, folder: Path, *, given: bool) -> None:
-    rubric = manifest.rubric
-    click.echo(
-        f"judge {manifest.judge['name']}{'' if given else ' (no --judge given)'}, "
-        f"rubric {rubric.name} {rubric.version} {rubric.language} {rubric.hash[:8]}, "
-        f"{dialogues} dialogues, run folder {folder}",
-        err=True,
-    )
-    for note in manifest.notes:
-        click.echo(f"note: {note}", err=True)
-
-
-def _reasons(
-    outcome: Outcome, tree: PromptTree, plain: PromptTree, judge: Engine
-) -> dict[str, object]:
-    """What the reasons written now took, said on stderr and given back; nothing without any."""
-    if not outcome.reasoned:
-        return {}
-    facts: dict[str, object] = {"tokens_written": outcome.written, "reasons_cut": outcome.cut}
-    line = f"with reasons: {outcome.written} tokens written"
-    spent = cost(outcome.reasoned, tree, plain, judge)
-    if spent is not None:
-        facts |= {"tokens_read_at_most": spent.read, "tokens_read_without": spent.plain}
-        line += f", at most {spent.read} read"
-        if spent.plain is not None:
-            line += f"; without: {spent.plain} read"
-    click.echo(line, err=True)
-    if outcome.cut:
-        click.echo(f"{outcome.cut} reasons were cut at {tree.rationale} tokens", err=True)
-    return facts
-
-
-def _show_plan(
-    tree: PromptTree, judge: Engine, spec: JudgeSpec, rate: float | None, *, as_json: bool
-) -> None:
-    """What `--dry-run` says; times in seconds at `rate` tokens a second."""
-    facts: dict[str, object] = {
-        "judge": spec.name,
-        "dialogues": len(tree.items),
-        "prompts": len(tree),
-    }
-    tokens = plan(tree, judge)
-    if tokens is not None:
-        facts["longest_prompt"] = tokens.longest
-        ways = {"one_by_one": tokens.one_by_one, "shared_parts_once": tokens.shared_once}
-        facts |= {f"tokens_{way}": read for way, read in ways.items()}
-        facts["ratio"] = None if tokens.ratio is None else round(tokens.ratio, 1)
-        if tree.rationale:
-            facts["tokens_written_at_most"] = tokens.written
-        if rate is not None:
-            facts |= {f"seconds_{way}": round(read / rate, 1) for way, read in ways.items()}
-    if as_json:
-        click.echo(json.dumps(facts, ensure_ascii=False))
-        return
-    for name, value in facts.items():
-        click.echo(f"{name.replace('_', ' ') + ':':28} {value}")
-    if tokens is None:
-        click.echo("no estimate of time: this judge counts no tokens")
-    elif rate is None:
-        click.echo("for an estimate of time give --tokens-per-second")
-    if tokens is not None and tree.rationale:
-        click.echo(
-            "with reasons every prompt is read twice, and the reasons once more: tokens and times "
-            "are of reading, at most; the writing comes on top and is slower"
-        )

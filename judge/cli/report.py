@@ -14,19 +14,25 @@ from judge import artefact as artefacts
 from judge import manifest as manifests
 from judge.analysis import (
     PAPER,
+    Bars,
     Calibrated,
     Published,
     Results,
     calibrated,
     paper_means,
+    read_bars,
     read_published,
     summarise,
+    summarise_diversity,
+    word_segmenter,
 )
 from judge.artefact import Artefact, MadeWith
 from judge.cli.rated import rated_file, rating_options
 from judge.data import data_root
 from judge.errors import StoreError, UsageError
 from judge.manifest import Manifest
+from judge.played import Played
+from judge.played import read as read_played
 from judge.ratings import Ratings
 from judge.report import terminal_table, write_report
 from judge.store import Store
@@ -119,7 +125,8 @@ def report(
     means = published_means(published)
     manifest, judgments, dialogues = gather(runs)
     human = human_scale(calibration, rated, manifest)
-    drawn = draw(manifest, judgments, dialogues, means, out or runs[0], human)
+    played = [one for run in runs if (one := read_played(run)) is not None]
+    drawn = draw(manifest, judgments, dialogues, means, out or runs[0], human, played)
     show(drawn, as_json=as_json)
     ctx.exit(1 if drawn.failed else 0)
 
@@ -171,8 +178,12 @@ def draw(
     published: Published | None,
     folder: Path,
     human: HumanScale | None = None,
+    played: Sequence[Played] = (),
 ) -> Drawn:
-    """Sum up and write the report into `folder`, on the human scale too if there is one."""
+    """Sum up and write the report into `folder`, on the human scale too if there is one.
+
+    `played` says how the systems played that were not recorded.
+    """
     results = summarise(
         judgments,
         manifest.rubric,
@@ -180,6 +191,10 @@ def draw(
         provenance=manifest.provenance,
         notes=manifest.notices,
         published=published,
+        diversity=summarise_diversity(
+            judgments, dialogues, manifest.rubric, segmenter=word_segmenter(), bars=_bars()
+        ),
+        played=played,
     )
     found = Calibrated(results, {})
     if human is not None:
@@ -187,6 +202,12 @@ def draw(
     files = write_report(found.results, folder, judgments=judgments, items=found.items)
     failed = sum(isinstance(judgment.outcome, Failure) for judgment in judgments)
     return Drawn(found.results, files.html, failed)
+
+
+def _bars() -> Bars | None:
+    """The published bars of response diversity, if they are beside the public data."""
+    beside = data_root() / "published" / "chatanime_diversity_bars.csv"
+    return read_bars(beside) if beside.is_file() else None
 
 
 def show(drawn: Drawn, *, as_json: bool, **facts: object) -> None:

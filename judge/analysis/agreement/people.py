@@ -48,7 +48,7 @@ def _tests(measure: Measured, epsilon: float) -> Iterator[AnnotatorTest]:
     scores: Literal["continuous", "rounded"]
     named = measure.rater >= 0
     for scores, judge in (("continuous", measure.judge), ("rounded", measure.rounded)):
-        reason = measure.off or ("" if named.any() else "no rater is named")
+        reason = measure.off or ("" if named.any() else "no named rater has rated it whole")
         if scores == "rounded" and measure.kind == "metric" and not measure.whole:
             reason = reason or "the ratings are not whole labels"
         if reason:
