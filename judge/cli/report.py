@@ -158,7 +158,8 @@ def human_scale(
         if rated["ratings"] is not None:
             raise UsageError(
                 "--ratings goes with --calibration",
-                hint="fit one first: judge calibrate RUN --ratings FILE",
+                hint="judge calibrate RUN --ratings FILE fits one; how far judge and ratings agree "
+                "is what judge agree RUN --ratings FILE says",
             )
         return None
     artefact = artefacts.read(calibration)

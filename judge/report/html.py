@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from judge.analysis import Extreme, Measure, Results
 from judge.analysis.results import OVERALL
 from judge.report import format as numbers
@@ -16,6 +18,7 @@ def render_html(results: Results) -> str:
     """The page: no script, no outside request, every text from the run escaped."""
     page = environment()
     page.filters["percent_of_scale"] = lambda value: f"{_along(value, len(results.labels)):.1f}%"
+    page.filters["quartiles"] = _quartiles
     picture = radar(results)
     return page.get_template("report.html.j2").render(
         r=results,
@@ -29,8 +32,25 @@ def render_html(results: Results) -> str:
         fallbacks=_fallbacks(results),
         top_is_label=_top_is_label(results),
         extremes=_extremes(results),
+        mark_titles=_MARKS,
         short={name: title.split(" (")[0] for name, title in results.titles.items()},
     )
+
+
+_MARKS = {
+    "failed": "could not be made",
+    "empty": "are empty",
+    "cut": "the token limit ended",
+    "refusal": "refuse, or speak as a program",
+    "as_user": "speak as the user",
+    "other_language": "are in another language",
+    "thinking": "began with a thought",
+}
+"""How a report says what is amiss with replies, in the order of the table."""
+
+
+def _quartiles(values: Sequence[float] | None) -> str:
+    return numbers.fixed(None) if values is None else " · ".join(f"{v:.0f}" for v in values)
 
 
 def _title(results: Results) -> str:
