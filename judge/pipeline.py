@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TypeVar
@@ -135,6 +136,7 @@ def score(
         batch = range(start, min(start + engine.batch_size, len(tree.items)))
         missing = [(i, m) for i in batch for m in tree.items[i].metrics if (i, m) not in kept]
         if missing:
+            began = time.monotonic()
             answers = _ask(tree, missing, engine)
             store.add(
                 [
@@ -145,7 +147,8 @@ def score(
                         answers.reason(read),
                     )
                     for read in answers.reads
-                ]
+                ],
+                time.monotonic() - began,
             )
             made += len(answers.reads)
             written += sum(w.tokens for w in answers.written)

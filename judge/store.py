@@ -3,13 +3,15 @@
 Every batch of judgments is one transaction. A judgment stands under what was judged (system,
 character, scenario, metric) and carries the hash of what was asked: two systems that said the
 same are asked about alike, and each keeps a judgment of its own. The dialogues are kept beside the
-judgments: a report needs nothing else.
+judgments: a report needs nothing else. How long judging took is kept where it was measured, in a
+table that programs of the same format need not know.
 """
 
 from __future__ import annotations
 
 import json
 import math
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, get_args
@@ -35,6 +37,9 @@ _TABLES = (
     PRIMARY KEY (system, character, scenario)
 ) WITHOUT ROWID""",
 )
+_SPENT = """CREATE TABLE IF NOT EXISTS spent (
+    system TEXT NOT NULL PRIMARY KEY, judgments INTEGER NOT NULL, seconds REAL NOT NULL
+) WITHOUT ROWID"""
 # The columns are named, or SQLite would count those from before another process added some.
 _INSERT = """INSERT INTO judgment (
     system, character, scenario, metric,
@@ -102,15 +107,32 @@ class Store(Database):
                 [(*cell, turns) for cell, turns in kept.items()],
             )
 
-    def add(self, judgments: Sequence[Judgment]) -> None:
+    def add(self, judgments: Sequence[Judgment], seconds: float | None = None) -> None:
         """Keep a batch, all of it or nothing. A judgment that is there already stays.
 
         A run of an older format becomes one of this format now, and not before.
+
+        Args:
+            judgments: the batch.
+            seconds: what it took, if that was measured; its judgments share it equally.
         """
         with self.transaction():
             if self._version() == 1:
                 self._bring_to_format(_FROM_1_TO_2)
             self._db.executemany(_INSERT, [_row(judgment) for judgment in judgments])
+            if seconds is not None and judgments:
+                self._spend(seconds, Counter(judgment.system for judgment in judgments))
+
+    def seconds(self) -> dict[str, float]:
+        """System -> seconds of judging it, where every one of its judgments was timed."""
+        with self._errors():
+            if not self._db.execute("SELECT 1 FROM sqlite_master WHERE name = 'spent'").fetchone():
+                return {}
+            rows = self._db.execute(
+                "SELECT system, seconds FROM spent WHERE judgments = "
+                "(SELECT count(*) FROM judgment WHERE judgment.system = spent.system)"
+            )
+            return dict(rows.fetchall())
 
     def judgments(self) -> list[Judgment]:
         """All of them, in the order of system, character, scenario and metric."""
@@ -130,6 +152,15 @@ class Store(Database):
                 )
                 for system, character, scenario, turns in rows
             ]
+
+    def _spend(self, seconds: float, judged: Mapping[str, int]) -> None:
+        self._db.execute(_SPENT)
+        each = seconds / sum(judged.values())
+        self._db.executemany(
+            "INSERT INTO spent VALUES (?, ?, ?) ON CONFLICT DO UPDATE SET "
+            "judgments = judgments + excluded.judgments, seconds = seconds + excluded.seconds",
+            [(system, count, count * each) for system, count in judged.items()],
+        )
 
 
 def _row(j: Judgment) -> tuple[object, ...]:

@@ -30,6 +30,11 @@ class _Entry(NamedTuple):
 
 
 _COMMANDS = {
+    "agree": _Entry(
+        "judge.cli.agree",
+        "agree_run",
+        "Compare the scores of RUNS with human ratings, and write a report for a paper.",
+    ),
     "calibrate": _Entry(
         "judge.cli.calibrate",
         "calibrate_run",
@@ -39,7 +44,17 @@ _COMMANDS = {
     "eval": _Entry(
         "judge.cli.eval",
         "evaluate",
-        "Judge a model's dialogues on nine metrics and write a report.",
+        "Let a model play, judge it on nine metrics and write a report.",
+    ),
+    "generate": _Entry(
+        "judge.cli.generate",
+        "generate",
+        "Let a model play the characters, two rounds in every scenario.",
+    ),
+    "leaderboard": _Entry(
+        "judge.cli.leaderboard",
+        "leaderboard_of_runs",
+        "Rank the systems of RUNS, folders made with one judge and one rubric.",
     ),
     "ratings": _Entry(
         "judge.cli.ratings",

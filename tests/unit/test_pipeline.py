@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -89,6 +90,21 @@ def test_an_interrupted_run_goes_on_with_the_same_batches(
         assert score(asking(dialogues()), rest, store) == Outcome(90 - kept, kept)
         assert store.judgments() == expected
     assert broken.asked + rest.asked == unbroken.asked
+
+
+def test_the_time_is_kept(tmp_path: Path) -> None:
+    """Two batches that sleep .05 s each: what is kept is at least that, and no more than passed."""
+
+    class Slow(Recorder):
+        def score(self, tree: PromptTree) -> Iterator[LabelRead]:
+            time.sleep(0.05)
+            yield from super().score(tree)
+
+    with Store(tmp_path) as store:
+        began = time.monotonic()
+        score(asking(dialogues(8)), Slow(4), store)
+        passed = time.monotonic() - began
+        assert 0.1 <= store.seconds()["bot"] <= passed
 
 
 def test_a_run_grows(tmp_path: Path) -> None:

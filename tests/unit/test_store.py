@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import sqlite3
 from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -64,6 +65,25 @@ def test_no_probability_is_written_as_json(tmp_path: Path) -> None:
         store.add([Judgment("k", "bot", "路飞", "1", "fluency", outcome)])
         assert store.judgments()[0].outcome == outcome
         assert store._db.execute("SELECT logprobs FROM judgment").fetchall() == [("[null, -0.25]",)]
+
+
+def test_the_time_of_a_batch_is_shared_by_its_judgments(tmp_path: Path) -> None:
+    """6 s for two judgments of one system and one of another are 4 and 2; batches add up."""
+    other = replace(judgment(), system="else")
+    with Store(tmp_path) as store:
+        store.add([judgment("1"), judgment("2"), other], 6.0)
+        assert store.seconds() == {"bot": 4.0, "else": 2.0}
+        store.add([judgment("3")], 0.5)
+        assert store.seconds() == {"bot": 4.5, "else": 2.0}
+
+
+def test_a_time_that_is_not_whole_is_not_known(tmp_path: Path) -> None:
+    """One judgment that was not timed leaves its system without seconds."""
+    with Store(tmp_path) as store:
+        store.add([judgment("1")])
+        assert store.seconds() == {}
+        store.add([judgment("2"), replace(judgment(), system="else")], 6.0)
+        assert store.seconds() == {"else": 3.0}
 
 
 @pytest.mark.parametrize("value", [math.nan, math.inf])
@@ -199,6 +219,7 @@ def test_a_run_of_format_1_is_read_as_it_is(old: Path) -> None:
         with Store(old, create=create) as store:
             found = store.judgments()
             assert len(found) == len(store.keys()) == 18
+            assert store.seconds() == {}
             store.add_dialogues(store.dialogues())
     outcomes = [j.outcome for j in found if not isinstance(j.outcome, Failure)]
     assert [outcome.reading for outcome in outcomes] == ["exact"] * 9
@@ -222,6 +243,13 @@ def test_a_run_of_format_1_becomes_one_of_format_2_when_written(old: Path) -> No
         ("ok", "exact"),
         ("empty_reply", None),
     }
+
+
+def test_the_time_of_a_run_of_format_1_is_not_known(old: Path) -> None:
+    """What was judged before was not timed; a system that is new to the run is."""
+    with Store(old) as store:
+        store.add([judgment("8"), replace(judgment(), system="new")], 3.0)
+        assert store.seconds() == {"new": 1.5}
 
 
 def test_two_that_write_to_an_old_run(old: Path) -> None:

@@ -1,0 +1,131 @@
+"""`judge leaderboard`: one table over runs made with one judge and one rubric."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import click
+from rich.console import Console
+
+from judge import artefact as artefacts
+from judge import manifest as manifests
+from judge import played
+from judge.analysis import calibrated, summarise
+from judge.analysis.leaderboard import Cost, leaderboard
+from judge.artefact import MadeWith
+from judge.cli.report import calibration_option, gather
+from judge.errors import UsageError
+from judge.report.leaderboard import sentences, write_leaderboard
+from judge.report.leaderboard_table import terminal_leaderboard
+from judge.store import Store
+from judge.types import Failure
+
+__all__ = ["leaderboard_of_runs"]
+
+_ANSWERS = ("answer1", "answer2")
+
+
+@click.command(name="leaderboard")
+@click.argument("runs", nargs=-1, required=True, type=click.Path(path_type=Path))
+@click.option(
+    "--out",
+    type=click.Path(path_type=Path),
+    default=Path("leaderboard"),
+    show_default=True,
+    help="Folder of the page and its files.",
+)
+@calibration_option
+@click.option(
+    "--confidence",
+    type=click.FloatRange(0, 1, min_open=True, max_open=True),
+    default=0.95,
+    show_default=True,
+    help="Of the intervals, and of all ranks together.",
+)
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+@click.pass_context
+def leaderboard_of_runs(
+    ctx: click.Context,
+    runs: tuple[Path, ...],
+    out: Path,
+    calibration: Path | None,
+    confidence: float,
+    as_json: bool,
+) -> None:
+    """Rank the systems of RUNS, folders made with one judge and one rubric.
+
+    Systems that are not shown to differ share a rank. Ends with 1 if some judgments could not be
+    made.
+
+    \b
+    Example:
+      judge leaderboard runs/public-Qwen3-8B runs/mine-Qwen3-8B
+      judge leaderboard runs/* --calibration calibration.json --out leaderboards/today
+    """
+    manifest, judgments, _ = gather(runs)
+    _refuse_namesakes(runs)
+    results = summarise(
+        judgments, manifest.rubric, provenance=manifest.provenance, notes=manifest.notices
+    )
+    if calibration is not None:
+        artefact = artefacts.read(calibration)
+        run = MadeWith.of(manifest.judge, manifest.rubric, manifest.prompts)
+        artefacts.refuse_mismatch(calibration, artefact, run)
+        results = calibrated(results, artefact, judgments).results
+    board = leaderboard(results, judgments, costs=_costs(runs), confidence=confidence)
+    page = write_leaderboard(board, results, out)
+    failed = sum(isinstance(judgment.outcome, Failure) for judgment in judgments)
+    if as_json:
+        facts = {"page": str(page), "failed": failed, "leaderboard": board.to_dict()}
+        click.echo(json.dumps(facts, ensure_ascii=False))
+    else:
+        Console().print(terminal_leaderboard(board))
+        for sentence in sentences(board):
+            click.echo(sentence)
+        click.echo(f"leaderboard: {page}")
+    ctx.exit(1 if failed else 0)
+
+
+def _refuse_namesakes(runs: Sequence[Path]) -> None:
+    """Refuse two systems of one name: their dialogues would become those of one.
+
+    Raises:
+        UsageError: two runs hold different dialogues under one name.
+    """
+    seen: dict[str, tuple[str, Path]] = {}
+    for run in runs:
+        manifest = manifests.read(run)
+        for system, digest in (manifest.data if manifest else {}).items():
+            other, where = seen.setdefault(system, (digest, run))
+            if other != digest:
+                raise UsageError(
+                    f"{where} and {run} hold different dialogues of a system called {system}",
+                    hint="leave one of them out, or judge one again under another name",
+                )
+
+
+def _costs(runs: Sequence[Path]) -> Mapping[str, Cost]:
+    """System -> what it took; of a system in several runs only what all of them know."""
+    found: dict[str, Cost] = {}
+    for run in runs:
+        with Store(run, create=False) as store:
+            systems = {system for system, *_ in store.keys()}  # noqa: SIM118 - a method of ours
+            timed = store.seconds()
+        one = played.read(run)
+        for system in systems:
+            cost = Cost(judging=timed.get(system))
+            if one is not None and one.system == system:
+                took = [one.took[part] for part in _ANSWERS if part in one.took]
+                writing = sum(part.seconds for part in took) if took else None
+                cost = Cost(one.tokens, writing, cost.judging)
+            found[system] = _both(found[system], cost) if system in found else cost
+    return found
+
+
+def _both(one: Cost, other: Cost) -> Cost:
+    known = one.judging is not None and other.judging is not None
+    judging = (one.judging or 0) + (other.judging or 0) if known else None
+    # Runs that share a system share its dialogues, which were written once.
+    return Cost(one.tokens or other.tokens, one.writing or other.writing, judging)
