@@ -31,6 +31,8 @@ class Comparison(NamedTuple):
         p: two-sided.
         n: rows with both judges' and a human score.
         masked: rows left out.
+        groups: within items, those in which both judges have a correlation with people: both rhos
+            are means over them; at other levels 1. `left_out`: the other items.
         resamples: B, how many exchanges were drawn.
         undefined: those among them that left a constant side; counted as extreme, so that they
             can only make p larger.
@@ -42,6 +44,8 @@ class Comparison(NamedTuple):
     p: float
     n: int
     masked: int
+    groups: int
+    left_out: int
     resamples: int
     undefined: int
     reason: str = ""
@@ -63,6 +67,9 @@ def perm_both(
     standardised over all rows, then exchanged for randomly drawn systems and for randomly drawn
     items (twice is not at all): the claim is about systems and items like these, not these alone.
     p = (1 + b) / (1 + B), with b of B exchanges at least as far from 0 as the difference found.
+    Within items both rhos are means over the items in which both judges have one, in each exchange
+    anew: else a judge that ties all systems in some items has its mean over other items than its
+    rival.
 
     Args:
         first, second: (n,) scores of the two judges, on scales of their own; NaN where missing.
@@ -77,9 +84,13 @@ def perm_both(
     """
     rows = _compare_iv(first, second, human, system, item, level, resamples)
     n, nan = rows.columns.shape[1], math.nan
+    items = int(rows.item.max(initial=-1)) + 1 if level == "within_item" else 1
 
     def undefined(reason: str, one: float = nan, other: float = nan) -> Comparison:
-        return Comparison(one, other, nan, nan, n, rows.masked, resamples, 0, reason)
+        groups = 0 if level == "within_item" else 1
+        return Comparison(
+            one, other, nan, nan, n, rows.masked, groups, items - groups, resamples, 0, reason
+        )
 
     if n < 2:
         return undefined("fewer than 2 rows have all three scores")
@@ -91,23 +102,28 @@ def perm_both(
     table = grid(rows)
     rho = _LEVELS[level](rows, table)
     shape = table.shape[1:]
-    one, other = (float(side[0]) for side in rho(*(np.zeros((1, k), np.bool_) for k in shape)))
+    as_found = rho(*(np.zeros((1, k), np.bool_) for k in shape))
+    one, other, groups = float(as_found[0][0]), float(as_found[1][0]), int(as_found[2][0])
     if math.isnan(one) or math.isnan(other):
         return undefined("a side is constant at this level", one, other)
     beyond = lost = 0
     for start in range(0, resamples, _BATCH):
         draws = min(_BATCH, resamples - start)
-        first_rho, second_rho = rho(*(rng.random((draws, k)) < 0.5 for k in shape))
+        first_rho, second_rho, _ = rho(*(rng.random((draws, k)) < 0.5 for k in shape))
         gap = np.abs(first_rho - second_rho)
         lost += int(np.isnan(gap).sum())
         beyond += int((~(gap < abs(one - other) - TOLERANCE)).sum())
     p = (1 + beyond) / (1 + resamples)
-    return Comparison(one, other, one - other, p, n, rows.masked, resamples, lost)
+    return Comparison(
+        one, other, one - other, p, n, rows.masked, groups, items - groups, resamples, lost
+    )
 
 
 Bools = NDArray[np.bool_]
-_Rho = Callable[[Bools, Bools], tuple[Floats, Floats]]
-"""From (draws, systems) and (draws, items), what is exchanged, to (draws,) rho of either side."""
+_Sides = tuple[Floats, Floats, Floats]
+_Rho = Callable[[Bools, Bools], _Sides]
+"""From (draws, systems) and (draws, items), what is exchanged, to (draws,) rho of either side, and
+over how many groups either is a mean."""
 
 
 def _over_all(rows: Rows, table: Floats) -> _Rho:
@@ -123,10 +139,11 @@ def _over_all(rows: Rows, table: Floats) -> _Rho:
         ranks = (np.cumsum(counts) - (counts - 1) / 2)[codes] - middle
         return float(cosines(ranks[None], people)[0])
 
-    def rho(systems: Bools, items: Bools) -> tuple[Floats, Floats]:
+    def rho(systems: Bools, items: Bools) -> _Sides:
         swaps = systems[:, rows.system] ^ items[:, rows.item]
         first = [of(np.where(swap, b, a)) for swap in swaps]
-        return np.array(first), np.array([of(np.where(swap, a, b)) for swap in swaps])
+        second = [of(np.where(swap, a, b)) for swap in swaps]
+        return np.array(first), np.array(second), np.ones(len(swaps))
 
     return rho
 
@@ -161,15 +178,15 @@ def _within_items(rows: Rows, table: Floats) -> _Rho:
         scale = np.sqrt((ranks**2).sum(axis=1) * (people**2).sum(axis=1)[:, None])
         return _ratio((ranks * people[:, :, None]).sum(axis=1), scale)
 
-    def mean(found: Floats) -> Floats:
-        defined = ~np.isnan(found)
-        return _ratio(
-            np.where(defined, found, 0).sum(axis=0), defined.sum(axis=0, dtype=np.float64)
-        )
-
-    def rho(systems: Bools, items: Bools) -> tuple[Floats, Floats]:
+    def rho(systems: Bools, items: Bools) -> _Sides:
         one, other = of(systems), of(~systems)
-        return mean(np.where(items.T, other, one)), mean(np.where(items.T, one, other))
+        both = ~np.isnan(one + other)
+        groups = both.sum(axis=0, dtype=np.float64)
+        first, second = (
+            _ratio(np.where(both, np.where(items.T, swapped, kept), 0).sum(axis=0), groups)
+            for kept, swapped in ((one, other), (other, one))
+        )
+        return first, second, groups
 
     return rho
 
@@ -187,8 +204,8 @@ def _over_systems(rows: Rows, table: Floats) -> _Rho:
         draws = np.arange(means.size).reshape(means.shape)
         return cosines(rank_deviations(tie_codes(means).ravel(), draws), people)
 
-    def rho(systems: Bools, items: Bools) -> tuple[Floats, Floats]:
-        return of(systems, items), of(~systems, items)
+    def rho(systems: Bools, items: Bools) -> _Sides:
+        return of(systems, items), of(~systems, items), np.ones(len(systems))
 
     return rho
 

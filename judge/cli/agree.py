@@ -9,17 +9,20 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import click
+import numpy as np
 
 from judge import manifest as manifests
 from judge.analysis.agreement import (
     Comparisons,
     Observed,
+    Point,
     agree,
     compare_judges,
     judges_of,
     observed_from_run,
     observed_from_table,
     overview,
+    simulated,
 )
 from judge.cli.agree_print import show, show_comparisons, show_overview
 from judge.cli.progress import Progress
@@ -39,7 +42,7 @@ class _Choices(NamedTuple):
     """What to compute, the same for runs and for tables."""
 
     metrics: tuple[str, ...]
-    point: str
+    point: Point
     resamples: int
     confidence: float
     seed: int
@@ -257,6 +260,11 @@ def _of_tables(
             "--ratings goes with RUNS; a --table holds the ratings itself",
             hint="name both files with --table",
         )
+    if len(judges) > 2:
+        raise UsageError(
+            f"{' '.join(f'--judge {name}' for name in judges)}: two can be compared",
+            hint="name one, or two; none lists them all",
+        )
     tidy = read_tidy(
         tables,
         aliases=dict(map(alias, rated["aliases"])),
@@ -268,11 +276,13 @@ def _of_tables(
     known = judges_of(tidy)
     if not judges and len(known) > 1:
         found = overview(tidy, metrics=choices.metrics)
+        people_of = (tidy.raters[code] for code in np.unique(tidy.rater[~tidy.judged]) if code >= 0)
+        drawn = simulated(people_of)
         if as_json:
-            rows = [asdict(row) for row in found]
-            click.echo(json.dumps({"judges": rows}, ensure_ascii=False, allow_nan=False))
+            facts = {"simulated": drawn, "judges": [asdict(row) for row in found]}
+            click.echo(json.dumps(facts, ensure_ascii=False, allow_nan=False))
         else:
-            show_overview(found, tidy.notes)
+            show_overview(found, tidy.notes, simulated=drawn)
         return []
     scale = None if rated["scale"] is None else Scale.parse(rated["scale"], rated["step"])
     return [

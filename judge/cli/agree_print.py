@@ -2,48 +2,61 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 import click
 
 from judge.analysis.agreement import Agreement, Comparisons, Overview
-from judge.analysis.agreement.record import LEVELS, Figure, Interval, MeasureAgreement
+from judge.analysis.agreement.record import LEVELS, Figure, Interval, Level, MeasureAgreement
 from judge.cli.plain import table
+from judge.report.agreement_summary import beaten
 
 __all__ = ["show", "show_comparisons", "show_overview"]
 
 _DASH = "-"
 
+_READ = """share: of the ceiling, which is one rater's rho with the others
+alt-test: share of the annotators whom the judge may replace, .5 to pass; whole: judge rounded"""
+
+_FEW = 4
+"""Measures that are named in a line; of more, how many there are."""
+
 
 def show(found: Agreement) -> None:
     """The table of Spearman's rho with intervals, what else matters, and what to know."""
-    for line in _banners(found):
-        click.echo(line)
+    _banners(simulated=found.simulated, partial=found.partial)
+    raters = _count(found.raters, "rater") if found.raters else "unnamed raters"
     click.echo(
-        f"judge {found.judge}: {found.systems} systems, {found.items} items, "
-        f"{found.ratings} ratings of {found.raters or 'unnamed'} raters"
+        f"judge {found.judge}: {_count(found.systems, 'system')}, {_count(found.items, 'item')}, "
+        f"{_count(found.ratings, 'rating')} of {raters}"
     )
     for note in found.notes:
         click.echo(f"note: {note}")
     level = f"{100 * found.confidence:g}%"
-    click.echo(f"\nSpearman's rho with {level} intervals; systems: Bonett-Wright")
-    rows = [("measure", "n", "all", "within item", "systems", "ceiling", "share")]
+    of = "by bootstrap, of systems by Bonett-Wright" if found.resamples else "of systems only"
+    click.echo(f"\nSpearman's rho with people, {level} intervals {of}")
+    rows: list[tuple[str, ...]] = [
+        ("measure", "n", "all", "within item", "systems", "ceiling", "share")
+    ]
     rows += [_headline(measure) for measure in found.measures]
     click.echo(table(rows))
-    click.echo("\nin points of the scale, and beside people")
-    points = [("measure", "MAE", "bias", "kappa", "alpha people", "with judge", "SPA", "alt-test")]
+    click.echo("\nin points of the scale, and among people")
+    heads = ("measure", "MAE", "bias", "kappa", "alpha", "with judge", "SPA", "alt-test", "whole")
+    points: list[tuple[str, ...]] = [heads]
     points += [_points(measure) for measure in found.measures]
     click.echo(table(points))
-    if reasons := _reasons(found):
+    click.echo(_READ)
+    if lines := [*_beaten(found), *_reasons(found)]:
         click.echo()
-        for reason, where in reasons.items():
-            click.echo(f"- {reason}: {', '.join(where)}")
+        for line in lines:
+            click.echo(f"- {line}")
 
 
 def show_comparisons(found: Comparisons) -> None:
     """The table of differences."""
-    if found.simulated:
-        click.echo("SIMULATED RATINGS: not given by people")
+    _banners(simulated=found.simulated, partial=found.partial)
+    for note in found.notes:
+        click.echo(f"note: {note}")
     click.echo(
         f"{found.first} against {found.second}, {found.dialogues} dialogues: Spearman's rho with "
         f"people, PERM-BOTH with {found.exchanges} exchanges"
@@ -70,8 +83,9 @@ def show_comparisons(found: Comparisons) -> None:
         click.echo(f"- {reason}")
 
 
-def show_overview(found: Sequence[Overview], notes: Sequence[str]) -> None:
+def show_overview(found: Sequence[Overview], notes: Sequence[str], *, simulated: bool) -> None:
     """One row for each judge and dimension."""
+    _banners(simulated=simulated, partial="")
     click.echo("Spearman's rho with people, without intervals; --judge NAME gives the whole report")
     rows = [("judge", "dimension", "n", *(level.replace("_", " ") for level in LEVELS))]
     rows += [
@@ -88,9 +102,15 @@ def show_overview(found: Sequence[Overview], notes: Sequence[str]) -> None:
         click.echo(f"note: {note}")
 
 
-def _banners(found: Agreement) -> list[str]:
-    lines = ["SIMULATED RATINGS: not given by people"] if found.simulated else []
-    return [*lines, f"PARTIAL: {found.partial}"] if found.partial else lines
+def _banners(*, simulated: bool, partial: str) -> None:
+    if simulated:
+        click.echo("SIMULATED RATINGS: not given by people")
+    if partial:
+        click.echo(f"PARTIAL: {partial}")
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number:,} {noun}{'' if number == 1 else 's'}"
 
 
 def _headline(measure: MeasureAgreement) -> tuple[str, ...]:
@@ -119,7 +139,8 @@ def _points(measure: MeasureAgreement) -> tuple[str, ...]:
         _number(measure.alpha_human.value),
         _number(measure.alpha_with_judge.value),
         _number(measure.soft_pairwise.value),
-        " ".join(tests.values()) or _DASH,
+        tests.get("continuous", _DASH),
+        tests.get("rounded", _DASH),
     )
 
 
@@ -138,23 +159,53 @@ def _number(value: float | None, decimals: int = 2) -> str:
     return _DASH if value is None else f"{value:z.{decimals}f}"
 
 
-def _reasons(found: Agreement) -> dict[str, list[str]]:
-    """Why a number of the tables is missing, each reason once, with the places."""
-    said: dict[str, list[str]] = {}
+def _beaten(found: Agreement) -> Iterator[str]:
+    """Scores that have not read the dialogue and do as well as the judge, level by level."""
+    where: dict[tuple[Level, str], list[str]] = {}
     for measure in found.measures:
-        figures = {
-            "all": measure.spearman["all"],
-            "within item": measure.spearman["within_item"],
-            "systems": measure.spearman["systems"],
-            "ceiling": measure.ceiling.rater,
-            "MAE": measure.mae,
-            "kappa": measure.kappa,
-            "alpha": measure.alpha_human,
-            "SPA": measure.soft_pairwise,
-        }
-        reasons = {where: figure.reason for where, figure in figures.items()}
-        reasons |= {f"alt-test {test.scores}": test.reason for test in measure.annotator_tests}
-        for where, reason in reasons.items():
-            if reason:
-                said.setdefault(f"{where}: {reason}", []).append(measure.name)
-    return said
+        for one in beaten(measure):
+            where.setdefault((one.level, one.sentinel), []).append(measure.name)
+    for (level, sentinel), names in sorted(where.items(), key=lambda at: LEVELS.index(at[0][0])):
+        of = _measures(names, found)
+        yield f"{level.replace('_', ' ')}: {sentinel} alone does as well as the judge ({of})"
+
+
+def _reasons(found: Agreement) -> Iterator[str]:
+    """Why a number of the tables is missing; what is missing for the same reason together."""
+    said: dict[str, dict[str, list[str]]] = {}
+    for measure in found.measures:
+        for where, reason in _missing(measure):
+            said.setdefault(reason, {}).setdefault(where, []).append(measure.name)
+    for reason, places in said.items():
+        alike: dict[tuple[str, ...], list[str]] = {}
+        for where, names in places.items():
+            alike.setdefault(tuple(names), []).append(where)
+        for same, together in alike.items():
+            yield f"{', '.join(together)}: {reason} ({_measures(same, found)})"
+
+
+def _missing(measure: MeasureAgreement) -> Iterator[tuple[str, str]]:
+    figures = {
+        "all": measure.spearman["all"],
+        "within item": measure.spearman["within_item"],
+        "systems": measure.spearman["systems"],
+        "ceiling": measure.ceiling.rater,
+        "MAE": measure.mae,
+        "kappa": measure.kappa,
+        "alpha": measure.alpha_human,
+        "alpha with judge": measure.alpha_with_judge,
+        "SPA": measure.soft_pairwise,
+    }
+    tests = {"continuous": "alt-test", "rounded": "alt-test whole"}
+    reasons = {where: figure.reason for where, figure in figures.items()}
+    reasons["share"] = "" if measure.ceiling.rater.reason else measure.ceiling.share_reason
+    reasons |= {tests[test.scores]: test.reason for test in measure.annotator_tests}
+    yield from ((where, reason) for where, reason in reasons.items() if reason)
+
+
+def _measures(names: Sequence[str], found: Agreement) -> str:
+    if len(names) == len(found.measures):
+        return "all measures" if len(names) > 1 else names[0]
+    if len(names) <= _FEW:
+        return ", ".join(names)
+    return f"{len(names)} of {len(found.measures)} measures, {names[0]} among them"

@@ -26,6 +26,9 @@ from judge.types import Metric
 
 __all__ = ["Layout", "find_columns", "read_ratings"]
 
+_LARGEST = 256 << 20
+"""Bytes of a file; its rows take twelve times as much memory. Of a large study: some 3 million."""
+
 _HINT = (
     "long: system, character, scenario, metric, rater, score; wide: one column per metric in "
     "place of metric and score; other headings with --alias HEADING=NAME"
@@ -61,11 +64,11 @@ def read_ratings(
             refuses a file that looks as if it were on another scale.
 
     Raises:
-        DataError: the file cannot be read, holds no rows, or lacks a column.
+        DataError: the file cannot be read, is over 256 MiB, holds no rows, or lacks a column.
         UsageError: an alias for something that is neither a metric nor a column.
         MissingExtraError: a Parquet file, and pyarrow is not installed.
     """
-    data = tables.read_bytes(path)
+    data = tables.read_bytes(path, largest=_LARGEST)
     names = Names(metrics, aliases)
     numbered = [line for line in files.read_rows(path, data) if not _blank(line[1])]
     if not numbered:

@@ -5,7 +5,7 @@ from judge.analysis.agreement.comparing import compare_judges
 from judge.analysis.agreement.comparison_record import Compared, Comparisons
 from judge.analysis.agreement.from_run import Point, observed_from_run
 from judge.analysis.agreement.from_table import judges_of, observed_from_table
-from judge.analysis.agreement.observed import Observed
+from judge.analysis.agreement.observed import Observed, simulated
 from judge.analysis.agreement.overview import Overview, overview
 from judge.analysis.agreement.record import Agreement
 
@@ -22,4 +22,5 @@ __all__ = [
     "observed_from_run",
     "observed_from_table",
     "overview",
+    "simulated",
 ]

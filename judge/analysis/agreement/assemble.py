@@ -12,7 +12,7 @@ from calibration.resampling import CrossedBootstrap, crossed_bootstrap
 from judge.analysis.agreement.disagreements import disagreements
 from judge.analysis.agreement.measured import Axes, Measured, measured
 from judge.analysis.agreement.measures import Settings, measure_agreement
-from judge.analysis.agreement.observed import Observed
+from judge.analysis.agreement.observed import Observed, simulated
 from judge.analysis.agreement.pairs import rater_pairs
 from judge.analysis.agreement.record import Agreement
 from judge.errors import UsageError
@@ -69,7 +69,7 @@ def agree(
     return Agreement(
         judge=observed.judge,
         provenance=dict(observed.provenance),
-        simulated=any(name.casefold().startswith("simulated") for name in raters),
+        simulated=simulated(raters),
         partial=observed.partial,
         notes=observed.notes,
         item=observed.item,

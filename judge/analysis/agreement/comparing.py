@@ -9,7 +9,7 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
-from calibration.agreement import benjamini_yekutieli, by_group, holm, perm_both
+from calibration.agreement import benjamini_yekutieli, holm, perm_both
 from judge.analysis.agreement.comparison_record import (
     COMPARED,
     Compared,
@@ -20,7 +20,7 @@ from judge.analysis.agreement.comparison_record import (
 from judge.analysis.agreement.figures import known
 from judge.analysis.agreement.measured import Axes, Measured, human_means, measured
 from judge.analysis.agreement.measures import Settings
-from judge.analysis.agreement.observed import Observed
+from judge.analysis.agreement.observed import Observed, simulated
 from judge.analysis.agreement.record import Kind
 from judge.errors import UsageError
 
@@ -92,8 +92,10 @@ def compare_judges(
         dropped=(len(first.system) - len(here), len(second.system) - len(there)),
         exchanges=exchanges,
         seed=seed,
-        simulated=any(name.casefold().startswith("simulated") for name in raters),
+        simulated=simulated(raters),
         rows=_corrected(found),
+        partial=" ".join(f"{one.judge}: {one.partial}" for one in (first, second) if one.partial),
+        notes=tuple(dict.fromkeys((*first.notes, *second.notes))),
     )
 
 
@@ -139,17 +141,16 @@ def _compare(
     level: ComparedLevel,
     exchanges: int,
 ) -> Compared:
-    one, human, item = own.judge[here], own.human[here], axes.item[here]
-    groups, left_out = 1, 0
-    if level == "within_item":
-        # A judge that gives few different scores is constant in many items, and the mean over the
-        # rest is of other items than its rival's.
-        gaps = np.isnan(one + other + human)
-        found = [by_group(np.where(gaps, np.nan, side), human, item) for side in (one, other)]
-        shared = ~np.isnan(found[0].value + found[1].value)
-        groups, left_out = int(shared.sum()), int((~shared & (found[0].n > 0)).sum())
-        human = np.where(np.isin(item, found[0].label[shared]), human, np.nan)
-    test = perm_both(one, other, human, axes.system[here], item, rng, level, exchanges)
+    test = perm_both(
+        own.judge[here],
+        other,
+        own.human[here],
+        axes.system[here],
+        axes.item[here],
+        rng,
+        level,
+        exchanges,
+    )
     return Compared(
         name=own.name,
         kind=own.kind,
@@ -162,8 +163,8 @@ def _compare(
         adjusted=None,
         correction=_CORRECTIONS[own.kind][0],
         n=test.n,
-        groups=groups,
-        left_out=left_out,
+        groups=test.groups,
+        left_out=test.left_out,
         undefined=test.undefined,
         reason=test.reason,
     )

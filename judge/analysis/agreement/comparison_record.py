@@ -61,6 +61,8 @@ class Comparisons:
         exchanges, seed: of the permutation test.
         simulated: some ratings were drawn by a program. Every page says so.
         rows: measure by measure, level by level.
+        partial: what of either run is not there yet; "" if all is.
+        notes: what is to be known of either.
     """
 
     first: str
@@ -71,6 +73,8 @@ class Comparisons:
     seed: int
     simulated: bool
     rows: tuple[Compared, ...]
+    partial: str = ""
+    notes: tuple[str, ...] = ()
 
     def to_dict(self) -> dict[str, Any]:
         """Plain dicts, lists and numbers for JSON, with the version of the format."""
@@ -91,5 +95,6 @@ class Comparisons:
             )
         fields = {key: value for key, value in data.items() if key != "format"}
         fields["dropped"] = tuple(data["dropped"])
+        fields["notes"] = tuple(data.get("notes", ()))
         fields["rows"] = tuple(Compared(**row) for row in data["rows"])
         return cls(**fields)

@@ -104,7 +104,7 @@ def _scales(
         else:
             raise UsageError(
                 f"--scale {scale}: people's scores of {name} go from {low:g} to {high:g}",
-                hint="choose dimensions of one scale with --metric, or leave --scale out",
+                hint="choose dimensions of one scale with --metrics, or leave --scale out",
             )
     return found
 

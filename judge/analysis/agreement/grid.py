@@ -55,7 +55,7 @@ class Grid:
             if name not in {tidy.dimensions[code] for code in rated.tolist()}:
                 known = ", ".join(tidy.dimensions[code] for code in rated.tolist())
                 raise UsageError(
-                    f"--metric {name}: people have not rated it", hint=f"they rated {known}"
+                    f"--metrics {name}: people have not rated it", hint=f"they rated {known}"
                 )
         place = {name: column for column, name in enumerate(self.metrics)}
         # The last entry is that of the dimension -1, a judge of every one.

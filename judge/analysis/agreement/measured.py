@@ -202,5 +202,6 @@ def _off(observed: Observed, column: int) -> str:
         return f"the judge scores on {own[0]:g}..{own[1]:g}, people on {low:g}..{high:g}"
     slack = TOLERANCE * max(abs(low), abs(high))
     if beyond := int(((judge < low - slack) | (judge > high + slack)).sum()):
-        return f"{beyond} judge scores are off the scale {low:g}..{high:g}"
+        what = "off the scale" if observed.declared else "beyond what people gave, of no set scale,"
+        return f"judge scores {what} {low:g}..{high:g}: {beyond:,}"
     return ""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from judge.types import Turn
 
-__all__ = ["Observed"]
+__all__ = ["Observed", "simulated"]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -69,3 +69,8 @@ class Observed:
     notes: tuple[str, ...] = ()
     partial: str = ""
     judge_scale: tuple[float, float] | None = None
+
+
+def simulated(raters: Iterable[str]) -> bool:
+    """Whether one of these names is that of a program: it begins with `simulated`."""
+    return any(name.casefold().startswith("simulated") for name in raters)

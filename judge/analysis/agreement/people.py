@@ -48,7 +48,8 @@ def _tests(measure: Measured, epsilon: float) -> Iterator[AnnotatorTest]:
     scores: Literal["continuous", "rounded"]
     named = measure.rater >= 0
     for scores, judge in (("continuous", measure.judge), ("rounded", measure.rounded)):
-        reason = measure.off or ("" if named.any() else "no named rater has rated it whole")
+        nobody = "no rater is named" if measure.kind == "metric" else "nobody named rated all parts"
+        reason = measure.off or ("" if named.any() else nobody)
         if scores == "rounded" and measure.kind == "metric" and not measure.whole:
             reason = reason or "the ratings are not whole labels"
         if reason:
@@ -99,7 +100,7 @@ def ceiling(measure: Measured, pearson: Figure) -> Ceiling:
     return Ceiling(
         rater=rater,
         judge=judge,
-        share=_share(judge, rater),
+        share=_share(judge, rater, above=2 / math.sqrt(max(rest.cells / max(rest.raters, 1), 1))),
         single=single,
         mean=mean,
         pearson=highest,
@@ -109,7 +110,8 @@ def ceiling(measure: Measured, pearson: Figure) -> Ceiling:
     )
 
 
-def _share(part: Figure, whole: Figure) -> float | None:
-    if part.value is None or whole.value is None or whole.value <= 0:
+def _share(part: Figure, whole: Figure, above: float = 0) -> float | None:
+    """Divided by something near 0 it would be noise, however large."""
+    if part.value is None or whole.value is None or part.value < 0 or whole.value <= above:
         return None
     return part.value / whole.value

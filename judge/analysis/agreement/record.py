@@ -29,6 +29,7 @@ __all__ = [
     "Sentinel",
     "SystemPoint",
     "Without",
+    "no_share",
 ]
 
 FORMAT = 1
@@ -127,6 +128,15 @@ class AnnotatorTest:
     reason: str = ""
 
 
+def no_share(part: Figure, whole: Figure) -> str:
+    """Why one of two correlations is no share of the other."""
+    if part.value is None or whole.value is None:
+        return whole.reason or part.reason
+    if part.value < 0:
+        return "the judge's correlation is below 0"
+    return "the ceiling is not clearly above 0"
+
+
 @dataclass(frozen=True, slots=True)
 class Ceiling:
     """What people reach among themselves.
@@ -134,12 +144,14 @@ class Ceiling:
     Attributes:
         rater: mean Spearman of one rater with the mean of the others; n counts cells.
         judge: the judge's Spearman with the mean of the same others.
-        share: judge / rater; None where either is undefined or rater <= 0.
+        share: judge / rater; None where either is undefined, the judge's is below 0, or the
+            rater's no more than two standard errors of a null correlation, 2 / sqrt(cells each).
         single: ICC(1), reliability of one rating.
         mean: reliability of the mean rating of a cell, at the numbers of ratings that there are.
         pearson: the highest Pearson correlation that a judge can have with these means,
             sqrt(mean).
-        pearson_share: the judge's Pearson over all dialogues / `pearson`.
+        pearson_share: the judge's Pearson over all dialogues / `pearson`; None where either is
+            undefined or the judge's is below 0.
         repeated: cells with at least two ratings, of `cells`.
     """
 
@@ -152,6 +164,11 @@ class Ceiling:
     pearson_share: float | None
     repeated: int
     cells: int
+
+    @property
+    def share_reason(self) -> str:
+        """Why there is no `share`; "" where there is one."""
+        return "" if self.share is not None else no_share(self.judge, self.rater)
 
 
 @dataclass(frozen=True, slots=True)

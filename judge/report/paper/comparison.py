@@ -9,14 +9,14 @@ from judge.analysis.agreement.comparison_record import COMPARED, Compared, Compa
 from judge.report.agreement_summary import LEVEL_TITLES
 from judge.report.format import count
 from judge.report.paper.prose import Cite, Formula, Paragraph, Part
-from judge.report.paper.table import SIMULATED, Column, Entry, Number, Table, english, measure_rows
+from judge.report.paper.table import Column, Entry, Number, Table, english, marks, measure_rows
 
 __all__ = ["comparison_csv", "comparison_methods", "comparison_table"]
 
 _HEAD = (
     *("measure", "title", "kind", "level", "first", "second", "difference"),
     *("p", "p_adjusted", "correction", "n", "groups", "left_out", "undefined"),
-    *("reason", "ratings"),
+    *("reason", "ratings", "partial"),
 )
 
 
@@ -46,7 +46,7 @@ def comparison_table(comparisons: Comparisons) -> Table:
         f"{count(comparisons.exchanges)} exchanges; adj. p: {_corrections(comparisons)}.",
         heads,
         rows,
-        (SIMULATED,) if comparisons.simulated else (),
+        marks(comparisons),
     )
 
 
@@ -124,6 +124,7 @@ def comparison_csv(comparisons: Comparisons) -> str:
                 *(row.first, row.second, row.difference, row.p, row.adjusted, row.correction),
                 *(row.n, row.groups, row.left_out, row.undefined, row.reason),
                 "simulated" if comparisons.simulated else "people",
+                comparisons.partial,
             ]
         )
     return text.getvalue()

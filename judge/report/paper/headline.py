@@ -80,8 +80,8 @@ def _intervals(agreement: Agreement) -> str:
 
 def _share(measure: MeasureAgreement) -> Number:
     ceiling = measure.ceiling
-    reason = ceiling.rater.reason or ceiling.judge.reason or "raters do not agree beyond chance"
-    return Number(None if ceiling.share is None else 100 * ceiling.share, 0, reason)
+    share = None if ceiling.share is None else 100 * ceiling.share
+    return Number(share, 0, ceiling.share_reason)
 
 
 def _estimates(

@@ -4,7 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-from judge.analysis.agreement.record import Agreement, AnnotatorTest, MeasureAgreement
+from judge.analysis.agreement.record import (
+    Agreement,
+    AnnotatorTest,
+    MeasureAgreement,
+    no_share,
+)
 from judge.report.paper.table import (
     Column,
     Entry,
@@ -57,8 +62,8 @@ def people_table(agreement: Agreement) -> Table:
 
 def _pearson_share(measure: MeasureAgreement) -> Number:
     share = measure.ceiling.pearson_share
-    reason = measure.ceiling.pearson.reason or measure.levels["pearson"]["all"].reason
-    return Number(None if share is None else 100 * share, 0, reason or "undefined")
+    reason = no_share(measure.levels["pearson"]["all"], measure.ceiling.pearson)
+    return Number(None if share is None else 100 * share, 0, reason)
 
 
 def annotator_table(agreement: Agreement) -> Table | None:

@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from itertools import groupby
 from typing import Literal, Protocol, TypeGuard
 
+from judge.analysis.agreement.comparison_record import Comparisons
 from judge.analysis.agreement.record import Agreement, Figure, Interval, Kind, MeasureAgreement
 
 __all__ = [
@@ -143,11 +144,10 @@ def english(name: str, title: str) -> str:
     return part
 
 
-def marks(agreement: Agreement) -> tuple[str, ...]:
+def marks(found: Agreement | Comparisons) -> tuple[str, ...]:
     """What every page and table says first."""
-    partial = agreement.partial
-    said = (f"PARTIAL: {partial.rstrip('.')}.",) if partial else ()
-    return (*((SIMULATED,) if agreement.simulated else ()), *said)
+    said = (f"PARTIAL: {found.partial.rstrip('.')}.",) if found.partial else ()
+    return (*((SIMULATED,) if found.simulated else ()), *said)
 
 
 class Titled(Protocol):

@@ -7,7 +7,13 @@ import io
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 
-from judge.analysis.agreement.record import Agreement, Figure, Level, MeasureAgreement
+from judge.analysis.agreement.record import (
+    Agreement,
+    Figure,
+    Level,
+    MeasureAgreement,
+    no_share,
+)
 from judge.report.paper.table import english
 
 __all__ = ["agreement_csv"]
@@ -116,11 +122,15 @@ def _ceiling(m: MeasureAgreement) -> Iterator[_Row]:
     found = m.ceiling
     yield _Row("spearman with the rest", found.rater, scorer="rater")
     yield _Row("spearman with the rest", found.judge)
-    yield _Row("share of ceiling", _like(found.rater, found.share))
+    share = Figure(found.share, found.rater.n, reason=found.share_reason)
+    yield _Row("share of ceiling", share)
     yield _Row("reliability of one rating", found.single, scorer="people")
     yield _Row("reliability of the mean", found.mean, scorer="people")
     yield _Row("pearson ceiling", found.pearson, scorer="people")
-    yield _Row("share of pearson ceiling", _like(found.pearson, found.pearson_share))
+    pearson = m.levels["pearson"]["all"]
+    reason = "" if found.pearson_share is not None else no_share(pearson, found.pearson)
+    highest = Figure(found.pearson_share, found.pearson.n, reason=reason)
+    yield _Row("share of pearson ceiling", highest)
     yield _Row("cells rated twice", Figure(found.repeated, found.cells), scorer="people")
 
 

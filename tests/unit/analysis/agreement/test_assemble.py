@@ -132,7 +132,7 @@ def test_a_judge_beyond_the_scale_is_on_another_range() -> None:
     score = observed.score.copy()
     score[7, 0] = 5.5
     found = agree(replace(observed, score=score), resamples=20)
-    assert found.measure("fluency").mae.reason == "1 judge scores are off the scale 1..5"
+    assert found.measure("fluency").mae.reason == "judge scores off the scale 1..5: 1"
     assert found.measure("talk").mae.value is None
     assert found.measure("sense").mae.value is not None
 

@@ -109,7 +109,7 @@ def test_only_what_both_have_is_compared() -> None:
     found = compared(observed, fewer)
     assert (found.dialogues, found.dropped) == (80, (40, 0))
     assert [row.name for row in found.rows[::3]] == ["fluency", "style"]
-    assert {row.n for row in found.rows if row.level != "within_item"} == {80}
+    assert {row.n for row in found.rows} == {80}
     rest = np.sort(kept)
     both = [replace(one, **rows_of(one, rest)) for one in (observed, other(observed))]
     alone = [row for row in compared(*both).rows if row.name in {"fluency", "style"}]

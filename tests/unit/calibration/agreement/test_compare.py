@@ -8,6 +8,7 @@ from typing import Any, get_args
 
 import numpy as np
 import pytest
+from scipy import stats
 
 from calibration.agreement import perm_both
 from calibration.agreement._rows import grid, rows_iv
@@ -52,13 +53,43 @@ def test_every_exchange_equals_nlpstats(level: Level) -> None:
             for mixed in (np.where(swap, b, a), np.where(swap, a, b))
         ]
         ours = rho(np.array([systems]), np.array([items], dtype=bool))
-        np.testing.assert_allclose(np.concatenate(ours), expected, atol=1e-12)
+        np.testing.assert_allclose(np.concatenate(ours[:2]), expected, atol=1e-12)
         gaps.append(abs(expected[0] - expected[1]))
     exact = float(np.mean(np.array(gaps) >= gaps[0] - 1e-9))
     found = perm_both(*_long(first, second, human), np.random.default_rng(0), level, 4000)
     assert found.difference == pytest.approx(found.first - found.second)
     assert abs(found.difference) == pytest.approx(gaps[0])
     assert found.p == pytest.approx(exact, abs=4 * 0.5 / math.sqrt(4000))
+
+
+def test_within_items_both_are_means_over_the_same_items() -> None:
+    """A judge that ties all systems in some items, and people who do: each exchange by scipy.
+
+    Both rhos are means over the items in which neither side is constant, which differ from one
+    exchange to the next.
+    """
+    rng = np.random.default_rng(6)
+    first, second, human = (rng.integers(1, 4, size=(3, 6)).astype(float) for _ in range(3))
+    first[:, 0] = first[:, 4] = 2
+    human[:, 1] = 3
+    a, b = _standard(first), _standard(second)
+    system, item = np.indices(a.shape)
+    rows = rows_iv(system.ravel(), item.ravel(), a.ravel(), b.ravel(), human.ravel())
+    rho = _LEVELS["within_item"](rows, grid(rows))
+    sizes = set()
+    for draw in product([False, True], repeat=9):
+        swap = np.array(draw[:3])[:, None] ^ np.array(draw[3:])
+        sides = np.where(swap, b, a), np.where(swap, a, b)
+        told = [j for j in range(6) if all(len(np.unique(t[:, j])) > 1 for t in (*sides, human))]
+        ours = rho(np.array([draw[:3]]), np.array([draw[3:]]))
+        for side, found in zip(sides, ours[:2], strict=True):
+            each = [stats.spearmanr(side[:, j], human[:, j]).statistic for j in told]
+            assert found[0] == pytest.approx(np.mean(each) if told else math.nan, nan_ok=True)
+        assert ours[2][0] == len(told)
+        sizes.add(len(told))
+    assert len(sizes) > 1
+    found = perm_both(*_long(first, second, human), rng, "within_item", 20)
+    assert (found.n, found.groups + found.left_out, found.groups) == (18, 6, 3)
 
 
 @every
