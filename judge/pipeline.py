@@ -59,6 +59,7 @@ def run(
     store: Store,
     manifest: Manifest,
     progress: Progress = lambda *_: None,
+    sets: PromptTree | None = None,
 ) -> Run:
     """`score` with the manifest in step: there before the first judgment, finished after the last.
 
@@ -70,6 +71,8 @@ def run(
         store: the run folder's database; the manifest lies beside it.
         manifest: what would describe the run if it began now.
         progress: told of every batch.
+        sets: sets of replies, to be judged after the dialogues; few, and not counted in what is
+            returned.
 
     Raises:
         RunMismatchError: the folder holds a run of another rubric, judge, way or text.
@@ -93,8 +96,10 @@ def run(
             manifest = manifests.merge(before, manifest)
         manifests.write(folder, manifest)
     outcome = score(tree, engine, store, progress)
+    more = None if sets is None else score(sets, engine, store)
     with store.transaction():
-        if before is not None and before.finished and not outcome.made:
+        made = outcome.made + (more.made if more else 0)
+        if before is not None and before.finished and not made:
             manifest = before
         else:
             # Read again: another process may have added systems of its own meanwhile.
@@ -136,6 +141,7 @@ def score(
         batch = range(start, min(start + engine.batch_size, len(tree.items)))
         missing = [(i, m) for i in batch for m in tree.items[i].metrics if (i, m) not in kept]
         if missing:
+            engine.load()
             began = time.monotonic()
             answers = _ask(tree, missing, engine)
             store.add(

@@ -11,12 +11,19 @@ from typing import Any
 from judge.errors import StoreError
 from judge.files import write_text
 
-__all__ = ["FORMAT", "NAME", "Mark", "Played", "Took", "read", "write"]
+__all__ = ["FORMAT", "NAME", "TITLES", "Mark", "Played", "Took", "read", "write"]
 
 FORMAT = 1
 """The newest format of played.json that this version reads."""
 
 NAME = "played.json"
+
+TITLES: Mapping[str, str] = {
+    "answer1": "first answers",
+    "question2": "second questions",
+    "answer2": "second answers",
+}
+"""What the parts of playing are called."""
 
 _ANSWERS = ("answer1", "answer2")
 
@@ -36,7 +43,7 @@ class Mark:
 
 @dataclass(frozen=True, slots=True)
 class Took:
-    """What writing has taken: seconds without loading; tokens 0 where nobody counted."""
+    """What writing has taken: seconds without loading; tokens 0 where nobody counted them."""
 
     seconds: float
     prompt_tokens: int
@@ -45,15 +52,15 @@ class Took:
 
 @dataclass(frozen=True, slots=True)
 class Played:
-    """One model in one run.
+    """One model in one run: all that it has played there.
 
     Attributes:
         system: the model's name.
         facts: who played, who asked, by which instructions, with which settings.
-        scenes: asked for; `dialogues` of them were played to their end.
+        scenes: begun; `dialogues` of them were played to their end.
         replies: answers of the model.
         marks: mark -> how many replies have it.
-        broken: scenes without a second question, which are left out.
+        broken: scenes that are left out: without a second question, or not gone on with.
         reasons: why replies or questions failed, with how many did.
         took: part -> what it took.
         imitation: the user's questions beside recorded ones (see `judge.roleplay.imitation`);
@@ -79,7 +86,7 @@ class Played:
 
     @property
     def seconds(self) -> float:
-        """Of all writing."""
+        """Of all writing, the user's included."""
         return sum(took.seconds for took in self.took.values())
 
     @property
@@ -99,10 +106,12 @@ class Played:
             if found.replies
         ]
         said += [f"{count} times: {reason}" for reason, count in self.reasons.items()]
-        rate = (
-            f", {self.tokens / self.seconds:.1f} tokens/s" if self.tokens and self.seconds else ""
-        )
-        return [*said, f"{self.seconds:.1f} s of writing{rate}"]
+        for part, took in self.took.items():
+            line = f"{TITLES[part]}: {took.seconds:.1f} s of writing"
+            if took.tokens and took.seconds:
+                line += f", {took.tokens} tokens, {took.tokens / took.seconds:.1f} tokens/s"
+            said.append(line)
+        return said
 
     def to_dict(self) -> dict[str, Any]:
         """Plain dicts and numbers for JSON, with the version of the format."""

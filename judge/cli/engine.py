@@ -25,14 +25,14 @@ _POSITIVE = click.IntRange(min=1)
 _OPTIONS = {
     "judge": click.option(
         "--judge",
-        help="lexical, tiny, mock, a model folder, a hub id, or a server's name of its model.  "
-        f"[default: {DEFAULT_CUDA} with CUDA, else the better embedded judge]",
+        help="lexical, tiny, mock, a model folder, a hub id, or openai:NAME for a model on a "
+        f"server.  [default: {DEFAULT_CUDA} with CUDA, else the better embedded judge]",
     ),
     "engine": click.option(
         "--engine",
         type=click.Choice(sorted(ENGINES)),
-        help="The program that asks the judge.  [default: http with --base-url; for a model "
-        "vllm, if installed, with CUDA, else hf]",
+        help="The program that asks the model.  [default: http with --base-url, else vllm, if "
+        "installed, with CUDA, else hf]",
     ),
     "base_url": click.option("--base-url", help="Ask a server, such as http://localhost:8000/v1."),
     "server": click.option(
@@ -48,7 +48,7 @@ _OPTIONS = {
         type=_POSITIVE,
         help="Draw so many answers for each prompt, from a server without probabilities.",
     ),
-    "batch_size": click.option("--batch-size", type=_POSITIVE, help="Dialogues judged at once."),
+    "batch_size": click.option("--batch-size", type=_POSITIVE, help="Dialogues at once."),
     "device": click.option("--device", help="cpu, cuda, cuda:1, ..."),
     "dtype": click.option("--dtype", help="float32, bfloat16 or float16."),
     "quantization": click.option(
@@ -69,7 +69,7 @@ _OPTIONS = {
         help="The same numbers whatever else is in the batch; slower.",
     ),
     "seed": click.option(
-        "--seed", type=int, default=0, show_default=True, help="For judges that draw."
+        "--seed", type=int, default=0, show_default=True, help="Of all that is drawn."
     ),
 }
 _FIELDS = [field.name for field in fields(EngineOptions)]

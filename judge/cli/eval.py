@@ -5,20 +5,15 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import click
 
-from judge import manifest as manifests
-from judge.cli.engine import Chosen, chosen_judge, engine_options, options_of
+from judge.cli.casting import judge_beside
+from judge.cli.engine import Chosen, chosen_judge, engine_options
 from judge.cli.eval_print import announce, reasons, say_done, show_plan, show_scenes
-from judge.cli.playing import (
-    SERVED,
-    is_model,
-    on_server,
-    play_options,
-    refuse_play_options,
-)
+from judge.cli.given import Given, live_dialogues, recorded_dialogues, refuse_other
+from judge.cli.playing import is_model, play_options, refuse_play_options
 from judge.cli.progress import Progress
 from judge.cli.report import (
     calibration_option,
@@ -29,13 +24,11 @@ from judge.cli.report import (
     published_option,
     show,
 )
-from judge.cli.stage import Stage, stage
-from judge.dialogues import read_dialogues, select
-from judge.engines import EMBEDDED, Engine, JudgeSpec, open_engine
+from judge.cli.stage import stage
+from judge.engines import Engine, JudgeSpec, open_engine
 from judge.errors import UsageError
 from judge.manifest import Manifest
-from judge.pipeline import refuse_rationale, run, score
-from judge.played import Played
+from judge.pipeline import refuse_rationale, run
 from judge.rubric import RubricSet, load_rubric, replies_metric, replies_tree
 from judge.scoring import prompts_hash
 from judge.store import Store
@@ -127,20 +120,21 @@ def evaluate(
     _refuse_alone("--rationale-tokens", rationale_tokens, "--rationale", rationale)
     means = published_means(published)
     live = _plays(ctx, models)
-    asked = chosen_judge(_for_the_judge(engine, models, playing) if live else engine)
+    asked = judge_beside(engine, models[0], playing) if live else chosen_judge(engine)
     rubric = load_rubric(rubric_name or asked.spec.rubric, lang)
     most = (rationale_tokens or RATIONALE_TOKENS) if rationale else 0
     judge = open_engine(asked.spec, asked.options)
     if rationale:
         refuse_rationale(judge)
-    wanted = {"characters": _split(characters), "scenarios": _split(scenarios), "limit": limit}
+    wanted: dict[str, Any] = {
+        "characters": _split(characters),
+        "scenarios": _split(scenarios),
+        "limit": limit,
+    }
     if live:
-        ready = stage(
-            models[0], playing, options_of(engine), engine["engine"], _as_user(asked), **wanted
-        )
-        given = _Given(ready.system, ready.blanks, {}, ready.whole, ready)
+        given = live_dialogues(stage(models[0], playing, engine, asked, **wanted))
     else:
-        given = _recorded([Path(model) for model in models], wanted)
+        given = recorded_dialogues([Path(model) for model in models], wanted)
     named = [m for m in _split(metrics) if m != replies_metric(rubric.rubric)]
     tree = rubric.tree(given.dialogues, named, rationale=most)
     if dry_run and given.stage:
@@ -164,34 +158,30 @@ def evaluate(
             # An address may hold a password: the engine says where it asked.
             **{k: v for k, v in asdict(asked.options).items() if v is not None and k != "base_url"},
             "batch_size": judge.batch_size,
-            **({"played": dict(given.stage.facts)} if given.stage else {}),
         },
         notes=_notes(asked.spec, rubric, given.dialogues),
     )
     human = human_scale(calibration, rated, manifest)
     announce(manifest, len(given.dialogues), folder, given=asked.named)
-    played: Played | None = None
     if given.stage:
-        _refuse_other(folder, manifest)  # before hours of playing, not after
-        found, played = given.stage.perform(folder)
-        given = given._replace(dialogues=found.dialogues)
-        manifest = replace(manifest, data=found.sources)
+        refuse_other(folder, manifest)  # before hours of playing, not after
+        given = given.perform(folder)
+        manifest = replace(
+            manifest, data=given.sources, options={**manifest.options, **given.facts}
+        )
         tree = rubric.tree(given.dialogues, named, rationale=most)
     sets = _sets(rubric, given, _split(metrics), asked)
     with Store(folder) as store:
         with Progress("judging") as progress:
-            done = run(tree, judge, store, manifest, progress)
-        if sets is not None:
-            with Progress("judging sets of replies") as progress:
-                score(sets, judge, store, progress)
+            done = run(tree, judge, store, manifest, progress, sets)
         with store.transaction():  # another process may be at the same run
             parts = (store.judgments(), store.dialogues(), means, folder, human)
-            drawn = draw(done.manifest, *parts, [played] if played else [])
+            drawn = draw(done.manifest, *parts, given.played)
     say_done(done.outcome, judge, drawn.failed)
     spent = reasons(done.outcome, tree, rubric.tree((), named), judge)
     spent |= {"made": done.outcome.made, "reused": done.outcome.reused}
     show(drawn, as_json=as_json, run=str(folder), **spent)
-    ctx.exit(1 if drawn.failed or (played is not None and played.incomplete) else 0)
+    ctx.exit(1 if drawn.failed or any(one.incomplete for one in given.played) else 0)
 
 
 def _refuse_alone(option: str, value: object, needed: str, there: bool) -> None:
@@ -199,28 +189,8 @@ def _refuse_alone(option: str, value: object, needed: str, there: bool) -> None:
         raise UsageError(f"{option} goes with {needed}", hint="add it, or leave both out")
 
 
-class _Given(NamedTuple):
-    """What `--model` names: dialogues, or scenes to be played, which are dialogues to come.
-
-    `whole` says whether no dialogue of its characters is left out.
-    """
-
-    name: str
-    dialogues: tuple[Dialogue, ...]
-    sources: Mapping[str, str]
-    whole: bool
-    stage: Stage | None = None
-
-
-def _recorded(models: Sequence[Path], wanted: Mapping[str, Any]) -> _Given:
-    dialogues, sources = _read(models)
-    chosen = select(dialogues, **wanted)
-    whole = len(chosen) == len(select(dialogues, characters=wanted["characters"]))
-    return _Given(models[0].resolve().stem, chosen, sources, whole)
-
-
 def _sets(
-    rubric: RubricSet, given: _Given, metrics: Sequence[str], asked: Chosen
+    rubric: RubricSet, given: Given, metrics: Sequence[str], asked: Chosen
 ) -> PromptTree | None:
     """The sets of replies to be judged, None where that was not asked for or cannot be.
 
@@ -248,46 +218,6 @@ def _plays(ctx: click.Context, models: Sequence[str]) -> bool:
     if not live:
         refuse_play_options(ctx, models[0])
     return bool(live)
-
-
-def _refuse_other(folder: Path, manifest: Manifest) -> None:
-    there = manifests.read(folder)
-    if there is not None:
-        manifests.refuse_mismatch(folder, there, manifest)
-
-
-def _for_the_judge(
-    engine: Mapping[str, Any], models: Sequence[str], playing: Mapping[str, Any]
-) -> Mapping[str, Any]:
-    """The options of the judge: a server that only the players are on is none of its business."""
-    named = engine["judge"] is not None and on_server(engine["judge"])
-    if named or engine["engine"] == "http" or not on_server(*models, playing["user"]):
-        return engine
-    return {**engine, "base_url": None, "server": None, "concurrency": None}
-
-
-def _as_user(asked: Chosen) -> str | None:
-    """The judge as a model that can ask on; None for an embedded one, which cannot write."""
-    if asked.spec.name in EMBEDDED or asked.spec.engine == "lexical":
-        return None
-    return f"{SERVED}{asked.spec.model}" if asked.spec.engine == "http" else asked.spec.model
-
-
-def _read(models: Sequence[Path]) -> tuple[tuple[Dialogue, ...], Mapping[str, str]]:
-    """The dialogues of all files, and the SHA-256 of the file of each system."""
-    dialogues: list[Dialogue] = []
-    sources: dict[str, str] = {}
-    for path in models:
-        found = read_dialogues(path)
-        twice = sources.keys() & found.sources.keys()
-        if twice:
-            raise UsageError(
-                f"--model {path}: the system {', '.join(sorted(twice))} was given before",
-                hint="give every system once; a system is named by its file, or in its table",
-            )
-        dialogues += found.dialogues
-        sources |= found.sources
-    return tuple(dialogues), sources
 
 
 def _split(text: str) -> list[str]:

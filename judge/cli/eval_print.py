@@ -12,9 +12,10 @@ from judge.cost import cost, plan
 from judge.engines import Engine, JudgeSpec
 from judge.manifest import Manifest
 from judge.pipeline import Outcome
+from judge.played import Played
 from judge.types import PromptTree
 
-__all__ = ["announce", "reasons", "say_done", "show_plan", "show_scenes"]
+__all__ = ["announce", "reasons", "say_done", "say_played", "show_plan", "show_scenes"]
 
 
 def announce(manifest: Manifest, dialogues: int, folder: Path, *, given: bool) -> None:
@@ -28,6 +29,12 @@ def announce(manifest: Manifest, dialogues: int, folder: Path, *, given: bool) -
     )
     for note in manifest.notes:
         click.echo(f"note: {note}", err=True)
+
+
+def say_played(played: Played) -> None:
+    """Say on stderr how a model has played."""
+    for line in played.lines():
+        click.echo(line, err=True)
 
 
 def say_done(outcome: Outcome, judge: Engine, failed: int) -> None:

@@ -9,7 +9,7 @@ from typing import Any
 
 import click
 
-from judge.cli.engine import model_options, options_of
+from judge.cli.engine import model_options
 from judge.cli.playing import is_model, play_options
 from judge.cli.stage import stage
 from judge.errors import UsageError
@@ -44,9 +44,9 @@ def generate(
 ) -> None:
     """Let a model play the characters, two rounds in every scenario.
 
-    Writes dialogues.jsonl, which `judge eval` judges. Can be stopped at any time: the same command
-    goes on where it stopped, and run again it writes nothing twice. Ends with 1 if some replies
-    are empty or could not be made.
+    Writes dialogues.jsonl, all that was played in the run folder, which `judge eval` judges. Can
+    be stopped at any time: the same command goes on where it stopped, and run again it writes
+    nothing twice. Ends with 1 if some replies are empty or could not be made.
 
     \b
     Example:
@@ -62,8 +62,7 @@ def generate(
     ready = stage(
         model,
         playing,
-        options_of(engine),
-        engine["engine"],
+        engine,
         None,
         characters=_split(characters),
         scenarios=_split(scenarios),

@@ -11,21 +11,13 @@ from typing import Any
 import click
 from click.core import ParameterSource
 
+from judge.engines import SERVED
 from judge.errors import UsageError
 
-__all__ = [
-    "REPLAY",
-    "SERVED",
-    "is_model",
-    "on_server",
-    "play_options",
-    "refuse_play_options",
-]
-
-SERVED = "openai:"
-"""What the name of a model on a server begins with."""
+__all__ = ["REPLAY", "is_model", "play_options", "refuse_play_options"]
 
 REPLAY = "replay:"
+"""What stands before the system whose recorded second questions are asked."""
 
 _HUB = re.compile(r"[\w.-]+/[\w.-]+")
 _FILES = {".json", ".jsonl", ".csv", ".tsv", ".parquet"}
@@ -73,12 +65,19 @@ def play_options(command: Callable[..., Any]) -> Callable[..., Any]:
             "--play-lang", "language", help="Of the instructions.  [default: their first]"
         ),
         click.option("--name", "system", help="What to call the model.  [default: its own name]"),
-        click.option("--temperature", type=click.FloatRange(min=0), default=0.7, show_default=True),
+        click.option(
+            "--temperature",
+            type=click.FloatRange(min=0),
+            default=0.7,
+            show_default=True,
+            help="How freely both sides write; 0 is the most probable word each time.",
+        ),
         click.option(
             "--top-p",
             type=click.FloatRange(0, 1, min_open=True),
             default=0.95,
             show_default=True,
+            help="Draw from the most probable words that together have this share.",
         ),
         click.option(
             "--max-tokens",
@@ -88,7 +87,11 @@ def play_options(command: Callable[..., Any]) -> Callable[..., Any]:
             help="Most tokens of a reply.",
         ),
         click.option("--thinking", is_flag=True, help="Let models think before they reply."),
-        click.option("--keep-loaded", is_flag=True, help="Hold both models in memory at once."),
+        click.option(
+            "--keep-loaded",
+            is_flag=True,
+            help="Hold model and user in memory at once: fewer loads.",
+        ),
     )
 
     @functools.wraps(command)
@@ -124,8 +127,3 @@ def refuse_play_options(ctx: click.Context, model: str) -> None:
                 hint="leave it out; a model is a folder with a config.json, a hub id such as "
                 "Qwen/Qwen3-8B, or openai:NAME",
             )
-
-
-def on_server(*names: str | None) -> bool:
-    """Whether one of these models is on a server."""
-    return any(name is not None and name.startswith(SERVED) for name in names)

@@ -1,13 +1,14 @@
 """The engines, named in a table and imported only when asked for.
 
-A *judge* is what the user names with `--judge`: one of the embedded ones, a local model folder
-or a hub id. An *engine* is the program that asks it.
+A *judge* is what the user names with `--judge`: one of the embedded ones, a local model folder,
+a hub id or a model on a server. An *engine* is the program that asks it.
 """
 
 from __future__ import annotations
 
 import importlib
 import importlib.util
+from collections.abc import Sequence
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
 
@@ -19,6 +20,7 @@ __all__ = [
     "DEFAULT_EMBEDDED",
     "EMBEDDED",
     "ENGINES",
+    "SERVED",
     "Capabilities",
     "Engine",
     "EngineEntry",
@@ -28,10 +30,16 @@ __all__ = [
     "cuda_available",
     "default_judge",
     "open_engine",
+    "own_options",
+    "refuse_useless",
     "resolve_judge",
 ]
 
+SERVED = "openai:"
+"""What the name of a model on a server begins with, where it could be another's."""
+
 _ON_TORCH = {"device", "dtype", "quantization"}
+_COMMON = {"batch_size", "seed"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,8 +123,8 @@ def default_judge() -> str:
 def resolve_judge(name: str, engine: str | None = None, base_url: str | None = None) -> JudgeSpec:
     """The judge called `name`: embedded, a folder, a hub id, a server's model, or a file.
 
-    Without `engine`, a `base_url` means http, and any other model is asked by vLLM where it is
-    installed and sees a CUDA device, else by transformers.
+    Without `engine`, `openai:NAME` and a `base_url` mean http, and any other model is asked by
+    vLLM where it is installed and sees a CUDA device, else by transformers.
 
     Raises:
         UsageError: an engine that does not exist or cannot ask this judge.
@@ -125,6 +133,8 @@ def resolve_judge(name: str, engine: str | None = None, base_url: str | None = N
         raise UsageError(
             f"--engine {engine}: no such engine", hint=f"choose from {', '.join(ENGINES)}"
         )
+    if name.startswith(SERVED):
+        return _on_server(name.removeprefix(SERVED), engine)
     if engine is None and base_url is not None:
         engine = "http"
     if name in EMBEDDED:
@@ -142,6 +152,19 @@ def resolve_judge(name: str, engine: str | None = None, base_url: str | None = N
     return spec if engine is None else replace(spec, engine=engine)
 
 
+def _on_server(name: str, engine: str | None) -> JudgeSpec:
+    if not name:
+        raise UsageError(
+            f"{SERVED} names no model", hint=f"write {SERVED}NAME, as the server calls the model"
+        )
+    if engine not in {None, "http"}:
+        raise UsageError(
+            f"--engine {engine} cannot ask {SERVED}{name}, which is on a server",
+            hint="leave out --engine",
+        )
+    return JudgeSpec(name, "http", name, "esrp")
+
+
 def _engine_of_models() -> str:
     installed = importlib.util.find_spec("vllm") is not None
     return "vllm" if installed and cuda_available() else "hf"
@@ -155,16 +178,31 @@ def open_engine(spec: JudgeSpec, options: EngineOptions) -> Engine:
         EngineError: there is no such model, or no such device.
         UsageError: an option that means nothing to this engine.
     """
+    refuse_useless(options, [spec])
     entry = ENGINES[spec.engine]
-    for option in fields(options):
-        common = option.name in {"batch_size", "seed"}
-        given = getattr(options, option.name) is not None
-        if given and not common and option.name not in entry.options:
-            able = [name for name, other in ENGINES.items() if option.name in other.options]
-            raise UsageError(
-                f"--{option.name.replace('_', '-')} means nothing to the engine {spec.engine}, "
-                f"which asks the judge {spec.name}",
-                hint=f"leave it out; it goes with {', '.join(able)}",
-            )
     engine: Engine = getattr(importlib.import_module(entry.module), entry.cls)(spec.model, options)
     return engine
+
+
+def own_options(spec: JudgeSpec, options: EngineOptions) -> EngineOptions:
+    """Those that mean something to the engine of `spec`, the others left to it."""
+    known = ENGINES[spec.engine].options | _COMMON
+    return EngineOptions(**{name: getattr(options, name) for name in known})
+
+
+def refuse_useless(options: EngineOptions, specs: Sequence[JudgeSpec]) -> None:
+    """Refuse an option that means something to none of the engines of `specs`.
+
+    Raises:
+        UsageError: there is one.
+    """
+    known = _COMMON.union(*(ENGINES[spec.engine].options for spec in specs))
+    for option in fields(options):
+        if getattr(options, option.name) is not None and option.name not in known:
+            able = [name for name, entry in ENGINES.items() if option.name in entry.options]
+            asking = [f"the engine {spec.engine}, which asks {spec.name}" for spec in specs]
+            raise UsageError(
+                f"--{option.name.replace('_', '-')} means nothing to "
+                f"{', nor to '.join(dict.fromkeys(asking))}",
+                hint=f"leave it out; it goes with {', '.join(able)}",
+            )

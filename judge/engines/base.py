@@ -131,6 +131,14 @@ class Engine(Protocol):
         """
         ...
 
+    def load(self) -> None:
+        """Load the model now rather than when it is asked, so that asking can be timed.
+
+        Raises:
+            EngineError: it cannot be loaded.
+        """
+        ...
+
     def close(self) -> None:
         """Give back the memory that the model holds; it loads again when it is used again."""
         ...

@@ -199,9 +199,14 @@ def reply(chat: int, text: str, *, begun: bool = False, thought: str = "") -> Re
         begun: it was within a thought already. So it was where it ends one that it did not begin.
         thought: what a server has told apart.
     """
-    inner, spoken = _apart(text, begun=begun)
-    thoughts = filter(None, (thought.strip(), inner.strip()))
+    inner, spoken = _apart(_whole(text), begun=begun)
+    thoughts = filter(None, (_whole(thought).strip(), inner.strip()))
     return Reply(chat, spoken.strip(), "\n".join(thoughts))
+
+
+def _whole(text: str) -> str:
+    """`text` with a mark for each half character, which JSON can say and no file can hold."""
+    return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
 
 
 def _apart(text: str, *, begun: bool) -> tuple[str, str]:

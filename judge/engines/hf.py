@@ -133,6 +133,10 @@ class HfEngine:
         """See `Engine.generate`; by transformers' own loop, whatever the way labels are read."""
         yield from replies(self._judge, chats, sampling, self.batch_size)
 
+    def load(self) -> None:
+        """See `Engine.load`."""
+        _ = self._judge.model
+
     def close(self) -> None:
         """See `Engine.close`."""
         for kept in ("_packed", "_copied"):

@@ -51,7 +51,7 @@ class HttpEngine:
     def __init__(self, model: str, options: EngineOptions) -> None:
         if options.base_url is None:
             raise UsageError(
-                "--engine http needs the address of a server",
+                f"{model} is a model on a server, and no address was given",
                 hint="add --base-url http://localhost:8000/v1",
             )
         if options.server is not None and options.server not in SERVERS:
@@ -164,6 +164,9 @@ class HttpEngine:
 
         workers = self._options.concurrency or self._server.workers
         yield from in_order(ask, range(len(chats)), workers)
+
+    def load(self) -> None:
+        """The server has done it."""
 
     def close(self) -> None:
         """The model's memory is the server's."""

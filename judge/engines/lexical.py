@@ -202,5 +202,8 @@ class LexicalEngine:
             "the lexical judge writes no replies", hint="name a language model to play and to ask"
         )
 
+    def load(self) -> None:
+        """It is loaded."""
+
     def close(self) -> None:
         """It holds next to nothing."""

@@ -72,6 +72,9 @@ class MockEngine:
             "the mock judge writes no replies", hint="name a language model to play and to ask"
         )
 
+    def load(self) -> None:
+        """There is nothing to load."""
+
     def close(self) -> None:
         """It holds nothing."""
 

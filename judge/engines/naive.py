@@ -80,6 +80,10 @@ class NaiveHfEngine:
         """See `Engine.generate`."""
         yield from replies(self._judge, chats, sampling, self.batch_size)
 
+    def load(self) -> None:
+        """See `Engine.load`."""
+        _ = self._judge.model
+
     def close(self) -> None:
         """See `Engine.close`."""
         self._judge.close()

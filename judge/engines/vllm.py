@@ -214,6 +214,10 @@ class VllmEngine:
             cut = answers[at].finish_reason == "length"
             yield framed.reply(at, prompts[at], _written(answers[at]), cut=cut)
 
+    def load(self) -> None:
+        """See `Engine.load`."""
+        _ = self._llm
+
     def close(self) -> None:
         """See `Engine.close`."""
         if "_llm" in self.__dict__:

@@ -98,7 +98,9 @@ def test_no_edit_makes_a_traceback(tmp_path: Path, field: str, value: object) ->
 def test_a_full_or_missing_folder(tmp_path: Path) -> None:
     """What cannot be written is named."""
     (tmp_path / "file").touch()
-    with pytest.raises(StoreError, match=r"manifest\.json: cannot be written: (File exists|Not a directory)"):
+    with pytest.raises(
+        StoreError, match=r"manifest\.json: cannot be written: (File exists|Not a directory)"
+    ):
         manifest.write(tmp_path / "file", made())
 
 

@@ -59,7 +59,7 @@ def open_server(api: Api, name: str, kind: str | None) -> Server:
         shown = ", ".join(list(offered)[:_SHOWN]) + (", ..." if len(offered) > _SHOWN else "")
         raise EngineError(
             f"the server at {api.root} does not have the model {name}",
-            hint=f"--judge with one that it has: {shown}" if offered else "load a model into it",
+            hint=f"name one that it has: {shown}" if offered else "load a model into it",
         )
     return SERVERS[kind].open(api, name, offered.get(name, {}))
 

@@ -128,7 +128,7 @@ class Api:
         except _PassingError as error:
             raise EngineError(
                 f"the server at {self.root} fails: {error}",
-                hint="see to the server; what was judged is kept, and the same command goes on",
+                hint="see to the server; what was done is kept, and the same command goes on",
             ) from None
 
     def _once(self, path: str, body: Mapping[str, Any]) -> Any:

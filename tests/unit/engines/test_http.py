@@ -729,7 +729,7 @@ def test_the_key_does_not_follow_a_redirect(monkeypatch: pytest.MonkeyPatch) -> 
 @pytest.mark.parametrize(
     ("options", "said"),
     [
-        ({}, "address of a server"),
+        ({}, "no address was given"),
         ({"base_url": "localhost:8000"}, "no address"),
         ({"base_url": "ftp://localhost"}, "no address"),
         ({"base_url": "http://localhost/v1?key=x"}, "no address"),

@@ -20,6 +20,8 @@ from judge.engines import (
     cuda_available,
     default_judge,
     open_engine,
+    own_options,
+    refuse_useless,
     resolve_judge,
 )
 from judge.errors import EngineError, UsageError
@@ -214,3 +216,29 @@ def test_an_option_that_would_be_dropped_is_refused(engine: str, option: str) ->
     with pytest.raises(UsageError, match=f"--{name} means nothing to the engine {engine}") as error:
         open_engine(JudgeSpec("x", engine, "x", "esrp"), options)
     assert "it goes with " in str(error.value.hint)
+
+
+def test_a_model_on_a_server_by_name() -> None:
+    """`openai:NAME` is asked over HTTP as NAME, with or without an address; by nothing else."""
+    for engine, url in ((None, None), ("http", None), (None, "http://localhost:1/v1")):
+        spec = resolve_judge("openai:org/big", engine, url)
+        assert spec == resolve_judge("org/big", "http", "http://localhost:1/v1")
+    with pytest.raises(UsageError, match="--engine hf cannot ask openai:big"):
+        resolve_judge("openai:big", "hf")
+    with pytest.raises(UsageError, match="openai: names no model"):
+        resolve_judge("openai:")
+    with pytest.raises(UsageError, match="big is a model on a server, and no address") as caught:
+        open_engine(resolve_judge("openai:big"), EngineOptions())
+    assert "--base-url" in str(caught.value.hint)
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+def test_own_options_are_those_that_are_not_refused(engine: str) -> None:
+    """Of all options together an engine keeps those of the table, and these are all it takes."""
+    spec = JudgeSpec("x", engine, "x", "esrp")
+    everything = EngineOptions(**GIVEN, batch_size=3, seed=9)
+    own = own_options(spec, everything)
+    refuse_useless(own, [spec])
+    kept = {field.name for field in dataclasses.fields(own) if getattr(own, field.name) is not None}
+    assert kept == ENGINES[engine].options | {"batch_size", "seed"}
+    refuse_useless(everything, [JudgeSpec("y", name, "y", "esrp") for name in ENGINES])

@@ -1,0 +1,230 @@
+"""Who is asked what, in which order, and what becomes of it when something fails or stops.
+
+The models are on servers of the test's own, asked over HTTP as any other.
+"""
+
+from __future__ import annotations
+
+import itertools
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from judge.engines.servers import api
+from judge.errors import EngineError, RunMismatchError
+from judge.roleplay import PARTS, Plays, dialogues, place, play
+from judge.roleplay.plays import Line
+from judge.types import Failure, Reply, Sampling
+from tests.unit.engines.recorded import wire as http
+from tests.unit.roleplay.wire import PROMPTS, Chat, cast, chats, scene_list, serving
+
+SCENES = scene_list()
+Kept = dict[str, dict[tuple[str, str], Line]]
+
+
+@pytest.fixture(autouse=True)
+def _no_key_and_little_patience(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in api.KEYS:
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setattr(api, "PATIENCE", 0.05)
+    monkeypatch.setattr(api, "_PAUSE", 0.01)
+
+
+def kept(folder: Path) -> Kept:
+    with Plays(folder) as plays:
+        return {part: plays.lines(part) for part in PARTS}
+
+
+def shown(chat: Any) -> Chat:
+    return [{"role": message.role, "content": message.text} for message in chat]
+
+
+def test_what_each_side_is_asked(tmp_path: Path) -> None:
+    """The chats of the instructions, with the words that were really said before.
+
+    All first answers, then all second questions, then all second answers.
+    """
+    told: list[tuple[str, int, int]] = []
+    with serving() as wire, Plays(tmp_path) as plays:
+        play(SCENES, cast(wire), plays, lambda *news: told.append(news))
+        asked = chats(wire)
+        found = dialogues("player", plays)
+    lines = kept(tmp_path)
+    stranger = PROMPTS.character("小明")
+    first, question, second = [], [], []
+    for scene in SCENES:
+        answer, said, again = (lines[part][place(scene)] for part in PARTS)
+        words = answer.reply.outcome, said.reply.outcome
+        assert isinstance(words[0], str)
+        assert isinstance(words[1], str)
+        first.append(shown(PROMPTS.character_chat(stranger, scene.question)))
+        question.append(shown(PROMPTS.user_chat(stranger, scene.question, words[0])))
+        second.append(shown(PROMPTS.second_chat(stranger, scene.question, *words)))
+        turns = found[place(scene)].turns
+        assert [turn.question for turn in turns] == [scene.question, words[1]]
+        assert [turn.answer for turn in turns] == [words[0], again.reply.outcome]
+        assert (answer.asked, again.asked) == (scene.question, words[1])
+        assert (again.reply.tokens, again.reply.prompt_tokens) == (5, 7)
+    parts = [asked[at : at + len(SCENES)] for at in range(0, len(asked), len(SCENES))]
+    for part, expected in zip(parts, (first, question, second), strict=True):
+        assert sorted(part, key=repr) == sorted(expected, key=repr)
+    steps = [0, 2, 4, 5]  # batches of two
+    assert told == [(part, done, len(SCENES)) for part in PARTS for done in steps]
+
+
+def test_batches_and_company_change_nothing(tmp_path: Path) -> None:
+    """All at once, one by one, or some scenes before the others: the same is said."""
+    found = []
+    with serving() as wire:
+        for name, batch, rounds in (
+            ("at once", 99, [SCENES]),
+            ("one by one", 1, [SCENES]),
+            ("grown", 2, [SCENES[3:4], SCENES[1:4], SCENES]),
+        ):
+            for scenes in rounds:
+                with Plays(tmp_path / name) as plays:
+                    play(scenes, cast(wire, batch), plays)
+            found.append(kept(tmp_path / name))
+        assert len(chats(wire)) == len(found) * len(PARTS) * len(SCENES)
+    assert found[0] == found[1] == found[2]
+
+
+@pytest.mark.parametrize("part", PARTS)
+def test_a_server_that_dies_and_comes_back(tmp_path: Path, part: str) -> None:
+    """At each request of a part: what was kept is not asked again, and the end is the same."""
+    with serving() as wire, Plays(tmp_path / "whole") as plays:
+        play(SCENES, cast(wire, 1), plays)
+    whole = kept(tmp_path / "whole")
+    left = itertools.count(PARTS.index(part) * len(SCENES) + 2, -1)
+    down = http.Reply({"error": "boom"}, 500)
+    with serving(lambda *_: down if next(left) <= 0 else None) as wire:
+        with Plays(tmp_path / "run") as plays, pytest.raises(EngineError, match="boom") as caught:
+            play(SCENES, cast(wire, 1), plays)
+        assert "goes on" in str(caught.value.hint)
+    before = kept(tmp_path / "run")
+    held = sum(map(len, before.values()))
+    assert held == PARTS.index(part) * len(SCENES) + 2
+    with serving() as wire, Plays(tmp_path / "run") as plays:
+        play(SCENES, cast(wire, 1), plays)
+        assert len(chats(wire)) == len(PARTS) * len(SCENES) - held
+        play(SCENES, cast(wire, 1), plays)
+        assert len(chats(wire)) == len(PARTS) * len(SCENES) - held
+    assert kept(tmp_path / "run") == whole
+
+
+def test_two_at_once(tmp_path: Path) -> None:
+    """Another process writes the same lines meanwhile, in other words: its words count."""
+    count = itertools.count()
+    never_twice = serving(lambda *_: f"第{next(count)}句")
+    with never_twice as wire, Plays(tmp_path) as plays, Plays(tmp_path) as other:
+        told = iter([True])
+
+        def meanwhile(*_: object) -> None:
+            if next(told, False):
+                play(SCENES, cast(wire), other)
+
+        play(SCENES, cast(wire), plays, meanwhile)
+        assert len(dialogues("player", plays)) == len(SCENES)
+    lines = kept(tmp_path)
+    for scene in SCENES:
+        at = place(scene)
+        assert lines["answer2"][at].asked == lines["question2"][at].reply.outcome
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"sampling": Sampling(max_tokens=8)},
+        {"sampling": Sampling(max_tokens=9, seed=1)},
+        {"user_sampling": Sampling(max_tokens=9, temperature=0)},
+        {"user": {place(scene): "然后呢？" for scene in SCENES}},
+    ],
+)
+def test_another_way_is_refused(tmp_path: Path, changes: dict[str, Any]) -> None:
+    """Other settings on either side, or recorded questions: nobody is asked, nothing changes."""
+    with serving() as wire, Plays(tmp_path) as plays:
+        play(SCENES, cast(wire), plays)
+        before, asked = kept(tmp_path), len(chats(wire))
+        with pytest.raises(RunMismatchError) as caught:
+            play(SCENES, cast(wire, **changes), plays)
+        assert "choose another --out" in str(caught.value.hint)
+        changed = [replace(SCENES[0], question="早。"), *SCENES[1:]]
+        with pytest.raises(RunMismatchError, match="answer1 of 小明/1 was written"):
+            play(changed, cast(wire), plays)
+        assert len(chats(wire)) == asked
+    assert kept(tmp_path) == before
+
+
+def test_recorded_questions(tmp_path: Path) -> None:
+    """They are asked as they are; a scene without one is no dialogue; a user is refused then."""
+    recorded = {place(scene): f"那第{scene.scenario}次呢？" for scene in SCENES[1:]}
+    with serving() as wire, Plays(tmp_path) as plays:
+        play(SCENES, cast(wire, user=recorded), plays)
+        assert chats(wire, "asker") == []
+        found = dialogues("player", plays)
+        assert {at: d.turns[1].question for at, d in found.items()} == recorded
+        with pytest.raises(RunMismatchError, match="recorded ones"):
+            play(SCENES, cast(wire), plays)
+        assert chats(wire, "asker") == []
+
+
+def of(scenario: str, chat: Chat) -> bool:
+    return any(f"今天第{scenario}次" in message["content"] for message in chat)
+
+
+def test_what_fails_ends_its_scene_alone(tmp_path: Path) -> None:
+    """No first answer: a dialogue of one empty reply, and nobody asks on. A mute user: none at all.
+
+    No second answer: an empty one, which a judge counts as such.
+    """
+    long = http.Reply({"error": {"message": "longer than the context window"}}, 400)
+
+    def says(name: str, chat: Chat) -> http.Reply | str | None:
+        again = len(chat) > 2
+        if name == "player" and not again and of("1", chat):
+            return long
+        if name == "player" and not again and of("2", chat):
+            return " \n"
+        if name == "asker" and of("3", chat):
+            return "<think>...</think> "
+        return long if name == "player" and again and of("4", chat) else None
+
+    with serving(says) as wire, Plays(tmp_path) as plays:
+        play(SCENES, cast(wire), plays)
+        found = {at[1]: [t.answer for t in d.turns] for at, d in dialogues("player", plays).items()}
+        assert (len(chats(wire, "asker")), len(chats(wire))) == (3, 5 + 3 + 2)
+    lines = kept(tmp_path)
+    assert found.keys() == {"1", "2", "4", "5"}
+    assert (found["1"], found["2"], found["4"][1]) == ([""], [""], "")
+    assert all(found["5"])
+    failed = lines["answer1"]["小明", "1"].reply.outcome
+    assert failed == Failure("too_long", "longer than the context window")
+    assert lines["question2"]["小明", "3"].reply == Reply(0, "", "...", 5, 7)
+
+
+@pytest.mark.parametrize(
+    ("name", "said", "why"),
+    [
+        ("player", http.Reply({"error": "the prompt is too long"}, 400), "the prompt is too long"),
+        ("asker", http.Reply({"error": "the prompt is too long"}, 400), "the prompt is too long"),
+        ("asker", " ", "the replies are empty"),
+    ],
+)
+def test_nothing_comes_of_it(tmp_path: Path, name: str, said: http.Reply | str, why: str) -> None:
+    """All fails: an error says whose fault and why, now and when it is tried again."""
+    option = {"player": "--model", "asker": "--user"}[name]
+    with serving(lambda who, _: said if who == name else None) as wire, Plays(tmp_path) as plays:
+        for _ in range(2):
+            with pytest.raises(EngineError, match=f"{option}: nothing came of 5 .*: {why}"):
+                play(SCENES, cast(wire), plays)
+        assert len(chats(wire, name)) == len(SCENES)
+
+
+def test_half_a_character(tmp_path: Path) -> None:
+    """A server can say what no file can hold: a mark stands for it, and the rest is kept."""
+    with serving(lambda *_: "好\ud83d。") as wire, Plays(tmp_path) as plays:
+        play(SCENES[:1], cast(wire), plays)
+        (found,) = dialogues("player", plays).values()
+    assert [turn.answer for turn in found.turns] == ["好\ufffd。"] * 2
