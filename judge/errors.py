@@ -4,7 +4,7 @@
     ├── UsageError            an option that cannot be satisfied
     ├── DataError             a dialogue or ratings file that cannot be read
     ├── RubricError           a rubric set that is incomplete or does not render
-    ├── EngineError           a judge model that cannot be loaded or asked
+    ├── EngineError           a model that cannot be loaded or asked
     │   └── MissingExtraError an optional dependency that is not installed
     ├── StoreError            a run folder that cannot be read or written
     │   └── RunMismatchError  a run folder made with something else
@@ -75,7 +75,7 @@ class RubricError(JudgeError):
 
 
 class EngineError(JudgeError):
-    """A judge model that cannot be loaded or cannot be asked."""
+    """A model, of a judge or a player, that cannot be loaded or cannot be asked."""
 
 
 class MissingExtraError(EngineError):

@@ -98,7 +98,7 @@ class Played:
         """What to say of it on a terminal."""
         said = [f"{self.system}: {self.dialogues} of {self.scenes} scenes played"]
         if self.broken:
-            said.append(f"{self.broken} left out: no second question")
+            said.append(f"{self.broken} left out: without a second question, or not gone on with")
         said += [
             f"{mark.replace('_', ' ')}: {found.replies} of {self.replies} replies, "
             f"such as {found.example}"

@@ -62,7 +62,7 @@ def test_what_is_told() -> None:
     """Counts as they are; a rate is of one part, and only where tokens were counted."""
     assert PLAYED.lines() == [
         "me: 3 of 5 scenes played",
-        "2 left out: no second question",
+        "2 left out: without a second question, or not gone on with",
         "cut: 2 of 7 replies, such as 小明/2, round 1",
         "as user: 1 of 7 replies, such as 小明/1, round 2",
         "3 times: the chat is too long",
