@@ -135,7 +135,7 @@ def evaluate(
         given = live_dialogues(stage(models[0], playing, engine, asked, **wanted))
     else:
         given = recorded_dialogues([Path(model) for model in models], wanted)
-    named = [m for m in _split(metrics) if m != replies_metric(rubric.rubric)]
+    named = _of_dialogues(_split(metrics), rubric)
     tree = rubric.tree(given.dialogues, named, rationale=most)
     if dry_run and given.stage:
         show_scenes(given.stage, tree, as_json=as_json)
@@ -187,6 +187,17 @@ def evaluate(
 def _refuse_alone(option: str, value: object, needed: str, there: bool) -> None:
     if value is not None and not there:
         raise UsageError(f"{option} goes with {needed}", hint="add it, or leave both out")
+
+
+def _of_dialogues(metrics: Sequence[str], rubric: RubricSet) -> list[str]:
+    """Those that judge a dialogue. None would mean all, which nobody asked for."""
+    found = [metric for metric in metrics if metric != replies_metric(rubric.rubric)]
+    if metrics and not found:
+        raise UsageError(
+            f"--metrics {metrics[0]}: it is judged over many replies, beside metrics of dialogues",
+            hint=f"name one more, such as --metrics fluency,{metrics[0]}",
+        )
+    return found
 
 
 def _sets(

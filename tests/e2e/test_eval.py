@@ -144,6 +144,16 @@ def test_the_default_folder_is_named_after_model_and_judge(
     assert (judge.folder / "runs" / "talker-mock" / "scores.csv").is_file()
 
 
+def test_diversity_is_not_judged_alone(judge: Program, recorded: Recorded) -> None:
+    """Nothing else was asked for, so nothing else is judged in its stead."""
+    path = recorded(n=2)
+    done = judge(
+        "eval", "--model", path, "--judge", "mock", "--metrics", "response_diversity", code=2
+    )
+    assert "--metrics response_diversity" in done.err
+    assert not (judge.folder / "runs").exists()
+
+
 def test_a_run_grows(judge: Program, recorded: Recorded) -> None:
     """Half the dialogues, then all; one metric, then all: the end is that of a run at once."""
     path = recorded(n=10)
