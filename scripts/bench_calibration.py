@@ -32,8 +32,7 @@ from numpy.typing import NDArray
 from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
 from calibration.calibrators import LADDER, Ordinal, Sample
-from calibration.crossfit import pair_accuracy
-from calibration.selection import select
+from calibration.selection import pair_accuracy, select
 from calibration.simulate import Shape, Simulated, simulate
 
 Codes = NDArray[np.int64]

@@ -26,9 +26,8 @@ from numpy.typing import NDArray
 
 from calibration.agreement import by_group, pearson, spearman
 from calibration.calibrators import LADDER, Ordinal, Sample, Shift, as_distributions
-from calibration.crossfit import crossfit, pair_accuracy
 from calibration.errors_of_fit import point_errors
-from calibration.selection import select
+from calibration.selection import crossfit, pair_accuracy, select
 from judge.ratings import Ratings, Scale, read_ratings
 
 Floats = NDArray[np.float64]

@@ -1,42 +1,57 @@
 """How far a judge's scores agree with people's, and people's with each other."""
 
-from calibration.agreement.alpha import Alpha, krippendorff_alpha
-from calibration.agreement.annotator_test import (
+from calibration.agreement.alt_test import (
     EPSILON,
     AnnotatorTest,
     alternative_annotator_test,
 )
-from calibration.agreement.ceilings import AgainstRest, Reliability, against_rest, reliability
 from calibration.agreement.compare import Comparison, perm_both
-from calibration.agreement.composites import Composite, mean_of_parts
-from calibration.agreement.corrections import benjamini_yekutieli, holm
 from calibration.agreement.correlation import (
     CORRELATIONS,
     Coefficient,
     Correlation,
     kendall_b,
     kendall_c,
+    mid_ranks,
     pearson,
     spearman,
-)
-from calibration.agreement.few_systems import (
-    PermutationP,
-    RhoInterval,
-    bonett_wright,
-    permutation_p,
+    tie_codes,
 )
 from calibration.agreement.groups import GroupCorrelations, by_group
-from calibration.agreement.levels import Levels, LevelValue, at_levels
-from calibration.agreement.scale import ScaleAgreement, scale_agreement, to_labels
-from calibration.agreement.sentinels import Sentinel, group_mean
-from calibration.agreement.soft_pairwise import SoftPairwiseAccuracy, soft_pairwise_accuracy
-from calibration.agreement.tied_pairs import (
+from calibration.agreement.levels import (
+    Composite,
+    Levels,
+    LevelValue,
+    Sentinel,
+    at_levels,
+    group_mean,
+    mean_of_parts,
+)
+from calibration.agreement.pairwise_accuracy import (
     AccuracyCurve,
+    SoftPairwiseAccuracy,
     TieCalibrated,
     accuracy_curve,
+    soft_pairwise_accuracy,
     tie_calibrated_accuracy,
 )
-from calibration.agreement.ties import mid_ranks, tie_codes
+from calibration.agreement.raters import (
+    AgainstRest,
+    Alpha,
+    Reliability,
+    against_rest,
+    krippendorff_alpha,
+    reliability,
+)
+from calibration.agreement.scale import ScaleAgreement, scale_agreement, to_labels
+from calibration.agreement.small_sample import (
+    PermutationP,
+    RhoInterval,
+    benjamini_yekutieli,
+    bonett_wright,
+    holm,
+    permutation_p,
+)
 
 __all__ = [
     "CORRELATIONS",

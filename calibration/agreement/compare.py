@@ -9,9 +9,8 @@ from typing import Literal, NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from calibration.agreement._rows import Rows, grid, rows_iv
-from calibration.agreement.groups import cosines, rank_deviations
-from calibration.agreement.ties import TOLERANCE, mid_ranks, tie_codes
+from calibration.agreement.correlation import TOLERANCE, mid_ranks, tie_codes
+from calibration.agreement.groups import Rows, cosines, grid, rank_deviations, rows_iv
 
 __all__ = ["Comparison", "perm_both"]
 

@@ -8,7 +8,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from calibration.agreement.ties import TOLERANCE
+from calibration.agreement.correlation import TOLERANCE
 from calibration.errors_of_fit import Measure, point_errors, quadratic_kappa
 
 __all__ = ["ScaleAgreement", "scale_agreement", "to_labels"]

@@ -5,8 +5,15 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from calibration.calibrators.base import VERSION, Calibrator
-from calibration.calibrators.maps import Expected, Isotonic, Linear, Mode, Shift
+from calibration.calibrators.base import (
+    VERSION,
+    Calibrator,
+    Expected,
+    Isotonic,
+    Linear,
+    Mode,
+    Shift,
+)
 from calibration.calibrators.ordinal import Ordinal
 from calibration.calibrators.ridge import Ridge
 from calibration.calibrators.sample import CannotFitError, Sample, as_distributions

@@ -4,25 +4,200 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import ClassVar, Self
+from typing import ClassVar, NamedTuple, Self
 
 import numpy as np
 from numpy.typing import ArrayLike
+from scipy.optimize import minimize
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 from scipy.special import expit
 
 from calibration.calibrators.base import Calibrator, layout
-from calibration.calibrators.cumulative import (
-    LOGISTIC_VARIANCE,
-    Posterior,
-    fit_cumulative_logit,
-)
-from calibration.calibrators.features import centred, cumulative_logits
-from calibration.calibrators.ridge import features_of, fit_ridge
-from calibration.calibrators.sample import CannotFitError, Floats, Sample
+from calibration.calibrators.ridge import centred, cumulative_logits, features_of, fit_ridge
+from calibration.calibrators.sample import CannotFitError, Codes, Floats, Sample
 
-__all__ = ["SEVERITY_SD", "Ordinal"]
+__all__ = [
+    "LOGISTIC_VARIANCE",
+    "SEVERITY_SD",
+    "CumulativeLogit",
+    "Ordinal",
+    "Posterior",
+    "fit_cumulative_logit",
+]
+
+LOGISTIC_VARIANCE = np.pi**2 / 3
+
+_CONVERGED = 1e-3
+"""Largest slope left in the preconditioned coordinates, where curvature is about 1: the
+penalised log-likelihood is then within about 1e-6 of its best."""
+
+
+class CumulativeLogit(NamedTuple):
+    """logit P(y <= k) = thresholds[k] - (x'coefficients - severities[rater])."""
+
+    thresholds: Floats
+    coefficients: Floats
+    severities: Floats
+
+
+@dataclass(frozen=True, eq=False)
+class Posterior:
+    """The penalised likelihood of ratings y in 0..J - 1, for J >= 2 labels that all occur.
+
+    Its parameters are one vector: the lowest threshold, the logarithms of the J - 2 gaps
+    between thresholds (so that they are in order by construction), p coefficients, R severities.
+
+    Attributes:
+        x: (n, p) features of the cells.
+        y, cells, raters: (ratings,) codes; rater -1 is unknown and has severity 0.
+        raters_count: R.
+        penalty, severity_penalty: half of it times the sum of squares is added to the loss.
+    """
+
+    x: Floats
+    y: Codes
+    cells: Codes
+    raters: Codes
+    raters_count: int
+    penalty: float
+    severity_penalty: float
+
+    def unpack(self, parameters: Floats) -> CumulativeLogit:
+        """The vector of parameters by name."""
+        labels, features = int(self.y.max()) + 1, self.x.shape[1]
+        gaps: Floats = np.exp(parameters[1 : labels - 1])
+        thresholds = parameters[0] + np.concatenate([[0.0], np.cumsum(gaps)])
+        rest = parameters[labels - 1 :]
+        return CumulativeLogit(thresholds, rest[:features], rest[features:])
+
+    def loss(self, parameters: Floats) -> tuple[float, Floats]:
+        """The negative penalised log-likelihood and its gradient.
+
+        With u and l the upper and lower threshold of a rating less its linear predictor,
+        P(y) = s(u) - s(l) = s(u) s(-l) (1 - exp(l - u)), s the logistic function. The last
+        factor depends on the label alone, so that nothing cancels, whatever the predictor.
+        """
+        theta, b, severity = self.unpack(parameters)
+        # An unknown rater, -1, finds the 0 at the end.
+        eta = (self.x @ b)[self.cells] - np.append(severity, 0.0)[self.raters]
+        upper = np.append(theta, np.inf)[self.y] - eta
+        lower = np.concatenate([[-np.inf], theta])[self.y] - eta
+        gaps, count = np.diff(theta), np.bincount(self.y)
+        value = (
+            _softplus(-upper).sum()
+            + _softplus(lower).sum()
+            - count[1:-1] @ np.log(-np.expm1(-gaps))
+            + self.penalty / 2 * (b @ b)
+            + self.severity_penalty / 2 * (severity @ severity)
+        )
+        above, below = expit(upper), expit(lower)
+        # by_theta[k]: the ratings of label k end at threshold k, those of k + 1 begin there.
+        by_theta = np.bincount(self.y, below)[1:] - np.bincount(self.y, 1 - above)[:-1]
+        by_eta = 1 - above - below
+        by_gap = np.cumsum(by_theta[::-1])[::-1][1:] + count[1:-1] * np.exp(-gaps) / np.expm1(-gaps)
+        by_cell = np.bincount(self.cells, by_eta, minlength=len(self.x))
+        slots = np.where(self.raters < 0, self.raters_count, self.raters)
+        by_rater = np.bincount(slots, by_eta, minlength=self.raters_count + 1)[:-1]
+        gradient = np.concatenate(
+            [
+                [by_theta.sum()],
+                by_gap * gaps,
+                self.x.T @ by_cell + self.penalty * b,
+                self.severity_penalty * severity - by_rater,
+            ]
+        )
+        return float(value), gradient
+
+
+def fit_cumulative_logit(
+    posterior: Posterior, covariance: Floats, start: Floats
+) -> CumulativeLogit:
+    """The mode of the posterior, by L-BFGS in coordinates where its curvature is about 1.
+
+    Args:
+        posterior: the data and the penalties.
+        covariance: (p, p) of the features over the ratings; their mean has to be 0.
+        start: (p,) coefficients to begin with.
+
+    Raises:
+        CannotFitError: the search did not converge.
+    """
+    count = np.bincount(posterior.y)
+    below = np.cumsum(count)[:-1] / count.sum()
+    theta = np.log(below / (1 - below))
+    theta *= np.sqrt(1 + start @ covariance @ start / LOGISTIC_VARIANCE)
+    severity = np.zeros(posterior.raters_count)
+    origin = np.concatenate([theta[:1], np.log(np.diff(theta)), start, severity])
+    to_main, to_severity, scale = _coordinates(posterior, covariance, theta)
+    main = len(to_main)
+
+    def parameters(z: Floats) -> Floats:
+        step = to_main @ z[:main]
+        moved: Floats = np.concatenate([step, scale * z[main:] - to_severity @ step])
+        return origin + moved
+
+    def loss(z: Floats) -> tuple[float, Floats]:
+        value, gradient = posterior.loss(parameters(z))
+        of_main, of_severity = gradient[:main], gradient[main:]
+        of_z = to_main.T @ (of_main - to_severity.T @ of_severity)
+        return value, np.concatenate([of_z, scale * of_severity])
+
+    options = {"gtol": _CONVERGED / 10, "ftol": 1e-13, "maxiter": 1000}
+    found = minimize(loss, np.zeros_like(origin), jac=True, method="L-BFGS-B", options=options)
+    if not np.abs(found.jac).max() < _CONVERGED:
+        raise CannotFitError(f"the search for the ordinal model did not converge: {found.message}")
+    return posterior.unpack(parameters(found.x))
+
+
+def _coordinates(
+    posterior: Posterior, covariance: Floats, theta: Floats
+) -> tuple[Floats, Floats, Floats]:
+    """Matrices that turn a curvature of about 1 into that of the posterior at its start.
+
+    The information on thresholds is that of the model without features, H; a rating tells
+    H[0, 0] / n about its linear predictor. Severities come first in the Cholesky factor, where
+    their block is diagonal: any number of raters is cheap.
+
+    Returns:
+        (m, m) for thresholds and coefficients, (raters, m) for how far the severities give way
+        when those move, (raters,) for the severities themselves.
+    """
+    y, n, known = posterior.y, len(posterior.y), posterior.raters >= 0
+    cut, features = len(theta), posterior.x.shape[1]
+    share = np.bincount(y) / n
+    cumulative = np.cumsum(share)[:-1]
+    density = np.diag(cumulative * (1 - cumulative))
+    of_label = np.diff(density, axis=0, prepend=0.0, append=0.0)
+    of_parameter = np.tril(np.ones((cut, cut)))
+    of_parameter[:, 1:] *= np.diff(theta)
+    of_label = of_label @ of_parameter
+    h = n * of_label.T @ (of_label / share[:, None])
+    per_rating = h[0, 0] / n
+
+    ratings = np.bincount(posterior.raters[known], minlength=posterior.raters_count)
+    by_rater = coo_array(
+        (np.ones(int(known.sum())), (posterior.raters[known], posterior.cells[known])),
+        shape=(posterior.raters_count, len(posterior.x)),
+    )
+    information = np.zeros((cut + features, cut + features))
+    information[:cut, :cut] = h
+    information[cut:, cut:] = n * per_rating * covariance
+    information[cut:, cut:] += (posterior.penalty + 1e-9 * n) * np.eye(features)
+    crossed = np.hstack(
+        [np.outer(ratings / n, h[0]), -per_rating * (by_rater.tocsr() @ posterior.x)]
+    )
+    severity = ratings * per_rating + posterior.severity_penalty + 1e-9
+    to_severity = crossed / severity[:, None]
+    factor = np.linalg.cholesky(information - crossed.T @ to_severity)
+    return np.linalg.inv(factor).T, to_severity, 1 / np.sqrt(severity)
+
+
+def _softplus(values: Floats) -> Floats:
+    """log(1 + exp(values)), for any values, infinities too."""
+    softplus: Floats = np.maximum(values, 0) + np.log1p(np.exp(-np.abs(values)))
+    return softplus
+
 
 SEVERITY_SD = 1.0
 """How far raters are expected to differ, in logits: the L2 penalty on severities is 1 / SD^2."""

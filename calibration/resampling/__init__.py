@@ -1,14 +1,16 @@
 """How sure agreement is: resamples of systems, characters and scenarios, crossed."""
 
-from calibration.resampling.bootstrap import CrossedBootstrap, crossed_bootstrap
-from calibration.resampling.interval import (
+from calibration.resampling.bootstrap import (
     BootstrapInterval,
+    CrossedBootstrap,
+    CrossedWeights,
     Method,
     corrected_interval,
+    crossed_bootstrap,
+    crossed_weights,
     percentile_interval,
 )
-from calibration.resampling.levels import LEVELS, STATISTICS, Level, Statistic
-from calibration.resampling.weights import CrossedWeights, crossed_weights
+from calibration.resampling.weighted import LEVELS, STATISTICS, Level, Statistic
 
 __all__ = [
     "LEVELS",

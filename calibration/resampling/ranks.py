@@ -19,7 +19,7 @@ import numpy as np
 from numpy.typing import DTypeLike, NDArray
 from scipy import sparse
 
-from calibration.agreement.ties import codes_of_sorted
+from calibration.agreement.correlation import codes_of_sorted
 
 __all__ = ["GroupedRanks", "cubed", "ranks_of_few", "rho"]
 

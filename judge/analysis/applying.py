@@ -11,10 +11,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from calibration.calibrators import Ordinal, Ridge
-from calibration.calibrators.features import filled_cells
+from calibration.calibrators.ridge import filled_cells
 from calibration.conformal import item_intervals
-from calibration.newsystem import new_system_mean
 from calibration.ppi import powered_mean
+from calibration.unseen_system import new_system_mean
 from judge.analysis.calibrated import CalibratedMean, CalibratedMetric, CalibratedResults
 from judge.analysis.distributions import Distributions, distributions, system_means
 from judge.analysis.results import Results

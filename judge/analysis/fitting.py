@@ -12,10 +12,9 @@ from numpy.typing import NDArray
 
 from calibration.calibrators import LADDER, Calibrator, CannotFitError, Ordinal, Sample
 from calibration.conformal import guaranteed_radius, held_out_coverage, pooled_radius
-from calibration.crossfit import pair_accuracy
 from calibration.errors_of_fit import reliability_curve
-from calibration.newsystem import system_shifts
-from calibration.selection import Selection, select
+from calibration.selection import Selection, pair_accuracy, select
+from calibration.unseen_system import system_shifts
 from judge.artefact import Fit
 
 __all__ = ["AUTO", "RAW", "Rated", "fit_metric", "plain"]

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from calibration.ranking import MeanInterval, mean_interval, ranks
+from calibration.intervals import MeanInterval, mean_interval, ranks
 from judge.analysis.calibrated import CalibratedMean
 from judge.analysis.results import OVERALL, Measure, Results, SystemResults
 from judge.analysis.table import Table, tabulate

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from calibration.calibrators import Linear
-from calibration.published import published_line
+from calibration.published_line import published_line
 from judge.analysis.calibrating import chosen_metrics, judged_metrics, now, versions
 from judge.analysis.distributions import Distributions, distributions, system_means
 from judge.analysis.fitting import plain

@@ -8,13 +8,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from calibration.calibrators import Isotonic, Linear, Shift
-from calibration.crossfit import crossfit, pair_accuracy
 from calibration.errors_of_fit import (
     point_errors,
     quadratic_kappa,
     ranked_probability_score,
     reliability_curve,
 )
+from calibration.selection import crossfit, pair_accuracy
 from tests.unit.calibration.rated import rated
 
 scores = st.integers(2, 10).map(lambda halves: halves / 2)

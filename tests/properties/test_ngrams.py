@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from calibration.ngrams import FLOOR, number_grams, self_bleu
+from calibration.diversity import FLOOR, number_grams, self_bleu
 
 TEXTS = st.lists(st.text("abc", max_size=12), min_size=1, max_size=8)
 

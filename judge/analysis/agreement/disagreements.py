@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from calibration.agreement.ties import tie_codes
+from calibration.agreement.correlation import tie_codes
 from judge.analysis.agreement.measured import Measured
 from judge.analysis.agreement.observed import Observed
 from judge.analysis.agreement.record import Disagreement

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from calibration.agreement import mean_of_parts, to_labels
-from calibration.agreement.ties import TOLERANCE
+from calibration.agreement.correlation import TOLERANCE
 from judge.analysis.agreement.observed import Observed
 from judge.analysis.agreement.record import Kind
 

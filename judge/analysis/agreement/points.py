@@ -6,7 +6,7 @@ import math
 
 import numpy as np
 
-from calibration.agreement.ties import tie_codes
+from calibration.agreement.correlation import tie_codes
 from calibration.errors_of_fit import point_errors, quadratic_kappa
 from calibration.resampling import CrossedBootstrap
 from judge.analysis.agreement.figures import figure, interval

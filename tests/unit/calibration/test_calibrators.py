@@ -27,8 +27,7 @@ from calibration.calibrators import (
     Shift,
     from_dict,
 )
-from calibration.calibrators.features import FLOOR, filled_cells
-from calibration.calibrators.ridge import PENALTIES
+from calibration.calibrators.ridge import FLOOR, PENALTIES, filled_cells
 from tests.unit.calibration.rated import plain, rated
 
 

@@ -21,10 +21,10 @@ from numpy.typing import NDArray
 from scipy.stats import norm
 
 from calibration.conformal import guaranteed_radius, item_intervals, pooled_radius
-from calibration.newsystem import new_system_mean, system_shifts
 from calibration.ppi import powered_mean
-from calibration.published import published_line
+from calibration.published_line import published_line
 from calibration.simulate import HUMAN, Shape, Simulated, simulate
+from calibration.unseen_system import new_system_mean, system_shifts
 
 Floats = NDArray[np.float64]
 SYSTEMS, LABELS, Z = 11, np.arange(1, 6), float(norm.ppf(0.95))

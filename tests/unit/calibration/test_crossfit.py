@@ -17,7 +17,7 @@ from calibration.calibrators import (
     Shift,
     as_distributions,
 )
-from calibration.crossfit import crossfit, pair_accuracy
+from calibration.selection import crossfit, pair_accuracy
 from tests.unit.calibration.rated import plain, rated
 
 

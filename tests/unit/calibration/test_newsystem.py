@@ -7,7 +7,7 @@ import math
 import numpy as np
 import pytest
 
-from calibration.newsystem import new_system_mean, system_shifts
+from calibration.unseen_system import new_system_mean, system_shifts
 
 
 def test_by_hand() -> None:

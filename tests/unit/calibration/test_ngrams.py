@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import numpy as np
 import pytest
 
-from calibration.ngrams import FLOOR, number_grams, self_bleu
+from calibration.diversity import FLOOR, number_grams, self_bleu
 
 REPLIES = [
     "别难过，我陪你去海边走走吧。",

@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 from scipy.special import expit
 
-from calibration.calibrators import CannotFitError, Ordinal, Sample, cumulative
-from calibration.calibrators.cumulative import Posterior, fit_cumulative_logit
+from calibration.calibrators import CannotFitError, Ordinal, Sample, ordinal
+from calibration.calibrators.ordinal import Posterior, fit_cumulative_logit
 from tests.unit.calibration.rated import rated, sharp
 
 Floats = NDArray[np.float64]
@@ -92,7 +92,7 @@ def test_maximum_equals_statsmodels() -> None:
 
 def test_a_search_that_ends_too_early_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     """A slope above what is asked for, here none at all, is no maximum: a reason, no parameters."""
-    monkeypatch.setattr(cumulative, "_CONVERGED", 0.0)
+    monkeypatch.setattr(ordinal, "_CONVERGED", 0.0)
     with pytest.raises(CannotFitError, match="did not converge"):
         fit_cumulative_logit(posterior(np.random.default_rng(3)), np.eye(2), np.zeros(2))
 

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from calibration.published import published_line
+from calibration.published_line import published_line
 
 JUDGED = np.array([3.9, 4.2, 3.6, 4.4, 4.0, 3.7])
 PUBLISHED = np.array([4.06, 4.12, 3.80, 4.21, 3.91, 3.92])

@@ -11,8 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from calibration.intervals import clustered_mean
-from calibration.ranking import mean_interval, ranks
+from calibration.intervals import clustered_mean, mean_interval, ranks
 
 ROWS, COLUMNS = [0, 0, 1, 1], [0, 1, 0, 1]
 

@@ -14,7 +14,7 @@ import pytest
 from scipy import stats
 
 from calibration.calibrators import Linear
-from calibration.published import published_line
+from calibration.published_line import published_line
 from judge.analysis import (
     Published,
     Results,

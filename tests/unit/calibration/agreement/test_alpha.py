@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from calibration.agreement import krippendorff_alpha
-from calibration.agreement.alpha import Metric
+from calibration.agreement.raters import Metric
 
 every = pytest.mark.parametrize("metric", get_args(Metric))
 

@@ -11,8 +11,8 @@ import pytest
 from scipy import stats
 
 from calibration.agreement import perm_both
-from calibration.agreement._rows import grid, rows_iv
 from calibration.agreement.compare import _LEVELS, Level
+from calibration.agreement.groups import grid, rows_iv
 
 every = pytest.mark.parametrize("level", get_args(Level))
 THEIRS = {"all": "global", "within_item": "input", "systems": "system"}

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from scipy import stats
 
 from calibration.agreement import mid_ranks, tie_codes
-from calibration.agreement.ties import snap
+from calibration.agreement.correlation import snap
 
 numbers = st.lists(st.integers(-50, 50).map(float), max_size=40)
 

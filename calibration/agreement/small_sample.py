@@ -10,10 +10,16 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy import stats
 
-from calibration.agreement.correlation import spearman
-from calibration.agreement.ties import mid_ranks
+from calibration.agreement.correlation import mid_ranks, spearman
 
-__all__ = ["PermutationP", "RhoInterval", "bonett_wright", "permutation_p"]
+__all__ = [
+    "PermutationP",
+    "RhoInterval",
+    "benjamini_yekutieli",
+    "bonett_wright",
+    "holm",
+    "permutation_p",
+]
 
 _EXACT = 12
 """Up to this many systems all n! orders are counted: 12 take 0.1 s, each more over twice that."""
@@ -142,3 +148,46 @@ def _orders(a: tuple[int, ...], b: tuple[int, ...]) -> Counts:
             counts[before | 1 << taken, step:] += counts[before, : largest + 1 - step]
     full: Counts = counts[-1]
     return full
+
+
+Floats = NDArray[np.float64]
+
+
+def holm(p: ArrayLike) -> Floats:
+    """Adjusted p-values that hold the chance of any false claim (Holm 1979).
+
+    The i-th smallest of m becomes max_{j <= i} (m - j + 1) p_(j), at most 1.
+
+    Args:
+        p: (m,) p-values; a NaN is a test that was not made: it stays NaN and does not count.
+
+    Raises:
+        ValueError: not one-dimensional, or a value outside 0..1.
+    """
+    values = _corrections_iv(p)
+    adjusted = np.full(values.shape, np.nan)
+    made = np.flatnonzero(~np.isnan(values))
+    order = made[np.argsort(values[made], kind="stable")]
+    raised = values[order] * np.arange(len(order), 0, -1)
+    adjusted[order] = np.minimum(np.maximum.accumulate(raised), 1)
+    return adjusted
+
+
+def benjamini_yekutieli(p: ArrayLike) -> Floats:
+    """Adjusted p-values that hold the rate of false claims, however the tests depend on each other.
+
+    Benjamini and Yekutieli (2001). See `holm` for the arguments.
+    """
+    values = _corrections_iv(p)
+    adjusted = np.full(values.shape, np.nan)
+    made = ~np.isnan(values)
+    if made.any():
+        adjusted[made] = stats.false_discovery_control(values[made], method="by")
+    return adjusted
+
+
+def _corrections_iv(p: ArrayLike) -> Floats:
+    values = np.asarray(p, dtype=np.float64)
+    if values.ndim != 1 or ((values < 0) | (values > 1)).any():
+        raise ValueError("p-values must be one-dimensional and lie in 0..1")
+    return values

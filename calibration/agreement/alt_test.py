@@ -9,9 +9,9 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy import stats
 
-from calibration.agreement._ratings import others, ratings_iv
-from calibration.agreement.corrections import benjamini_yekutieli
-from calibration.agreement.ties import TOLERANCE
+from calibration.agreement.correlation import TOLERANCE
+from calibration.agreement.raters import others, ratings_iv
+from calibration.agreement.small_sample import benjamini_yekutieli
 
 __all__ = ["EPSILON", "AnnotatorTest", "alternative_annotator_test"]
 
