@@ -3,7 +3,7 @@
 
     python scripts/evaluate_embedded.py --data DIR --write judge/embedded/MODEL_CARD.md
 
-For each judge: how often the damaged dialogue of a pair scores strictly lower, on held-out
+For each judge: how often the perturbed dialogue of a pair scores strictly lower, on held-out
 scenarios and on held-out characters, and the rank correlation of its system means with the
 published ones.
 """
@@ -23,10 +23,10 @@ import numpy as np
 
 from calibration.agreement import spearman
 from judge.analysis import Published, read_published
-from judge.damage import Pool
 from judge.dialogues import read_dialogues
 from judge.engines import Engine, EngineOptions, open_engine, resolve_judge
-from judge.ladder import Pair, pairs, split
+from judge.perturbation_pairs import PerturbationPair, pairs, split
+from judge.perturbations import Pool
 from judge.rubric import RubricSet, load_rubric
 from judge.scoring import judgment
 from judge.types import Dialogue
@@ -54,15 +54,15 @@ def scores(
     return [found[d] for d in dialogues]
 
 
-def ladder_figures(engine: Engine, rubric: RubricSet, made: Sequence[Pair]) -> Figures:
-    """Metric -> damage -> [pairs whose damaged dialogue scored strictly lower, pairs]."""
-    good = scores(engine, rubric, [p.good for p in made])
-    bad = scores(engine, rubric, [p.bad for p in made])
+def pair_figures(engine: Engine, rubric: RubricSet, made: Sequence[PerturbationPair]) -> Figures:
+    """Metric -> perturbation -> [pairs whose perturbed dialogue scored strictly lower, pairs]."""
+    good = scores(engine, rubric, [p.original for p in made])
+    bad = scores(engine, rubric, [p.perturbed for p in made])
     found: dict[str, dict[str, list[int]]] = defaultdict(lambda: defaultdict(lambda: [0, 0]))
     for pair, g, b in zip(made, good, bad, strict=True):
-        for metric in pair.damage.lowers or UNHARMED:
+        for metric in pair.perturbation.lowers or UNHARMED:
             if metric in g and metric in b:
-                cell = found[metric][pair.damage.name]
+                cell = found[metric][pair.perturbation.name]
                 cell[0] += b[metric] < g[metric]
                 cell[1] += 1
     return {metric: dict(cells) for metric, cells in found.items()}
@@ -101,7 +101,7 @@ def same_cells(
 
 
 def rate(cells: Mapping[str, Sequence[int]]) -> tuple[float, int]:
-    """Share and number of pairs over all damages that lower the metric."""
+    """Share and number of pairs over all perturbations that lower the metric."""
     real = [v for name, v in cells.items() if name != "cut_rest"]
     total = sum(v[1] for v in real)
     return sum(v[0] for v in real) / total, total
@@ -113,7 +113,7 @@ def tables(figures: Figures, metrics: Sequence[str]) -> str:
     names = list(judges)
     head = [f"{name}, {label}" for label in PARTS.values() for name in names]
     lines = [
-        "Share of pairs in which the damaged dialogue scored strictly lower (pairs):",
+        "Share of pairs in which the perturbed dialogue scored strictly lower (pairs):",
         "",
         "| metric | " + " | ".join(head) + " |",
         "|---|" + "---|" * len(head),
@@ -125,16 +125,21 @@ def tables(figures: Figures, metrics: Sequence[str]) -> str:
                 share, n = rate(judges[name][part][metric])
                 cells.append(f"{share:.3f} ({n})")
         lines.append(f"| {metric} | " + " | ".join(cells) + " |")
-    lines += ["", "The same by damage:", "", "| damage | metric | " + " | ".join(head) + " |"]
+    lines += [
+        "",
+        "The same by perturbation:",
+        "",
+        "| perturbation | metric | " + " | ".join(head) + " |",
+    ]
     lines.append("|---|---|" + "---|" * len(head))
     for metric in metrics:
-        for damage in sorted(judges[names[0]]["new_scenarios"][metric]):
+        for perturbation in sorted(judges[names[0]]["new_scenarios"][metric]):
             cells = []
             for part in PARTS:
                 for name in names:
-                    lower, n = judges[name][part][metric].get(damage, (0, 0))
+                    lower, n = judges[name][part][metric].get(perturbation, (0, 0))
                     cells.append(f"{lower / n:.2f} ({n})" if n else "-")
-            lines.append(f"| {damage} | {metric} | " + " | ".join(cells) + " |")
+            lines.append(f"| {perturbation} | {metric} | " + " | ".join(cells) + " |")
     lines += [
         "",
         (
@@ -194,7 +199,7 @@ def main(
         found: Figures = {}
         for part in PARTS:
             started = time.time()
-            found[part] = ladder_figures(engine, rubric, made[part])
+            found[part] = pair_figures(engine, rubric, made[part])
             print(
                 f"{name} {part}: {len(made[part])} pairs, {time.time() - started:.0f} s", flush=True
             )

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Fit the embedded baseline `lexical` on the public dialogues and their damage.
+"""Fit the embedded baseline `lexical` on the public dialogues and their perturbation.
 
 python scripts/train_lexical_judge.py --data DIR --out judge/embedded/lexical.npz
 """
@@ -20,10 +20,10 @@ from scipy.sparse import csr_matrix
 from sklearn.decomposition import TruncatedSVD
 from sklearn.linear_model import LogisticRegression
 
-from judge.damage import DAMAGES, Pool
 from judge.dialogues import read_dialogues
 from judge.engines.lexical import Array, Model, Reader, Tables, grams, save
-from judge.ladder import clean_targets, damaged_targets, split
+from judge.perturbation_pairs import clean_targets, perturbed_targets, split
+from judge.perturbations import PERTURBATIONS, Pool
 from judge.rubric import load_rubric
 from judge.types import Character, Dialogue
 
@@ -126,18 +126,18 @@ def profile_words(characters: Mapping[str, Character]) -> dict[str, tuple[str, .
 def examples(
     dialogues: Sequence[Dialogue], pool: Pool, metrics: Sequence[str], rng: np.random.Generator
 ) -> list[tuple[Dialogue, dict[str, int]]]:
-    """Every dialogue as it is and damaged in three ways at random levels."""
-    names = [n for n, d in DAMAGES.items() if d.lowers] + ["cut_rest"]
+    """Every dialogue as it is and perturbed in three ways at random levels."""
+    names = [n for n, d in PERTURBATIONS.items() if d.lowers] + ["cut_rest"]
     found = []
     for d in dialogues:
         clean = clean_targets(d, metrics, pool)
         found.append((d, clean))
         for name in rng.permutation(names)[:3]:
-            damage = DAMAGES[str(name)]
-            level = int(rng.integers(1, damage.max_level + 1))
-            bad = damage(d, level, pool, rng)
+            perturbation = PERTURBATIONS[str(name)]
+            level = int(rng.integers(1, perturbation.max_level + 1))
+            bad = perturbation(d, level, pool, rng)
             if bad is not None:
-                found.append((bad, damaged_targets(clean, [(damage, level)])))
+                found.append((bad, perturbed_targets(clean, [(perturbation, level)])))
     return found
 
 

@@ -3,8 +3,8 @@
 
 A causal language model first learns to continue the released dialogues, then, jointly, to do
 that and to answer the nine questions about them: released dialogues deserve the label 5,
-damaged ones less (`judge.ladder`). The nine questions of a dialogue are packed into one
-sequence; a mask lets each see the dialogue and itself only, so that at inference each can be
+perturbed ones less (`judge.perturbation_pairs`). The nine questions of a dialogue are packed into
+one sequence; a mask lets each see the dialogue and itself only, so that at inference each can be
 asked alone.
 
     python scripts/train_tiny_judge.py --data DIR --out judge/embedded/tiny
@@ -26,9 +26,9 @@ from tokenizers import Regex, Tokenizer, models, pre_tokenizers, trainers
 from torch.nn import functional
 from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
 
-from judge.damage import DAMAGES, Pool
 from judge.dialogues import read_dialogues
-from judge.ladder import Split, clean_targets, damaged_targets, split
+from judge.perturbation_pairs import Split, clean_targets, perturbed_targets, split
+from judge.perturbations import PERTURBATIONS, Pool
 from judge.rubric import RubricSet, load_rubric
 from judge.types import Dialogue
 
@@ -43,7 +43,7 @@ WEIGHTS = {
     "assistant_voice": 0.4, "cold": 0.4, "cut_comfort": 0.8, "cut_story": 0.8,
     "cut_advice": 0.8, "cut_rest": 0.8,
 }  # fmt: skip
-"""How often each damage is drawn: the ones that are hard to see come more often."""
+"""How often each perturbation is drawn: the ones that are hard to see come more often."""
 
 
 @dataclass(frozen=True)
@@ -179,7 +179,7 @@ def sorted_batches(
 def batches(
     data: Split, pool: Pool, packer: Packer, rng: np.random.Generator, size: int
 ) -> Iterator[dict[str, torch.Tensor]]:
-    """Endless batches: `size` released dialogues, then their damaged twins in the same order."""
+    """Endless batches: `size` released dialogues, then their perturbed twins in the same order."""
     names = list(WEIGHTS)
     odds = np.array([WEIGHTS[n] for n in names])
     odds = odds / odds.sum()
@@ -190,18 +190,18 @@ def batches(
             profile = packer.profile(good.character)
             bad, applied = good, []
             for name in rng.choice(names, size=1 + (rng.random() < 0.3), p=odds, replace=False):
-                damage = DAMAGES[str(name)]
-                level = int(rng.integers(1, damage.max_level + 1, size=2).max())
-                worse = damage(bad, level, pool, rng)
+                perturbation = PERTURBATIONS[str(name)]
+                level = int(rng.integers(1, perturbation.max_level + 1, size=2).max())
+                worse = perturbation(bad, level, pool, rng)
                 if worse is not None:
                     bad = worse
-                    applied.append((damage, level))
+                    applied.append((perturbation, level))
             if not applied:
                 continue
             clean = clean_targets(good, packer.metrics, pool)
             pair = (
                 packer(good, clean, profile),
-                packer(bad, damaged_targets(clean, applied), profile),
+                packer(bad, perturbed_targets(clean, applied), profile),
             )
             twins.append(pair)
         yield from sorted_batches(twins, rng, size)

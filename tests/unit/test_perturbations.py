@@ -1,4 +1,4 @@
-"""Damages: what each one may touch, how much it changes, and where it cannot bite."""
+"""Perturbations: what each one may touch, how much it changes, and where it cannot be applied."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ import numpy as np
 import pytest
 from scipy.stats import binom
 
-from judge.damage import DAMAGES, MARKERS, Damage, Pool, has_words, sentences
 from judge.dialogues import read_dialogues
+from judge.perturbations import MARKERS, PERTURBATIONS, Perturbation, Pool, has_words, sentences
 from judge.rubric import load_rubric
 from judge.types import Character, Dialogue, Turn
 
@@ -43,8 +43,8 @@ PEOPLE = {
         catchphrases=("证据呢",),
     ),
 }
-TERMS = [name for name in DAMAGES if name.endswith("_terms")]
-SPEECH = [name for name in DAMAGES if name.endswith("_speech")]
+TERMS = [name for name in PERTURBATIONS if name.endswith("_terms")]
+SPEECH = [name for name in PERTURBATIONS if name.endswith("_speech")]
 CUTS = {
     "cut_comfort": "emotional_value",
     "cut_story": "experience_sharing",
@@ -53,9 +53,9 @@ CUTS = {
 DONATED = ["off_topic", "second_from_other", "other_character"]
 SCRAMBLES = ["swap_characters", "double_characters", "drop_characters"]
 EVERY = [
-    pytest.param(damage, level, id=f"{damage.name}-{level}")
-    for damage in DAMAGES.values()
-    for level in range(1, damage.max_level + 1)
+    pytest.param(perturbation, level, id=f"{perturbation.name}-{level}")
+    for perturbation in PERTURBATIONS.values()
+    for level in range(1, perturbation.max_level + 1)
 ]
 
 
@@ -84,7 +84,8 @@ def sources(text: str) -> list[list[str]]:
 
 
 # By hand: 4 sentences that comfort, 4 stories, 4 pieces of advice, 6 that are none of these; 4
-# terms, 4 catchphrases. So every damage can bite, at every level, and no reply is all of a kind.
+# terms, 4 catchphrases. So every perturbation applies at every level, and no reply has
+# sentences of one kind only.
 RICH = said(
     "扬帆吧，我懂你的心情！小时候我在白鲸号上也怕过。后来老船长带我看石灯塔。"
     "你可以先把书翻一遍。天很蓝，海很宽。哈哈哈，你很厉害！当初我也晕船。不如去海边走走。"
@@ -101,38 +102,38 @@ POOL = Pool([RICH, *DONORS], PEOPLE)
 
 
 def test_names_are_keys() -> None:
-    """A damage is found by its own name."""
-    assert all(name == damage.name for name, damage in DAMAGES.items())
+    """A perturbation is found by its own name."""
+    assert all(name == perturbation.name for name, perturbation in PERTURBATIONS.items())
 
 
 def test_the_metrics_named_are_those_of_the_rubric() -> None:
     """`lowers` and `blurs` name metrics of a dialogue in rubrics/esrp, each at most once."""
     known = {metric.name for metric in load_rubric("esrp").dialogue_metrics}
-    for damage in DAMAGES.values():
-        named = [*damage.lowers, *damage.blurs]
+    for perturbation in PERTURBATIONS.values():
+        named = [*perturbation.lowers, *perturbation.blurs]
         assert set(named) <= known
-        assert len(named) == len(set(named)), f"{damage.name} names a metric twice"
+        assert len(named) == len(set(named)), f"{perturbation.name} names a metric twice"
     assert set(MARKERS) <= known
 
 
-def test_every_metric_has_a_damage() -> None:
-    """Each of the nine metrics is lowered by at least one damage."""
-    lowered = {metric for damage in DAMAGES.values() for metric in damage.lowers}
+def test_every_metric_has_a_perturbation() -> None:
+    """Each of the nine metrics is lowered by at least one perturbation."""
+    lowered = {metric for perturbation in PERTURBATIONS.values() for metric in perturbation.lowers}
     assert lowered == {metric.name for metric in load_rubric("esrp").dialogue_metrics}
 
 
-# What holds for every damage
+# What holds for every perturbation
 
 
-@pytest.mark.parametrize(("damage", "level"), EVERY)
-def test_the_frame_stays_and_a_reply_changes(damage: Damage, level: int) -> None:
+@pytest.mark.parametrize(("perturbation", "level"), EVERY)
+def test_the_frame_stays_and_a_reply_changes(perturbation: Perturbation, level: int) -> None:
     """Only replies change, at least one does, and none of them is left blank.
 
-    Every level bites; only of characters one in 25 may be none at all in so short a dialogue.
+    Every level applies; only 4 % of the characters may be none in so short a dialogue.
     """
-    found = [damage(RICH, level, POOL, rng(seed)) for seed in range(20)]
-    bitten = sum(worse is not None for worse in found)
-    assert bitten >= 15 if damage.name in SCRAMBLES else bitten == 20
+    found = [perturbation(RICH, level, POOL, rng(seed)) for seed in range(20)]
+    applied = sum(worse is not None for worse in found)
+    assert applied >= 15 if perturbation.name in SCRAMBLES else applied == 20
     for worse in filter(None, found):
         assert worse.id == RICH.id
         assert [t.question for t in worse.turns] == [t.question for t in RICH.turns]
@@ -140,40 +141,40 @@ def test_the_frame_stays_and_a_reply_changes(damage: Damage, level: int) -> None
         assert all(turn.answer.strip() for turn in worse.turns)
 
 
-@pytest.mark.parametrize(("damage", "level"), EVERY)
-def test_damage_is_pure(damage: Damage, level: int) -> None:
-    """The same generator state gives the same dialogue, whatever was damaged in between."""
+@pytest.mark.parametrize(("perturbation", "level"), EVERY)
+def test_perturbation_is_pure(perturbation: Perturbation, level: int) -> None:
+    """The same generator state gives the same dialogue, whatever was perturbed in between."""
     dialogue, one, two = copy.deepcopy(RICH), rng(7), rng(7)
-    first = damage(dialogue, level, POOL, one)
-    damage(dialogue, level, POOL, rng(8))
-    assert damage(dialogue, level, Pool([RICH, *DONORS], PEOPLE), two) == first
+    first = perturbation(dialogue, level, POOL, one)
+    perturbation(dialogue, level, POOL, rng(8))
+    assert perturbation(dialogue, level, Pool([RICH, *DONORS], PEOPLE), two) == first
     assert one.bit_generator.state == two.bit_generator.state
     assert dialogue == RICH
 
 
-@pytest.mark.parametrize("damage", DAMAGES.values(), ids=DAMAGES)
-def test_the_generator_decides(damage: Damage) -> None:
+@pytest.mark.parametrize("perturbation", PERTURBATIONS.values(), ids=PERTURBATIONS)
+def test_the_generator_decides(perturbation: Perturbation) -> None:
     """Other seeds give other dialogues."""
-    assert len({damage(RICH, 1, POOL, rng(seed)) for seed in range(20)}) > 1
+    assert len({perturbation(RICH, 1, POOL, rng(seed)) for seed in range(20)}) > 1
 
 
-@pytest.mark.parametrize("damage", DAMAGES.values(), ids=DAMAGES)
-def test_a_level_that_is_none(damage: Damage) -> None:
+@pytest.mark.parametrize("perturbation", PERTURBATIONS.values(), ids=PERTURBATIONS)
+def test_a_level_that_is_none(perturbation: Perturbation) -> None:
     """Levels begin at 1 and end at `max_level`; the error says so."""
-    for level in (-1, 0, damage.max_level + 1):
-        with pytest.raises(ValueError, match=f"level {level} of {damage.name} is not in 1.."):
-            damage(RICH, level, POOL, rng(0))
+    for level in (-1, 0, perturbation.max_level + 1):
+        with pytest.raises(ValueError, match=f"level {level} of {perturbation.name} is not in 1.."):
+            perturbation(RICH, level, POOL, rng(0))
 
 
-@pytest.mark.parametrize("damage", DAMAGES.values(), ids=DAMAGES)
-def test_a_higher_level_changes_more(damage: Damage) -> None:
+@pytest.mark.parametrize("perturbation", PERTURBATIONS.values(), ids=PERTURBATIONS)
+def test_a_higher_level_changes_more(perturbation: Perturbation) -> None:
     """On average a level changes at least as much as the one below, the last more than the first.
 
     Counted in characters that only the one or only the other dialogue has.
     """
     amounts = []
-    for level in range(1, damage.max_level + 1):
-        found = [damage(RICH, level, POOL, rng(seed)) for seed in range(40)]
+    for level in range(1, perturbation.max_level + 1):
+        found = [perturbation(RICH, level, POOL, rng(seed)) for seed in range(40)]
         amounts.append(np.mean([edits(RICH, worse) for worse in found if worse is not None]))
     assert all(lower <= higher for lower, higher in pairwise(amounts)), amounts
     assert amounts[0] < amounts[-1]
@@ -189,38 +190,38 @@ def edits(good: Dialogue, bad: Dialogue) -> int:
 
 
 @pytest.mark.parametrize(
-    ("damage", "metric"),
+    ("perturbation", "metric"),
     [
-        pytest.param(damage, metric, id=f"{damage.name}-{metric}")
-        for damage in DAMAGES.values()
+        pytest.param(perturbation, metric, id=f"{perturbation.name}-{metric}")
+        for perturbation in PERTURBATIONS.values()
         for metric in (*MARKERS, "character_knowledge")
-        if metric not in (*damage.lowers, *damage.blurs)
+        if metric not in (*perturbation.lowers, *perturbation.blurs)
     ],
 )
-def test_what_is_not_named_stays(damage: Damage, metric: str) -> None:
-    """Comfort, stories, advice and terms stay where a damage does not name their metric."""
+def test_what_is_not_named_stays(perturbation: Perturbation, metric: str) -> None:
+    """Comfort, stories, advice and terms stay where a perturbation does not name their metric."""
     mark = MARKERS.get(metric) or re.compile("|".join(PEOPLE["阿岚"].terms))
     before = sum(len(mark.findall(turn.answer)) for turn in RICH.turns)
     for seed in range(20):
-        worse = damage(RICH, damage.max_level, POOL, rng(seed))
+        worse = perturbation(RICH, perturbation.max_level, POOL, rng(seed))
         assert worse is not None
         assert sum(len(mark.findall(turn.answer)) for turn in worse.turns) >= before
 
 
 @pytest.mark.parametrize(
-    "name", [name for name, d in DAMAGES.items() if "fluency" not in (*d.lowers, *d.blurs)]
+    "name", [name for name, d in PERTURBATIONS.items() if "fluency" not in (*d.lowers, *d.blurs)]
 )
 def test_what_leaves_fluency_alone_moves_whole_sentences(name: str) -> None:
-    """Where a damage does not name fluency, every sentence is one that somebody released."""
+    """Where a perturbation does not name fluency, every sentence is one that somebody released."""
     released = {s for d in (RICH, *DONORS) for turn in d.turns for s in sentences(turn.answer)}
-    damage = DAMAGES[name]
+    perturbation = PERTURBATIONS[name]
     for seed in range(40):
-        worse = damage(RICH, 1 + seed % damage.max_level, POOL, rng(seed))
+        worse = perturbation(RICH, 1 + seed % perturbation.max_level, POOL, rng(seed))
         assert worse is not None
         assert released.issuperset(s for turn in worse.turns for s in sentences(turn.answer))
 
 
-# Where there is nothing to bite
+# Where nothing can be perturbed
 
 
 @pytest.mark.parametrize(
@@ -270,19 +271,21 @@ def test_what_leaves_fluency_alone_moves_whole_sentences(name: str) -> None:
 def test_none_where_nothing_can_change(
     names: Sequence[str], dialogue: Dialogue, pool: Pool
 ) -> None:
-    """A damage that finds nothing to take or nobody to take from returns None at every level."""
+    """None at every level where there is nothing to replace or no donor to take from."""
     for name in names:
-        for level in range(1, DAMAGES[name].max_level + 1):
-            assert DAMAGES[name](dialogue, level, pool, rng(level)) is None
+        for level in range(1, PERTURBATIONS[name].max_level + 1):
+            assert PERTURBATIONS[name](dialogue, level, pool, rng(level)) is None
 
 
-@pytest.mark.parametrize(("damage", "level"), EVERY)
+@pytest.mark.parametrize(("perturbation", "level"), EVERY)
 @pytest.mark.parametrize("blank", ["", " \n"])
-def test_a_blank_reply_cannot_be_damaged(blank: str, damage: Damage, level: int) -> None:
+def test_a_blank_reply_cannot_be_perturbed(
+    blank: str, perturbation: Perturbation, level: int
+) -> None:
     """Where a released reply is blank there is nothing good to make worse, at any round."""
     full = RICH.turns[0].answer
     for answers in ((blank, full), (full, blank), (blank, blank)):
-        assert damage(said(*answers), level, POOL, rng(level)) is None
+        assert perturbation(said(*answers), level, POOL, rng(level)) is None
 
 
 # By hand: the levels for which a whole number of so many things lies within 1/8 of the share,
@@ -297,7 +300,7 @@ NEAR = {
 @pytest.mark.parametrize("of", [1, 2, 3, 4])
 @pytest.mark.parametrize("name", [*CUTS, "cut_rest", *TERMS, *SPEECH, "deny_first"])
 def test_none_where_no_number_is_near(name: str, of: int) -> None:
-    """A share of one, two, three or four things is exact to half a level, or there is no damage."""
+    """A share of one to four things is exact to half a level, or the perturbation is None."""
     kind = name.rsplit("_", maxsplit=1)[-1]
     word = {
         "comfort": "我懂",
@@ -310,16 +313,16 @@ def test_none_where_no_number_is_near(name: str, of: int) -> None:
     }
     other = "我懂。" if kind == "rest" else "好。"
     good = said("".join(f"{word[kind]}第{k}回。" for k in range(of)) + other, other * 9)
-    damage = DAMAGES[name]
-    for level in range(1, damage.max_level + 1):
-        worse = damage(good, level, POOL, rng(level))
-        if level not in NEAR[damage.max_level][of]:
+    perturbation = PERTURBATIONS[name]
+    for level in range(1, perturbation.max_level + 1):
+        worse = perturbation(good, level, POOL, rng(level))
+        if level not in NEAR[perturbation.max_level][of]:
             assert worse is None
             continue
         assert worse is not None
         first, last = (turn.answer for turn in worse.turns)
         count = last.count("我不喜欢") if kind == "first" else of - first.count(word[kind])
-        assert count == NEAR[damage.max_level][of][level]
+        assert count == NEAR[perturbation.max_level][of][level]
 
 
 @pytest.mark.parametrize(
@@ -334,11 +337,11 @@ def test_none_where_no_number_is_near(name: str, of: int) -> None:
     ],
 )
 def test_no_cut_leaves_a_blank(name: str, answers: tuple[str, str]) -> None:
-    """Where a cut would take all of a reply, or all but white space, there is no damage."""
-    assert DAMAGES[name](said(*answers), DAMAGES[name].max_level, POOL, rng(0)) is None
-    # The same sentences bite where something is left beside them.
+    """Where a cut would take all of a reply, or all but white space, there is no perturbation."""
+    assert PERTURBATIONS[name](said(*answers), PERTURBATIONS[name].max_level, POOL, rng(0)) is None
+    # The same sentences are cut where something is left beside them.
     longer = said(*(a.strip() + "我懂。月亮。" for a in answers))
-    assert DAMAGES[name](longer, DAMAGES[name].max_level, POOL, rng(0)) is not None
+    assert PERTURBATIONS[name](longer, PERTURBATIONS[name].max_level, POOL, rng(0)) is not None
 
 
 @pytest.mark.parametrize(
@@ -346,11 +349,11 @@ def test_no_cut_leaves_a_blank(name: str, answers: tuple[str, str]) -> None:
     [said("嗯", "好"), said("我懂你。", "小时候可以。"), said("扬帆吧", "白鲸号")],
     ids=["one character", "all marked", "all words"],
 )
-@pytest.mark.parametrize("damage", DAMAGES.values(), ids=DAMAGES)
-def test_a_reply_never_vanishes(damage: Damage, dialogue: Dialogue) -> None:
+@pytest.mark.parametrize("perturbation", PERTURBATIONS.values(), ids=PERTURBATIONS)
+def test_a_reply_never_vanishes(perturbation: Perturbation, dialogue: Dialogue) -> None:
     """Even where every character, word or sentence is taken away something is left to judge."""
     for seed in range(30):
-        worse = damage(dialogue, damage.max_level, POOL, rng(seed))
+        worse = perturbation(dialogue, perturbation.max_level, POOL, rng(seed))
         assert worse is None or all(turn.answer.strip() for turn in worse.turns)
 
 
@@ -362,7 +365,7 @@ RATES = [(1, 0.04), (2, 0.09), (3, 0.18), (4, 0.35)]
 
 
 def scrambled(name: str, level: int) -> str:
-    worse = DAMAGES[name](said(MANY), level, POOL, rng(level))
+    worse = PERTURBATIONS[name](said(MANY), level, POOL, rng(level))
     assert worse is not None
     return worse.turns[0].answer
 
@@ -404,7 +407,7 @@ def test_the_share_of_foreign_sentences(name: str, level: int) -> None:
     """
     good = told("甲", "阿岚", "1")
     for seed in range(20):
-        worse = DAMAGES[name](good, level, POOL, rng(seed))
+        worse = PERTURBATIONS[name](good, level, POOL, rng(seed))
         assert worse is not None
         donors = set()
         for number, turn in enumerate(worse.turns):
@@ -455,7 +458,7 @@ def test_the_share_of_foreign_sentences(name: str, level: int) -> None:
 )
 def test_the_last_reply_denies_the_first(statement: str, denial: str) -> None:
     """The first reply stands; the last one gains its opposite and keeps what it said."""
-    worse = DAMAGES["deny_first"](said(statement, "月亮出来了。"), 4, POOL, rng(0))
+    worse = PERTURBATIONS["deny_first"](said(statement, "月亮出来了。"), 4, POOL, rng(0))
     assert worse is not None
     assert worse.turns[0].answer == statement
     assert sorted(sentences(worse.turns[1].answer)) == sorted([denial, "月亮出来了。"])
@@ -467,7 +470,7 @@ def test_the_share_of_denied_sentences(level: int) -> None:
     first = [f"我喜欢第{k}个港口。" for k in range(20)]
     good = said("".join(first) + "你喜欢哪个港口呢？", "月亮出来了。" * 30)
     for seed in range(10):
-        worse = DAMAGES["deny_first"](good, level, POOL, rng(seed))
+        worse = PERTURBATIONS["deny_first"](good, level, POOL, rng(seed))
         assert worse is not None
         last = sentences(worse.turns[1].answer)
         denied = [s for s in last if "不喜欢" in s]
@@ -494,23 +497,23 @@ def test_the_share_of_replaced_words(name: str) -> None:
         "foreign_speech": {"热乎乎", "证据呢"},
     }[name]
     good = said(*["".join(f"甲{word}乙{k}。" for k in range(10))] * 2)
-    damage = DAMAGES[name]
-    for level in range(1, damage.max_level + 1):
-        worse = damage(good, level, POOL, rng(level))
+    perturbation = PERTURBATIONS[name]
+    for level in range(1, perturbation.max_level + 1):
+        worse = perturbation(good, level, POOL, rng(level))
         assert worse is not None
         text = "".join(turn.answer for turn in worse.turns)
         found = re.findall(r"甲(.*?)乙(\d)。", text)
         assert "".join(f"甲{w}乙{k}。" for w, k in found) == text
         assert [int(k) for _, k in found] == [*range(10), *range(10)]
         others = [w for w, _ in found if w != word]
-        assert len(others) == 20 * level / damage.max_level
+        assert len(others) == 20 * level / perturbation.max_level
         assert set(others) <= allowed
 
 
 @pytest.mark.parametrize("name", TERMS)
 def test_the_longest_term_is_taken_whole(name: str) -> None:
     """白鲸号 goes as one word, not 白鲸 with 号 left over."""
-    worse = DAMAGES[name](said("白鲸号。"), DAMAGES[name].max_level, POOL, rng(0))
+    worse = PERTURBATIONS[name](said("白鲸号。"), PERTURBATIONS[name].max_level, POOL, rng(0))
     assert worse is not None
     assert "号" not in worse.turns[0].answer
 
@@ -555,15 +558,15 @@ def test_foreign_words_of_the_shipped_characters(kind: str) -> None:
 
 
 def test_a_catchphrase_with_a_term_in_it() -> None:
-    """A damage that takes a term away says that it may hurt character_knowledge."""
+    """A perturbation that takes a term away says that it may hurt character_knowledge."""
     person = replace(PEOPLE["阿岚"], catchphrases=("我要上白鲸号",))
     pool = Pool([], {**PEOPLE, "阿岚": person})
     for name in SPEECH:
-        damage = DAMAGES[name]
-        worse = damage(said("我要上白鲸号！"), damage.max_level, pool, rng(0))
+        perturbation = PERTURBATIONS[name]
+        worse = perturbation(said("我要上白鲸号！"), perturbation.max_level, pool, rng(0))
         assert worse is not None
         assert not has_words(worse, person.terms)
-        assert "character_knowledge" in damage.blurs
+        assert "character_knowledge" in perturbation.blurs
 
 
 # Cut sentences
@@ -582,9 +585,9 @@ def test_only_marked_sentences_are_cut(name: str, marked: str, level: int) -> No
     parts = [f"{word}第{k}回。" for k in range(20) for word in (marked, "海面")]
     good = said("".join(parts[:20]), "".join(parts[20:]))
     for cut, doomed, count in ((name, marked, 5 * level), ("cut_rest", "海面", 10 * level)):
-        if level > DAMAGES[cut].max_level:
+        if level > PERTURBATIONS[cut].max_level:
             continue
-        worse = DAMAGES[cut](good, level, POOL, rng(level))
+        worse = PERTURBATIONS[cut](good, level, POOL, rng(level))
         assert worse is not None
         left = [s for turn in worse.turns for s in sentences(turn.answer)]
         gone = set(parts) - set(left)
@@ -603,7 +606,7 @@ def test_the_number_of_lines(name: str, level: int) -> None:
     good = said(*["".join(f"海面第{n}{k}浪。" for k in range(4)) for n in range(2)])
     before = [s for turn in good.turns for s in sentences(turn.answer)]
     for seed in range(60):
-        worse = DAMAGES[name](good, level, POOL, rng(seed))
+        worse = PERTURBATIONS[name](good, level, POOL, rng(seed))
         assert worse is not None
         after = [s for turn in worse.turns for s in sentences(turn.answer)]
         lines = [new for old, new in zip(before, after, strict=True) if new != old]
@@ -614,21 +617,21 @@ def test_the_number_of_lines(name: str, level: int) -> None:
 @pytest.mark.parametrize("name", ["cold", "assistant_voice"])
 @pytest.mark.parametrize("level", [1, 2, 3, 4])
 def test_lines_do_not_take_the_whole_dialogue(name: str, level: int) -> None:
-    """There is no damage unless there are more sentences than lines, in all replies together."""
+    """None unless all replies together have more sentences than are inserted."""
     for first in range(1, level + 1):
         answers = ["浪。" * first, "花。" * (level + 1 - first)]
-        assert DAMAGES[name](said(*answers), level, POOL, rng(first)) is not None
+        assert PERTURBATIONS[name](said(*answers), level, POOL, rng(first)) is not None
         if first > 1:
             fewer = ["浪。" * (first - 1), answers[1]]
-            assert DAMAGES[name](said(*fewer), level, POOL, rng(first)) is None
-    assert DAMAGES[name](said("浪。" * level), level, POOL, rng(0)) is None
+            assert PERTURBATIONS[name](said(*fewer), level, POOL, rng(first)) is None
+    assert PERTURBATIONS[name](said("浪。" * level), level, POOL, rng(0)) is None
 
 
 @pytest.mark.parametrize("metric", ["experience_sharing", "emotional_value"])
 def test_cold_lines_bring_no_comfort_and_no_story(metric: str) -> None:
     """A line of `cold` cannot raise what it is to lower, nor tell a story."""
     for seed in range(60):
-        worse = DAMAGES["cold"](said("浪。浪。浪。", "花。花。花。"), 4, POOL, rng(seed))
+        worse = PERTURBATIONS["cold"](said("浪。浪。浪。", "花。花。花。"), 4, POOL, rng(seed))
         assert worse is not None
         assert not any(MARKERS[metric].search(turn.answer) for turn in worse.turns)
 
@@ -673,7 +676,7 @@ def test_has_words_reads_replies_only() -> None:
 )
 def test_a_denial_leaves_words_whole(statement: str, word: str) -> None:
     """A denial turns a statement around, not a part of another word."""
-    worse = DAMAGES["deny_first"](said(statement, "月亮。"), 4, POOL, rng(0))
+    worse = PERTURBATIONS["deny_first"](said(statement, "月亮。"), 4, POOL, rng(0))
     assert worse is not None
     assert word in worse.turns[1].answer
 
@@ -682,15 +685,15 @@ def test_a_denial_leaves_words_whole(statement: str, word: str) -> None:
 def test_a_question_at_the_end_of_a_line_is_no_statement() -> None:
     """Questions say nothing that could be denied."""
     good = said("你喜欢下雨天吗？\n", "月亮。")
-    assert DAMAGES["deny_first"](good, 4, POOL, rng(0)) is None
+    assert PERTURBATIONS["deny_first"](good, 4, POOL, rng(0)) is None
 
 
 @pytest.mark.xfail(raises=AssertionError, reason="a donor may have fewer sentences than are taken")
 def test_as_many_sentences_come_as_go() -> None:
-    """Foreign sentences take the place of as many own ones, or there is no damage."""
+    """Foreign sentences take the place of as many own ones, or there is no perturbation."""
     good = said("浪。" * 4, "花。" * 4)
     pool = Pool([said("短。", "短。", scenario="2")], PEOPLE)
-    worse = DAMAGES["off_topic"](good, 3, pool, rng(0))
+    worse = PERTURBATIONS["off_topic"](good, 3, pool, rng(0))
     assert worse is None or [len(sentences(turn.answer)) for turn in worse.turns] == [4, 4]
 
 
@@ -698,34 +701,34 @@ def test_as_many_sentences_come_as_go() -> None:
 def test_a_blank_reply_is_not_given() -> None:
     """A blank reply is nobody's released reply: there is nothing to take from it."""
     pool = Pool([said(" ", " ", scenario="2")], PEOPLE)
-    assert DAMAGES["off_topic"](RICH, 4, pool, rng(0)) is None
+    assert PERTURBATIONS["off_topic"](RICH, 4, pool, rng(0)) is None
 
 
 # The released dialogues
 
 
 def test_released_dialogues(judge_data: Path) -> None:
-    """On the real dialogues every damage changes replies alone and leaves none blank.
+    """On the real dialogues every perturbation changes replies alone and leaves none blank.
 
-    Scrambled characters, replies of others and denials bite nearly always, lines of another voice
+    Scrambled characters, replies of others and denials apply nearly always, lines of another voice
     just where a dialogue has more sentences than lines, all others somewhere.
     """
     dialogues = read_dialogues(judge_data / "chatanime" / "human.json").dialogues
     pool = Pool(dialogues, load_rubric("esrp").characters)
     chosen = [dialogues[k] for k in rng(0).choice(len(dialogues), size=60, replace=False)]
-    for name, damage in DAMAGES.items():
-        bitten = 0
+    for name, perturbation in PERTURBATIONS.items():
+        applied = 0
         for seed, good in enumerate(chosen):
-            worse = damage(good, damage.max_level, pool, rng(seed))
-            assert worse == damage(good, damage.max_level, pool, rng(seed))
+            worse = perturbation(good, perturbation.max_level, pool, rng(seed))
+            assert worse == perturbation(good, perturbation.max_level, pool, rng(seed))
             if worse is None:
                 continue
-            bitten += 1
+            applied += 1
             assert worse.id == good.id
             assert [t.question for t in worse.turns] == [t.question for t in good.turns]
             assert worse.turns != good.turns
             assert all(turn.answer.strip() for turn in worse.turns)
-        assert bitten >= (57 if name in (*SCRAMBLES, *DONATED, "deny_first") else 1), name
+        assert applied >= (57 if name in (*SCRAMBLES, *DONATED, "deny_first") else 1), name
         if name in ("cold", "assistant_voice"):
             long = [d for d in chosen if sum(len(sentences(t.answer)) for t in d.turns) > 4]
-            assert 0 < bitten == len(long) < len(chosen)
+            assert 0 < applied == len(long) < len(chosen)

@@ -1,12 +1,13 @@
-"""Damage ladders: released replies made worse, by a named kind and a graded amount.
+"""Perturbations: released replies made worse, in a named way and by a graded amount.
 
-A released reply is taken to be good. A `Damage` of level 1 (slight) to its `max_level` makes
-it worse for the metrics in `lowers`; whether it also hurts those in `blurs` is left open; every
-other metric of the dialogue should not move. So a judge can be trained, and any judge probed,
-without a single human rating: the damaged dialogue of a pair should score lower.
+The replies of the public dialogues are assumed to be good. A `Perturbation` makes a dialogue worse
+for the metrics in `lowers`, by a level from 1 (slight) to its `max_level`. It may or may not hurt
+the metrics in `blurs`, and it leaves all others as they were. A judge can therefore be trained or
+tested without human ratings: it should give the perturbed dialogue a lower score.
 
-Every damage takes a `numpy.random.Generator` and is a pure function of its arguments. It
-returns None where it cannot bite: no own story to cut, no term of the work to swap.
+Every perturbation takes a `numpy.random.Generator` and is a pure function of its arguments. It
+returns None where it cannot be applied, for instance where a reply tells no story that could be
+cut. The patterns and the inserted sentences are Chinese.
 """
 
 from __future__ import annotations
@@ -20,10 +21,10 @@ import numpy as np
 
 from judge.types import Character, Dialogue, Turn
 
-__all__ = ["DAMAGES", "MARKERS", "Damage", "Pool", "has_words", "sentences"]
+__all__ = ["MARKERS", "PERTURBATIONS", "Perturbation", "Pool", "has_words", "sentences"]
 
 LEVELS = 4
-"""Levels of the full ladder: level L stands for the label 5 - L."""
+"""How many levels most perturbations have. Level L corresponds to the label 5 - L."""
 
 BASIC = ("fluency", "coherency", "consistency")
 ROLE = ("character_knowledge", "speech_style", "behavioral_habit")
@@ -41,7 +42,8 @@ MARKERS: Mapping[str, re.Pattern[str]] = {
         "试试|试着|不如|不妨|要不|建议|可以|最好|应该|先把|先去|记得|方法|办法|多练|下次"
     ),
 }
-"""Forms by which a Chinese sentence shows comfort, a story of one's own, or advice."""
+"""For each metric, the words by which a Chinese sentence is recognised as comfort, a story of the
+speaker's own, or advice."""
 
 _SENTENCE = re.compile(r"[^。！？!?…～~\n]+[。！？!?…～~\n]*|[。！？!?…～~\n]+")
 _SCRAMBLED = (0.04, 0.09, 0.18, 0.35)
@@ -74,16 +76,17 @@ _NEGATIONS = tuple(
         ("(?<![重需主只不])要(?![求是])", "不要"),
     )
 )
-"""What a denial turns around, first fit first: (pattern, replacement)."""
+"""How `_negate` turns a sentence into its opposite: (pattern, replacement). The first that matches
+is used."""
 
 
 class Pool:
-    """Where foreign material comes from: other dialogues, and the words of other characters.
+    """The dialogues and profiles from which a perturbation takes foreign sentences and words.
 
     Args:
-        dialogues: donors; a damage takes only from those of the same system, so that a swap
-            does not change the writer's hand.
-        characters: profiles by the name the dialogues use.
+        dialogues: donors. A perturbation takes only from dialogues of the same system, so that the
+            style of writing stays the same.
+        characters: profiles by the character names that the dialogues use.
     """
 
     def __init__(self, dialogues: Sequence[Dialogue], characters: Mapping[str, Character]) -> None:
@@ -95,24 +98,24 @@ class Pool:
         self._characters = dict(characters)
 
     def other_character(self, d: Dialogue, rng: np.random.Generator) -> Dialogue | None:
-        """A dialogue of the same system and scenario as somebody else."""
+        """A random dialogue of the same system and scenario with another character, or None."""
         donors = self._by_scenario.get((d.system, d.scenario), [])
         return _pick([x for x in donors if x.character != d.character], rng)
 
     def other_scenario(self, d: Dialogue, rng: np.random.Generator) -> Dialogue | None:
-        """A dialogue of the same system and character about something else."""
+        """A random dialogue of the same system and character in another scenario, or None."""
         donors = self._by_character.get((d.system, d.character), [])
         return _pick([x for x in donors if x.scenario != d.scenario], rng)
 
     def words(self, character: str, kind: str) -> tuple[str, ...]:
         """The character's own `terms` or `catchphrases`, longest first; empty if unknown."""
-        found = self._characters.get(character)
-        return () if found is None else _longest_first(getattr(found, kind))
+        profile = self._characters.get(character)
+        return () if profile is None else _longest_first(getattr(profile, kind))
 
     def foreign_words(self, character: str, kind: str) -> tuple[str, ...]:
-        """The `terms` or `catchphrases` of characters of other works.
+        """The `terms` or `catchphrases` of characters from other works.
 
-        Words that hold an own word, or that an own word holds, are left out.
+        Words that contain one of the character's own words, or are part of one, are left out.
         """
         own = self.words(character, kind)
         work = self._characters[character].work if character in self._characters else {}
@@ -126,12 +129,15 @@ class Pool:
 
 
 @dataclass(frozen=True, slots=True)
-class Damage:
-    """One way to make a dialogue worse.
+class Perturbation:
+    """One way to make a dialogue worse. Questions, names and the number of rounds stay the same.
 
-    `lowers` are the metrics that must suffer, `blurs` those that may. Calling it returns the
-    damaged dialogue, or None where the damage cannot bite; questions, names and the number of
-    rounds stay as they are.
+    Attributes:
+        lowers: the metrics whose scores should fall.
+        blurs: the metrics whose scores may fall.
+        apply: the function that perturbs; its second argument is the level as a share of
+            `max_level`, in (0, 1].
+        max_level: the highest level.
     """
 
     name: str
@@ -143,7 +149,9 @@ class Damage:
     def __call__(
         self, dialogue: Dialogue, level: int, pool: Pool, rng: np.random.Generator
     ) -> Dialogue | None:
-        """`dialogue` damaged at `level` in 1..max_level; None where nothing has changed.
+        """`dialogue` perturbed at `level` in 1..max_level; None if the perturbation does not apply.
+
+        It does not apply to a dialogue with a blank reply.
 
         Raises:
             ValueError: `level` is outside that range.
@@ -157,17 +165,17 @@ class Damage:
 
 
 def sentences(text: str) -> list[str]:
-    """The sentences of a reply with their end marks; joined they are the reply."""
+    """The sentences of a reply with their final punctuation; joined they give the reply again."""
     return _SENTENCE.findall(text)
 
 
 def has_words(dialogue: Dialogue, words: Sequence[str]) -> bool:
-    """Whether any of `words` occurs in the replies."""
+    """Whether any of `words` occurs in the replies of `dialogue`."""
     return any(word in turn.answer for turn in dialogue.turns for word in words)
 
 
 def _longest_first(words: Sequence[str]) -> tuple[str, ...]:
-    """So that an alternation matches 影分身 before 分身."""
+    """Sorted by length, so that a regular expression matches 影分身 before 分身."""
     return tuple(sorted(words, key=lambda w: (-len(w), w)))
 
 
@@ -176,9 +184,10 @@ def _pick(donors: Sequence[Dialogue], rng: np.random.Generator) -> Dialogue | No
 
 
 def _amount(share: float, of: int) -> int | None:
-    """How many of so many make a `share`; None where no number comes near it.
+    """How many of `of` elements are closest to `share` of them.
 
-    Near is half a level: so no text can be two levels at once.
+    None if the closest number misses `share` by more than half a level: otherwise the same text
+    could be the result of two levels.
     """
     count = round(share * of)
     return count if of and abs(count / of - share) <= 1 / (2 * LEVELS) else None
@@ -199,10 +208,10 @@ def _answers(dialogue: Dialogue) -> list[str]:
 def _scramble(
     dialogue: Dialogue, share: float, _: Pool, rng: np.random.Generator, *, how: str
 ) -> Dialogue:
-    """Swap (with the next one), double or drop 4, 9, 18 or 35 characters in 100, by level."""
+    """Swap with the next character, double or drop 4, 9, 18 or 35 % of the characters, by level."""
     rate = _SCRAMBLED[round(share * LEVELS) - 1]
 
-    def one(text: str) -> str:
+    def scramble(text: str) -> str:
         out: list[str] = []
         i = 0
         while i < len(text):
@@ -215,11 +224,11 @@ def _scramble(
             i += 1
         return "".join(out)
 
-    return _with_answers(dialogue, [one(a) for a in _answers(dialogue)])
+    return _with_answers(dialogue, [scramble(a) for a in _answers(dialogue)])
 
 
 def _blend(own: Sequence[str], other: Sequence[str], count: int, rng: np.random.Generator) -> str:
-    """`own` sentences with `count` in a row replaced by as many of `other`."""
+    """The sentences `own`, `count` consecutive ones replaced by sentences of `other`."""
     start = int(rng.integers(len(own) - count + 1))
     offset = int(rng.integers(max(1, len(other) - count + 1)))
     return "".join([*own[:start], *other[offset : offset + count], *own[start + count :]])
@@ -234,7 +243,7 @@ def _from_donor(
     scenario: bool,
     first_round: int = 0,
 ) -> Dialogue | None:
-    """Mix in another dialogue's replies, of another scenario or of another character."""
+    """Replace sentences by those of a dialogue in another scenario, or with another character."""
     donor = pool.other_scenario(dialogue, rng) if scenario else pool.other_character(dialogue, rng)
     if donor is None or len(donor.turns) < len(dialogue.turns):
         return None
@@ -256,7 +265,7 @@ def _from_donor(
 
 
 def _negate(sentence: str) -> str:
-    """The sentence turned around where a pattern fits, else called untrue."""
+    """The opposite of `sentence` if a pattern matches, else the sentence called untrue."""
     for pattern, replacement in _NEGATIONS:
         turned, count = pattern.subn(replacement, sentence, count=1)
         if count:
@@ -265,7 +274,7 @@ def _negate(sentence: str) -> str:
 
 
 def _deny(dialogue: Dialogue, share: float, _: Pool, rng: np.random.Generator) -> Dialogue | None:
-    """Let the last reply say the opposite of sentences of the first."""
+    """Make the last reply deny sentences of the first one."""
     if len(dialogue.turns) < 2:
         return None
     first = [s for s in sentences(dialogue.turns[0].answer) if len(s) > 5 and s[-1] not in "?？"]
@@ -291,9 +300,10 @@ def _replace_words(
     kind: str,
     foreign: bool,
 ) -> Dialogue | None:
-    """Replace a `share` of the character's own words in the replies by others'.
+    """Replace a `share` of the character's own words in the replies.
 
-    Neutral replacements: a vague noun for a term, nothing at all for a catchphrase.
+    With `foreign`, by words of characters from other works; else a term by a vague noun, and a
+    catchphrase by nothing.
     """
     own = pool.words(dialogue.character, kind)
     if not own or not has_words(dialogue, own):
@@ -308,10 +318,10 @@ def _replace_words(
     doomed = set(rng.permutation(hits)[:count].tolist())
     seen = iter(range(hits))
 
-    def one(match: re.Match[str]) -> str:
+    def replacement(match: re.Match[str]) -> str:
         return choices[int(rng.integers(len(choices)))] if next(seen) in doomed else match.group()
 
-    return _with_answers(dialogue, [pattern.sub(one, a) for a in _answers(dialogue)])
+    return _with_answers(dialogue, [pattern.sub(replacement, a) for a in _answers(dialogue)])
 
 
 def _cut(
@@ -323,7 +333,7 @@ def _cut(
     marker: re.Pattern[str],
     keep_marked: bool = False,
 ) -> Dialogue | None:
-    """Cut a `share` of the marked sentences (or of all others), at least one."""
+    """Delete a `share` of the sentences that match `marker`; with `keep_marked`, of the others."""
     split = [sentences(a) for a in _answers(dialogue)]
     marked = [
         (i, j)
@@ -350,61 +360,65 @@ def _insert(
     *,
     lines: Sequence[str],
 ) -> Dialogue | None:
-    """Put one to four of `lines` in the place of as many sentences."""
+    """Replace one to four sentences, by level, with as many of `lines`."""
     count = round(share * LEVELS)
     split = [sentences(a) for a in _answers(dialogue)]
-    places = [(i, j) for i, parts in enumerate(split) for j in range(len(parts))]
-    if len(places) <= count:
+    positions = [(i, j) for i, parts in enumerate(split) for j in range(len(parts))]
+    if len(positions) <= count:
         return None
     chosen = rng.permutation(len(lines))[:count].tolist()
-    for k, place in zip(chosen, rng.permutation(len(places))[:count].tolist(), strict=True):
-        i, j = places[place]
+    targets = rng.permutation(len(positions))[:count].tolist()
+    for k, target in zip(chosen, targets, strict=True):
+        i, j = positions[target]
         split[i][j] = lines[k]
     return _with_answers(dialogue, ["".join(parts) for parts in split])
 
 
 _EVERY_MARK = re.compile("|".join(m.pattern for m in MARKERS.values()))
 
-DAMAGES: Mapping[str, Damage] = {
+PERTURBATIONS: Mapping[str, Perturbation] = {
     d.name: d
     for d in (
-        Damage("swap_characters", ("fluency",), (*BASIC[1:], *ROLE, *SUPPORT),
-               partial(_scramble, how="swap")),
-        Damage("double_characters", ("fluency",), (*BASIC[1:], *ROLE, *SUPPORT),
-               partial(_scramble, how="double")),
-        Damage("drop_characters", ("fluency",), (*BASIC[1:], *ROLE, *SUPPORT),
-               partial(_scramble, how="drop")),
-        Damage("off_topic", ("coherency", "demand_matching"),
-               ("consistency", "emotional_value", "experience_sharing", "character_knowledge"),
-               partial(_from_donor, scenario=True)),
-        Damage("deny_first", ("consistency",), ("coherency", "fluency", *ROLE, *SUPPORT), _deny),
-        Damage("second_from_other", ("consistency",), ("coherency", *ROLE, *SUPPORT),
-               partial(_from_donor, scenario=False, first_round=1)),
-        Damage("other_character", ROLE, ("coherency", "consistency", *SUPPORT),
-               partial(_from_donor, scenario=False)),
-        Damage("neutral_terms", ("character_knowledge",), (*BASIC, *ROLE[1:], *SUPPORT),
-               partial(_replace_words, kind="terms", foreign=False), max_level=2),
-        Damage("foreign_terms", ("character_knowledge",), (*BASIC, *ROLE[1:], *SUPPORT),
-               partial(_replace_words, kind="terms", foreign=True)),
-        Damage("neutral_speech", ("speech_style",),
-               (*BASIC, "character_knowledge", "behavioral_habit", *SUPPORT),
-               partial(_replace_words, kind="catchphrases", foreign=False), max_level=2),
-        Damage("foreign_speech", ("speech_style",),
-               (*BASIC, "character_knowledge", "behavioral_habit", *SUPPORT),
-               partial(_replace_words, kind="catchphrases", foreign=True)),
-        Damage("assistant_voice", ROLE, (*BASIC, *SUPPORT), partial(_insert, lines=_ASSISTANT)),
-        Damage("cold", ("emotional_value",), (*BASIC, *ROLE, *SUPPORT[1:]),
-               partial(_insert, lines=_COLD)),
-        Damage("cut_comfort", ("emotional_value",), (*BASIC, *ROLE, *SUPPORT[1:]),
-               partial(_cut, marker=MARKERS["emotional_value"])),
-        Damage("cut_story", ("experience_sharing",),
-               (*BASIC, *ROLE, "emotional_value", "demand_matching"),
-               partial(_cut, marker=MARKERS["experience_sharing"])),
-        Damage("cut_advice", ("demand_matching",), (*BASIC, *ROLE, *SUPPORT[:2]),
-               partial(_cut, marker=MARKERS["demand_matching"])),
-        Damage("cut_rest", (), ("coherency", "consistency", *ROLE),
-               partial(_cut, marker=_EVERY_MARK, keep_marked=True), max_level=2),
+        Perturbation("swap_characters", ("fluency",), (*BASIC[1:], *ROLE, *SUPPORT),
+                     partial(_scramble, how="swap")),
+        Perturbation("double_characters", ("fluency",), (*BASIC[1:], *ROLE, *SUPPORT),
+                     partial(_scramble, how="double")),
+        Perturbation("drop_characters", ("fluency",), (*BASIC[1:], *ROLE, *SUPPORT),
+                     partial(_scramble, how="drop")),
+        Perturbation("off_topic", ("coherency", "demand_matching"),
+                     ("consistency", "emotional_value", "experience_sharing",
+                      "character_knowledge"),
+                     partial(_from_donor, scenario=True)),
+        Perturbation("deny_first", ("consistency",), ("coherency", "fluency", *ROLE, *SUPPORT),
+                     _deny),
+        Perturbation("second_from_other", ("consistency",), ("coherency", *ROLE, *SUPPORT),
+                     partial(_from_donor, scenario=False, first_round=1)),
+        Perturbation("other_character", ROLE, ("coherency", "consistency", *SUPPORT),
+                     partial(_from_donor, scenario=False)),
+        Perturbation("neutral_terms", ("character_knowledge",), (*BASIC, *ROLE[1:], *SUPPORT),
+                     partial(_replace_words, kind="terms", foreign=False), max_level=2),
+        Perturbation("foreign_terms", ("character_knowledge",), (*BASIC, *ROLE[1:], *SUPPORT),
+                     partial(_replace_words, kind="terms", foreign=True)),
+        Perturbation("neutral_speech", ("speech_style",),
+                     (*BASIC, "character_knowledge", "behavioral_habit", *SUPPORT),
+                     partial(_replace_words, kind="catchphrases", foreign=False), max_level=2),
+        Perturbation("foreign_speech", ("speech_style",),
+                     (*BASIC, "character_knowledge", "behavioral_habit", *SUPPORT),
+                     partial(_replace_words, kind="catchphrases", foreign=True)),
+        Perturbation("assistant_voice", ROLE, (*BASIC, *SUPPORT),
+                     partial(_insert, lines=_ASSISTANT)),
+        Perturbation("cold", ("emotional_value",), (*BASIC, *ROLE, *SUPPORT[1:]),
+                     partial(_insert, lines=_COLD)),
+        Perturbation("cut_comfort", ("emotional_value",), (*BASIC, *ROLE, *SUPPORT[1:]),
+                     partial(_cut, marker=MARKERS["emotional_value"])),
+        Perturbation("cut_story", ("experience_sharing",),
+                     (*BASIC, *ROLE, "emotional_value", "demand_matching"),
+                     partial(_cut, marker=MARKERS["experience_sharing"])),
+        Perturbation("cut_advice", ("demand_matching",), (*BASIC, *ROLE, *SUPPORT[:2]),
+                     partial(_cut, marker=MARKERS["demand_matching"])),
+        Perturbation("cut_rest", (), ("coherency", "consistency", *ROLE),
+                     partial(_cut, marker=_EVERY_MARK, keep_marked=True), max_level=2),
     )
 }  # fmt: skip
-"""Every damage by name. `cut_rest` lowers nothing: it only shortens, so a judge that punishes
-it counts length."""
+"""Every perturbation by name. `cut_rest` lowers no metric, it only makes replies shorter: a judge
+whose scores fall after it is biased towards long replies."""

@@ -1,4 +1,4 @@
-"""Laws of damage, for any reply."""
+"""Laws of perturbation, for any reply."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from judge.damage import DAMAGES, MARKERS, Pool, sentences
+from judge.perturbations import MARKERS, PERTURBATIONS, Pool, sentences
 from judge.types import Character, Dialogue, Turn
 
 # Own and foreign words have no character in common, so that none can arise where two meet.
@@ -38,7 +38,7 @@ DONORS = [
 POOL = Pool(DONORS, PEOPLE)
 CUTS = ["cut_comfort", "cut_story", "cut_advice", "cut_rest"]
 WORDS = ["neutral_terms", "foreign_terms", "neutral_speech", "foreign_speech"]
-# What a damage takes a share of, by the end of its name.
+# What a perturbation takes a share of, by the end of its name.
 TAKEN = {
     "comfort": "我懂",
     "story": "小时候",
@@ -62,7 +62,7 @@ replies = st.lists(pieces, min_size=1, max_size=15).map("".join)
 seeds = st.integers(0, 2**32 - 1)
 levels = st.integers(1, 4)
 modest = settings(max_examples=50)
-few = settings(max_examples=25)  # for each of many damages
+few = settings(max_examples=25)  # for each of many perturbations
 
 
 def rng(seed: int) -> np.random.Generator:
@@ -73,16 +73,16 @@ def dialogue(*answers: str) -> Dialogue:
     return Dialogue("甲", "阿岚", "1", tuple(Turn(f"问题{k}", a) for k, a in enumerate(answers)))
 
 
-def damaged(name: str, level: int, seed: int, *answers: str) -> list[str]:
-    """The replies after damage; as they were where it cannot bite."""
+def perturbed(name: str, level: int, seed: int, *answers: str) -> list[str]:
+    """The replies after a perturbation; unchanged where it cannot be applied."""
     good = dialogue(*answers)
-    worse = DAMAGES[name](good, level, POOL, rng(seed)) or good
+    worse = PERTURBATIONS[name](good, level, POOL, rng(seed)) or good
     return [turn.answer for turn in worse.turns]
 
 
 def near(name: str, level: int, of: int) -> set[int]:
     """The numbers of `of` things that are within half a level of the share."""
-    share = Fraction(level, DAMAGES[name].max_level)
+    share = Fraction(level, PERTURBATIONS[name].max_level)
     return {k for k in range(1, of + 1) if abs(Fraction(k, of) - share) <= HALF_A_LEVEL}
 
 
@@ -100,18 +100,18 @@ def test_sentences_are_the_reply(text: str) -> None:
         assert part != body or k == len(parts) - 1
 
 
-@pytest.mark.parametrize("name", DAMAGES)
+@pytest.mark.parametrize("name", PERTURBATIONS)
 @few
 @given(levels, replies, replies, seeds)
 @example(4, "我懂。", " ", 0)
 def test_only_replies_change(name: str, level: int, first: str, second: str, seed: int) -> None:
     """Questions and names stay, some reply differs, none is blank, a seed repeats.
 
-    Where a reply was blank before, nothing is damaged.
+    Where a reply was blank before, nothing is perturbed.
     """
-    level = min(level, DAMAGES[name].max_level)
+    level = min(level, PERTURBATIONS[name].max_level)
     good = dialogue(first, second)
-    worse, again = (DAMAGES[name](good, level, POOL, rng(seed)) for _ in range(2))
+    worse, again = (PERTURBATIONS[name](good, level, POOL, rng(seed)) for _ in range(2))
     assert worse == again
     if worse is not None:
         assert first.strip()
@@ -132,14 +132,14 @@ def test_only_replies_change(name: str, level: int, first: str, second: str, see
 @example("…我懂。我懂。我懂。我懂。鱼", "鱼", 0)
 @example("扬扬帆吧帆吧白白鲸号鲸号", "哈哈哈哈哈哈哈白鲸白鲸号", 0)
 def test_no_text_is_two_levels(name: str, first: str, second: str, seed: int) -> None:
-    """What comes out at one level of a damage never comes out at another.
+    """What comes out at one level of a perturbation never comes out at another.
 
     The number of sentences or words that are gone, or of denials that came, tells the level.
     """
     seen: dict[tuple[Turn, ...], int] = {}
-    for level in range(1, DAMAGES[name].max_level + 1):
+    for level in range(1, PERTURBATIONS[name].max_level + 1):
         for k in range(3):
-            worse = DAMAGES[name](dialogue(first, second), level, POOL, rng(seed + k))
+            worse = PERTURBATIONS[name](dialogue(first, second), level, POOL, rng(seed + k))
             if worse is not None:
                 assert seen.setdefault(worse.turns, level) == level
 
@@ -151,11 +151,11 @@ def test_no_text_is_two_levels(name: str, first: str, second: str, seed: int) ->
 @example(5, 3, 0)  # 3.75 of 5
 def test_the_share_is_near_or_nothing(name: str, of: int, level: int, seed: int) -> None:
     """A share of n things is right to half a level; None just where no number is so near."""
-    level = min(level, DAMAGES[name].max_level)
+    level = min(level, PERTURBATIONS[name].max_level)
     kind = name.rsplit("_", maxsplit=1)[-1]
     other = "我懂。" if kind == "rest" else "好。"
     first = "".join(f"{TAKEN[kind]}第{k}回。" for k in range(of)) + other
-    worse = DAMAGES[name](dialogue(first, other * 30), level, POOL, rng(seed))
+    worse = PERTURBATIONS[name](dialogue(first, other * 30), level, POOL, rng(seed))
     expected = near(name, level, of)
     assert (worse is None) == (not expected)
     if worse is not None:
@@ -179,7 +179,7 @@ def test_the_foreign_share_is_near(name: str, one: int, two: int, level: int, se
         Dialogue("甲", "阿岚", "2", long),
         Dialogue("甲", "小满", "1", long),
     ]
-    worse = DAMAGES[name](good, level, Pool(donors, PEOPLE), rng(seed))
+    worse = PERTURBATIONS[name](good, level, Pool(donors, PEOPLE), rng(seed))
     at_stake = two if name == "second_from_other" else one + two
     if name == "second_from_other":
         assert (worse is None) == (not near(name, level, at_stake))
@@ -199,7 +199,7 @@ def test_the_foreign_share_is_near(name: str, one: int, two: int, level: int, se
 def test_a_level_is_a_line(name: str, first: str, second: str, level: int, seed: int) -> None:
     """Level L puts L different lines in the places of L sentences, if there are more than L."""
     before = [s for text in (first, second) for s in sentences(text)]
-    worse = DAMAGES[name](dialogue(first, second), level, POOL, rng(seed))
+    worse = PERTURBATIONS[name](dialogue(first, second), level, POOL, rng(seed))
     blank = not (first.strip() and second.strip())
     assert (worse is None) == (blank or len(before) <= level)
     if worse is not None:
@@ -215,7 +215,7 @@ def test_a_level_is_a_line(name: str, first: str, second: str, level: int, seed:
 @given(replies, levels, seeds)
 def test_swapping_keeps_every_character(text: str, level: int, seed: int) -> None:
     """The multiset of characters is the same."""
-    (after,) = damaged("swap_characters", level, seed, text)
+    (after,) = perturbed("swap_characters", level, seed, text)
     assert Counter(after) == Counter(text)
 
 
@@ -223,7 +223,7 @@ def test_swapping_keeps_every_character(text: str, level: int, seed: int) -> Non
 @given(replies, levels, seeds)
 def test_doubling_only_repeats(text: str, level: int, seed: int) -> None:
     """Runs of equal characters stay in their order, each as long as before or up to twice so."""
-    (after,) = damaged("double_characters", level, seed, text)
+    (after,) = perturbed("double_characters", level, seed, text)
     short, long = ([(c, len(list(run))) for c, run in groupby(t)] for t in (text, after))
     assert [c for c, _ in short] == [c for c, _ in long]
     assert all(n <= m <= 2 * n for (_, n), (_, m) in zip(short, long, strict=True))
@@ -233,7 +233,7 @@ def test_doubling_only_repeats(text: str, level: int, seed: int) -> None:
 @given(replies, levels, seeds)
 def test_dropping_only_removes(text: str, level: int, seed: int) -> None:
     """What is left is a subsequence; where nothing is left, a bare 嗯。 stands in."""
-    (after,) = damaged("drop_characters", level, seed, text)
+    (after,) = perturbed("drop_characters", level, seed, text)
     rest = iter(text)
     assert after == "嗯。" or all(c in rest for c in after)
 
@@ -285,9 +285,9 @@ def test_a_cut_takes_its_share(
         [f"{about[not mine]}第{number}段{k}。" for k, mine in enumerate(marks)]
         for number, marks in enumerate((first, second))
     ]
-    level = min(level, DAMAGES[name].max_level)
+    level = min(level, PERTURBATIONS[name].max_level)
     good = dialogue(*map("".join, parts))
-    worse = DAMAGES[name](good, level, POOL, rng(seed))
+    worse = PERTURBATIONS[name](good, level, POOL, rng(seed))
     expected = near(name, level, sum(first) + sum(second))
     if worse is None:
         assert not expected or all(first) or all(second)
@@ -310,6 +310,6 @@ def test_a_full_cut_leaves_no_mark(first: str, second: str, seed: int) -> None:
         ("cut_story", "experience_sharing"),
         ("cut_advice", "demand_matching"),
     ):
-        worse = DAMAGES[name](dialogue(first, second), 4, POOL, rng(seed))
+        worse = PERTURBATIONS[name](dialogue(first, second), 4, POOL, rng(seed))
         if worse is not None:
             assert not any(MARKERS[metric].search(turn.answer) for turn in worse.turns)

@@ -1,4 +1,4 @@
-"""The ladder: what is held out, which label a damaged dialogue gets, and pairs of twins."""
+"""What is held out, which label a perturbed dialogue gets, and pairs of twins."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from judge.damage import DAMAGES, Damage, Pool
 from judge.dialogues import read_dialogues
-from judge.ladder import Split, clean_targets, damaged_targets, pairs, split
+from judge.perturbation_pairs import Split, clean_targets, pairs, perturbed_targets, split
+from judge.perturbations import PERTURBATIONS, Perturbation, Pool
 from judge.rubric import load_rubric
 from judge.types import Character, Dialogue, Turn
 
@@ -137,8 +137,8 @@ def test_a_released_dialogue_is_a_five_where_it_shows_something(
     )
 
 
-def made_up(name: str, lowers: tuple[str, ...], blurs: tuple[str, ...]) -> Damage:
-    return Damage(name, lowers, blurs, lambda dialogue, *_: dialogue)
+def made_up(name: str, lowers: tuple[str, ...], blurs: tuple[str, ...]) -> Perturbation:
+    return Perturbation(name, lowers, blurs, lambda dialogue, *_: dialogue)
 
 
 A = made_up("a", ("fluency", "coherency"), ("consistency",))
@@ -160,39 +160,41 @@ C = made_up("c", ("emotional_value",), ("fluency",))
         ([(A, 2), (B, 1), (C, 1)], {"coherency": 3}),
     ],
 )
-def test_targets_after_damage(applied: list[tuple[Damage, int]], expected: dict[str, int]) -> None:
+def test_targets_after_perturbation(
+    applied: list[tuple[Perturbation, int]], expected: dict[str, int]
+) -> None:
     """Level L makes 5 - L, the worse of two counts, and what any of them blurs has no target.
 
-    The order of damages does not matter, and `clean` stays as it is.
+    The order of perturbations does not matter, and `clean` stays as it is.
     """
     clean = dict.fromkeys(("fluency", "coherency", "consistency", "emotional_value"), 5)
     for order in permutations(applied):
-        assert damaged_targets(clean, order) == expected
+        assert perturbed_targets(clean, order) == expected
     assert set(clean.values()) == {5}
     assert len(clean) == 4
 
 
-def test_targets_of_real_damages() -> None:
+def test_targets_of_real_perturbations() -> None:
     """Another character's reply is as fluent as before; off-topic talk may show less knowledge."""
     clean = dict.fromkeys(METRICS, 5)
-    damages = [(DAMAGES["off_topic"], 4), (DAMAGES["other_character"], 1)]
+    perturbations = [(PERTURBATIONS["off_topic"], 4), (PERTURBATIONS["other_character"], 1)]
     expected = {"fluency": 5, "speech_style": 4, "behavioral_habit": 4}
-    assert damaged_targets(clean, damages) == expected
-    assert damaged_targets(clean, [(DAMAGES["swap_characters"], 3)]) == {"fluency": 2}
+    assert perturbed_targets(clean, perturbations) == expected
+    assert perturbed_targets(clean, [(PERTURBATIONS["swap_characters"], 3)]) == {"fluency": 2}
 
 
 def test_a_cold_reply_is_bad_whatever_it_was() -> None:
-    """A metric that a damage lowers gets its label even if the released dialogue had none."""
+    """A metric that a perturbation lowers gets its label even if the released dialogue had none."""
     pool = Pool([], PEOPLE)
     clean = clean_targets(said("天很蓝。", "月亮。"), METRICS, pool)
     assert "emotional_value" not in clean
-    assert damaged_targets(clean, [(DAMAGES["cold"], 4)]) == {"emotional_value": 1}
+    assert perturbed_targets(clean, [(PERTURBATIONS["cold"], 4)]) == {"emotional_value": 1}
 
 
 # Pairs
 
 # In each dialogue four sentences of every kind, four terms and four catchphrases: every level of
-# every damage finds its share.
+# every perturbation finds its share.
 DIALOGUES = [
     Dialogue(
         system,
@@ -219,20 +221,22 @@ DIALOGUES = [
 def test_pairs_are_twins() -> None:
     """Both of a pair have one id and the same questions, and differ in a reply.
 
-    Each dialogue has at most one pair per damage; here every damage and every level occurs.
+    Each dialogue has at most one pair per perturbation; here each occurs at every level.
     """
     found = list(pairs(DIALOGUES, Pool(DIALOGUES, PEOPLE), rng(0)))
     for pair in found:
-        assert pair.good.id == pair.bad.id
-        assert [t.question for t in pair.good.turns] == [t.question for t in pair.bad.turns]
-        assert pair.good.turns != pair.bad.turns
-    counts = Counter((pair.good.id, pair.damage.name) for pair in found)
+        assert pair.original.id == pair.perturbed.id
+        assert [t.question for t in pair.original.turns] == [
+            t.question for t in pair.perturbed.turns
+        ]
+        assert pair.original.turns != pair.perturbed.turns
+    counts = Counter((pair.original.id, pair.perturbation.name) for pair in found)
     assert set(counts.values()) == {1}
-    assert {name for _, name in counts} == set(DAMAGES)
-    assert {(pair.damage.name, pair.level) for pair in found} == {
-        (d.name, level) for d in DAMAGES.values() for level in range(1, d.max_level + 1)
+    assert {name for _, name in counts} == set(PERTURBATIONS)
+    assert {(pair.perturbation.name, pair.level) for pair in found} == {
+        (d.name, level) for d in PERTURBATIONS.values() for level in range(1, d.max_level + 1)
     }
-    assert {pair.good for pair in found} == set(DIALOGUES)
+    assert {pair.original for pair in found} == set(DIALOGUES)
 
 
 def test_pairs_repeat_with_the_seed() -> None:
@@ -251,7 +255,9 @@ def test_no_pair_where_nothing_changes() -> None:
     text = "天很蓝。海很宽。风很轻。月亮很圆。星星很亮。路很长。夜很静。"
     lone = said(text, character="路人")
     pool = Pool([lone], PEOPLE)
-    found = [{(p.damage.name, p.level) for p in pairs([lone], pool, rng(s))} for s in range(20)]
+    found = [
+        {(p.perturbation.name, p.level) for p in pairs([lone], pool, rng(s))} for s in range(20)
+    ]
     assert {name for made in found for name, _ in made} == {
         "swap_characters",
         "double_characters",
@@ -279,5 +285,7 @@ def test_released_dialogues(judge_data: Path) -> None:
     assert [len(part) for part in parts(found)] == [8448, 2112, 2640]
     pool = Pool(found.new_scenarios, load_rubric("esrp").characters)
     made = list(pairs(found.new_scenarios[:40], pool, rng(0)))
-    assert all(p.good.id == p.bad.id and p.good.turns != p.bad.turns for p in made)
-    assert len(made) > 40 * len(DAMAGES) / 2
+    assert all(
+        p.original.id == p.perturbed.id and p.original.turns != p.perturbed.turns for p in made
+    )
+    assert len(made) > 40 * len(PERTURBATIONS) / 2
