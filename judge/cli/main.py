@@ -31,42 +31,44 @@ class _Entry(NamedTuple):
 
 _COMMANDS = {
     "agree": _Entry(
-        "judge.cli.agree",
+        "judge.cli.agree_command",
         "agree_run",
         "Compare the scores of RUNS with human ratings, and write a report for a paper.",
     ),
     "calibrate": _Entry(
-        "judge.cli.calibrate",
+        "judge.cli.calibrate_command",
         "calibrate_run",
         "Fit the scores of RUNS to human ratings, or to published means.",
     ),
-    "data": _Entry("judge.cli.data", "data", "Get and check dialogues."),
+    "data": _Entry("judge.cli.data_command", "data", "Get and check dialogues."),
     "eval": _Entry(
-        "judge.cli.eval",
+        "judge.cli.eval_command",
         "evaluate",
         "Let a model play, judge it on nine metrics and write a report.",
     ),
     "generate": _Entry(
-        "judge.cli.generate",
+        "judge.cli.generate_command",
         "generate",
         "Let a model play the characters, two rounds in every scenario.",
     ),
     "leaderboard": _Entry(
-        "judge.cli.leaderboard",
+        "judge.cli.leaderboard_command",
         "leaderboard_of_runs",
         "Rank the systems of RUNS, folders made with one judge and one rubric.",
     ),
     "ratings": _Entry(
-        "judge.cli.ratings",
+        "judge.cli.ratings_command",
         "ratings",
         "Check human ratings, write sheets for annotators, collect them.",
     ),
     "report": _Entry(
-        "judge.cli.report",
+        "judge.cli.report_command",
         "report",
         "Write one report over RUNS, folders made with one judge and one rubric.",
     ),
-    "rubrics": _Entry("judge.cli.rubrics", "rubrics", "List, read, try and check the rubric sets."),
+    "rubrics": _Entry(
+        "judge.cli.rubrics_command", "rubrics", "List, read, try and check the rubric sets."
+    ),
 }
 """Modules are imported only when their command is asked for."""
 

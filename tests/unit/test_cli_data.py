@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
-from judge.cli.data import _show_progress, data
+from judge.cli.data_command import _show_progress, data
 from judge.data import FILES
 from judge.errors import DataError
 

@@ -50,7 +50,7 @@ def test_help_names_every_command_and_loads_no_heavy_library() -> None:
         line = re.search(rf"\n  {name} +(.*(?:\n {{4,}}.*)*)", done.stdout)
         assert line is not None
         assert " ".join(line[1].split()) == made.get_short_help_str(200)
-    assert "judge.cli.eval" not in loaded
+    assert "judge.cli.eval_command" not in loaded
     assert {"torch", "transformers", "sklearn", "scipy", "pyarrow"} & loaded == set()
 
 
@@ -58,7 +58,7 @@ def test_version() -> None:
     """One line, from the package; no command is imported for it."""
     done, loaded = run("--version")
     assert done.stdout == f"judge, version {__version__}\n"
-    assert "judge.cli.eval" not in loaded
+    assert "judge.cli.eval_command" not in loaded
 
 
 def exit_of(monkeypatch: pytest.MonkeyPatch, *args: str) -> object:

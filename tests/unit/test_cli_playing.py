@@ -14,8 +14,8 @@ from click.testing import CliRunner
 
 from judge.cli.casting import Players, judge_beside, players
 from judge.cli.engine import Chosen, engine_options
-from judge.cli.eval import evaluate
-from judge.cli.generate import generate
+from judge.cli.eval_command import evaluate
+from judge.cli.generate_command import generate
 from judge.cli.playing import is_model, play_options
 from judge.cli.stage import _name
 from judge.engines import EngineOptions, cuda_available

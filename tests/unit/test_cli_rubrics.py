@@ -10,7 +10,7 @@ import click
 import pytest
 from click.testing import CliRunner
 
-from judge.cli.rubrics import rubrics
+from judge.cli.rubrics_command import rubrics
 from judge.errors import RubricError, UsageError
 from judge.rubric import SAMPLE, load_rubric, shipped_sets
 

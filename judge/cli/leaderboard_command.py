@@ -15,7 +15,7 @@ from judge import played
 from judge.analysis import calibrated, summarise
 from judge.analysis.leaderboard import Cost, leaderboard
 from judge.artefact import MadeWith
-from judge.cli.report import calibration_option, gather
+from judge.cli.report_command import calibration_option, gather
 from judge.errors import UsageError
 from judge.report.leaderboard import sentences, write_leaderboard
 from judge.report.leaderboard_table import terminal_leaderboard

@@ -15,7 +15,7 @@ from judge.analysis import AUTO, calibrate, calibrate_to_published
 from judge.artefact import MadeWith
 from judge.cli.calibrate_print import show
 from judge.cli.rated import rated_file, rating_options
-from judge.cli.report import gather, means_of
+from judge.cli.report_command import gather, means_of
 from judge.errors import UsageError
 
 __all__ = ["calibrate_run"]

@@ -15,7 +15,7 @@ from judge.cli.eval_print import announce, reasons, say_done, show_plan, show_sc
 from judge.cli.given import Given, live_dialogues, recorded_dialogues, refuse_other
 from judge.cli.playing import is_model, play_options, refuse_play_options
 from judge.cli.progress import Progress
-from judge.cli.report import (
+from judge.cli.report_command import (
     calibration_option,
     draw,
     human_scale,

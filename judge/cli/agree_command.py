@@ -27,7 +27,7 @@ from judge.analysis.agreement import (
 from judge.cli.agree_print import show, show_comparisons, show_overview
 from judge.cli.progress import Progress
 from judge.cli.rated import alias, rated_file, rating_options
-from judge.cli.report import gather
+from judge.cli.report_command import gather
 from judge.errors import RunMismatchError, StoreError, UsageError
 from judge.ratings import Ratings, Scale
 from judge.ratings.tidy import read_tidy
