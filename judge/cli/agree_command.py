@@ -29,8 +29,7 @@ from judge.cli.progress import Progress
 from judge.cli.rated import alias, rated_file, rating_options
 from judge.cli.report_command import gather
 from judge.errors import RunMismatchError, StoreError, UsageError
-from judge.ratings import Ratings, Scale
-from judge.ratings.tidy import read_tidy
+from judge.ratings import Ratings, Scale, read_judged_table
 from judge.report.agreement_files import write_agreement, write_comparisons
 
 __all__ = ["agree_run"]
@@ -265,7 +264,7 @@ def _of_tables(
             f"{' '.join(f'--judge {name}' for name in judges)}: two can be compared",
             hint="name one, or two; none lists them all",
         )
-    tidy = read_tidy(
+    tidy = read_judged_table(
         tables,
         aliases=dict(map(alias, rated["aliases"])),
         where=list(map(_condition, where)),

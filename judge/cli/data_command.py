@@ -9,7 +9,7 @@ from pathlib import Path
 
 import click
 
-from judge import data as released
+from judge import chatanime as released
 from judge.cli.plain import table
 from judge.dialogues import SystemSummary, read_dialogues, summarise
 

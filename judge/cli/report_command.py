@@ -27,8 +27,8 @@ from judge.analysis import (
     word_segmenter,
 )
 from judge.artefact import Artefact, MadeWith
+from judge.chatanime import data_root
 from judge.cli.rated import rated_file, rating_options
-from judge.data import data_root
 from judge.errors import StoreError, UsageError
 from judge.manifest import Manifest
 from judge.played import Played

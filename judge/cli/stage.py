@@ -10,10 +10,10 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from judge.chatanime import data_root
 from judge.cli.casting import players
 from judge.cli.engine import Chosen
 from judge.cli.progress import Progress
-from judge.data import data_root
 from judge.dialogues import DialogueSet, read_dialogues, select
 from judge.engines import SERVED
 from judge.errors import DataError, EngineError, UsageError

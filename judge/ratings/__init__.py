@@ -21,6 +21,7 @@ from judge.ratings.key import Key, read_key
 from judge.ratings.read import read_ratings
 from judge.ratings.record import KINDS, Cell, Fault, Ratings, Scale
 from judge.ratings.sheet import Form, write_sheets
+from judge.ratings.tidy import JudgedTable, Point, read_judged_table
 
 __all__ = [
     "KINDS",
@@ -29,10 +30,12 @@ __all__ = [
     "Comparison",
     "Fault",
     "Form",
+    "JudgedTable",
     "Key",
     "MetricSummary",
     "Overlap",
     "Plan",
+    "Point",
     "Ratings",
     "Scale",
     "Summary",
@@ -41,6 +44,7 @@ __all__ = [
     "ensure_usable",
     "plan_sheets",
     "rater_pieces",
+    "read_judged_table",
     "read_key",
     "read_ratings",
     "summarise",

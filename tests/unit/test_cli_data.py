@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
+from judge.chatanime import FILES
 from judge.cli.data_command import _show_progress, data
-from judge.data import FILES
 from judge.errors import DataError
 
 DEFAULT = Path(__file__).parents[3] / "shared" / "data"

@@ -1,4 +1,4 @@
-"""Tidy tables: every shape they come in, who is a person, and what is refused where."""
+"""JudgedTable tables: every shape they come in, who is a person, and what is refused where."""
 
 from __future__ import annotations
 
@@ -16,8 +16,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from judge.errors import DataError, JudgeError, UsageError
-from judge.ratings import files
-from judge.ratings.tidy import Tidy, read_tidy
+from judge.ratings import JudgedTable, files, read_judged_table
 
 LONG = """item,system,dimension,rater,rater_type,score
 1,A,warmth,ann,human,4
@@ -41,7 +40,7 @@ def write(tmp_path: Path) -> Write:
     return to
 
 
-def scores(tidy: Tidy) -> list[tuple[str, str, str, str, bool, float]]:
+def scores(tidy: JudgedTable) -> list[tuple[str, str, str, str, bool, float]]:
     """Each row as (system, item, dimension, rater, judged, score); a blank for -1."""
     columns = (
         (tidy.systems, tidy.system),
@@ -66,7 +65,7 @@ EXPECTED = [
 def test_a_long_table(write: Write) -> None:
     """One row per score; the type says who is a judge, and the file's hash is kept."""
     path = write(LONG)
-    tidy = read_tidy([path])
+    tidy = read_judged_table([path])
     assert scores(tidy) == EXPECTED
     assert tidy.probs is None
     assert tidy.faults == tidy.notes == ()
@@ -90,7 +89,7 @@ def test_every_format_reads_the_same(tmp_path: Path, suffix: str) -> None:
             pq.write_table(pa.Table.from_pylist(rows), path)
         case _:
             path.write_bytes(gzip.compress(LONG.encode()))
-    assert scores(read_tidy([path])) == EXPECTED
+    assert scores(read_judged_table([path])) == EXPECTED
 
 
 def test_headings_in_other_words(write: Write) -> None:
@@ -98,14 +97,14 @@ def test_headings_in_other_words(write: Write) -> None:
     text = LONG.replace(
         "item,system,dimension,rater,rater_type,score", "条目,模型,维度,评分员,rater_type,打分"
     )
-    assert scores(read_tidy([write(text)])) == EXPECTED
+    assert scores(read_judged_table([write(text)])) == EXPECTED
     text = LONG.replace("item,", "story,").replace(",score", ",score,points")
     text = "\n".join(
         line if "points" in line else f"{line.rpartition(',')[0]},,{line.rpartition(',')[2]}"
         for line in text.splitlines()
     )
     aliases = {"story": "item", "points": "score"}
-    tidy = read_tidy([write(text)], aliases=aliases)
+    tidy = read_judged_table([write(text)], aliases=aliases)
     assert scores(tidy) == EXPECTED
     assert tidy.notes == ("Columns that were not read: score.",)
 
@@ -122,7 +121,7 @@ HUMAN = """item,criterion,rater,score
 
 def test_probabilities_beside_people(write: Write) -> None:
     """By hand: (2 * .5 + 3 * .25) / .75 = 7/3 and .2 + .4 + 1.8 = 2.4; the judge is the file's."""
-    tidy = read_tidy([write(HUMAN, "people.csv"), write(PROBS, "gpt.csv")])
+    tidy = read_judged_table([write(HUMAN, "people.csv"), write(PROBS, "gpt.csv")])
     assert [row[2:] for row in scores(tidy)] == [
         ("warmth", "ann", False, 3.0),
         ("warmth", "ann", False, 1.0),
@@ -141,7 +140,7 @@ def test_probabilities_beside_people(write: Write) -> None:
 def test_the_most_probable_label(write: Write) -> None:
     """The most probable label, of equal ones the lowest, is the score; labels may start at 0."""
     text = "item,dimension,rater,score,p0,p1,p2\n1,d,ann,2,,,\n1,d,m,,.1,.3,.6\n2,d,m,,.4,.4,.2\n"
-    tidy = read_tidy([write(text)], point="argmax")
+    tidy = read_judged_table([write(text)], point="argmax")
     assert [row[3:] for row in scores(tidy)] == [
         ("ann", False, 2.0),
         ("m", True, 2.0),
@@ -153,7 +152,7 @@ def test_the_most_probable_label(write: Write) -> None:
 def test_a_score_beside_probabilities_is_not_read(write: Write) -> None:
     """The probabilities are the reading, and that a score stood beside them is said."""
     text = "item,system,dimension,rater,score,p1,p2\n1,A,d,ann,2,,\n1,A,d,m,9,.5,.5\n"
-    tidy = read_tidy([write(text)])
+    tidy = read_judged_table([write(text)])
     assert tidy.score.tolist() == [2.0, 1.5]
     assert tidy.notes == ("Scores beside probabilities, which were not read: 1.",)
 
@@ -161,7 +160,7 @@ def test_a_score_beside_probabilities_is_not_read(write: Write) -> None:
 def test_measures(write: Write) -> None:
     """Measures that are not people's are judges of every dimension that is."""
     text = "item,system,measure,score\n1,A,warmth,4.5\n1,A,BLEU,.25\n1,A,wit,2\n"
-    tidy = read_tidy([write(text)], people=["warmth", "wit"])
+    tidy = read_judged_table([write(text)], people=["warmth", "wit"])
     assert scores(tidy) == [
         ("A", "1", "warmth", "", False, 4.5),
         ("A", "1", "", "BLEU", True, 0.25),
@@ -172,17 +171,17 @@ def test_measures(write: Write) -> None:
 def test_judges_by_name(write: Write) -> None:
     """Without types everybody is a person, but for the judges that are named."""
     text = LONG.replace("rater_type", "origin")
-    tidy = read_tidy([write(text)], judges=["gpt"])
+    tidy = read_judged_table([write(text)], judges=["gpt"])
     assert scores(tidy) == EXPECTED
 
 
 def test_several_types_of_people(write: Write) -> None:
     """Crowd and experts both count as people, which is said; a filter chooses."""
     text = LONG.replace("bob,human", "bob,Crowd")
-    tidy = read_tidy([write(text)])
+    tidy = read_judged_table([write(text)])
     assert scores(tidy) == EXPECTED
     assert tidy.notes == ("Raters of the types human and Crowd all count as people.",)
-    tidy = read_tidy([write(text)], where=[("rater_type!", "Crowd")])
+    tidy = read_judged_table([write(text)], where=[("rater_type!", "Crowd")])
     assert scores(tidy) == [row for row in EXPECTED if row[3] != "bob"]
     assert tidy.notes == ()
 
@@ -192,7 +191,7 @@ def test_filters(write: Write) -> None:
     text = "\n".join(f"{line},{'split' if i == 0 else i}" for i, line in enumerate(LONG.split()))
     other = "item,system,dimension,p1,p2\n1,A,warmth,1,0\n"
     where = [("split", "1"), ("split", "4"), ("split", "6"), ("system!", "B")]
-    tidy = read_tidy([write(text), write(other, "m.csv")], where=where)
+    tidy = read_judged_table([write(text), write(other, "m.csv")], where=where)
     assert scores(tidy) == [EXPECTED[0], EXPECTED[3], ("A", "1", "warmth", "m", True, 1.0)]
     assert tidy.where == ("split=1", "split=4", "split=6", "system!=B")
     assert tidy.notes == ()
@@ -201,7 +200,7 @@ def test_filters(write: Write) -> None:
 def test_what_is_filtered_out_is_not_found_fault_with(write: Write) -> None:
     """A row that nobody asked for may hold anything."""
     text = LONG + "9,C,warmth,cat,alien,excellent\n"
-    assert scores(read_tidy([write(text)], where=[("system!", "C")])) == EXPECTED
+    assert scores(read_judged_table([write(text)], where=[("system!", "C")])) == EXPECTED
 
 
 @pytest.mark.parametrize(
@@ -224,7 +223,7 @@ def test_what_is_filtered_out_is_not_found_fault_with(write: Write) -> None:
 def test_a_row_that_cannot_be_used(write: Write, line: str, kind: str, text: str) -> None:
     """It is listed with its row and counted; the others stay."""
     path = write(f"{LONG}{line}\n")
-    tidy = read_tidy([path])
+    tidy = read_judged_table([path])
     assert scores(tidy) == EXPECTED
     assert tidy.faults == ((path, 8, kind, text),)
     assert tidy.refused == {kind: 1}
@@ -236,7 +235,7 @@ def test_a_rater_who_contradicts_himself(write: Write) -> None:
     """Neither of two scores can be known to be meant: both are refused, with their files."""
     one = write(LONG, "one.csv")
     two = write(LONG.splitlines()[0] + "\n1,A,warmth,gpt,llm,1\n", "two.csv")
-    tidy = read_tidy([one, two])
+    tidy = read_judged_table([one, two])
     assert scores(tidy) == [row for row in EXPECTED if row != EXPECTED[2]]
     assert [(fault.path, fault.row) for fault in tidy.faults] == [(one, 4), (two, 2)]
     said = "gpt gave 1 and 3.5 (rows one.csv:4, two.csv:2); none is kept"
@@ -247,7 +246,7 @@ def test_a_rater_who_contradicts_himself(write: Write) -> None:
 def test_ratings_of_nobody_are_no_copies(write: Write) -> None:
     """Two equal ratings without a rater may be two people's: both stay."""
     text = "item,system,dimension,rater,score\n1,A,d,,3\n1,A,d,,3\n1,A,d,m,2\n"
-    tidy = read_tidy([write(text)], judges=["m"])
+    tidy = read_judged_table([write(text)], judges=["m"])
     assert tidy.rater.tolist()[:2] == [-1, -1]
     assert tidy.score.tolist() == [3, 3, 2]
 
@@ -264,7 +263,7 @@ def test_ratings_of_nobody_are_no_copies(write: Write) -> None:
 )
 def test_probabilities_that_are_none(write: Write, cells: str, kind: str) -> None:
     """A missing or impossible probability has no score, and nothing is put in its place."""
-    tidy = read_tidy([write(HUMAN, "a.csv"), write(f"{PROBS}3,warmth,{cells}\n", "b.csv")])
+    tidy = read_judged_table([write(HUMAN, "a.csv"), write(f"{PROBS}3,warmth,{cells}\n", "b.csv")])
     assert len(tidy) == 4
     assert tidy.refused == {kind: 1}
     assert tidy.faults[0].row == 4
@@ -277,7 +276,7 @@ def test_rows_of_json_may_differ(write: Write) -> None:
         {"item": 1, "system": "A", "dimension": "d", "rater": "m", "p1": 0.25, "p2": 0.75},
         {"item": 1, "system": "A", "dimension": "d", "rater": "bob", "score": True},
     ]
-    tidy = read_tidy([write("\n".join(map(json.dumps, rows)), "t.jsonl")])
+    tidy = read_judged_table([write("\n".join(map(json.dumps, rows)), "t.jsonl")])
     assert tidy.score.tolist() == [3, 1.75]
     assert tidy.refused == {"not_a_number": 1}
 
@@ -334,7 +333,7 @@ def test_what_cannot_be_read(
     """Each is an error of the user's that says what is wrong and how to mend it."""
     paths = [write(text, f"{number}.csv") for number, text in enumerate(texts)]
     with pytest.raises(error) as caught:
-        read_tidy(paths, **options)
+        read_judged_table(paths, **options)
     assert message in caught.value.message
     assert caught.value.hint
 
@@ -343,7 +342,7 @@ def test_a_strange_type_names_its_row(write: Write) -> None:
     """The first row of a type that nobody knows is named."""
     path = write(LONG.replace("gpt,llm", "gpt,alien"))
     with pytest.raises(DataError) as caught:
-        read_tidy([path])
+        read_judged_table([path])
     assert (caught.value.path, caught.value.line) == (path, 4)
 
 
@@ -351,7 +350,7 @@ def test_a_table_named_twice(write: Write) -> None:
     """Every score would be a copy."""
     path = write(LONG)
     with pytest.raises(UsageError, match="named twice"):
-        read_tidy([path, path])
+        read_judged_table([path, path])
 
 
 def test_a_file_too_large(write: Write, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -359,13 +358,13 @@ def test_a_file_too_large(write: Write, tmp_path: Path, monkeypatch: pytest.Monk
     monkeypatch.setattr(files, "LARGEST", 1 << 20)
     long = LONG + "".join(f"{i},A,warmth,ann,human,3\n" for i in range(10, 60_000))
     with pytest.raises(DataError, match="up to 1 MiB are read") as caught:
-        read_tidy([write(long)])
+        read_judged_table([write(long)])
     assert caught.value.hint
     packed = tmp_path / "bomb.csv.gz"
     packed.write_bytes(gzip.compress(long.encode()))
     assert packed.stat().st_size < 1 << 20
     with pytest.raises(DataError, match="more than 1 MiB"):
-        read_tidy([packed])
+        read_judged_table([packed])
 
 
 CELL = st.sampled_from(["", " ", "1", "1.0", "A", "ann", "llm", "human", "4", "nan", "x", "-3e2"])
@@ -381,7 +380,7 @@ def test_no_row_is_lost(
     path.write_text("\n".join(lines), encoding="utf-8")
     filled = sum(any(map(len, row)) for row in rows)
     try:
-        tidy = read_tidy([path])
+        tidy = read_judged_table([path])
     except (DataError, UsageError) as error:
         assert error.hint  # noqa: PT017 - either outcome is right
     else:
@@ -392,7 +391,7 @@ def test_no_row_is_lost(
 def test_many_blocks_are_one_table(write: Write) -> None:
     """A table longer than what is read at once gives the scores of all its rows."""
     lines = [f"{i},S{i % 7},d,r{i % 3},{'llm' if i % 3 else 'human'},{i % 5}" for i in range(5000)]
-    tidy = read_tidy([write("\n".join([LONG.splitlines()[0], *lines]))])
+    tidy = read_judged_table([write("\n".join([LONG.splitlines()[0], *lines]))])
     assert tidy.score.tolist() == [i % 5 for i in range(5000)]
     assert [tidy.systems[c] for c in tidy.system.tolist()] == [f"S{i % 7}" for i in range(5000)]
     assert [tidy.items[c] for c in tidy.item.tolist()] == list(map(str, range(5000)))

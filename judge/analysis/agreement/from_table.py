@@ -12,8 +12,7 @@ from judge.analysis.agreement.grid import Grid, judge_code, judges_of, nothing_i
 from judge.analysis.agreement.observed import Observed
 from judge.analysis.agreement.pairs import MOST
 from judge.errors import UsageError
-from judge.ratings import Scale
-from judge.ratings.tidy import Tidy
+from judge.ratings import JudgedTable, Scale
 
 __all__ = ["judges_of", "observed_from_table"]
 
@@ -23,7 +22,7 @@ Flags = NDArray[np.bool_]
 
 
 def observed_from_table(
-    tidy: Tidy, judge: str, *, metrics: Sequence[str] = (), scale: Scale | None = None
+    tidy: JudgedTable, judge: str, *, metrics: Sequence[str] = (), scale: Scale | None = None
 ) -> Observed:
     """One judge of a table beside people; an item of the table is a character in no scenario.
 
@@ -110,7 +109,7 @@ def _scales(
 
 
 def _provenance(
-    tidy: Tidy, *, judge_scale: tuple[float, float] | None
+    tidy: JudgedTable, *, judge_scale: tuple[float, float] | None
 ) -> Iterator[tuple[str, str]]:
     for number, (path, digest) in enumerate(tidy.sources.items(), start=1):
         which = f" {number}" if len(tidy.sources) > 1 else ""

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from judge.errors import DataError, UsageError
-from judge.ratings.tidy import Tidy
+from judge.ratings import JudgedTable
 
 __all__ = ["Grid", "judge_code", "judges_of", "nothing_in_common"]
 
@@ -18,13 +18,13 @@ Codes = NDArray[np.int64]
 Flags = NDArray[np.bool_]
 
 
-def judges_of(tidy: Tidy) -> tuple[str, ...]:
+def judges_of(tidy: JudgedTable) -> tuple[str, ...]:
     """The judges of a table, in the order in which they first stand there."""
     codes, first = np.unique(tidy.rater[tidy.judged], return_index=True)
     return tuple(tidy.raters[code] for code in codes[np.argsort(first)].tolist())
 
 
-def judge_code(tidy: Tidy, judge: str) -> int:
+def judge_code(tidy: JudgedTable, judge: str) -> int:
     """The rater code of a judge; UsageError if there is no such judge."""
     known = judges_of(tidy)
     if judge not in known:
@@ -46,7 +46,7 @@ class Grid:
         people: (n, M) how many of them there are.
     """
 
-    def __init__(self, tidy: Tidy, metrics: Sequence[str]) -> None:
+    def __init__(self, tidy: JudgedTable, metrics: Sequence[str]) -> None:
         self._tidy = tidy
         person = ~tidy.judged
         rated = np.unique(tidy.dimension[person])
@@ -120,7 +120,7 @@ class Grid:
             yield rows[own], column
 
 
-def nothing_in_common(tidy: Tidy, grid: Grid, judge: str, scores: Floats) -> DataError:
+def nothing_in_common(tidy: JudgedTable, grid: Grid, judge: str, scores: Floats) -> DataError:
     """The judge and people have scored nothing in common; an example of either side."""
     own = np.flatnonzero(tidy.judged & (tidy.rater == tidy.raters.index(judge)))[0]
     person = np.flatnonzero(~tidy.judged)[0]

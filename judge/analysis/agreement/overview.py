@@ -11,7 +11,7 @@ from calibration.agreement import Levels, at_levels
 from judge.analysis.agreement.figures import of_level
 from judge.analysis.agreement.grid import Grid, judge_code, judges_of, nothing_in_common
 from judge.analysis.agreement.record import LEVELS, Coefficient, Figure, Level
-from judge.ratings.tidy import Tidy
+from judge.ratings import JudgedTable
 
 __all__ = ["Overview", "overview"]
 
@@ -35,7 +35,7 @@ class Overview:
 
 
 def overview(
-    tidy: Tidy,
+    tidy: JudgedTable,
     *,
     judges: Sequence[str] = (),
     metrics: Sequence[str] = (),

@@ -1,4 +1,4 @@
-"""Tidy tables of any task: what people and judges said of items, in one file or several.
+"""JudgedTable tables of any task: what people and judges said of items, in one file or several.
 
 - long: one row per score, `item, system, dimension, rater, rater_type, score`;
 - probabilities: `item, system, dimension, rater, p1, p2, ...`, one row per reading of a judge;
@@ -10,8 +10,8 @@ the same thing. Who is a person and who a judge is told by `rater_type`, by name
 a row that tells nothing is a person's.
 """
 
-from judge.ratings.tidy.read import read_tidy
-from judge.ratings.tidy.record import Tidy
+from judge.ratings.tidy.read import read_judged_table
+from judge.ratings.tidy.record import JudgedTable
 from judge.ratings.tidy.rows import Point
 
-__all__ = ["Point", "Tidy", "read_tidy"]
+__all__ = ["JudgedTable", "Point", "read_judged_table"]

@@ -19,7 +19,7 @@ from judge.errors import DataError, UsageError
 from judge.ratings import files
 from judge.ratings.record import Fault, IntArray
 from judge.ratings.tidy.draft import Columns, Draft
-from judge.ratings.tidy.record import Tidy
+from judge.ratings.tidy.record import JudgedTable
 from judge.ratings.tidy.rows import FAULTS, Point
 
 __all__ = ["JUDGES", "PEOPLE", "assemble"]
@@ -47,7 +47,7 @@ Flags = NDArray[np.bool_]
 
 
 class _Who(NamedTuple):
-    """Whose score each row is; `rater` and `dimension` as in `Tidy`."""
+    """Whose score each row is; `rater` and `dimension` as in `JudgedTable`."""
 
     raters: tuple[str, ...]
     rater: IntArray
@@ -63,7 +63,7 @@ def assemble(
     point: Point,
     sources: Mapping[str, str],
     where: tuple[str, ...],
-) -> Tidy:
+) -> JudgedTable:
     """Keep what can be used of the rows, and list the rest.
 
     Args:
@@ -102,7 +102,7 @@ def assemble(
             hint="look at the file there",
         )
     refused = Counter(_KINDS[code] for code in found.fault[found.fault > 0].tolist())
-    tidy = Tidy(
+    tidy = JudgedTable(
         items=names["item"],
         systems=names["system"],
         dimensions=names["dimension"],
@@ -267,7 +267,7 @@ def _notes(
         yield f"Rows refused: {sum(refused.values()):,} ({counts}), such as {first}."
 
 
-def _ensure_both_sides(tidy: Tidy) -> None:
+def _ensure_both_sides(tidy: JudgedTable) -> None:
     if not tidy.judged.any():
         raise UsageError(
             "nobody in the table is a judge",

@@ -15,14 +15,14 @@ from judge.ratings.tidy.assemble import assemble
 from judge.ratings.tidy.coding import Filter
 from judge.ratings.tidy.draft import Draft
 from judge.ratings.tidy.headings import COLUMNS
-from judge.ratings.tidy.record import Tidy
+from judge.ratings.tidy.record import JudgedTable
 from judge.ratings.tidy.rows import Point, read_blocks
 from judge.ratings.values import parse_id
 
-__all__ = ["read_tidy"]
+__all__ = ["read_judged_table"]
 
 
-def read_tidy(
+def read_judged_table(
     paths: Sequence[Path],
     *,
     aliases: Mapping[str, str] = MappingProxyType({}),
@@ -30,7 +30,7 @@ def read_tidy(
     people: Collection[str] = (),
     judges: Collection[str] = (),
     point: Point = "expected",
-) -> Tidy:
+) -> JudgedTable:
     """Every score of the files, and every fault of them.
 
     Args:

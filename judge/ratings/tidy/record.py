@@ -11,11 +11,11 @@ from numpy.typing import NDArray
 from judge.ratings.record import Fault, IntArray
 from judge.ratings.tidy.rows import Point
 
-__all__ = ["Tidy"]
+__all__ = ["JudgedTable"]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Tidy:
+class JudgedTable:
     """The n scores that can be used, in the order of the files and their rows.
 
     Attributes:

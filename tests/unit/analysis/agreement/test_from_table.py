@@ -12,8 +12,7 @@ from judge.analysis.agreement import agree
 from judge.analysis.agreement.from_table import judges_of, observed_from_table
 from judge.analysis.agreement.overview import overview
 from judge.errors import DataError, UsageError
-from judge.ratings import Scale
-from judge.ratings.tidy import Tidy, read_tidy
+from judge.ratings import JudgedTable, Scale, read_judged_table
 
 TABLE = """item,system,dimension,rater,rater_type,score
 1,A,wit,ann,human,4
@@ -32,10 +31,10 @@ TABLE = """item,system,dimension,rater,rater_type,score
 """
 
 
-def table(tmp_path: Path, text: str = TABLE, **options: object) -> Tidy:
+def table(tmp_path: Path, text: str = TABLE, **options: object) -> JudgedTable:
     path = tmp_path / "table.csv"
     path.write_text(text, encoding="utf-8")
-    return read_tidy([path], **options)  # type: ignore[arg-type]
+    return read_judged_table([path], **options)  # type: ignore[arg-type]
 
 
 def test_one_judge_beside_people(tmp_path: Path) -> None:

@@ -15,7 +15,7 @@ import pytest
 from judge.analysis.agreement import agree
 from judge.analysis.agreement.from_table import judges_of, observed_from_table
 from judge.analysis.agreement.overview import overview
-from judge.ratings.tidy import Point, read_tidy
+from judge.ratings import Point, read_judged_table
 
 
 @pytest.fixture(scope="module")
@@ -35,7 +35,9 @@ def expected(folder: Path) -> dict[str, Any]:
 def test_hanna_metrics(folder: Path, expected: dict[str, Any]) -> None:
     """72 measures, 5 dimensions: |rho| of the means of 10 systems (Chhun et al. 2022)."""
     people = ("Relevance", "Coherence", "Empathy", "Surprise", "Engagement", "Complexity")
-    tidy = read_tidy([folder / "hanna_metrics.csv.gz"], people=people, where=[("system!", "Human")])
+    tidy = read_judged_table(
+        [folder / "hanna_metrics.csv.gz"], people=people, where=[("system!", "Human")]
+    )
     published = expected["hanna_metrics"]
     found = {
         (row.judge, row.dimension.casefold()): row.levels["spearman"]["systems"]
@@ -57,7 +59,7 @@ def test_hanna_metrics(folder: Path, expected: dict[str, Any]) -> None:
 def test_empathic_pairs(folder: Path, expected: dict[str, Any]) -> None:
     """84 pairs of experts, of crowd and judge: rho of 50 conversations each, to two decimals."""
     published = expected["empathic_comm"]
-    tidy = read_tidy([folder / "empathic_comm.csv.gz"])
+    tidy = read_judged_table([folder / "empathic_comm.csv.gz"])
     found = {
         (pair.measure, *sorted((pair.first, pair.second))): pair.spearman.value
         for pair in agree(observed_from_table(tidy, "gemini"), resamples=0).pairs
@@ -73,7 +75,7 @@ def test_empathic_pairs(folder: Path, expected: dict[str, Any]) -> None:
 def test_empathic_alphas(folder: Path, expected: dict[str, Any]) -> None:
     """21 dimensions: Krippendorff's alpha of the three experts, without the crowd."""
     published = expected["empathic_comm"]
-    tidy = read_tidy([folder / "empathic_comm.csv.gz"], where=[("rater_type!", "crowd")])
+    tidy = read_judged_table([folder / "empathic_comm.csv.gz"], where=[("rater_type!", "crowd")])
     found = agree(observed_from_table(tidy, "gemini"), resamples=0)
     wanted = published["alpha_interval_experts"]
     assert len(wanted) == 21
@@ -88,7 +90,9 @@ def test_llm_rubric(folder: Path, expected: dict[str, Any], point: Point) -> Non
     """GPT-3.5's probabilities, uncalibrated, of 223 real dialogues (Hashemi et al. 2024)."""
     published = expected["llm_rubric"]
     names = ("llm_rubric_human.csv.gz", "llm_rubric_judge_probs.csv.gz")
-    tidy = read_tidy([folder / name for name in names], where=[("split", "real")], point=point)
+    tidy = read_judged_table(
+        [folder / name for name in names], where=[("split", "real")], point=point
+    )
     (judge,) = judges_of(tidy)
     measure = agree(observed_from_table(tidy, judge, metrics=["Q0"]), resamples=0).measure("Q0")
     found = {
@@ -105,7 +109,7 @@ def test_llm_rubric(folder: Path, expected: dict[str, Any], point: Point) -> Non
 def test_topical_chat(folder: Path, expected: dict[str, Any]) -> None:
     """UniEval against the mean of three people, 360 replies, 6 dimensions (Zhong et al. 2022)."""
     published = expected["topical_chat"]
-    tidy = read_tidy([folder / "topical_chat.csv.gz"])
+    tidy = read_judged_table([folder / "topical_chat.csv.gz"])
     found = agree(observed_from_table(tidy, "unieval"), resamples=0)
     assert {measure.name for measure in found.measures} == published["values"].keys()
     for name, values in published["values"].items():
@@ -118,7 +122,7 @@ def test_topical_chat(folder: Path, expected: dict[str, Any]) -> None:
 
 def test_hanna(folder: Path) -> None:
     """1,056 stories, 3 ratings each, 16 judges: items are prompts that 11 systems answered."""
-    tidy = read_tidy([folder / "hanna.csv.gz"])
+    tidy = read_judged_table([folder / "hanna.csv.gz"])
     observed = observed_from_table(tidy, "ChatGPT-prompt1")
     assert len(judges_of(tidy)) == 16
     assert observed.score.shape == (1056, 6)

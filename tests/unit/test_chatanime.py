@@ -15,7 +15,7 @@ from pathlib import Path
 
 import pytest
 
-from judge.data import ARCHIVE_URL, FILES, FetchReport, data_root, fetch, verify
+from judge.chatanime import ARCHIVE_URL, FILES, FetchReport, data_root, fetch, verify
 from judge.errors import DataError, NetworkError
 
 CONTENT = {"a.json": b'{"a": []}', "b.json": b'{"b": []}' * 5_000}
@@ -180,7 +180,7 @@ def test_a_download_without_end(
     server: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A download beyond the cap (made small here) is stopped."""
-    monkeypatch.setattr("judge.data.MAX_ARCHIVE", 100)
+    monkeypatch.setattr("judge.chatanime.MAX_ARCHIVE", 100)
     with pytest.raises(NetworkError, match="more than 100 bytes came"):
         fetch(tmp_path / "to", url=server + "/chunks", files=WANTED)
     assert not (tmp_path / "to").exists()
