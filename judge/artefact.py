@@ -16,7 +16,7 @@ from typing import Any, Literal, get_args
 
 from calibration.calibrators import Calibrator, from_dict
 from judge.errors import RunMismatchError, StoreError
-from judge.files import write_text
+from judge.records import write_text
 from judge.types import Rubric
 
 __all__ = ["FORMAT", "Artefact", "Fit", "Kind", "MadeWith", "read", "refuse_mismatch", "write"]

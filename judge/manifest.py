@@ -19,7 +19,7 @@ from typing import Any
 
 from judge import __version__
 from judge.errors import RunMismatchError, StoreError
-from judge.files import write_text
+from judge.records import write_text
 from judge.types import Dimension, Metric, Rubric
 
 __all__ = ["FORMAT", "Manifest", "finish", "merge", "read", "refuse_mismatch", "write"]

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from judge.errors import StoreError
-from judge.files import write_text
+from judge.records import write_text
 
 __all__ = ["FORMAT", "NAME", "TITLES", "Mark", "Played", "Took", "read", "write"]
 

@@ -17,9 +17,9 @@ from judge.cli.progress import Progress
 from judge.dialogues import DialogueSet, read_dialogues, select
 from judge.engines import SERVED
 from judge.errors import DataError, EngineError, UsageError
-from judge.files import write_text
 from judge.played import TITLES, Played
 from judge.played import write as write_played
+from judge.records import write_text
 from judge.roleplay import (
     Cast,
     Part,

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from judge.analysis.agreement import Agreement, Comparisons
-from judge.files import write_bytes, write_text
+from judge.records import write_bytes, write_text
 from judge.report.agreement_page import render_agreement
 from judge.report.figures import figures, inline, pdf, svg
 from judge.report.paper import write_comparison_tables, write_paper

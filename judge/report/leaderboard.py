@@ -15,7 +15,7 @@ from markupsafe import Markup
 
 from judge.analysis import Results
 from judge.analysis.leaderboard import HUMAN, Leaderboard
-from judge.files import write_text
+from judge.records import write_text
 from judge.report.agreement_page import Footnotes
 from judge.report.figures import inline
 from judge.report.figures.radar import MOST_LINES, Line, draw, spoken, spread

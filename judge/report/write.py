@@ -9,7 +9,7 @@ from types import MappingProxyType
 from typing import NamedTuple
 
 from judge.analysis import ItemKey, ItemScore, Results
-from judge.files import write_text
+from judge.records import write_text
 from judge.report.html import render_html
 from judge.report.table import scores_csv
 from judge.types import Judgment

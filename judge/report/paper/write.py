@@ -8,7 +8,7 @@ from types import MappingProxyType
 
 from judge.analysis.agreement.comparison_record import Comparisons
 from judge.analysis.agreement.record import Agreement
-from judge.files import write_text
+from judge.records import write_text
 from judge.report.agreement_summary import people
 from judge.report.paper.bibliography import bibtex
 from judge.report.paper.comparison import comparison_csv, comparison_methods, comparison_table
