@@ -20,10 +20,10 @@ from numpy.typing import NDArray
 __all__ = [
     "FLOOR",
     "MEASURES",
-    "Figure",
+    "DiversityEstimate",
+    "DiversityMeasures",
+    "DiversitySettings",
     "Grams",
-    "Measured",
-    "Settings",
     "measure_diversity",
     "number_grams",
     "refuse_unequal",
@@ -170,7 +170,7 @@ Floats = NDArray[np.float64]
 
 
 @dataclass(frozen=True, slots=True)
-class Settings:
+class DiversitySettings:
     """How much text each measure sees, in each group of texts and each draw.
 
     Attributes:
@@ -199,7 +199,7 @@ class Settings:
     zlib: str = field(default=zlib.ZLIB_RUNTIME_VERSION, compare=False)
 
 
-class Figure(NamedTuple):
+class DiversityEstimate(NamedTuple):
     """One measure of one system.
 
     Attributes:
@@ -216,7 +216,7 @@ class Figure(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
-class Measured:
+class DiversityMeasures:
     """The measures of one system and all that they hang on, but for the Generator.
 
     Attributes:
@@ -226,18 +226,18 @@ class Measured:
         figures: by the names of `MEASURES`.
     """
 
-    settings: Settings
+    settings: DiversitySettings
     groups: int
     texts: int
-    figures: Mapping[str, Figure]
+    figures: Mapping[str, DiversityEstimate]
 
 
 def measure_diversity(
     groups: Mapping[str, Sequence[str]],
-    settings: Settings,
+    settings: DiversitySettings,
     rng: np.random.Generator,
     segment: Callable[[str], Sequence[str]] | None = None,
-) -> Measured:
+) -> DiversityMeasures:
     """Measure each group of texts in samples of equal size; means over groups and draws.
 
     A sample is the texts of a group in random order, cut off where the budget is reached. White
@@ -280,17 +280,17 @@ def measure_diversity(
     figures = {
         name: _figure(values[:, :, column], short[name]) for column, name in enumerate(names)
     }
-    return Measured(settings, len(groups), texts, figures)
+    return DiversityMeasures(settings, len(groups), texts, figures)
 
 
-def refuse_unequal(settings: Iterable[Settings]) -> None:
+def refuse_unequal(settings: Iterable[DiversitySettings]) -> None:
     """Refuse to compare figures that were not taken in one way.
 
     Raises:
         ValueError: two settings differ, by more than the version of zlib.
     """
     known = list(settings)
-    for name in (f.name for f in fields(Settings) if f.compare):
+    for name in (f.name for f in fields(DiversitySettings) if f.compare):
         found = dict.fromkeys(getattr(one, name) for one in known)
         if len(found) > 1:
             values = " and ".join(str(value) or "none" for value in found)
@@ -299,7 +299,7 @@ def refuse_unequal(settings: Iterable[Settings]) -> None:
 
 def _measure_diversity_iv(
     groups: Mapping[str, Sequence[str]],
-    settings: Settings,
+    settings: DiversitySettings,
     segment: Callable[[str], Sequence[str]] | None,
 ) -> None:
     if not groups:
@@ -322,7 +322,7 @@ class _Sample:
     def __init__(
         self,
         texts: Sequence[str],
-        settings: Settings,
+        settings: DiversitySettings,
         segment: Callable[[str], Sequence[str]] | None,
     ) -> None:
         self.texts = texts
@@ -391,13 +391,13 @@ def _distinct(grams: Grams, order: Ints, budget: int) -> float:
     return len(np.unique(grams.of(order[:enough])[:budget])) / budget
 
 
-def _figure(values: Floats, short: Sequence[str]) -> Figure:
+def _figure(values: Floats, short: Sequence[str]) -> DiversityEstimate:
     """Of (groups, draws) values, where no group falls short."""
     nan = math.nan
     if short:
         reason = short[0] if len(short) == 1 else f"{short[0]}, and {len(short) - 1} more groups"
-        return Figure(nan, nan, nan, NO_WORDS if NO_WORDS in short else reason)
+        return DiversityEstimate(nan, nan, nan, NO_WORDS if NO_WORDS in short else reason)
     groups, draws = values.shape
     error = values.mean(axis=1).std(ddof=1) / math.sqrt(groups) if groups > 1 else nan
     spread = values.mean(axis=0).std(ddof=1) if draws > 1 else nan
-    return Figure(float(values.mean()), float(error), float(spread))
+    return DiversityEstimate(float(values.mean()), float(error), float(spread))

@@ -9,19 +9,20 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 __all__ = [
-    "Measure",
+    "FitMeasure",
     "PointErrors",
     "ReliabilityCurve",
     "point_errors",
     "quadratic_kappa",
     "ranked_probability_score",
     "reliability_curve",
+    "to_labels",
 ]
 
 Floats = NDArray[np.float64]
 
 
-class Measure(NamedTuple):
+class FitMeasure(NamedTuple):
     """A value over `n` pairs; nan, with a `reason`, where it is undefined.
 
     `masked` pairs had a nan on either side and were left out.
@@ -86,7 +87,7 @@ def point_errors(predicted: ArrayLike, observed: ArrayLike) -> PointErrors:
     )
 
 
-def quadratic_kappa(predicted: ArrayLike, ratings: ArrayLike, low: int, high: int) -> Measure:
+def quadratic_kappa(predicted: ArrayLike, ratings: ArrayLike, low: int, high: int) -> FitMeasure:
     """Quadratically weighted kappa (Cohen 1968) of predictions rounded to labels, with ratings.
 
     1 - sum (x - y)^2 / sum of it expected from the margins. Halves are rounded up and what lies
@@ -103,16 +104,16 @@ def quadratic_kappa(predicted: ArrayLike, ratings: ArrayLike, low: int, high: in
     if (y != np.round(y)).any() or ((y < low) | (y > high)).any():
         raise ValueError(f"ratings must be whole labels of {low}..{high}")
     if not x.size:
-        return Measure(math.nan, 0, masked, "no pairs")
-    x = np.clip(np.floor(x + 0.5), low, high)
+        return FitMeasure(math.nan, 0, masked, "no pairs")
+    x = to_labels(x, low, high)
     # The mean of (x - y)^2 over all pairings of the two margins.
     expected = x.var() + y.var() + (x.mean() - y.mean()) ** 2
     if expected < 1e-12:
-        return Measure(math.nan, len(x), masked, "both sides are one and the same label")
-    return Measure(1 - float(np.mean((x - y) ** 2)) / float(expected), len(x), masked)
+        return FitMeasure(math.nan, len(x), masked, "both sides are one and the same label")
+    return FitMeasure(1 - float(np.mean((x - y) ** 2)) / float(expected), len(x), masked)
 
 
-def ranked_probability_score(distribution: ArrayLike, ratings: ArrayLike, low: int) -> Measure:
+def ranked_probability_score(distribution: ArrayLike, ratings: ArrayLike, low: int) -> FitMeasure:
     """Mean of sum_k (P(label <= k) - [rating <= k])^2 (Epstein 1969, not divided by K - 1).
 
     It is in points of the scale, 0 at best; for a forecast that is certain of one label it is
@@ -134,9 +135,9 @@ def ranked_probability_score(distribution: ArrayLike, ratings: ArrayLike, low: i
     kept = ~(np.isnan(p).any(axis=1) | np.isnan(y))
     n, masked = int(kept.sum()), int((~kept).sum())
     if not n:
-        return Measure(math.nan, 0, masked, "no pairs")
+        return FitMeasure(math.nan, 0, masked, "no pairs")
     off = np.cumsum(p[kept], axis=1) - (y[kept, None] <= labels)
-    return Measure(float(np.mean(np.sum(off[:, :-1] ** 2, axis=1))), n, masked)
+    return FitMeasure(float(np.mean(np.sum(off[:, :-1] ** 2, axis=1))), n, masked)
 
 
 def reliability_curve(
@@ -164,6 +165,17 @@ def reliability_curve(
     return ReliabilityCurve(
         np.bincount(bin_of, x) / n, np.bincount(bin_of, y) / n, n.astype(np.int64), masked
     )
+
+
+def to_labels(scores: ArrayLike, low: int, high: int) -> Floats:
+    """Whole labels: halves rounded up, the ends of the scale kept, NaN left NaN.
+
+    Args:
+        scores: of any shape.
+        low, high: ends of the scale.
+    """
+    labels: Floats = np.clip(np.floor(np.asarray(scores, dtype=np.float64) + 0.5), low, high)
+    return labels
 
 
 def _pairs_iv(left: ArrayLike, right: ArrayLike) -> tuple[Floats, Floats, int]:

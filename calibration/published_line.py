@@ -33,7 +33,7 @@ class PublishedLine(NamedTuple):
         error_line: of the line, each system predicted from the others.
         error_mean: of the plain mean of the others. A judge that cannot beat it adds nothing.
         held_out: (n,) published mean less what the line through the others says, nan elsewhere
-            (length of the input): the shifts that `newsystem.new_system_mean` takes.
+            (length of the input): the shifts that `newsystem.unseen_system_mean` takes.
         reason: why there is no line.
     """
 

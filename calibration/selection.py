@@ -10,7 +10,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from calibration.calibrators import LADDER, Calibrator, CannotFitError, Sample
+from calibration.calibrators import CANDIDATES, Calibrator, CannotFitError, Sample
 from calibration.errors_of_fit import (
     point_errors,
     quadratic_kappa,
@@ -18,9 +18,9 @@ from calibration.errors_of_fit import (
 )
 
 __all__ = [
+    "CandidateErrors",
     "OutOfFold",
     "PairAccuracy",
-    "RungErrors",
     "Selection",
     "crossfit",
     "pair_accuracy",
@@ -132,11 +132,11 @@ def pair_accuracy(rung: type[Calibrator], sample: Sample) -> PairAccuracy:
     return PairAccuracy(float(np.mean(points)), len(points), ties, unusable)
 
 
-class RungErrors(NamedTuple):
+class CandidateErrors(NamedTuple):
     """The errors of one rung on held-out groups, each computed within a group, then averaged.
 
     Attributes:
-        rung: its name.
+        candidate: its name.
         loss: mean squared error against the mean rating of each cell: what is chosen by.
         standard_error: of `loss`, from its spread over groups.
         excess: `loss` less that of the best rung.
@@ -149,7 +149,7 @@ class RungErrors(NamedTuple):
         reason: why there are no numbers.
     """
 
-    rung: str
+    candidate: str
     loss: float = math.nan
     standard_error: float = math.nan
     excess: float = math.nan
@@ -177,14 +177,14 @@ class Selection(NamedTuple):
         out_of_fold: the held-out predictions of every rung.
     """
 
-    rows: tuple[RungErrors, ...]
+    rows: tuple[CandidateErrors, ...]
     best: str
     chosen: str
     calibrator: Calibrator
     out_of_fold: Mapping[str, OutOfFold]
 
 
-def select(sample: Sample, ladder: Mapping[str, type[Calibrator]] = LADDER) -> Selection:
+def select(sample: Sample, ladder: Mapping[str, type[Calibrator]] = CANDIDATES) -> Selection:
     """Cross-validate every rung over the groups of the sample and choose one.
 
     The loss is the squared error, which a human mean minimises and every rung but the raw ones
@@ -208,7 +208,7 @@ def select(sample: Sample, ladder: Mapping[str, type[Calibrator]] = LADDER) -> S
         )
     fitted: dict[str, Calibrator] = {}
     losses: dict[str, Floats] = {}
-    rows: dict[str, RungErrors] = {}
+    rows: dict[str, CandidateErrors] = {}
     predictions = {name: crossfit(rung, sample) for name, rung in ladder.items()}
     for name, rung in ladder.items():
         try:
@@ -216,12 +216,12 @@ def select(sample: Sample, ladder: Mapping[str, type[Calibrator]] = LADDER) -> S
                 raise CannotFitError(predictions[name].reason)
             fitted[name] = rung.fit(sample)
         except CannotFitError as error:
-            rows[name] = RungErrors(name, reason=str(error))
+            rows[name] = CandidateErrors(name, reason=str(error))
             continue
         row, losses[name] = _errors(name, predictions[name], sample, groups)
         rows[name] = row._replace(rank_invariant=fitted[name].rank_invariant)
     if not losses:
-        raise CannotFitError("; ".join(f"{row.rung}: {row.reason}" for row in rows.values()))
+        raise CannotFitError("; ".join(f"{row.candidate}: {row.reason}" for row in rows.values()))
     best = min(losses, key=lambda name: rows[name].loss)
     for name, loss in losses.items():
         rows[name] = rows[name]._replace(
@@ -236,7 +236,7 @@ def select(sample: Sample, ladder: Mapping[str, type[Calibrator]] = LADDER) -> S
 
 def _errors(
     name: str, found: OutOfFold, sample: Sample, groups: NDArray[np.int64]
-) -> tuple[RungErrors, Floats]:
+) -> tuple[CandidateErrors, Floats]:
     """The row of a rung, and its loss in each group."""
     means, whole = sample.means, sample.whole
     by_rating = sample.groups[sample.cells]
@@ -255,8 +255,8 @@ def _errors(
                 ranked_probability_score(found.distribution[rated], ratings, sample.low).value
             )
     loss = np.array([one.mse for one in points])
-    row = RungErrors(
-        rung=name,
+    row = CandidateErrors(
+        candidate=name,
         loss=float(loss.mean()),
         standard_error=_standard_error(loss),
         mae=_mean([one.mae for one in points]),

@@ -9,12 +9,12 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.stats import t as student
 
-__all__ = ["NewSystemMean", "new_system_mean", "system_shifts"]
+__all__ = ["UnseenSystemMean", "system_shifts", "unseen_system_mean"]
 
 Floats = NDArray[np.float64]
 
 
-class NewSystemMean(NamedTuple):
+class UnseenSystemMean(NamedTuple):
     """An interval around the calibrated mean of a new system.
 
     Attributes:
@@ -58,9 +58,9 @@ def system_shifts(residuals: ArrayLike, systems: ArrayLike) -> dict[str, float]:
     return {str(name): float(mean) for name, mean in zip(names, means, strict=True)}
 
 
-def new_system_mean(
+def unseen_system_mean(
     calibrated_mean: float, shifts: ArrayLike, confidence: float = 0.9
-) -> NewSystemMean:
+) -> UnseenSystemMean:
     """Calibrated mean +- t_{K-1} sqrt(mean of D_s^2), with D_s the shifts of held-out systems.
 
     D_s is how far the human mean of a system lay from what a calibration without it said: the
@@ -92,9 +92,9 @@ def new_system_mean(
     if len(d) < 2:
         nan = math.nan
         reason = f"shifts of at least 2 held-out systems are needed, not of {len(d)}"
-        return NewSystemMean(calibrated_mean, nan, nan, nan, len(d), confidence, reason)
+        return UnseenSystemMean(calibrated_mean, nan, nan, nan, len(d), confidence, reason)
     shift = math.sqrt(float(d @ d) / len(d))
     half = float(student.ppf((1 + confidence) / 2, len(d) - 1)) * shift
-    return NewSystemMean(
+    return UnseenSystemMean(
         calibrated_mean, calibrated_mean - half, calibrated_mean + half, shift, len(d), confidence
     )

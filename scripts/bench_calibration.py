@@ -31,7 +31,7 @@ import numpy as np
 from numpy.typing import NDArray
 from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
-from calibration.calibrators import LADDER, Ordinal, Sample
+from calibration.calibrators import CANDIDATES, Ordinal, Sample
 from calibration.selection import pair_accuracy, select
 from calibration.simulate import Shape, Simulated, simulate
 
@@ -60,9 +60,9 @@ def calibrate(sample: Sample, made: Simulated, *, every: bool = False, rung: str
     """All cross-validations of one metric; the rung that was chosen, or given."""
     selection = select(sample)
     chosen = rung or selection.chosen
-    pair_accuracy(LADDER[chosen], sample)
+    pair_accuracy(CANDIDATES[chosen], sample)
     for groups in (made.character, made.scenario):
-        select(sample.by(groups), LADDER if every else {chosen: LADDER[chosen]})
+        select(sample.by(groups), CANDIDATES if every else {chosen: CANDIDATES[chosen]})
     return chosen
 
 
@@ -85,7 +85,7 @@ def timed(way: str, samples: Sequence[Sample], work: Callable[[Sample], str]) ->
 def fit_ordinal(sample: Sample) -> str:
     """One fit."""
     Ordinal.fit(sample)
-    return Ordinal.rung
+    return Ordinal.name
 
 
 @click.command()
@@ -109,7 +109,7 @@ def main(seed: int, *, quick: bool, as_json: bool) -> None:
     one = ratings_of(dense, 0, np.sort(first))
     rows = [
         timed("chosen", study, lambda sample: calibrate(sample, sparse)),
-        timed("dearest", study, lambda sample: calibrate(sample, sparse, rung=Ordinal.rung)),
+        timed("dearest", study, lambda sample: calibrate(sample, sparse, rung=Ordinal.name)),
         timed("every", study, lambda sample: calibrate(sample, sparse, every=True)),
         timed("dense", many, lambda sample: calibrate(sample, dense)),
         timed("ordinal", [one], fit_ordinal),

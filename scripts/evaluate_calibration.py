@@ -25,7 +25,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from calibration.agreement import by_group, pearson, spearman
-from calibration.calibrators import LADDER, Ordinal, Sample, Shift, as_distributions
+from calibration.calibrators import CANDIDATES, Ordinal, Sample, Shift, as_distributions
 from calibration.errors_of_fit import point_errors
 from calibration.selection import crossfit, pair_accuracy, select
 from judge.ratings import Ratings, Scale, read_ratings
@@ -207,14 +207,14 @@ def llm_rubric(data: Path, seeds: int, folds: int = 10) -> Figures:
         for name, one in ((KNOWN, with_judge), (NO_JUDGE_KNOWN, without)):
             runs.rows[name].append(measures(rater_known(one), one))
     transfer = {}
-    for name in (*LADDER, KNOWN, NO_JUDGE, NO_JUDGE_KNOWN):
+    for name in (*CANDIDATES, KNOWN, NO_JUDGE, NO_JUDGE_KNOWN):
         judge = name not in {NO_JUDGE, NO_JUDGE_KNOWN}
         source = sample("synth", range(other), judge=judge)
         target = sample("real", range(n), judge=judge)
         if name in {KNOWN, NO_JUDGE_KNOWN}:
             predicted = for_rater(Ordinal.fit(source), target)
         else:
-            predicted = LADDER.get(name, Shift).fit(source).predict(target.probs)
+            predicted = CANDIDATES.get(name, Shift).fit(source).predict(target.probs)
         transfer[name] = measures(predicted, target)
     published = json.loads((data / "expected.json").read_text("utf-8"))["llm_rubric"]["values"]
     sizes = {
@@ -245,7 +245,7 @@ def hanna(data: Path) -> Figures:
                 one.sample(people, metric, systems, raters=False) for one in (judge, judge.blank())
             )
             runs.add(sample, blank)
-            for name_of_rung, rung in LADDER.items():
+            for name_of_rung, rung in CANDIDATES.items():
                 runs.rows[name_of_rung][-1]["pairs"] = pair_accuracy(rung, sample).value
         found["judges"][name.removesuffix(HANNA_PROMPT)] = {
             **runs.figures(),
@@ -348,7 +348,7 @@ def hanna_tables(found: Figures) -> Iterator[str]:
 
 def empathic_tables(found: Figures) -> Iterator[str]:
     """One row for each source and judge, one table for each measure."""
-    rungs = [NO_JUDGE, *(rung for rung in LADDER if rung != "mode")]
+    rungs = [NO_JUDGE, *(rung for rung in CANDIDATES if rung != "mode")]
     sources = "; ".join(
         f"{source} {one['metrics']} dimensions on {one['scale']}"
         for source, one in found["sources"].items()
@@ -395,7 +395,7 @@ def _times(chosen: Mapping[str, int], rung: str) -> str:
 
 
 def _chosen(chosen: Mapping[str, int], of: str) -> str:
-    counts = ", ".join(f"{rung} {chosen[rung]}" for rung in LADDER if rung in chosen)
+    counts = ", ".join(f"{rung} {chosen[rung]}" for rung in CANDIDATES if rung in chosen)
     return f"Chosen by the one-standard-error rule, of {sum(chosen.values())} {of}: {counts}."
 
 

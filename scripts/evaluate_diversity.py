@@ -20,7 +20,7 @@ import click
 import numpy as np
 
 from calibration.agreement import permutation_p
-from calibration.diversity import MEASURES, Measured, Settings, measure_diversity
+from calibration.diversity import MEASURES, DiversityMeasures, DiversitySettings, measure_diversity
 from judge.analysis import read_bars, word_segmenter
 from judge.analysis.diverse import MEASURE_TITLES
 from judge.analysis.diversity import Segmenter
@@ -29,7 +29,7 @@ from judge.types import Dialogue
 
 HUMAN = "human"
 WITHIN, ACROSS = "within characters", "over all characters"
-POOLED = Settings(characters=100_000, words=60_000, bytes=30_000, replies=1000)
+POOLED = DiversitySettings(characters=100_000, words=60_000, bytes=30_000, replies=1000)
 """A system's replies as one group: room for more, but zlib sees no further than 32,768 bytes."""
 MARKS = ("<!-- figures -->", "<!-- end of figures -->")
 
@@ -37,15 +37,18 @@ Figures = dict[str, Any]
 
 
 def measure(
-    dialogues: Sequence[Dialogue], settings: Settings, seed: int, segmenter: Segmenter | None
-) -> dict[str, dict[str, Measured]]:
+    dialogues: Sequence[Dialogue],
+    settings: DiversitySettings,
+    seed: int,
+    segmenter: Segmenter | None,
+) -> dict[str, dict[str, DiversityMeasures]]:
     """Way -> system -> its measures."""
     groups: dict[str, dict[str, list[str]]] = {}
     for d in sorted(dialogues, key=lambda d: (d.system, d.character, d.scenario)):
         own = groups.setdefault(d.system, {})
         own.setdefault(d.character, []).extend(turn.answer for turn in d.turns)
     name, cut = (segmenter.name, segmenter.cut) if segmenter else ("", None)
-    found: dict[str, dict[str, Measured]] = {WITHIN: {}, ACROSS: {}}
+    found: dict[str, dict[str, DiversityMeasures]] = {WITHIN: {}, ACROSS: {}}
     for system, of_character in groups.items():
         everything = {"all": [text for texts in of_character.values() for text in texts]}
         for way, texts, budget in (
@@ -130,7 +133,7 @@ def _markdown(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     return "\n".join(f"| {' | '.join(line)} |" for line in lines)
 
 
-def _plain(measured: Measured) -> Figures:
+def _plain(measured: DiversityMeasures) -> Figures:
     """None for what is not known."""
     return {
         name: {
@@ -156,7 +159,7 @@ def main(data: Path, seed: int, draws: int, write: Path | None, json_file: Path 
     """Measure the released systems and set them beside the published bars."""
     dialogues = read_dialogues(data / "chatanime").dialogues
     bars = read_bars(data / "published" / "chatanime_diversity_bars.csv")
-    found = measure(dialogues, Settings(draws=draws), seed, word_segmenter())
+    found = measure(dialogues, DiversitySettings(draws=draws), seed, word_segmenter())
     figures: Figures = {
         "seed": seed,
         "bars": dict(bars.heights),

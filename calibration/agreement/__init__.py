@@ -2,10 +2,10 @@
 
 from calibration.agreement.alt_test import (
     EPSILON,
-    AnnotatorTest,
-    alternative_annotator_test,
+    AltTestResult,
+    alt_test,
 )
-from calibration.agreement.compare import Comparison, perm_both
+from calibration.agreement.compare import PermBothResult, perm_both
 from calibration.agreement.correlation import (
     CORRELATIONS,
     Coefficient,
@@ -22,16 +22,14 @@ from calibration.agreement.levels import (
     Composite,
     Levels,
     LevelValue,
-    Sentinel,
+    SentinelScores,
     at_levels,
     group_mean,
     mean_of_parts,
 )
 from calibration.agreement.pairwise_accuracy import (
-    AccuracyCurve,
     SoftPairwiseAccuracy,
     TieCalibrated,
-    accuracy_curve,
     soft_pairwise_accuracy,
     tie_calibrated_accuracy,
 )
@@ -43,7 +41,6 @@ from calibration.agreement.raters import (
     krippendorff_alpha,
     reliability,
 )
-from calibration.agreement.scale import ScaleAgreement, scale_agreement, to_labels
 from calibration.agreement.small_sample import (
     PermutationP,
     RhoInterval,
@@ -56,27 +53,24 @@ from calibration.agreement.small_sample import (
 __all__ = [
     "CORRELATIONS",
     "EPSILON",
-    "AccuracyCurve",
     "AgainstRest",
     "Alpha",
-    "AnnotatorTest",
+    "AltTestResult",
     "Coefficient",
-    "Comparison",
     "Composite",
     "Correlation",
     "GroupCorrelations",
     "LevelValue",
     "Levels",
+    "PermBothResult",
     "PermutationP",
     "Reliability",
     "RhoInterval",
-    "ScaleAgreement",
-    "Sentinel",
+    "SentinelScores",
     "SoftPairwiseAccuracy",
     "TieCalibrated",
-    "accuracy_curve",
     "against_rest",
-    "alternative_annotator_test",
+    "alt_test",
     "at_levels",
     "benjamini_yekutieli",
     "bonett_wright",
@@ -92,10 +86,8 @@ __all__ = [
     "perm_both",
     "permutation_p",
     "reliability",
-    "scale_agreement",
     "soft_pairwise_accuracy",
     "spearman",
     "tie_calibrated_accuracy",
     "tie_codes",
-    "to_labels",
 ]

@@ -13,7 +13,7 @@ from calibration.agreement.correlation import TOLERANCE
 from calibration.agreement.raters import others, ratings_iv
 from calibration.agreement.small_sample import benjamini_yekutieli
 
-__all__ = ["EPSILON", "AnnotatorTest", "alternative_annotator_test"]
+__all__ = ["EPSILON", "AltTestResult", "alt_test"]
 
 EPSILON = {"expert": 0.2, "skilled": 0.15, "crowd": 0.1}
 """What an annotator of each kind is allowed to be better by: the price of asking them."""
@@ -23,7 +23,7 @@ _LEVEL = 0.05
 Floats = NDArray[np.float64]
 
 
-class AnnotatorTest(NamedTuple):
+class AltTestResult(NamedTuple):
     """The result of the test; `winning_rate` is nan, with a `reason`, where it is refused.
 
     Attributes:
@@ -57,7 +57,7 @@ class AnnotatorTest(NamedTuple):
         return None if math.isnan(self.winning_rate) else self.winning_rate >= 0.5
 
 
-def alternative_annotator_test(
+def alt_test(
     judge: ArrayLike,
     score: ArrayLike,
     cell: ArrayLike,
@@ -67,7 +67,7 @@ def alternative_annotator_test(
     least_others: int = 2,
     least_items: int = 30,
     least_annotators: int = 3,
-) -> AnnotatorTest:
+) -> AltTestResult:
     """The alternative annotator test of Calderon, Reichart and Dror (2025).
 
     Each annotator h in turn is set against the judge f. On every item of h with enough other
@@ -118,7 +118,7 @@ def alternative_annotator_test(
         p[position] = _below(human_wins[own].astype(float) - judge_wins[own], epsilon)
     replaced = benjamini_yekutieli(p) <= _LEVEL
     refused = len(enough) < least_annotators
-    return AnnotatorTest(
+    return AltTestResult(
         winning_rate=math.nan if refused else float(replaced.mean()),
         advantage=math.nan if refused else float(advantages.mean()),
         epsilon=epsilon,

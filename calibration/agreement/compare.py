@@ -12,7 +12,7 @@ from numpy.typing import ArrayLike, NDArray
 from calibration.agreement.correlation import TOLERANCE, mid_ranks, tie_codes
 from calibration.agreement.groups import Rows, cosines, grid, rank_deviations, rows_iv
 
-__all__ = ["Comparison", "perm_both"]
+__all__ = ["PermBothResult", "perm_both"]
 
 Floats = NDArray[np.float64]
 Level = Literal["all", "within_item", "systems"]
@@ -21,7 +21,7 @@ _BATCH = 50
 """Exchanges looked at together: enough for one large product, few enough for the cache."""
 
 
-class Comparison(NamedTuple):
+class PermBothResult(NamedTuple):
     """Two judges' correlations with people; nan, with a `reason`, where undefined.
 
     Attributes:
@@ -59,7 +59,7 @@ def perm_both(
     rng: np.random.Generator,
     level: Level = "all",
     resamples: int = 1000,
-) -> Comparison:
+) -> PermBothResult:
     """The PERM-BOTH test of Deutsch, Dror and Roth (2021), for Spearman's rho.
 
     If the judges are equally good, it does not matter whose scores are whose. Both are
@@ -85,9 +85,9 @@ def perm_both(
     n, nan = rows.columns.shape[1], math.nan
     items = int(rows.item.max(initial=-1)) + 1 if level == "within_item" else 1
 
-    def undefined(reason: str, one: float = nan, other: float = nan) -> Comparison:
+    def undefined(reason: str, one: float = nan, other: float = nan) -> PermBothResult:
         groups = 0 if level == "within_item" else 1
-        return Comparison(
+        return PermBothResult(
             one, other, nan, nan, n, rows.masked, groups, items - groups, resamples, 0, reason
         )
 
@@ -113,7 +113,7 @@ def perm_both(
         lost += int(np.isnan(gap).sum())
         beyond += int((~(gap < abs(one - other) - TOLERANCE)).sum())
     p = (1 + beyond) / (1 + resamples)
-    return Comparison(
+    return PermBothResult(
         one, other, one - other, p, n, rows.masked, groups, items - groups, resamples, lost
     )
 

@@ -15,7 +15,7 @@ __all__ = [
     "Composite",
     "LevelValue",
     "Levels",
-    "Sentinel",
+    "SentinelScores",
     "at_levels",
     "group_mean",
     "mean_of_parts",
@@ -163,7 +163,7 @@ def _composite_iv(parts: ArrayLike) -> Floats:
     return scores
 
 
-class Sentinel(NamedTuple):
+class SentinelScores(NamedTuple):
     """A row of scores to be compared with people in the judge's place.
 
     Attributes:
@@ -175,7 +175,7 @@ class Sentinel(NamedTuple):
     small: int
 
 
-def group_mean(human: ArrayLike, group: ArrayLike, least: int = 10) -> Sentinel:
+def group_mean(human: ArrayLike, group: ArrayLike, least: int = 10) -> SentinelScores:
     """Everyone's mean human score in the group: what knowing the system alone is worth.
 
     A sentinel (Perrella et al. 2024) is a score that cannot have read the dialogue: the mean of
@@ -203,7 +203,7 @@ def group_mean(human: ArrayLike, group: ArrayLike, least: int = 10) -> Sentinel:
     enough = count >= least
     total = np.bincount(code[rated], scores[rated], minlength=groups)
     means[enough] = total[enough] / count[enough]
-    return Sentinel(means[code], int((~enough)[code].sum()))
+    return SentinelScores(means[code], int((~enough)[code].sum()))
 
 
 def _sentinel_iv(

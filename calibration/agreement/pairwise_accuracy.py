@@ -12,10 +12,8 @@ from calibration.agreement.correlation import TOLERANCE, snap, tie_codes
 from calibration.agreement.groups import grid, rows_iv
 
 __all__ = [
-    "AccuracyCurve",
     "SoftPairwiseAccuracy",
     "TieCalibrated",
-    "accuracy_curve",
     "soft_pairwise_accuracy",
     "tie_calibrated_accuracy",
 ]
@@ -25,18 +23,6 @@ Codes = NDArray[np.int64]
 
 _NOISE = 1e-12
 """Two accuracies closer than this are one: they are the same sum in another order."""
-
-
-class AccuracyCurve(NamedTuple):
-    """Accuracy at every tie threshold that can make a difference.
-
-    Attributes:
-        threshold: (k,) rising from 0, in points of the judge.
-        accuracy: (k,) with judge differences up to the threshold taken as ties.
-    """
-
-    threshold: Floats
-    accuracy: Floats
 
 
 class TieCalibrated(NamedTuple):
@@ -117,14 +103,6 @@ def tie_calibrated_accuracy(
         tied = held_out[: pairs.end[_best(_curve(pairs, rest))]]
         total += float(pairs.base[held_out].sum() + pairs.step[: len(tied)][tied].sum())
     return TieCalibrated(total, at_zero, threshold, n, pairs.tied, rows.masked)
-
-
-def accuracy_curve(
-    judge: ArrayLike, human: ArrayLike, system: ArrayLike, item: ArrayLike
-) -> AccuracyCurve:
-    """The accuracy of `tie_calibrated_accuracy` at all thresholds; empty if no item has a pair."""
-    pairs = _pairs(*grid(rows_iv(system, item, judge, human)))
-    return AccuracyCurve(pairs.threshold, _curve(pairs, np.ones(len(pairs.base), dtype=np.bool_)))
 
 
 def _pairs(machine: Floats, people: Floats) -> _Pairs:

@@ -14,7 +14,7 @@ __all__ = [
     "AgainstRest",
     "Alpha",
     "Others",
-    "Ratings",
+    "RatingRows",
     "Reliability",
     "against_rest",
     "krippendorff_alpha",
@@ -27,7 +27,7 @@ Floats = NDArray[np.float64]
 Codes = NDArray[np.int64]
 
 
-class Ratings(NamedTuple):
+class RatingRows(NamedTuple):
     """Ratings that have a number.
 
     Attributes:
@@ -56,7 +56,7 @@ class Others(NamedTuple):
 
 def ratings_iv(
     score: ArrayLike, cell: ArrayLike, rater: ArrayLike | None, judge: ArrayLike | None
-) -> Ratings:
+) -> RatingRows:
     """Ratings without NaN; raises ValueError where they do not fit together.
 
     `cell` holds any labels where `judge` is None, else positions in `judge`.
@@ -85,7 +85,7 @@ def ratings_iv(
     code = np.unique(cells[kept], return_inverse=True)[1].astype(np.int64)
     if rater is not None and np.unique(code * max(len(raters), 1) + who_code).size < code.size:
         raise ValueError("a rater has rated the same cell more than once")
-    return Ratings(
+    return RatingRows(
         scores[kept], code, who_code.astype(np.int64), raters, machine[kept], int((~kept).sum())
     )
 

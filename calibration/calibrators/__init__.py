@@ -19,7 +19,7 @@ from calibration.calibrators.ridge import Ridge
 from calibration.calibrators.sample import CannotFitError, Sample, as_distributions
 
 __all__ = [
-    "LADDER",
+    "CANDIDATES",
     "VERSION",
     "Calibrator",
     "CannotFitError",
@@ -35,8 +35,8 @@ __all__ = [
     "from_dict",
 ]
 
-LADDER: Mapping[str, type[Calibrator]] = {
-    rung.rung: rung for rung in (Mode, Expected, Shift, Linear, Isotonic, Ridge, Ordinal)
+CANDIDATES: Mapping[str, type[Calibrator]] = {
+    rung.name: rung for rung in (Mode, Expected, Shift, Linear, Isotonic, Ridge, Ordinal)
 }
 """Every rung by its name, from the simplest to the richest."""
 
@@ -48,6 +48,6 @@ def from_dict(data: Mapping[str, Any]) -> Calibrator:
         ValueError: no such rung, another format version, or parameters that cannot be its.
     """
     name = data.get("rung")
-    if not isinstance(name, str) or name not in LADDER:
-        raise ValueError(f"no rung is called {name!r}; there are {', '.join(LADDER)}")
-    return LADDER[name].from_dict(data)
+    if not isinstance(name, str) or name not in CANDIDATES:
+        raise ValueError(f"no calibrator is called {name!r}; there are {', '.join(CANDIDATES)}")
+    return CANDIDATES[name].from_dict(data)

@@ -33,7 +33,7 @@ class Calibrator(ABC):
         low, high: the ends of the human scale.
     """
 
-    rung: ClassVar[str]
+    name: ClassVar[str]
     learns: ClassVar[bool] = True
 
     target: int
@@ -114,7 +114,7 @@ class Calibrator(ABC):
             key: list(value) if isinstance(value, tuple) else value
             for key, value in asdict(self).items()
         }
-        return {"rung": self.rung, "version": VERSION, **parameters}
+        return {"rung": self.name, "version": VERSION, **parameters}
 
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> Self:
@@ -123,8 +123,8 @@ class Calibrator(ABC):
         Raises:
             ValueError: another rung or version, a field missing, unknown or impossible.
         """
-        if data.get("rung") != cls.rung:
-            raise ValueError(f"this is no {cls.rung!r} calibrator but {data.get('rung')!r}")
+        if data.get("rung") != cls.name:
+            raise ValueError(f"this is no {cls.name!r} calibrator but {data.get('rung')!r}")
         if data.get("version") != VERSION:
             raise ValueError(
                 f"calibrator of version {data.get('version')!r}; this program reads {VERSION}"
@@ -132,7 +132,7 @@ class Calibrator(ABC):
         kinds = {field.name: str(field.type) for field in fields(cls)}
         odd = sorted(set(kinds) ^ (set(data) - {"rung", "version"}))
         if odd:
-            raise ValueError(f"missing or unknown in a {cls.rung!r} calibrator: {', '.join(odd)}")
+            raise ValueError(f"missing or unknown in a {cls.name!r} calibrator: {', '.join(odd)}")
         return cls(**{name: _READ[kind](name, data[name]) for name, kind in kinds.items()})
 
     def __post_init__(self) -> None:
@@ -211,7 +211,7 @@ class _Raw(Calibrator):
 class Mode(_Raw):
     """The most probable label, what a tool that reads one digit gets; the lower one on a tie."""
 
-    rung: ClassVar[str] = "mode"
+    name: ClassVar[str] = "mode"
 
     def _predict(self, probs: Floats) -> Floats:
         modes: Floats = probs[:, self.target].argmax(axis=1) + 1.0
@@ -228,7 +228,7 @@ class Mode(_Raw):
 class Expected(_Raw):
     """The mean of the label distribution (arXiv 2503.03064)."""
 
-    rung: ClassVar[str] = "expected"
+    name: ClassVar[str] = "expected"
 
     def _rises(self) -> bool:
         return True
@@ -244,7 +244,7 @@ class Expected(_Raw):
 class Shift(Calibrator):
     """The expected score plus the mean difference to the ratings."""
 
-    rung: ClassVar[str] = "shift"
+    name: ClassVar[str] = "shift"
 
     offset: float
 
@@ -264,7 +264,7 @@ class Shift(Calibrator):
 class Linear(Calibrator):
     """The least-squares line of the ratings on the expected score."""
 
-    rung: ClassVar[str] = "linear"
+    name: ClassVar[str] = "linear"
 
     slope: float
     intercept: float
@@ -294,7 +294,7 @@ class Isotonic(Calibrator):
         x, y: the corners of the map, joined by straight lines.
     """
 
-    rung: ClassVar[str] = "isotonic"
+    name: ClassVar[str] = "isotonic"
 
     x: tuple[float, ...]
     y: tuple[float, ...]

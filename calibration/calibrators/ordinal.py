@@ -223,7 +223,7 @@ class Ordinal(Calibrator):
             without the model only within one part.
     """
 
-    rung: ClassVar[str] = "ordinal"
+    name: ClassVar[str] = "ordinal"
 
     used: tuple[int, ...]
     thresholds: tuple[float, ...]

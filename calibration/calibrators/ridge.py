@@ -125,7 +125,7 @@ class Ridge(Calibrator):
         penalty: the chosen one, per rating.
     """
 
-    rung: ClassVar[str] = "ridge"
+    name: ClassVar[str] = "ridge"
 
     intercept: float
     mean: tuple[float, ...]

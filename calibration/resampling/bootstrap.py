@@ -10,7 +10,14 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.stats import t as student
 
-from calibration.resampling.weighted import LEVELS, STATISTICS, Agreement, Design, Level, Statistic
+from calibration.resampling.weighted import (
+    LEVELS,
+    STATISTICS,
+    Design,
+    Level,
+    Statistic,
+    WeightedAgreement,
+)
 
 __all__ = [
     "BootstrapInterval",
@@ -299,7 +306,7 @@ def crossed_bootstrap(
     n = kept.sum(axis=0)
     judges, _, targets = x.shape
     pairs = list(np.ndindex(judges, targets))
-    table = [Agreement(x[j, :, t], y[:, t], design, kept[:, t]) for j, t in pairs]
+    table = [WeightedAgreement(x[j, :, t], y[:, t], design, kept[:, t]) for j, t in pairs]
     estimate = np.empty((judges, len(STATISTICS), len(LEVELS), targets))
     replicates = np.empty((resamples, *estimate.shape))
     groups = np.empty((len(LEVELS), targets), dtype=np.int64)

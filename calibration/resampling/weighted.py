@@ -15,12 +15,12 @@ from calibration.resampling.ranks import GroupedRanks, cubed, ranks_of_few, rho
 __all__ = [
     "LEVELS",
     "STATISTICS",
-    "Agreement",
     "Design",
     "Level",
     "Moments",
     "Statistic",
     "Sums",
+    "WeightedAgreement",
     "Weights",
     "on_grid",
     "ratio",
@@ -229,7 +229,7 @@ class Values(NamedTuple):
     undefined: Codes
 
 
-class Agreement:
+class WeightedAgreement:
     """Scores sorted and added up once; `values` takes the weights.
 
     Args:

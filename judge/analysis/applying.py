@@ -14,7 +14,7 @@ from calibration.calibrators import Ordinal, Ridge
 from calibration.calibrators.ridge import filled_cells
 from calibration.conformal import item_intervals
 from calibration.ppi import powered_mean
-from calibration.unseen_system import new_system_mean
+from calibration.unseen_system import unseen_system_mean
 from judge.analysis.calibrated import CalibratedMean, CalibratedMetric, CalibratedResults
 from judge.analysis.distributions import Distributions, distributions, system_means
 from judge.analysis.results import Results
@@ -132,7 +132,7 @@ def _mean(applied: _Applied, system: str, parts: Sequence[str]) -> CalibratedMea
     if powered is not None:
         return powered
     shifts = _shifts([fits[part] for part in parts])
-    new = new_system_mean(mean, shifts, applied.artefact.confidence)
+    new = unseen_system_mean(mean, shifts, applied.artefact.confidence)
     if new.reason:
         return CalibratedMean(n, mean, None, None, "new", reason=new.reason)
     return CalibratedMean(n, mean, new.lower, new.upper, "new")
@@ -235,11 +235,11 @@ def _metric(metric: str, fit: Fit | None) -> CalibratedMetric:
             notes=notes,
         )
     rungs: dict[str, Mapping[str, Any]] = {row["rung"]: row for row in details["ladder"]}
-    before, after = rungs["expected"], rungs[fit.calibrator.rung]
+    before, after = rungs["expected"], rungs[fit.calibrator.name]
     coverage = details["item_intervals"].get("held_out_coverage")
     return CalibratedMetric(
         metric,
-        fit.calibrator.rung,
+        fit.calibrator.name,
         before=before["mae"],
         after=after["mae"],
         bias_before=before["bias"],

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any
 
-from calibration.diversity import MEASURES, Settings
+from calibration.diversity import MEASURES, DiversitySettings
 
 __all__ = [
     "MEASURE_TITLES",
@@ -32,7 +32,7 @@ MEASURE_TITLES: Mapping[str, str] = MappingProxyType(
 
 @dataclass(frozen=True, slots=True)
 class DiversityFigure:
-    """One measure of one system; see `calibration.diversity.Figure`. None where it is undefined."""
+    """A `calibration.diversity.DiversityEstimate` as results store it; None where undefined."""
 
     mean: float | None
     standard_error: float | None
@@ -97,7 +97,7 @@ class DiversityResults:
 
     metric: str | None
     replies: int | None
-    settings: Settings
+    settings: DiversitySettings
     seed: int
     systems: tuple[SystemDiversity, ...]
     bars: str = ""
@@ -154,6 +154,6 @@ class DiversityResults:
             )
             for system in data["systems"]
         )
-        settings = Settings(**data["settings"])
+        settings = DiversitySettings(**data["settings"])
         changed = {"systems": systems, "settings": settings, "notes": tuple(data["notes"])}
         return cls(**{**data, **changed})

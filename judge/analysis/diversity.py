@@ -17,7 +17,7 @@ from typing import NamedTuple
 import numpy as np
 
 from calibration import diversity as measures
-from calibration.diversity import MEASURES, Settings, measure_diversity
+from calibration.diversity import MEASURES, DiversitySettings, measure_diversity
 from calibration.intervals import clustered_mean
 from judge.analysis.bars import Bars
 from judge.analysis.diverse import (
@@ -86,7 +86,7 @@ def summarise_diversity(
     dialogues: Iterable[Dialogue],
     rubric: Rubric,
     *,
-    settings: Settings | None = None,
+    settings: DiversitySettings | None = None,
     seed: int = 0,
     segmenter: Segmenter | None = None,
     bars: Bars | None = None,
@@ -114,7 +114,9 @@ def summarise_diversity(
     sets = [d for d in dialogues if is_draw(d.scenario)]
     metric = replies_metric(rubric)
     judged = [j for j in judgments if j.metric == metric]
-    settings = replace(settings or Settings(), segmenter=segmenter.name if segmenter else "")
+    settings = replace(
+        settings or DiversitySettings(), segmenter=segmenter.name if segmenter else ""
+    )
     names = sorted({d.system for d in dialogues} | {j.system for j in judged})
     heights = bars.heights if bars else {}
     systems = []
@@ -148,7 +150,10 @@ def summarise_diversity(
 
 
 def _measured(
-    dialogues: Sequence[Dialogue], settings: Settings, seed: int, segmenter: Segmenter | None
+    dialogues: Sequence[Dialogue],
+    settings: DiversitySettings,
+    seed: int,
+    segmenter: Segmenter | None,
 ) -> tuple[int, dict[str, DiversityFigure]]:
     """How many replies of one system there are, and its figures."""
     groups: dict[str, list[str]] = {}

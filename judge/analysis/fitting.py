@@ -10,10 +10,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from calibration.calibrators import LADDER, Calibrator, CannotFitError, Ordinal, Sample
+from calibration.calibrators import CANDIDATES, Calibrator, CannotFitError, Ordinal, Sample
 from calibration.conformal import guaranteed_radius, held_out_coverage, pooled_radius
 from calibration.errors_of_fit import reliability_curve
-from calibration.selection import Selection, pair_accuracy, select
+from calibration.selection import CandidateErrors, Selection, pair_accuracy, select
 from calibration.unseen_system import system_shifts
 from judge.artefact import Fit
 
@@ -78,24 +78,24 @@ def fit_metric(rated: Rated, rung: str, confidence: float) -> Fit:
     try:
         selection = select(sample)
         chosen = selection.chosen if rung == AUTO else rung
-        calibrator = selection.calibrator if rung == AUTO else LADDER[rung].fit(sample)
+        calibrator = selection.calibrator if rung == AUTO else CANDIDATES[rung].fit(sample)
     except CannotFitError as error:
         return Fit(None, str(error))
-    ladder = {row.rung: row for row in selection.rows}
+    ladder = {row.candidate: row for row in selection.rows}
     if ladder[chosen].reason:
         return Fit(None, ladder[chosen].reason)
     predicted = selection.out_of_fold[chosen].predicted
     intervals, radius = _item_intervals(sample, predicted, system, confidence)
-    of_rung = {chosen: LADDER[chosen]}
+    of_rung = {chosen: CANDIDATES[chosen]}
     details = {
         "rung": chosen,
         "chosen_by": "the one-standard-error rule" if rung == AUTO else "--rung",
         "rule_chooses": selection.chosen,
         "least_loss": selection.best,
         "rank_invariant": calibrator.rank_invariant,
-        "ladder": [row._asdict() for row in selection.rows],
-        "pairs": pair_accuracy(LADDER[chosen], sample)._asdict(),
-        "pairs_before": pair_accuracy(LADDER[RAW], sample)._asdict(),
+        "ladder": [_errors_of(row) for row in selection.rows],
+        "pairs": pair_accuracy(CANDIDATES[chosen], sample)._asdict(),
+        "pairs_before": pair_accuracy(CANDIDATES[RAW], sample)._asdict(),
         "by_character": _held_out(sample, rated.character[usable], of_rung),
         "by_scenario": _held_out(sample, rated.scenario[usable], of_rung),
         "reliability": _reliability(sample, selection, chosen),
@@ -119,6 +119,12 @@ def plain(value: Any) -> Any:
     if isinstance(value, np.generic):
         return plain(value.item())
     return None if isinstance(value, float) and not math.isfinite(value) else value
+
+
+def _errors_of(row: CandidateErrors) -> dict[str, Any]:
+    """A row of the table of candidates, as calibration files store it."""
+    values = row._asdict()
+    return {"rung": values.pop("candidate"), **values}
 
 
 def _too_little(whole: Sample, systems: NDArray[np.str_]) -> str:
@@ -165,7 +171,7 @@ def _held_out(
 ) -> dict[str, Any]:
     """The errors of the chosen rung with other groups held out."""
     try:
-        return select(sample.by(groups), of_rung).rows[0]._asdict()
+        return _errors_of(select(sample.by(groups), of_rung).rows[0])
     except CannotFitError as error:
         return {"reason": str(error)}
 
@@ -199,6 +205,6 @@ def _notes(sample: Sample, calibrator: Calibrator) -> list[str]:
             f"the raters fall into {calibrator.pieces} groups that share no dialogue: their "
             "severities cannot be compared, and are not to be reported"
         )
-    if calibrator.learns and not calibrator.rank_invariant and calibrator.rung == "linear":
+    if calibrator.learns and not calibrator.rank_invariant and calibrator.name == "linear":
         notes.append("the line does not rise: where the judge scores higher, people score lower")
     return notes

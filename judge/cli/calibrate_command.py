@@ -9,7 +9,7 @@ from typing import Any
 
 import click
 
-from calibration.calibrators import LADDER
+from calibration.calibrators import CANDIDATES
 from judge import artefact as artefacts
 from judge.analysis import AUTO, calibrate, calibrate_to_published
 from judge.artefact import MadeWith
@@ -33,7 +33,7 @@ __all__ = ["calibrate_run"]
 @click.option("--metrics", default="", help="Only these, separated by commas.")
 @click.option(
     "--rung",
-    type=click.Choice([AUTO, *LADDER]),
+    type=click.Choice([AUTO, *CANDIDATES]),
     help="Which map. auto: the simplest within one standard error of the best on systems left "
     "out.  [default: auto]",
 )

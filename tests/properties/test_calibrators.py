@@ -11,7 +11,7 @@ from hypothesis import assume, given, reject, settings
 from hypothesis import strategies as st
 
 from calibration.calibrators import (
-    LADDER,
+    CANDIDATES,
     Calibrator,
     CannotFitError,
     Isotonic,
@@ -33,8 +33,8 @@ samples = st.builds(
     st.integers(3, 12),
     st.integers(1, 3),
 )
-rungs = st.sampled_from(list(LADDER.values()))
-learning = st.sampled_from([rung for rung in LADDER.values() if rung.learns])
+rungs = st.sampled_from(list(CANDIDATES.values()))
+learning = st.sampled_from([rung for rung in CANDIDATES.values() if rung.learns])
 lines = st.lists(
     st.tuples(st.integers(4, 20).map(lambda x: x / 4), st.integers(1, 5)), min_size=2, max_size=30
 )

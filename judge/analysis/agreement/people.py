@@ -12,7 +12,7 @@ from calibration.agreement import (
     EPSILON,
     Alpha,
     against_rest,
-    alternative_annotator_test,
+    alt_test,
     krippendorff_alpha,
     reliability,
 )
@@ -55,7 +55,7 @@ def _tests(measure: Measured, epsilon: float) -> Iterator[AnnotatorTest]:
         if reason:
             yield AnnotatorTest(scores, epsilon, None, None, 0, 0, (0, 0), None, reason)
             continue
-        found = alternative_annotator_test(
+        found = alt_test(
             judge, measure.rating[named], measure.cell[named], measure.rater[named], epsilon
         )
         items = found.items.tolist()

@@ -15,7 +15,7 @@ from sklearn.linear_model import Ridge as SklearnRidge
 from sklearn.preprocessing import StandardScaler
 
 from calibration.calibrators import (
-    LADDER,
+    CANDIDATES,
     CannotFitError,
     Expected,
     Isotonic,
@@ -138,7 +138,7 @@ def test_certain_judgments_stay_finite(rung: str) -> None:
     rng = np.random.default_rng(6)
     labels = rng.integers(0, 5, (60, 2))
     sample = Sample.of(np.eye(5)[labels], 0, labels[:, 0] + 1, range(60), groups=np.arange(60) % 4)
-    predicted = LADDER[rung].fit(sample).predict(sample.probs)
+    predicted = CANDIDATES[rung].fit(sample).predict(sample.probs)
     assert np.corrcoef(predicted, labels[:, 0])[0, 1] > 0.9
 
 
@@ -146,7 +146,7 @@ def test_certain_judgments_stay_finite(rung: str) -> None:
 def test_a_missing_metric_stands_at_its_mean(rung: str) -> None:
     """It moves a prediction as much as the mean features of the fit would, and is counted."""
     sample = mild(np.random.default_rng(7))
-    fitted: Any = LADDER[rung].fit(sample)
+    fitted: Any = CANDIDATES[rung].fit(sample)
     gone = sample.probs.copy()
     gone[:5, 1] = np.nan
     mean = np.array(fitted.mean).reshape(3, 4)[1]
@@ -166,17 +166,17 @@ def test_a_metric_that_was_never_judged_has_no_weight(rung: str) -> None:
     gone[:, 2] = np.nan
     whole = Sample.of(gone, 0, sample.scores, sample.cells, groups=sample.groups)
     less = Sample.of(gone[:, :2], 0, sample.scores, sample.cells, groups=sample.groups)
-    fitted = LADDER[rung].fit(whole)
+    fitted = CANDIDATES[rung].fit(whole)
     np.testing.assert_allclose(
-        fitted.predict(sample.probs), LADDER[rung].fit(less).predict(gone[:, :2]), rtol=1e-4
+        fitted.predict(sample.probs), CANDIDATES[rung].fit(less).predict(gone[:, :2]), rtol=1e-4
     )
 
 
-@pytest.mark.parametrize("rung", LADDER)
+@pytest.mark.parametrize("rung", CANDIDATES)
 def test_no_judgment_no_number(rung: str) -> None:
     """Where the target was not judged, nothing is predicted, whatever else is known."""
     sample = rated(np.random.default_rng(9))
-    fitted = LADDER[rung].fit(sample)
+    fitted = CANDIDATES[rung].fit(sample)
     probs = sample.probs.copy()
     probs[3, 0] = np.nan
     predicted, distribution = fitted.predict(probs), fitted.distribution(probs)
@@ -188,7 +188,7 @@ def test_no_judgment_no_number(rung: str) -> None:
 def test_which_rungs_rise_with_the_expected_score() -> None:
     """Expected, shift, a rising line and isotonic are maps of one score; the others are not."""
     rising = rated(np.random.default_rng(10), judge_noise=0.2)
-    kinds = {name: rung.fit(rising).rank_invariant for name, rung in LADDER.items()}
+    kinds = {name: rung.fit(rising).rank_invariant for name, rung in CANDIDATES.items()}
     assert [name for name, kind in kinds.items() if kind] == [
         "expected",
         "shift",
@@ -211,20 +211,20 @@ def test_which_rungs_rise_with_the_expected_score() -> None:
 def test_what_cannot_be_fitted_says_why(rung: str, sample: Sample, message: str) -> None:
     """Data in order but not enough is a reason, not a nan."""
     with pytest.raises(CannotFitError, match=message):
-        LADDER[rung].fit(sample)
+        CANDIDATES[rung].fit(sample)
 
 
-@pytest.mark.parametrize("rung", LADDER)
+@pytest.mark.parametrize("rung", CANDIDATES)
 def test_another_shape_is_refused(rung: str) -> None:
     """A calibrator takes the metrics and labels that it was fitted to."""
-    fitted = LADDER[rung].fit(rated(np.random.default_rng(11)))
+    fitted = CANDIDATES[rung].fit(rated(np.random.default_rng(11)))
     with pytest.raises(ValueError, match="fitted to 3 metrics with 5 labels, not to 1 with 2"):
         fitted.predict([[[0.5, 0.5]]])
 
 
 def as_written(rung: str) -> dict[str, Any]:
     """A fitted calibrator after a trip through JSON."""
-    fitted = LADDER[rung].fit(rated(np.random.default_rng(12)))
+    fitted = CANDIDATES[rung].fit(rated(np.random.default_rng(12)))
     written: dict[str, Any] = json.loads(json.dumps(fitted.to_dict(), allow_nan=False))
     return written
 
@@ -232,7 +232,7 @@ def as_written(rung: str) -> dict[str, Any]:
 @pytest.mark.parametrize(
     ("rung", "change", "message"),
     [
-        ("shift", {"rung": "guess"}, "no rung is called 'guess'"),
+        ("shift", {"rung": "guess"}, "no calibrator is called 'guess'"),
         ("shift", {"rung": ["shift"]}, "no rung"),
         ("shift", {"version": 2}, "version 2; this program reads 1"),
         ("shift", {"extra": 1}, "missing or unknown in a 'shift' calibrator: extra"),

@@ -24,7 +24,7 @@ from calibration.conformal import guaranteed_radius, item_intervals, pooled_radi
 from calibration.ppi import powered_mean
 from calibration.published_line import published_line
 from calibration.simulate import HUMAN, Shape, Simulated, simulate
-from calibration.unseen_system import new_system_mean, system_shifts
+from calibration.unseen_system import system_shifts, unseen_system_mean
 
 Floats = NDArray[np.float64]
 SYSTEMS, LABELS, Z = 11, np.arange(1, 6), float(norm.ppf(0.95))
@@ -61,7 +61,7 @@ def new_systems(shape: Shape, repetitions: int) -> NewSystem:
         for radius in (guaranteed_radius, pooled_radius):
             ends = item_intervals(new, radius(np.abs(residual), system[old]).radius)
             shares.append(np.mean((ends.lower <= ratings) & (ratings <= ends.upper)))
-        interval = new_system_mean(
+        interval = unseen_system_mean(
             float(new.mean()), [*system_shifts(residual, system[old]).values()]
         )
         truth = ratings.mean()
@@ -118,7 +118,7 @@ def test_a_line_through_six_published_means_is_covered() -> None:
         judged = rng.normal(4, 0.25, 7)
         published = 1 + 0.7 * judged + rng.normal(0, 0.1, 7)
         line = published_line(judged[:6], published[:6])
-        interval = new_system_mean(line.intercept + line.slope * judged[6], line.held_out)
+        interval = unseen_system_mean(line.intercept + line.slope * judged[6], line.held_out)
         covered.append(interval.lower <= published[6] <= interval.upper)
     assert 0.87 <= np.mean(covered) <= 0.93
 

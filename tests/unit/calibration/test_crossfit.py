@@ -9,7 +9,7 @@ import pytest
 
 from calibration.agreement import spearman
 from calibration.calibrators import (
-    LADDER,
+    CANDIDATES,
     Calibrator,
     Linear,
     Ridge,
@@ -29,7 +29,7 @@ def test_leave_one_out_by_hand() -> None:
     assert (found.distribution, found.reason) == (None, "")
 
 
-@pytest.mark.parametrize("rung", LADDER.values())
+@pytest.mark.parametrize("rung", CANDIDATES.values())
 def test_a_group_does_not_see_its_own_ratings(rung: type[Calibrator]) -> None:
     """Turning one group's ratings upside down moves predictions of the others, never its own."""
     sample = rated(np.random.default_rng(1))
@@ -54,7 +54,7 @@ def test_other_groups_leave_other_cells_out() -> None:
 def test_distributions_are_held_out_too() -> None:
     """The ordinal rung has a distribution for every judged cell, whose mean is the prediction."""
     sample = rated(np.random.default_rng(2))
-    found = crossfit(LADDER["ordinal"], sample)
+    found = crossfit(CANDIDATES["ordinal"], sample)
     assert found.distribution is not None
     np.testing.assert_allclose(found.distribution @ np.arange(1, 6), found.predicted)
 

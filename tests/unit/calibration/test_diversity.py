@@ -13,27 +13,32 @@ import pytest
 
 from calibration.diversity import (
     MEASURES,
-    Figure,
-    Measured,
-    Settings,
+    DiversityEstimate,
+    DiversityMeasures,
+    DiversitySettings,
     measure_diversity,
     refuse_unequal,
 )
 
-SMALL = Settings(characters=4, words=2, bytes=5, replies=2, order=2, opening=2, level=9, draws=1)
+SMALL = DiversitySettings(
+    characters=4, words=2, bytes=5, replies=2, order=2, opening=2, level=9, draws=1
+)
 WORDS = replace(SMALL, segmenter="blanks")
 
 
 def measured(
-    texts: Sequence[str], settings: Settings = SMALL, seed: int = 0, **groups: Sequence[str]
-) -> Measured:
+    texts: Sequence[str],
+    settings: DiversitySettings = SMALL,
+    seed: int = 0,
+    **groups: Sequence[str],
+) -> DiversityMeasures:
     cut = str.split if settings.segmenter else None
     return measure_diversity(
         {"one": texts, **groups}, settings, np.random.default_rng(seed), segment=cut
     )
 
 
-def mean(found: Measured, name: str) -> float:
+def mean(found: DiversityMeasures, name: str) -> float:
     return found.figures[name].mean
 
 
@@ -120,7 +125,7 @@ def test_mean_and_errors_by_hand() -> None:
     """Groups of 1/2 and 1: mean 3/4, standard error (1/2) / sqrt(2) / sqrt(2), no spread."""
     settings = replace(SMALL, draws=3)
     figure = measured(["abab"], settings, two=["abcd"]).figures["distinct_1"]
-    assert figure == Figure(0.75, pytest.approx(0.25), 0.0)
+    assert figure == DiversityEstimate(0.75, pytest.approx(0.25), 0.0)
     alone = measured(["abab"]).figures["distinct_1"]
     assert alone.mean == 0.5
     assert math.isnan(alone.standard_error)
@@ -145,7 +150,7 @@ def test_budgets_hide_length() -> None:
     def texts(n: int) -> list[str]:
         return ["".join(rng.choice(letters, 50, p=weights)) for _ in range(n)]
 
-    settings = Settings(characters=2000, bytes=6000, replies=40, draws=20)
+    settings = DiversitySettings(characters=2000, bytes=6000, replies=40, draws=20)
     few, many = (measured(texts(n), settings) for n in (300, 600))
     for name in ("distinct_1", "distinct_2", "compression_ratio", "self_bleu"):
         assert mean(few, name) == pytest.approx(mean(many, name), rel=0.05), name
@@ -160,7 +165,7 @@ def test_repetition_lowers_variety_in_every_measure() -> None:
         "".join(chr(0x4E00 + n) for n in rng.integers(0, 400, 40).tolist()) for _ in range(100)
     ]
     stale = [f"别难过，我陪你去海边走走吧。你想先吃点什么？{text[:20]}" for text in fresh]
-    settings = Settings(characters=2000, bytes=6000, replies=50)
+    settings = DiversitySettings(characters=2000, bytes=6000, replies=50)
     varied, alike = measured(fresh, settings), measured(stale, settings)
     for name, higher in MEASURES.items():
         if "words" not in name:
@@ -171,7 +176,7 @@ def test_the_same_generator_the_same_figures() -> None:
     """A seed decides everything; another draws other samples."""
     rng = np.random.default_rng(1)
     texts = ["".join(chr(97 + n) for n in rng.integers(0, 26, 30).tolist()) for _ in range(30)]
-    settings = Settings(characters=100, bytes=100, replies=5)
+    settings = DiversitySettings(characters=100, bytes=100, replies=5)
     assert (
         measured(texts, settings).figures["distinct_2"]
         == (measured(texts, settings).figures["distinct_2"])

@@ -13,6 +13,7 @@ from calibration.errors_of_fit import (
     quadratic_kappa,
     ranked_probability_score,
     reliability_curve,
+    to_labels,
 )
 
 
@@ -133,3 +134,10 @@ def test_bad_input_is_refused(call: object, message: str) -> None:
     assert callable(call)
     with pytest.raises(ValueError, match=message):
         call()
+
+
+def test_labels_are_rounded_half_up_and_kept_on_the_scale() -> None:
+    """2.5 is 3, 0.2 is 1, 7 is 5, and what is missing stays missing."""
+    np.testing.assert_array_equal(
+        to_labels([2.5, 3.49, 0.2, 7, math.nan], 1, 5), [3, 3, 1, 5, math.nan]
+    )

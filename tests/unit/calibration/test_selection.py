@@ -7,7 +7,7 @@ import math
 import numpy as np
 import pytest
 
-from calibration.calibrators import LADDER, CannotFitError, Sample
+from calibration.calibrators import CANDIDATES, CannotFitError, Sample
 from calibration.selection import select
 from tests.unit.calibration.rated import plain, rated, sharp
 
@@ -21,7 +21,7 @@ def test_the_table_by_hand() -> None:
     3/2, so errors -1 -2 | 3/2 3/2, squared 5/2 | 9/4. Mean losses 5/4 and 19/8; their
     difference 0 | 9/4 has the mean 9/8 and the standard error 9/8.
     """
-    ladder = {name: LADDER[name] for name in ("expected", "shift")}
+    ladder = {name: CANDIDATES[name] for name in ("expected", "shift")}
     expected, shift = select(plain([2, 2, 3, 3], [3, 4, 3, 3], list("aabb")), ladder).rows
     assert (expected.loss, shift.loss) == (pytest.approx(5 / 4), pytest.approx(19 / 8))
     assert (expected.standard_error, shift.standard_error) == (
@@ -42,9 +42,9 @@ def test_the_table_by_hand() -> None:
 def test_a_rung_that_learns_nothing_does_not_win_by_its_place() -> None:
     """Mode stands before expected but is no simpler: of the two, the better one is taken."""
     sample = rated(np.random.default_rng(1))
-    ladder = {name: LADDER[name] for name in ("mode", "expected")}
+    ladder = {name: CANDIDATES[name] for name in ("mode", "expected")}
     found = select(sample, ladder)
-    losses = {row.rung: row.loss for row in found.rows}
+    losses = {row.candidate: row.loss for row in found.rows}
     assert found.chosen == min(losses, key=losses.__getitem__) == "expected"
 
 
@@ -76,19 +76,19 @@ def test_metrics_without_information_are_not_taken_up() -> None:
 def test_the_choice_is_the_simplest_within_one_standard_error() -> None:
     """Every simpler rung than the chosen one is worse than the best by more than that."""
     found = select(rated(np.random.default_rng(2), systems=8, cells=60))
-    rows = {row.rung: row for row in found.rows}
+    rows = {row.candidate: row for row in found.rows}
     assert found.best == min(rows, key=lambda name: rows[name].loss)
     assert rows[found.chosen].excess <= rows[found.chosen].excess_error
     simpler = list(rows)[: list(rows).index(found.chosen)]
     assert all(rows[name].excess > rows[name].excess_error for name in simpler)
-    assert found.calibrator.rung == found.chosen
+    assert found.calibrator.name == found.chosen
 
 
 def test_a_rung_that_cannot_be_fitted_stays_in_the_table() -> None:
     """Two systems leave one for ridge and ordinal: no numbers, but the reason; others compete."""
     found = select(rated(np.random.default_rng(3), systems=2))
-    rows = {row.rung: row for row in found.rows}
-    assert list(rows) == list(LADDER)
+    rows = {row.candidate: row for row in found.rows}
+    assert list(rows) == list(CANDIDATES)
     assert math.isnan(rows["ridge"].loss)
     assert "only one" in rows["ridge"].reason
     assert found.chosen in SIMPLE | {"isotonic"}
@@ -98,7 +98,7 @@ def test_ratings_between_labels_have_no_label_statistics() -> None:
     """Means instead of ratings: squared errors yes, kappa and ranked scores no."""
     sample = rated(np.random.default_rng(4))
     halves = Sample.of(sample.probs, 0, (sample.scores + 3) / 2, sample.cells, groups=sample.groups)
-    rows = {row.rung: row for row in select(halves).rows}
+    rows = {row.candidate: row for row in select(halves).rows}
     assert rows["shift"].loss > 0
     assert math.isnan(rows["expected"].qwk)
     assert math.isnan(rows["expected"].rps)
@@ -114,7 +114,7 @@ def test_one_system_cannot_be_validated() -> None:
 def test_no_rung_at_all_is_refused_with_each_reason() -> None:
     """When every rung offered fails, the reasons are told."""
     with pytest.raises(CannotFitError, match=r"ridge: .*only one"):
-        select(rated(np.random.default_rng(6), systems=2), {"ridge": LADDER["ridge"]})
+        select(rated(np.random.default_rng(6), systems=2), {"ridge": CANDIDATES["ridge"]})
 
 
 def test_unrated_cells_are_predicted_but_not_compared() -> None:

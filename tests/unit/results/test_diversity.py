@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from calibration.diversity import Settings
+from calibration.diversity import DiversitySettings
 from judge.analysis import Results, read_bars, summarise, summarise_diversity, word_segmenter
 from judge.analysis.bars import Bars
 from judge.analysis.calibrating import judged_metrics
@@ -25,7 +25,7 @@ from judge.report.table import scores_csv
 from judge.types import Dialogue, Failure, Judgment, Metric, Rubric, Turn
 
 Make = Callable[..., Judgment]
-SMALL = Settings(characters=6, words=2, bytes=6, replies=2, draws=2)
+SMALL = DiversitySettings(characters=6, words=2, bytes=6, replies=2, draws=2)
 LONG = Failure("too_long", "does not fit")
 WORDS = Segmenter("blanks 1", str.split)
 

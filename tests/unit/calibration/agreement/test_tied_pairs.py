@@ -9,9 +9,17 @@ from typing import Any
 import numpy as np
 import pytest
 
-from calibration.agreement import accuracy_curve, tie_calibrated_accuracy
+from calibration.agreement import tie_calibrated_accuracy
+from calibration.agreement.groups import grid, rows_iv
+from calibration.agreement.pairwise_accuracy import _curve, _pairs
 
 NONE = math.nan
+
+
+def accuracy_curve(judge: Any, human: Any, system: Any, item: Any) -> tuple[Any, Any]:
+    """(k,) thresholds and the accuracy at each, on all pairs."""
+    pairs = _pairs(*grid(rows_iv(system, item, judge, human)))
+    return pairs.threshold, _curve(pairs, np.ones(len(pairs.base), dtype=np.bool_))
 
 
 @pytest.mark.parametrize(
@@ -23,9 +31,9 @@ NONE = math.nan
 )
 def test_published_curves(human: list[int], accuracy: list[float]) -> None:
     """Four systems on an item: the hand-made cases of tau_optimization_test.py, mt-metrics-eval."""
-    found = accuracy_curve([0, 2, 6, 8], human, range(4), [0] * 4)
-    assert found.threshold.tolist() == [0, 2, 4, 6, 8]
-    np.testing.assert_allclose(found.accuracy, accuracy)
+    threshold, found = accuracy_curve([0, 2, 6, 8], human, range(4), [0] * 4)
+    assert threshold.tolist() == [0, 2, 4, 6, 8]
+    np.testing.assert_allclose(found, accuracy)
 
 
 def test_published_table_with_gaps() -> None:
@@ -37,10 +45,10 @@ def test_published_table_with_gaps() -> None:
         [[1, 5, 2, 1, 1], [4, 2, 2, 1, 4], [5, 9, 2, 8, 7], [7, 6, NONE, 3, 2], [NONE] * 5]
     )
     item, system = (axis.ravel() for axis in np.indices(judge.shape))
-    curve = accuracy_curve(judge.ravel(), human.ravel(), system, item)
-    assert curve.threshold.tolist() == list(range(9))
+    threshold, curve = accuracy_curve(judge.ravel(), human.ravel(), system, item)
+    assert threshold.tolist() == list(range(9))
     expected = [0.46667, 0.49167, 0.38333, 0.29167, 0.26667, 0.2, 0.15833, 0.15833, 0.11667]
-    np.testing.assert_allclose(curve.accuracy, expected, atol=5e-6)
+    np.testing.assert_allclose(curve, expected, atol=5e-6)
     found = tie_calibrated_accuracy(judge.ravel(), human.ravel(), system, item)
     assert found.threshold == 1
     assert found.at_zero == pytest.approx(0.46667, abs=5e-6)
@@ -106,8 +114,8 @@ def test_a_judge_that_never_ties_is_helped_and_one_on_another_range_too() -> Non
 
 def test_noise_neither_breaks_nor_makes_a_tie() -> None:
     """.1 + .2 against .3 is a tie at threshold 0, on either side."""
-    curve = accuracy_curve([0.1 + 0.2, 0.3], [2 / 3, 1 - 1 / 3], ["a", "b"], [0, 0])
-    assert (curve.threshold.tolist(), curve.accuracy.tolist()) == ([0], [1])
+    threshold, curve = accuracy_curve([0.1 + 0.2, 0.3], [2 / 3, 1 - 1 / 3], ["a", "b"], [0, 0])
+    assert (threshold.tolist(), curve.tolist()) == ([0], [1])
 
 
 def test_systems_that_never_met_are_no_pair() -> None:
@@ -139,7 +147,6 @@ def test_one_system_has_no_pairs() -> None:
     found = tie_calibrated_accuracy([1, 2], [1, 2], ["a", "a"], [0, 1])
     assert math.isnan(found.value)
     assert found.reason == "no item has two systems"
-    assert accuracy_curve([1, 2], [1, 2], ["a", "a"], [0, 1]).threshold.size == 0
     assert tie_calibrated_accuracy([], [], [], []).pairs == 0
 
 
@@ -148,7 +155,7 @@ def test_one_system_has_no_pairs() -> None:
     [
         (lambda: tie_calibrated_accuracy([1, 2], [1, 2], ["a", "a"], [1, 1]), "more than one row"),
         (lambda: tie_calibrated_accuracy([1], [1, 2], ["a"], [1]), r"\(n,\) each"),
-        (lambda: accuracy_curve([math.inf], [1], ["a"], [1]), "infinities"),
+        (lambda: tie_calibrated_accuracy([math.inf], [1], ["a"], [1]), "infinities"),
     ],
 )
 def test_bad_input_is_refused(call: Any, message: str) -> None:

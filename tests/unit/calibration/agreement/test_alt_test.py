@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from calibration.agreement import EPSILON, AnnotatorTest, alternative_annotator_test, to_labels
+from calibration.agreement import EPSILON, AltTestResult, alt_test
+from calibration.errors_of_fit import to_labels
 
 
 def _all_rate(table: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -24,7 +25,7 @@ def test_by_hand() -> None:
     It beats those who say 1 and 5 (the others average 4 and 2), and is as good as the one who
     says 3. W_h - W_f is -1, 0, -1 throughout, always below epsilon: omega = rho = 1.
     """
-    found = alternative_annotator_test([3.0] * 30, *_all_rate(np.tile([[1], [3], [5]], 30)), 0.2)
+    found = alt_test([3.0] * 30, *_all_rate(np.tile([[1], [3], [5]], 30)), 0.2)
     assert (found.winning_rate, found.advantage, found.passed) == (1, 1, True)
     assert found.advantages.tolist() == [1, 1, 1]
     assert found.items.tolist() == [30, 30, 30]
@@ -32,7 +33,7 @@ def test_by_hand() -> None:
 
 def test_a_worse_judge_fails() -> None:
     """Raters say 3, 3 and 4, the judge 1: it never wins, and the test says so with p = 1."""
-    found = alternative_annotator_test([1.0] * 30, *_all_rate(np.tile([[3], [3], [4]], 30)), 0.2)
+    found = alt_test([1.0] * 30, *_all_rate(np.tile([[3], [3], [4]], 30)), 0.2)
     assert (found.winning_rate, found.advantage, found.passed) == (0, 0, False)
     assert found.p.tolist() == [1, 1, 1]
 
@@ -41,8 +42,8 @@ def test_a_fraction_never_ties() -> None:
     """All raters say 3 and the judge 3.2: always behind; rounded it always ties. Report both."""
     ratings = _all_rate(np.full((3, 40), 3))
     judge = np.full(40, 3.2)
-    continuous = alternative_annotator_test(judge, *ratings, 0.2)
-    rounded = alternative_annotator_test(to_labels(judge, 1, 5), *ratings, 0.2)
+    continuous = alt_test(judge, *ratings, 0.2)
+    rounded = alt_test(to_labels(judge, 1, 5), *ratings, 0.2)
     assert (continuous.winning_rate, continuous.advantage) == (0, 0)
     assert (rounded.winning_rate, rounded.advantage) == (1, 1)
 
@@ -84,9 +85,7 @@ def test_equals_a_loop_over_the_definition(kind: str, least_others: int, rounded
     judge[:4] = math.nan
     judge = to_labels(judge, 1, 5) if rounded else judge
     omega, rho = _loop(judge, table, EPSILON[kind], least_others)
-    found = alternative_annotator_test(
-        judge, *_all_rate(table), EPSILON[kind], least_others=least_others
-    )
+    found = alt_test(judge, *_all_rate(table), EPSILON[kind], least_others=least_others)
     assert found.winning_rate == pytest.approx(omega)
     assert found.advantage == pytest.approx(rho)
     assert found.masked == np.isnan(table + np.where(np.isnan(judge), np.nan, 0)).sum()
@@ -95,12 +94,12 @@ def test_equals_a_loop_over_the_definition(kind: str, least_others: int, rounded
 def test_equally_close_is_decided_without_noise() -> None:
     """Judge .1 + .2, annotator .3: one distance to the others, whatever the last bit says."""
     table = np.tile([[0.3], [0.7], [0.1]], 30)
-    found = alternative_annotator_test([0.1 + 0.2] * 30, *_all_rate(table), 0.1)
+    found = alt_test([0.1 + 0.2] * 30, *_all_rate(table), 0.1)
     assert found.advantages[0] == 1
     assert found.p[0] == 0
 
 
-def _refused(found: AnnotatorTest) -> bool:
+def _refused(found: AltTestResult) -> bool:
     return math.isnan(found.winning_rate) and math.isnan(found.advantage) and found.passed is None
 
 
@@ -108,18 +107,16 @@ def test_too_few_items_or_annotators_are_refused() -> None:
     """29 items, or two annotators, or cells with one rater: no omega, but the reason."""
     rng = np.random.default_rng(0)
     judge = rng.uniform(1, 5, 60)
-    few_items = alternative_annotator_test(judge, *_all_rate(rng.integers(1, 6, (4, 29))), 0.2)
+    few_items = alt_test(judge, *_all_rate(rng.integers(1, 6, (4, 29))), 0.2)
     assert _refused(few_items)
     assert (few_items.too_few, few_items.reason) == (
         4,
         "3 annotators with 30 items that 2 others rated are needed, not 0",
     )
-    two = alternative_annotator_test(
-        judge, *_all_rate(rng.integers(1, 6, (2, 60))), 0.2, least_others=1
-    )
+    two = alt_test(judge, *_all_rate(rng.integers(1, 6, (2, 60))), 0.2, least_others=1)
     assert _refused(two)
     assert "not 2" in two.reason
-    alone = alternative_annotator_test(judge, [3] * 60, range(60), [0] * 60, 0.2)
+    alone = alt_test(judge, [3] * 60, range(60), [0] * 60, 0.2)
     assert _refused(alone)
 
 
@@ -127,7 +124,7 @@ def test_an_annotator_with_few_items_is_left_out_and_counted() -> None:
     """Three raters of everything and one of ten items."""
     table = np.random.default_rng(1).integers(1, 6, (4, 50)).astype(float)
     table[3, 10:] = math.nan
-    found = alternative_annotator_test(np.full(50, 3.0), *_all_rate(table), 0.1)
+    found = alt_test(np.full(50, 3.0), *_all_rate(table), 0.1)
     assert found.annotators.tolist() == [0, 1, 2]
     assert (found.too_few, found.masked) == (1, 40)
 
@@ -147,4 +144,4 @@ def test_bad_input_is_refused(change: dict[str, Any], message: str) -> None:
     """Each thing that makes no test has its own message."""
     good = {"judge": [1, 2], "score": [1, 2], "cell": [0, 0], "rater": [0, 1], "epsilon": 0.1}
     with pytest.raises(ValueError, match=message):
-        alternative_annotator_test(**(good | change))
+        alt_test(**(good | change))

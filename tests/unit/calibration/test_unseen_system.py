@@ -7,12 +7,12 @@ import math
 import numpy as np
 import pytest
 
-from calibration.unseen_system import new_system_mean, system_shifts
+from calibration.unseen_system import system_shifts, unseen_system_mean
 
 
 def test_by_hand() -> None:
     """Shifts .3, -.1, -.2, 0: sqrt(.14 / 4) = .18708; t with 3 df at 95% is 2.35336."""
-    result = new_system_mean(4.0, [0.3, -0.1, -0.2, 0.0])
+    result = unseen_system_mean(4.0, [0.3, -0.1, -0.2, 0.0])
     assert result.shift == pytest.approx(0.1870829)
     assert result.upper - 4 == pytest.approx(2.3533634 * 0.1870829)
     assert 4 - result.lower == pytest.approx(result.upper - 4)
@@ -27,7 +27,7 @@ def test_a_calibration_that_learns_the_mean_shift_gives_the_exact_interval(syste
     """
     d = np.random.default_rng(systems).normal(size=systems)
     held_out = [d[s] - np.delete(d, s).mean() for s in range(systems)]
-    result = new_system_mean(0.0, held_out)
+    result = unseen_system_mean(0.0, held_out)
     exact = (
         {3: 2.9199856, 6: 2.0150484, 11: 1.8124611}[systems]
         * d.std(ddof=1)
@@ -38,12 +38,12 @@ def test_a_calibration_that_learns_the_mean_shift_gives_the_exact_interval(syste
 
 def test_a_bias_that_all_systems_share_widens_the_interval() -> None:
     """A judge half a point too kind everywhere must not look sure of itself."""
-    assert new_system_mean(4.0, [-0.5, -0.5, -0.5]).upper > 4.5
+    assert unseen_system_mean(4.0, [-0.5, -0.5, -0.5]).upper > 4.5
 
 
 def test_one_system_gives_a_mean_and_no_interval() -> None:
     """One shift cannot tell how systems vary: nan with a reason."""
-    result = new_system_mean(4.0, [0.2])
+    result = unseen_system_mean(4.0, [0.2])
     assert result.mean == 4.0
     assert np.isnan([result.lower, result.upper, result.shift]).all()
     assert "at least 2 held-out systems are needed, not of 1" in result.reason
@@ -71,7 +71,7 @@ def test_bad_input_is_refused(
 ) -> None:
     """Each thing that cannot give an interval has its own message."""
     with pytest.raises(ValueError, match=message):
-        new_system_mean(mean, shifts, confidence)
+        unseen_system_mean(mean, shifts, confidence)
 
 
 @pytest.mark.parametrize(
