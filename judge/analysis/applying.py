@@ -20,7 +20,7 @@ from judge.analysis.distributions import Distributions, distributions, system_me
 from judge.analysis.results import Results
 from judge.artefact import Artefact, Fit
 from judge.errors import DataError
-from judge.ratings import Ratings
+from judge.ratings import Ratings, join_ratings, mean_ratings
 from judge.types import Judgment
 
 __all__ = ["Calibrated", "ItemKey", "ItemScore", "calibrated"]
@@ -195,28 +195,19 @@ def _human_means(judged: Distributions, artefact: Artefact, ratings: Ratings) ->
             path=path,
             hint="ratings of new systems have to be on the scale that was calibrated to",
         )
-    row_of: Mapping[tuple[str, ...], int] = {cell: row for row, cell in enumerate(judged.cells)}
     known = set(artefact.systems)
-    rows = np.array(
-        [-1 if cell.system in known else row_of.get(cell, -1) for cell in ratings.cells],
-        dtype=np.int64,
-    )
-    place = {metric: column for column, metric in enumerate(judged.metrics)}
-    columns = np.array([place.get(metric, -1) for metric in ratings.metrics], dtype=np.int64)
-    row, column = rows[ratings.cell], columns[ratings.metric]
-    use = (row >= 0) & (column >= 0)
+    joined = join_ratings(ratings, judged.cells, judged.metrics)
+    fitted = np.array([cell.system in known for cell in ratings.cells], dtype=np.bool_)
+    use = joined.both & ~fitted[ratings.cell]
     if not use.any():
         raise DataError(
             "none of its ratings is of a dialogue here whose system the calibration has not seen",
             path=path,
             hint=f"the calibration was fitted to {', '.join(sorted(known))}",
         )
-    sums, counts = np.zeros(judged.probs.shape[:2]), np.zeros(judged.probs.shape[:2])
-    np.add.at(sums, (row[use], column[use]), ratings.score[use])
-    np.add.at(counts, (row[use], column[use]), 1)
-    means = np.full(sums.shape, np.nan)
-    np.divide(sums, counts, out=means, where=counts > 0)
-    return means
+    return mean_ratings(
+        joined.row[use], joined.column[use], ratings.score[use], judged.probs.shape[:2]
+    )
 
 
 def _metric(metric: str, fit: Fit | None) -> CalibratedMetric:

@@ -6,7 +6,7 @@ import importlib.metadata
 import multiprocessing
 import os
 import platform
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from datetime import UTC, datetime
 from functools import partial
@@ -20,7 +20,7 @@ from judge.analysis.diversity import of_dialogues
 from judge.analysis.fitting import AUTO, Rated, fit_metric
 from judge.artefact import Artefact, Fit, MadeWith
 from judge.errors import DataError, UsageError
-from judge.ratings import Cell, Ratings, compare
+from judge.ratings import Cell, Ratings, compare, join_ratings
 from judge.types import Judgment, Rubric
 
 __all__ = ["calibrate", "chosen_metrics", "judged_metrics", "now", "versions"]
@@ -155,16 +155,14 @@ def _counts(judged: Distributions, ratings: Ratings) -> dict[str, int]:
 
 
 def _rated(judged: Distributions, ratings: Ratings, metric: str, scale: tuple[int, int]) -> Rated:
-    row_of: Mapping[tuple[str, ...], int] = {cell: row for row, cell in enumerate(judged.cells)}
-    rows = np.array([row_of.get(cell, -1) for cell in ratings.cells], dtype=np.int64)
-    use = rows[ratings.cell] >= 0
-    use &= ratings.metric == (ratings.metrics.index(metric) if metric in ratings.metrics else -1)
+    joined = join_ratings(ratings, judged.cells, [metric])
+    use = joined.both
     system, character, scenario = map(judged.names, range(3))
     return Rated(
         probs=judged.probs,
         target=judged.metrics.index(metric),
         scores=ratings.score[use],
-        cells=rows[ratings.cell[use]],
+        cells=joined.row[use],
         raters=ratings.rater[use].astype(np.int64),
         system=system,
         character=character,

@@ -8,10 +8,13 @@ reads it back.
 
 from judge.ratings.check import (
     Comparison,
+    JoinedRatings,
     MetricSummary,
     Summary,
     compare,
     ensure_usable,
+    join_ratings,
+    mean_ratings,
     rater_pieces,
     summarise,
 )
@@ -30,6 +33,7 @@ __all__ = [
     "Comparison",
     "Fault",
     "Form",
+    "JoinedRatings",
     "JudgedTable",
     "Key",
     "MetricSummary",
@@ -42,6 +46,8 @@ __all__ = [
     "collect",
     "compare",
     "ensure_usable",
+    "join_ratings",
+    "mean_ratings",
     "plan_sheets",
     "rater_pieces",
     "read_judged_table",

@@ -1,13 +1,15 @@
-"""What a set of ratings can be used for: counts, overlap, and how raters hang together."""
+"""What a set of ratings can be used for: counts, overlap, linked raters, and joins with a judge."""
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
@@ -16,10 +18,13 @@ from judge.ratings.record import Cell, Fault, IntArray, Ratings
 
 __all__ = [
     "Comparison",
+    "JoinedRatings",
     "MetricSummary",
     "Summary",
     "compare",
     "ensure_usable",
+    "join_ratings",
+    "mean_ratings",
     "rater_pieces",
     "summarise",
 ]
@@ -244,6 +249,63 @@ def compare(
         judgments=None if scored is None else len(scored),
         matched=None if hits is None else len(hits),
     )
+
+
+class JoinedRatings(NamedTuple):
+    """Where each of n ratings stands in a table of dialogues (rows) by metrics (columns).
+
+    `row` (n,) and `column` (n,) are -1 where the table does not have the dialogue or the metric.
+    """
+
+    row: NDArray[np.int64]
+    column: NDArray[np.int64]
+
+    @property
+    def both(self) -> NDArray[np.bool_]:
+        """(n,) whether the rating belongs to an entry of the table."""
+        return (self.row >= 0) & (self.column >= 0)
+
+
+def join_ratings(
+    ratings: Ratings, dialogues: Sequence[tuple[str, ...]], metrics: Sequence[str]
+) -> JoinedRatings:
+    """Find the row and the column of each rating in a table of judge scores.
+
+    Args:
+        ratings: n ratings.
+        dialogues: (system, character, scenario) of each row, without repeats.
+        metrics: the metric of each column, without repeats.
+    """
+    row_of = {tuple(dialogue): row for row, dialogue in enumerate(dialogues)}
+    column_of = {metric: column for column, metric in enumerate(metrics)}
+    row = np.array([row_of.get(cell, -1) for cell in ratings.cells], dtype=np.int64)
+    column = np.array([column_of.get(metric, -1) for metric in ratings.metrics], dtype=np.int64)
+    return JoinedRatings(row[ratings.cell], column[ratings.metric])
+
+
+def mean_ratings(
+    row: NDArray[np.int64],
+    column: NDArray[np.int64],
+    score: NDArray[np.float64],
+    shape: tuple[int, ...],
+) -> NDArray[np.float64]:
+    """The mean rating of each entry of a table; NaN where there is none.
+
+    The scores are added up in the order of their size, so that the order of the ratings does not
+    change the last digit.
+
+    Args:
+        row, column: (n,) the entry that each rating belongs to, both from 0 on.
+        score: (n,) the ratings.
+        shape: (dialogues, metrics) of the table.
+    """
+    entry = row * shape[1] + column
+    order = np.argsort(score, kind="stable")
+    count = np.bincount(entry, minlength=shape[0] * shape[1])
+    total = np.bincount(entry[order], score[order], minlength=len(count))
+    mean = np.full(len(count), np.nan)
+    np.divide(total, count, out=mean, where=count > 0)
+    return mean.reshape(shape)
 
 
 def _metric(ratings: Ratings, metric: int) -> MetricSummary:

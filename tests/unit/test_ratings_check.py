@@ -6,6 +6,7 @@ import csv
 from collections.abc import Iterable
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from judge.errors import DataError
@@ -15,6 +16,8 @@ from judge.ratings import (
     Scale,
     compare,
     ensure_usable,
+    join_ratings,
+    mean_ratings,
     rater_pieces,
     read_ratings,
     summarise,
@@ -151,3 +154,15 @@ def test_ratings_of_many_replies_belong_to_their_character(tmp_path: Path) -> No
     found = made(tmp_path, [("", "response_diversity", "a", "3")])
     assert compare(found, [Cell("s", "c", "1")]).unknown == ()
     assert len(compare(found, [Cell("s", "d", "1")]).unknown) == 1
+
+
+def test_ratings_find_their_place_in_a_table(tmp_path: Path) -> None:
+    """By hand: one rating has no dialogue in the table, one no metric, two share an entry."""
+    rows = [("1", "fluency", "a", "3"), ("1", "fluency", "b", "4"), ("2", "coherency", "a", "1")]
+    found = made(tmp_path, [*rows, ("3", "fluency", "a", "5")])
+    joined = join_ratings(found, [("s", "c", "2"), ("s", "c", "1")], ["fluency"])
+    places = {(1.0, 0, -1), (3.0, 1, 0), (4.0, 1, 0), (5.0, -1, 0)}
+    assert set(zip(found.score.tolist(), *(a.tolist() for a in joined), strict=True)) == places
+    use = joined.both
+    mean = mean_ratings(joined.row[use], joined.column[use], found.score[use], (2, 1))
+    assert np.array_equal(mean, [[np.nan], [3.5]], equal_nan=True)

@@ -16,7 +16,7 @@ from judge.analysis.distributions import distributions
 from judge.analysis.summary import rubric_groups, rubric_titles
 from judge.analysis.table import Cell, dialogue_order
 from judge.errors import DataError
-from judge.ratings import Ratings
+from judge.ratings import Ratings, join_ratings
 from judge.rubric import is_draw
 from judge.types import Dialogue, Failure, Judgment, Rubric
 
@@ -80,8 +80,8 @@ def observed_from_run(
     row_of: dict[tuple[str, ...], int] = {cell: row for row, cell in enumerate(cells)}
     probs = np.full((len(cells), *read.probs.shape[1:]), np.nan)
     probs[[row_of[cell] for cell in read.cells]] = read.probs
-    rows, columns = _places(ratings, row_of, names)
-    own = (rows >= 0) & (columns >= 0)
+    joined = join_ratings(ratings, cells, names)
+    rows, columns, own = joined.row, joined.column, joined.both
     if np.isnan(probs[rows[own], columns[own], 0]).all():
         raise _no_match(judgments, ratings)
     full = all(group.complete for group in groups) and len(groups) == len(rubric.dimensions)
@@ -144,16 +144,6 @@ def _scores(probs: Floats, point: Point) -> Floats:
         return scores
     there = ~np.isnan(probs[:, :, 0])
     return np.where(there, labels[probs.argmax(axis=2)], np.nan)
-
-
-def _places(
-    ratings: Ratings, row_of: Mapping[tuple[str, ...], int], metrics: Sequence[str]
-) -> tuple[Codes, Codes]:
-    """Row and column of each rating; -1 where there is none."""
-    row = np.array([row_of.get(cell, -1) for cell in ratings.cells], dtype=np.int64)
-    column_of = {metric: column for column, metric in enumerate(metrics)}
-    column = np.array([column_of.get(metric, -1) for metric in ratings.metrics], dtype=np.int64)
-    return row[ratings.cell], column[ratings.metric]
 
 
 def _no_match(judgments: Sequence[Judgment], ratings: Ratings) -> DataError:

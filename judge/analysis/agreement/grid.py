@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from judge.errors import DataError, UsageError
-from judge.ratings import JudgedTable
+from judge.ratings import JudgedTable, mean_ratings
 
 __all__ = ["Grid", "judge_code", "judges_of", "nothing_in_common"]
 
@@ -77,13 +77,8 @@ class Grid:
         self._sorted = tidy.rater[self._order]
 
     def means(self) -> Floats:
-        """(n, M) of the ratings, nan where there are none."""
-        order = np.argsort(self.rating, kind="stable")  # the order of the rows changes nothing
-        at = (self.rating_cell * len(self.metrics) + self.rating_metric)[order]
-        total = np.bincount(at, self.rating[order], minlength=self.people.size)
-        mean = np.full(self.people.size, np.nan)
-        np.divide(total, self.people.ravel(), out=mean, where=self.people.ravel() > 0)
-        return mean.reshape(self.people.shape)
+        """(n, M) mean ratings, nan where there are none."""
+        return mean_ratings(self.rating_cell, self.rating_metric, self.rating, self.people.shape)
 
     def judge(self, code: int) -> Floats:
         """(n, M) scores of a judge, nan where there are none."""

@@ -14,6 +14,7 @@ from calibration.agreement.correlation import TOLERANCE
 from calibration.errors_of_fit import to_labels
 from judge.analysis.agreement.observed import Observed
 from judge.analysis.agreement.record import Kind
+from judge.ratings import mean_ratings
 
 __all__ = ["OVERALL", "Axes", "Measured", "human_means", "measured"]
 
@@ -111,18 +112,8 @@ def measured(observed: Observed) -> list[Measured]:
 
 
 def human_means(observed: Observed) -> Floats:
-    """(n, M) mean rating of each dialogue and metric, nan where there is none.
-
-    Added up in the order of the ratings' size, so that the order of the rows changes nothing.
-    """
-    shape = observed.score.shape
-    at = observed.cell * shape[1] + observed.metric
-    order = np.argsort(observed.rating, kind="stable")
-    count = np.bincount(at, minlength=shape[0] * shape[1])
-    total = np.bincount(at[order], observed.rating[order], minlength=len(count))
-    mean = np.full(len(count), np.nan)
-    np.divide(total, count, out=mean, where=count > 0)
-    return mean.reshape(shape)
+    """(n, M) mean rating of each dialogue and metric, nan where there is none."""
+    return mean_ratings(observed.cell, observed.metric, observed.rating, observed.score.shape)
 
 
 def _names(observed: Observed) -> Iterator[tuple[str, Kind, tuple[str, ...]]]:
