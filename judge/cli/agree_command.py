@@ -11,7 +11,6 @@ from typing import Any, NamedTuple
 import click
 import numpy as np
 
-from judge import manifest as manifests
 from judge.analysis.agreement import (
     Comparisons,
     Observed,
@@ -27,10 +26,10 @@ from judge.analysis.agreement import (
 from judge.cli.agree_print import show, show_comparisons, show_overview
 from judge.cli.progress import Progress
 from judge.cli.rated import alias, rated_file, rating_options
-from judge.cli.report_command import gather
-from judge.errors import RunMismatchError, StoreError, UsageError
+from judge.errors import UsageError
 from judge.ratings import Ratings, Scale, read_judged_table
 from judge.report.agreement_files import write_agreement, write_comparisons
+from judge.runs import group_by_judge, open_run
 
 __all__ = ["agree_run"]
 
@@ -193,7 +192,7 @@ def _of_runs(runs: Sequence[Path], rated: Mapping[str, Any], choices: _Choices) 
             hint="without ratings there is nothing to agree with; `judge ratings sheet` writes "
             "sheets for people to fill in",
         )
-    groups = _by_judge(runs)
+    groups = group_by_judge(runs)
     if len(groups) > 2:
         raise UsageError(
             f"RUNS are of {len(groups)} judges or rubrics; two can be compared",
@@ -202,13 +201,14 @@ def _of_runs(runs: Sequence[Path], rated: Mapping[str, Any], choices: _Choices) 
     observed = []
     ratings: Ratings | None = None
     for group in groups:
-        manifest, judgments, dialogues = gather(group)
+        run = open_run(*group)
+        manifest = run.manifest
         ratings = ratings or rated_file(rated, manifest.rubric.metrics)
         assert ratings is not None  # noqa: S101 - the option was given
         observed.append(
             observed_from_run(
-                judgments,
-                dialogues,
+                run.judgments,
+                run.dialogues,
                 manifest.rubric,
                 ratings,
                 judge=manifest.judge["name"],
@@ -219,29 +219,6 @@ def _of_runs(runs: Sequence[Path], rated: Mapping[str, Any], choices: _Choices) 
             )
         )
     return observed
-
-
-def _by_judge(runs: Sequence[Path]) -> list[list[Path]]:
-    """Runs that one judge made with one rubric together."""
-    groups: list[tuple[manifests.Manifest, list[Path]]] = []
-    for run in runs:
-        manifest = manifests.read(run)
-        if manifest is None:
-            raise StoreError(
-                "this is no run folder: it has no manifest.json",
-                path=run,
-                hint="name the folder that `judge eval` wrote",
-            )
-        for first, members in groups:
-            try:
-                manifests.refuse_mismatch(run, manifest, first)
-            except RunMismatchError:
-                continue
-            members.append(run)
-            break
-        else:
-            groups.append((manifest, [run]))
-    return [members for _, members in groups]
 
 
 def _of_tables(

@@ -15,8 +15,9 @@ from judge.analysis import AUTO, calibrate, calibrate_to_published
 from judge.artefact import MadeWith
 from judge.cli.calibrate_print import show
 from judge.cli.rated import rated_file, rating_options
-from judge.cli.report_command import gather, means_of
+from judge.cli.report_command import means_of
 from judge.errors import UsageError
+from judge.runs import open_run
 
 __all__ = ["calibrate_run"]
 
@@ -85,7 +86,8 @@ def calibrate_run(
         )
     if published is not None and rung is not None:
         raise UsageError("--rung goes with --ratings", hint="published means carry a line only")
-    manifest, judgments, _ = gather(runs)
+    found_runs = open_run(*runs)
+    manifest, judgments = found_runs.manifest, found_runs.judgments
     rubric = manifest.rubric
     ratings = rated_file(rated, rubric.metrics)
     made_with = MadeWith.of(manifest.judge, rubric, manifest.prompts)

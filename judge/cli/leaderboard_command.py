@@ -15,10 +15,11 @@ from judge import played
 from judge.analysis import calibrated, summarise
 from judge.analysis.leaderboard import Cost, leaderboard
 from judge.artefact import MadeWith
-from judge.cli.report_command import calibration_option, gather
+from judge.cli.report_command import calibration_option
 from judge.errors import UsageError
 from judge.report.leaderboard import sentences, write_leaderboard
 from judge.report.leaderboard_table import terminal_leaderboard
+from judge.runs import open_run
 from judge.store import Store
 from judge.types import Failure
 
@@ -64,7 +65,8 @@ def leaderboard_of_runs(
       judge leaderboard runs/public-Qwen3-8B runs/mine-Qwen3-8B
       judge leaderboard runs/* --calibration calibration.json --out leaderboards/today
     """
-    manifest, judgments, _ = gather(runs)
+    found = open_run(*runs)
+    manifest, judgments = found.manifest, found.judgments
     _refuse_namesakes(runs)
     results = summarise(
         judgments, manifest.rubric, provenance=manifest.provenance, notes=manifest.notices

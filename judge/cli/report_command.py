@@ -11,7 +11,6 @@ import click
 from rich.console import Console
 
 from judge import artefact as artefacts
-from judge import manifest as manifests
 from judge.analysis import (
     PAPER,
     Bars,
@@ -29,13 +28,13 @@ from judge.analysis import (
 from judge.artefact import Artefact, MadeWith
 from judge.chatanime import data_root
 from judge.cli.rated import rated_file, rating_options
-from judge.errors import StoreError, UsageError
+from judge.errors import UsageError
 from judge.manifest import Manifest
 from judge.played import Played
 from judge.played import read as read_played
 from judge.ratings import Ratings
 from judge.report import terminal_table, write_report
-from judge.store import Store
+from judge.runs import open_run
 from judge.types import Dialogue, Failure, Judgment
 
 __all__ = [
@@ -43,7 +42,6 @@ __all__ = [
     "HumanScale",
     "calibration_option",
     "draw",
-    "gather",
     "human_scale",
     "means_of",
     "new_ratings",
@@ -123,10 +121,11 @@ def report(
             hint="for instance --out reports/all",
         )
     means = published_means(published)
-    manifest, judgments, dialogues = gather(runs)
-    human = human_scale(calibration, rated, manifest)
-    played = [one for run in runs if (one := read_played(run)) is not None]
-    drawn = draw(manifest, judgments, dialogues, means, out or runs[0], human, played)
+    run = open_run(*runs)
+    human = human_scale(calibration, rated, run.manifest)
+    played = [one for folder in runs if (one := read_played(folder)) is not None]
+    parts = (run.manifest, run.judgments, run.dialogues, means, out or runs[0])
+    drawn = draw(*parts, human, played)
     show(drawn, as_json=as_json)
     ctx.exit(1 if drawn.failed else 0)
 
@@ -219,30 +218,3 @@ def show(drawn: Drawn, *, as_json: bool, **facts: object) -> None:
     else:
         Console().print(terminal_table(drawn.results))
         click.echo(f"report: {drawn.page}")
-
-
-def gather(runs: Sequence[Path]) -> tuple[Manifest, list[Judgment], list[Dialogue]]:
-    """One manifest for all, and everything that was judged.
-
-    Raises:
-        StoreError: a folder is no run, or was made with another judge or rubric.
-    """
-    merged: Manifest | None = None
-    judgments: list[Judgment] = []
-    dialogues: list[Dialogue] = []
-    for run in runs:
-        manifest = manifests.read(run)
-        if manifest is None:
-            raise StoreError(
-                "this is no run folder: it has no manifest.json",
-                path=run,
-                hint="name the folder that `judge eval` wrote",
-            )
-        if merged is not None:
-            manifests.refuse_mismatch(run, manifest, merged)
-        merged = manifest if merged is None else manifests.merge(merged, manifest)
-        with Store(run, create=False) as store:
-            judgments += store.judgments()
-            dialogues += store.dialogues()
-    assert merged is not None  # noqa: S101 - click demands at least one run
-    return merged, judgments, dialogues
