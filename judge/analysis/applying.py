@@ -1,4 +1,4 @@
-"""A calibration artefact put to use: judgments of a run on the human scale."""
+"""A calibration file put to use: judgments of a run on the human scale."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from calibration.unseen_system import unseen_system_mean
 from judge.analysis.calibrated import CalibratedMean, CalibratedMetric, CalibratedResults
 from judge.analysis.distributions import Distributions, distributions, system_means
 from judge.analysis.results import Results
-from judge.artefact import Artefact, Fit
+from judge.calibration_file import Calibration, Fit
 from judge.errors import DataError
 from judge.ratings import Ratings, join_ratings, mean_ratings
 from judge.types import Judgment
@@ -53,7 +53,7 @@ class _Applied:
 
     judged: Distributions
     scores: Floats
-    artefact: Artefact
+    calibration: Calibration
     human: Floats | None
 
     def columns(self, metrics: Sequence[str]) -> list[int]:
@@ -62,30 +62,30 @@ class _Applied:
 
 def calibrated(
     results: Results,
-    artefact: Artefact,
+    calibration: Calibration,
     judgments: Sequence[Judgment],
     ratings: Ratings | None = None,
 ) -> Calibrated:
-    """The results with every measure on the human scale too, where the artefact has a map.
+    """The results with every measure on the human scale too, where the calibration has a map.
 
     Args:
-        results: of these judgments. That the artefact was made for their judge, rubric and
-            prompts is not checked here: see `artefact.refuse_mismatch`.
-        artefact: the calibration.
+        results: of these judgments. That the calibration was made for their judge, rubric and
+            prompts is not checked here: see `calibration_file.refuse_mismatch`.
+        calibration: the calibration.
         judgments: those of the results.
-        ratings: of some dialogues of systems that the artefact has not seen.
+        ratings: of some dialogues of systems that the calibration has not seen.
 
     Raises:
         DataError: the ratings are on another scale, or are of no such system.
     """
-    judged = distributions(judgments, artefact.metrics, len(artefact.labels))
+    judged = distributions(judgments, calibration.metrics, len(calibration.labels))
     scores = np.full(judged.probs.shape[:2], np.nan)
-    for column, metric in enumerate(artefact.metrics):
-        fit = artefact.fits.get(metric)
+    for column, metric in enumerate(calibration.metrics):
+        fit = calibration.fits.get(metric)
         if fit is not None and fit.calibrator is not None:
             scores[:, column] = fit.calibrator.predict(judged.probs)
-    human = None if ratings is None else _human_means(judged, artefact, ratings)
-    applied = _Applied(judged, scores, artefact, human)
+    human = None if ratings is None else _human_means(judged, calibration, ratings)
+    applied = _Applied(judged, scores, calibration, human)
     means = {
         system.system: {
             name: _mean(applied, system.system, results.parts(name)) for name in system.measures
@@ -93,18 +93,20 @@ def calibrated(
         for system in results.systems
     }
     found = CalibratedResults(
-        kind=artefact.kind,
-        source=artefact.source,
-        sha256=artefact.sha256,
-        created=artefact.created,
-        scale=artefact.scale,
-        confidence=artefact.confidence,
-        fitted=artefact.systems,
-        metrics=tuple(_metric(metric, artefact.fits.get(metric)) for metric in results.metrics),
+        kind=calibration.kind,
+        source=calibration.source,
+        sha256=calibration.sha256,
+        created=calibration.created,
+        scale=calibration.scale,
+        confidence=calibration.confidence,
+        fitted=calibration.systems,
+        metrics=tuple(_metric(metric, calibration.fits.get(metric)) for metric in results.metrics),
         means=means,
         labels="" if ratings is None else Path(next(iter(ratings.sources))).name,
         notes=tuple(
-            note for note in (*artefact.notes, *_notes(applied, means)) if note not in results.notes
+            note
+            for note in (*calibration.notes, *_notes(applied, means))
+            if note not in results.notes
         ),
     )
     return Calibrated(replace(results, calibration=found), _items(applied))
@@ -112,7 +114,7 @@ def calibrated(
 
 def _mean(applied: _Applied, system: str, parts: Sequence[str]) -> CalibratedMean:
     """A measure is the mean of its metrics in each dialogue, as it is of raw scores."""
-    fits = applied.artefact.fits
+    fits = applied.calibration.fits
     without = [part for part in parts if part not in fits or fits[part].calibrator is None]
     if without:
         one = len(parts) == 1
@@ -132,7 +134,7 @@ def _mean(applied: _Applied, system: str, parts: Sequence[str]) -> CalibratedMea
     if powered is not None:
         return powered
     shifts = _shifts([fits[part] for part in parts])
-    new = unseen_system_mean(mean, shifts, applied.artefact.confidence)
+    new = unseen_system_mean(mean, shifts, applied.calibration.confidence)
     if new.reason:
         return CalibratedMean(n, mean, None, None, "new", reason=new.reason)
     return CalibratedMean(n, mean, new.lower, new.upper, "new")
@@ -147,7 +149,7 @@ def _powered(
     human = applied.human[:, columns].mean(axis=1)[rows]
     character, scenario = (applied.judged.names(way)[rows] for way in (1, 2))
     found = powered_mean(
-        human, scores[rows], character, scenario, confidence=applied.artefact.confidence
+        human, scores[rows], character, scenario, confidence=applied.calibration.confidence
     )
     n = int(rows.sum())
     if not found.labelled:
@@ -167,12 +169,12 @@ def _shifts(fits: Sequence[Fit]) -> list[float]:
 
 
 def _items(applied: _Applied) -> dict[ItemKey, ItemScore]:
-    if applied.artefact.kind == "published":
+    if applied.calibration.kind == "published":
         return {}
-    low, high = applied.artefact.scale
+    low, high = applied.calibration.scale
     items: dict[ItemKey, ItemScore] = {}
     for column, metric in enumerate(applied.judged.metrics):
-        fit = applied.artefact.fits.get(metric)
+        fit = applied.calibration.fits.get(metric)
         rows = np.flatnonzero(~np.isnan(applied.scores[:, column]))
         scores = applied.scores[rows, column]
         lower: list[int | None] = [None] * len(rows)
@@ -185,17 +187,17 @@ def _items(applied: _Applied) -> dict[ItemKey, ItemScore]:
     return items
 
 
-def _human_means(judged: Distributions, artefact: Artefact, ratings: Ratings) -> Floats:
+def _human_means(judged: Distributions, calibration: Calibration, ratings: Ratings) -> Floats:
     """(n, metrics) mean rating of each dialogue of a system that no map has seen, nan without."""
     path = Path(next(iter(ratings.sources)))
-    if (ratings.scale.low, ratings.scale.high) != artefact.scale:
+    if (ratings.scale.low, ratings.scale.high) != calibration.scale:
         raise DataError(
             f"its scale {ratings.scale} is not that of the calibration, "
-            f"{artefact.scale[0]}-{artefact.scale[1]}",
+            f"{calibration.scale[0]}-{calibration.scale[1]}",
             path=path,
             hint="ratings of new systems have to be on the scale that was calibrated to",
         )
-    known = set(artefact.systems)
+    known = set(calibration.systems)
     joined = join_ratings(ratings, judged.cells, judged.metrics)
     fitted = np.array([cell.system in known for cell in ratings.cells], dtype=np.bool_)
     use = joined.both & ~fitted[ratings.cell]
@@ -243,7 +245,7 @@ def _metric(metric: str, fit: Fit | None) -> CalibratedMetric:
 
 
 def _notes(applied: _Applied, means: Mapping[str, Mapping[str, CalibratedMean]]) -> Iterator[str]:
-    judged, fits = applied.judged, applied.artefact.fits
+    judged, fits = applied.judged, applied.calibration.fits
     beyond: dict[str, list[str]] = {}
     for system, raw in system_means(judged).items():
         for metric, mean in zip(judged.metrics, raw.tolist(), strict=True):

@@ -1,4 +1,4 @@
-"""A run's judgments and human ratings become a calibration artefact."""
+"""A run's judgments and human ratings become a calibration file."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from judge import __version__
 from judge.analysis.distributions import Distributions, distributions
 from judge.analysis.diversity import of_dialogues
 from judge.analysis.fitting import AUTO, Rated, fit_metric
-from judge.artefact import Artefact, Fit, MadeWith
+from judge.calibration_file import Calibration, Fit, MadeWith
 from judge.errors import DataError, UsageError
 from judge.ratings import Cell, Ratings, compare, join_ratings
 from judge.types import Judgment, Rubric
@@ -39,7 +39,7 @@ def calibrate(
     rung: str = AUTO,
     confidence: float = 0.9,
     notes: Sequence[str] = (),
-) -> Artefact:
+) -> Calibration:
     """Join, and fit every metric that was judged; where one cannot be fitted, its `Fit` says why.
 
     Args:
@@ -50,7 +50,7 @@ def calibrate(
         metrics: fit these only. The maps read the distributions of all that were judged.
         rung: the name of one, or `AUTO`.
         confidence: of the intervals, between 0 and 1.
-        notes: what the artefact has to say besides its own.
+        notes: what the calibration has to say besides its own.
 
     Raises:
         UsageError: a metric that was not judged, or a scale that does not fit.
@@ -64,7 +64,7 @@ def calibrate(
     rated = [_rated(judged, ratings, metric, scale) for metric in wanted]
     fits = dict(zip(wanted, _fit_all(rated, rung, confidence), strict=True))
     path, digest = next(iter(ratings.sources.items()))
-    return Artefact(
+    return Calibration(
         kind="ratings",
         made_with=made_with,
         source=Path(path).name,

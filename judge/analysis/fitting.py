@@ -15,7 +15,7 @@ from calibration.conformal import guaranteed_radius, held_out_coverage, pooled_r
 from calibration.errors_of_fit import reliability_curve
 from calibration.selection import CandidateErrors, Selection, pair_accuracy, select
 from calibration.unseen_system import system_shifts
-from judge.artefact import Fit
+from judge.calibration_file import Fit
 
 __all__ = ["AUTO", "RAW", "Rated", "fit_metric", "plain"]
 

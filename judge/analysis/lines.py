@@ -1,6 +1,6 @@
 """With no ratings to be had: a line for each metric, from a run's system means to published ones.
 
-A handful of points carries a line and no more. What it cannot say is said in the artefact.
+A handful of points carries a line and no more. What it cannot say is said in the calibration.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from judge.analysis.calibrating import chosen_metrics, judged_metrics, now, vers
 from judge.analysis.distributions import Distributions, distributions, system_means
 from judge.analysis.fitting import plain
 from judge.analysis.published import PAPER_NOTE, PAPER_SOURCE, Published
-from judge.artefact import Artefact, Fit, MadeWith
+from judge.calibration_file import Calibration, Fit, MadeWith
 from judge.errors import DataError
 from judge.types import Judgment, Rubric
 
@@ -38,7 +38,7 @@ def calibrate_to_published(
     metrics: Sequence[str] = (),
     confidence: float = 0.9,
     notes: Sequence[str] = (),
-) -> Artefact:
+) -> Calibration:
     """Fit the lines; where there is none, the metric's `Fit` says why.
 
     Args:
@@ -48,7 +48,7 @@ def calibrate_to_published(
         made_with: what gave the judgments.
         metrics: fit these only.
         confidence: of the intervals, between 0 and 1.
-        notes: what the artefact has to say besides its own.
+        notes: what the calibration has to say besides its own.
 
     Raises:
         UsageError: a metric that was not judged.
@@ -69,7 +69,7 @@ def calibrate_to_published(
     fits = {metric: _fit(judged, means, published, common, metric) for metric in wanted}
     apart = [system for system in means if system not in published.means]
     dialogues = np.isin(judged.names(0), common)
-    return Artefact(
+    return Calibration(
         kind="published",
         made_with=made_with,
         source=published.source,

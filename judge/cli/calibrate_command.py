@@ -10,9 +10,9 @@ from typing import Any
 import click
 
 from calibration.calibrators import CANDIDATES
-from judge import artefact as artefacts
+from judge import calibration_file
 from judge.analysis import AUTO, calibrate, calibrate_to_published
-from judge.artefact import MadeWith
+from judge.calibration_file import MadeWith
 from judge.cli.calibrate_print import show
 from judge.cli.rated import rated_file, rating_options
 from judge.cli.report_command import means_of
@@ -102,7 +102,7 @@ def calibrate_run(
     else:
         assert ratings is not None  # noqa: S101 - one of the two was given
         found = calibrate(judgments, rubric, ratings, made_with, rung=rung or AUTO, **options)
-    artefacts.write(out, found)
+    calibration_file.write(out, found)
     if as_json:
         click.echo(json.dumps({"out": str(out), **found.to_dict()}, ensure_ascii=False))
     else:

@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from judge.artefact import Artefact, Fit
+from judge.calibration_file import Calibration, Fit
 from judge.cli.plain import table
 
 __all__ = ["show"]
@@ -15,7 +15,7 @@ __all__ = ["show"]
 Row = tuple[str, ...]
 
 
-def show(found: Artefact) -> None:
+def show(found: Calibration) -> None:
     """Print what was joined, the tables of rungs or lines, and what to know."""
     made = found.made_with
     click.echo(

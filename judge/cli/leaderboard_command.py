@@ -9,12 +9,11 @@ from pathlib import Path
 import click
 from rich.console import Console
 
-from judge import artefact as artefacts
+from judge import calibration_file, played
 from judge import manifest as manifests
-from judge import played
 from judge.analysis import calibrated, summarise
 from judge.analysis.leaderboard import Cost, leaderboard
-from judge.artefact import MadeWith
+from judge.calibration_file import MadeWith
 from judge.cli.report_command import calibration_option
 from judge.errors import UsageError
 from judge.report.leaderboard import sentences, write_leaderboard
@@ -72,10 +71,10 @@ def leaderboard_of_runs(
         judgments, manifest.rubric, provenance=manifest.provenance, notes=manifest.notices
     )
     if calibration is not None:
-        artefact = artefacts.read(calibration)
+        stored = calibration_file.read(calibration)
         run = MadeWith.of(manifest.judge, manifest.rubric, manifest.prompts)
-        artefacts.refuse_mismatch(calibration, artefact, run)
-        results = calibrated(results, artefact, judgments).results
+        calibration_file.refuse_mismatch(calibration, stored, run)
+        results = calibrated(results, stored, judgments).results
     board = leaderboard(results, judgments, costs=_costs(runs), confidence=confidence)
     page = write_leaderboard(board, results, out)
     failed = sum(isinstance(judgment.outcome, Failure) for judgment in judgments)

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 import click
 from rich.console import Console
 
-from judge import artefact as artefacts
+from judge import calibration_file
 from judge.analysis import (
     PAPER,
     Bars,
@@ -25,7 +25,7 @@ from judge.analysis import (
     summarise_diversity,
     word_segmenter,
 )
-from judge.artefact import Artefact, MadeWith
+from judge.calibration_file import Calibration, MadeWith
 from judge.chatanime import data_root
 from judge.cli.rated import rated_file, rating_options
 from judge.errors import UsageError
@@ -74,7 +74,7 @@ new_ratings = rating_options(
 class HumanScale(NamedTuple):
     """A calibration that fits the run, and ratings of systems that it has not seen."""
 
-    artefact: Artefact
+    calibration: Calibration
     ratings: Ratings | None
 
 
@@ -161,14 +161,14 @@ def human_scale(
                 "is what judge agree RUN --ratings FILE says",
             )
         return None
-    artefact = artefacts.read(calibration)
+    stored = calibration_file.read(calibration)
     run = MadeWith.of(manifest.judge, manifest.rubric, manifest.prompts)
-    artefacts.refuse_mismatch(calibration, artefact, run)
+    calibration_file.refuse_mismatch(calibration, stored, run)
     ratings = rated_file(rated, manifest.rubric.metrics)
     if ratings is not None and ratings.faults:
         refused = len(ratings.faults)
         click.echo(f"{refused} ratings refused: `judge ratings check` lists them", err=True)
-    return HumanScale(artefact, ratings)
+    return HumanScale(stored, ratings)
 
 
 def draw(
@@ -198,7 +198,7 @@ def draw(
     )
     found = Calibrated(results, {})
     if human is not None:
-        found = calibrated(results, human.artefact, judgments, human.ratings)
+        found = calibrated(results, human.calibration, judgments, human.ratings)
     files = write_report(found.results, folder, judgments=judgments, items=found.items)
     failed = sum(isinstance(judgment.outcome, Failure) for judgment in judgments)
     return Drawn(found.results, files.html, failed)

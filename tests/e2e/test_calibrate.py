@@ -73,10 +73,13 @@ def test_from_ratings_to_a_report_on_their_scale(judge: Program, recorded: Recor
     ):
         assert words in done.out
     assert done.out.splitlines()[-1] == "calibration: c.json"
-    artefact = json.loads((judge.folder / "c.json").read_text(encoding="utf-8"))
-    assert (artefact["format"], artefact["kind"]) == (1, "ratings")
-    assert (artefact["made_with"]["fingerprint"], artefact["counts"]["raters"]) == ("mock/0", 3)
-    for fit in artefact["fits"].values():
+    calibration = json.loads((judge.folder / "c.json").read_text(encoding="utf-8"))
+    assert (calibration["format"], calibration["kind"]) == (1, "ratings")
+    assert (calibration["made_with"]["fingerprint"], calibration["counts"]["raters"]) == (
+        "mock/0",
+        3,
+    )
+    for fit in calibration["fits"].values():
         ladder = {row["rung"]: row for row in fit["details"]["ladder"]}
         chosen = ladder[fit["calibrator"]["rung"]]
         # People were made to see half of what the judge sees: a raw score cannot be best.
@@ -94,7 +97,7 @@ def test_from_ratings_to_a_report_on_their_scale(judge: Program, recorded: Recor
     )
     assert mean["lower"] < mean["mean"] < mean["upper"]
     assert all(1 <= int(row["lower"]) <= int(row["upper"]) <= 5 for row in rows)
-    line = artefact["fits"]["fluency"]["calibrator"]
+    line = calibration["fits"]["fluency"]["calibrator"]
     assert line["rung"] == "linear"
     for row in rows:
         expected = line["intercept"] + line["slope"] * float(row["score"])

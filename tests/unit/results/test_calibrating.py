@@ -25,7 +25,7 @@ from judge.analysis import (
     read_published,
     summarise,
 )
-from judge.artefact import Artefact, MadeWith
+from judge.calibration_file import Calibration, MadeWith
 from judge.errors import DataError, StoreError, UsageError
 from judge.ratings import Ratings, Scale, read_ratings
 from judge.report import render_html
@@ -230,10 +230,10 @@ def test_what_cannot_be_joined_is_an_error(
 
 
 def applied(
-    judgments: list[Judgment], rubric: Rubric, artefact: Artefact, ratings: Ratings | None = None
+    judgments: list[Judgment], rubric: Rubric, fitted: Calibration, ratings: Ratings | None = None
 ) -> tuple[Results, dict[tuple[str, str, str, str], tuple[float, int | None, int | None]]]:
     """Results with the calibration, after a way through JSON, and item scores."""
-    found = calibrated(summarise(judgments, rubric), artefact, judgments, ratings)
+    found = calibrated(summarise(judgments, rubric), fitted, judgments, ratings)
     again = Results.from_dict(json.loads(json.dumps(found.results.to_dict(), allow_nan=False)))
     assert again == found.results
     return again, {key: tuple(item) for key, item in found.items.items()}
@@ -247,12 +247,12 @@ def test_a_new_system_on_the_human_scale(
     rated: Callable[..., Ratings],
 ) -> None:
     """Means by the map, the interval from the shifts by hand; a dimension's from its metrics'."""
-    artefact = calibrate(judgments, rubric, rated(on_a_line(scores, off=0.2)), MADE)
+    fitted = calibrate(judgments, rubric, rated(on_a_line(scores, off=0.2)), MADE)
     # Seen systems lie +-.2 off; every fit that leaves one out errs by .2 and a little more.
-    shifts = {m: np.array([*artefact.fits[m].shifts.values()]) for m in METRICS}
+    shifts = {m: np.array([*fitted.fits[m].shifts.values()]) for m in METRICS}
     assert np.abs(shifts["sense"]) == pytest.approx([0.2] * 10, abs=0.1)
     new = [judged(f"new/c{i}/{j}", m, 2 + 0.5 * i) for i in (0, 1) for j in (0, 1) for m in METRICS]
-    results, items = applied(new, rubric, artefact)
+    results, items = applied(new, rubric, fitted)
     calibration = results.calibration
     assert calibration is not None
     t = stats.t.ppf(0.95, 9)
@@ -263,7 +263,7 @@ def test_a_new_system_on_the_human_scale(
     }.items():
         found = calibration.mean("new", name)
         assert found is not None
-        maps = [artefact.fits[part].calibrator for part in parts]
+        maps = [fitted.fits[part].calibrator for part in parts]
         # The raw mean is 2.25; a line of a mean is the mean of the line.
         mean = np.mean([m.slope * 2.25 + m.intercept for m in maps if isinstance(m, Linear)])
         together = np.mean([shifts[part] for part in parts], axis=0)
@@ -275,10 +275,10 @@ def test_a_new_system_on_the_human_scale(
         )
         assert (found.n, found.basis, found.reason) == (4, "new", "")
     score, lower, upper = items["new", "c1", "0", "style"]
-    line = artefact.fits["style"].calibrator
+    line = fitted.fits["style"].calibrator
     assert isinstance(line, Linear)
     assert score == pytest.approx(line.slope * 2.5 + line.intercept)
-    radius = artefact.fits["style"].radius
+    radius = fitted.fits["style"].radius
     assert radius is not None
     inside = [k for k in range(1, 6) if abs(k - score) <= radius]
     assert (lower, upper) == (min(inside or [round(score)]), max(inside or [round(score)]))
@@ -295,8 +295,8 @@ def test_a_fitted_system_has_no_interval(
 ) -> None:
     """Its own ratings made the map: a mean, and the reason why there is nothing around it."""
     rows = [row for row in on_a_line(scores, off=0.1) if row[0][0] != "J"]
-    artefact = calibrate(judgments, rubric, rated(rows), MADE)
-    calibration = applied(judgments, rubric, artefact)[0].calibration
+    fitted = calibrate(judgments, rubric, rated(rows), MADE)
+    calibration = applied(judgments, rubric, fitted)[0].calibration
     assert calibration is not None
     for system in SYSTEMS:
         found = calibration.mean(system, "overall")
@@ -319,8 +319,8 @@ def test_a_metric_without_a_map_has_no_number(
 ) -> None:
     """Nor has the dimension or the overall score that it is a part of."""
     rows = [row for row in on_a_line(scores) if row[1] != "sense"]
-    artefact = calibrate(judgments, rubric, rated(rows), MADE)
-    results, items = applied([judged("new/a/1", m, 3) for m in METRICS], rubric, artefact)
+    fitted = calibrate(judgments, rubric, rated(rows), MADE)
+    results, items = applied([judged("new/a/1", m, 3) for m in METRICS], rubric, fitted)
     assert results.calibration is not None
     means = results.calibration.means["new"]
     assert {name for name, mean in means.items() if mean.mean is None} == {
@@ -344,12 +344,12 @@ def test_ratings_of_a_new_system_take_over(
 
     Where metrics are rated in different dialogues, a dimension has no mean that fits theirs.
     """
-    artefact = calibrate(judgments, rubric, rated(on_a_line(scores)), MADE)
+    fitted = calibrate(judgments, rubric, rated(on_a_line(scores)), MADE)
     new = [judged(who, m, 3) for who in cells(["new"]) for m in METRICS]
     y = dict(zip(cells(["new"]), [2, 3, 4, 5, 4, 3, 2, 2, 5], strict=True))
     rows: list[Row] = [(who, "fluency", score) for who, score in y.items()]
     rows += [("A/c0/0", "fluency", 1.0), (cells(["new"])[0], "style", 4.0)]
-    results, _ = applied(new, rubric, artefact, rated(rows, name="few.csv"))
+    results, _ = applied(new, rubric, fitted, rated(rows, name="few.csv"))
     assert results.calibration is not None
     assert results.calibration.labels == "few.csv"
     means = results.calibration.means["new"]
@@ -374,11 +374,11 @@ def test_ratings_that_are_of_no_use_are_refused(
     rated: Callable[..., Ratings],
 ) -> None:
     """Of fitted systems only, or on another scale."""
-    artefact = calibrate(judgments, rubric, rated(on_a_line(scores)), MADE)
+    fitted = calibrate(judgments, rubric, rated(on_a_line(scores)), MADE)
     with pytest.raises(DataError, match="whose system the calibration has not seen"):
-        applied(judgments, rubric, artefact, rated(on_a_line(scores)))
+        applied(judgments, rubric, fitted, rated(on_a_line(scores)))
     with pytest.raises(DataError, match="not that of the calibration, 1-5"):
-        applied(judgments, rubric, artefact, rated([("A/c0/0", "sense", 3.0)], Scale(0, 4)))
+        applied(judgments, rubric, fitted, rated([("A/c0/0", "sense", 3.0)], Scale(0, 4)))
 
 
 def test_beyond_what_was_fitted_is_said(
@@ -389,9 +389,9 @@ def test_beyond_what_was_fitted_is_said(
     rated: Callable[..., Ratings],
 ) -> None:
     """A new system whose raw mean no fitted one comes near is called a guess, others are not."""
-    artefact = calibrate(judgments, rubric, rated(on_a_line(scores)), MADE)
+    fitted = calibrate(judgments, rubric, rated(on_a_line(scores)), MADE)
     for score, said in ((1.0, True), (3.0, False)):
-        results, _ = applied([judged("new/a/1", "sense", score)], rubric, artefact)
+        results, _ = applied([judged("new/a/1", "sense", score)], rubric, fitted)
         assert results.calibration is not None
         assert any("guess: new (sense)" in note for note in results.calibration.notes) == said
 
@@ -404,8 +404,8 @@ def test_other_metrics_that_are_missing_are_said(
     rated: Callable[..., Ratings],
 ) -> None:
     """Ridge reads all metrics: where one was not asked, the fit's average stands in, counted."""
-    artefact = calibrate(judgments, rubric, rated(on_a_line(scores)), MADE, rung="ridge")
-    results, items = applied([judged("new/a/1", "sense", 3)], rubric, artefact)
+    fitted = calibrate(judgments, rubric, rated(on_a_line(scores)), MADE, rung="ridge")
+    results, items = applied([judged("new/a/1", "sense", 3)], rubric, fitted)
     assert results.calibration is not None
     assert items["new", "a", "1", "sense"][0] == pytest.approx(3, abs=0.2)
     assert any(
@@ -426,9 +426,9 @@ def test_ridge_stays_on_the_scale(
     judgments = [judged(who, metric, score) for (who, metric), score in raw.items()]
     rows = [(who, m, 1.5 + 150 * (score - 2)) for (who, m), score in raw.items()]
     for rung, end in (("ridge", 5.0), ("linear", 301.5)):
-        artefact = calibrate(judgments, rubric, rated(rows), MADE, rung=rung)
+        fitted = calibrate(judgments, rubric, rated(rows), MADE, rung=rung)
         new = [judged("new/a/1", m, 4.0) for m in METRICS]
-        score, *_ = applied(new, rubric, artefact)[1]["new", "a", "1", "sense"]
+        score, *_ = applied(new, rubric, fitted)[1]["new", "a", "1", "sense"]
         assert score == pytest.approx(end)
 
 
@@ -456,11 +456,11 @@ def test_lines_to_published_means(
 ) -> None:
     """The line of numpy, errors by fitting again without each system, and no word on dialogues."""
     means = published(scores, 0.5)
-    artefact = calibrate_to_published(judgments, rubric, means, MADE)
-    assert (artefact.kind, artefact.source, artefact.sha256) == ("published", "p.csv", "f" * 64)
+    fitted = calibrate_to_published(judgments, rubric, means, MADE)
+    assert (fitted.kind, fitted.source, fitted.sha256) == ("published", "p.csv", "f" * 64)
     x = np.array([np.mean([scores[who, "sense"] for who in cells([s])]) for s in SYSTEMS[:6]])
     y = np.array([means.means[s]["sense"] for s in SYSTEMS[:6]])
-    fit = artefact.fits["sense"]
+    fit = fitted.fits["sense"]
     slope, intercept = np.polyfit(x, y, 1)
     assert isinstance(fit.calibrator, Linear)
     assert (fit.calibrator.slope, fit.calibrator.intercept) == (
@@ -472,7 +472,7 @@ def test_lines_to_published_means(
     ]
     assert fit.shifts == pytest.approx(dict(zip(SYSTEMS, left_out, strict=False)))
     assert fit.details["error_line"] == pytest.approx(np.abs(left_out).mean())
-    results, items = applied(judgments, rubric, artefact)
+    results, items = applied(judgments, rubric, fitted)
     assert items == {}
     assert results.calibration is not None
     assert results.calibration.metrics[1].after == pytest.approx(np.abs(left_out).mean())
@@ -493,8 +493,8 @@ def test_a_line_that_falls_is_not_used(
     scores: dict[tuple[str, str], float], judgments: list[Judgment], rubric: Rubric
 ) -> None:
     """Where the judge has the order of people reversed: no map, but the errors."""
-    artefact = calibrate_to_published(judgments, rubric, published(scores, -0.5), MADE)
-    fit = artefact.fits["style"]
+    fitted = calibrate_to_published(judgments, rubric, published(scores, -0.5), MADE)
+    fit = fitted.fits["style"]
     assert fit.calibrator is None
     assert fit.reason.startswith("the line does not rise")
     assert fit.details["slope"] == pytest.approx(-0.5, abs=0.2)
@@ -506,12 +506,12 @@ def test_too_few_published_means(
     """Two systems make no line, a metric may lack its means, no system in common is an error."""
     means = published(scores, 0.5)
     two = replace(means, means={s: means.means[s] for s in "AB"})
-    artefact = calibrate_to_published(judgments, rubric, two, MADE)
-    assert artefact.fits["sense"].reason == "a line needs at least 3 systems with both means, not 2"
+    fitted = calibrate_to_published(judgments, rubric, two, MADE)
+    assert fitted.fits["sense"].reason == "a line needs at least 3 systems with both means, not 2"
     some = {s: {m: v for m, v in row.items() if m != "sense"} for s, row in means.means.items()}
-    artefact = calibrate_to_published(judgments, rubric, replace(means, means=some), MADE)
-    assert artefact.fits["sense"].calibrator is None
-    assert artefact.fits["style"].calibrator is not None
+    fitted = calibrate_to_published(judgments, rubric, replace(means, means=some), MADE)
+    assert fitted.fits["sense"].calibrator is None
+    assert fitted.fits["style"].calibrator is not None
     with pytest.raises(DataError, match="has published means"):
         calibrate_to_published(judgments, rubric, Published("p.csv", {"Z": {"sense": 3.0}}), MADE)
 

@@ -1,4 +1,4 @@
-"""The calibration artefact on its way to disk and back, and who may use it."""
+"""The calibration file on its way to disk and back, and who may use it."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from calibration.calibrators import Isotonic, Linear
-from judge.artefact import Artefact, Fit, MadeWith, read, refuse_mismatch, write
+from judge.calibration_file import Calibration, Fit, MadeWith, read, refuse_mismatch, write
 from judge.errors import RunMismatchError, StoreError
 from judge.types import Rubric
 
@@ -22,9 +22,9 @@ MADE = MadeWith("mock", "mock/0", "esrp", "1.1.0", "zh", "a" * 64, "b" * 64)
 
 
 @pytest.fixture
-def artefact() -> Artefact:
+def calibration() -> Calibration:
     """Two maps and a metric without one."""
-    return Artefact(
+    return Calibration(
         kind="ratings",
         made_with=MADE,
         source="ratings.csv",
@@ -50,17 +50,17 @@ def artefact() -> Artefact:
     )
 
 
-def test_an_artefact_reads_back_to_the_last_bit(artefact: Artefact, tmp_path: Path) -> None:
+def test_a_calibration_reads_back_to_the_last_bit(calibration: Calibration, tmp_path: Path) -> None:
     """Maps, shifts and everything else are what was written; folders are made as needed."""
     path = tmp_path / "new" / "calibration.json"
-    write(path, artefact)
-    assert read(path) == artefact
+    write(path, calibration)
+    assert read(path) == calibration
     assert [p.name for p in path.parent.iterdir()] == ["calibration.json"]
     assert read(path).systems == ("b", "系统")
 
 
 def test_format_1_reads() -> None:
-    """An artefact as version 1 wrote it, of a mock judge and SIMULATED ratings."""
+    """A calibration file as version 1 wrote it, of a mock judge and SIMULATED ratings."""
     found = read(GOLDEN)
     assert (found.kind, found.made_with.fingerprint, found.scale) == ("ratings", "mock/0", (1, 5))
     assert found.systems == ("s0", "s1", "s2")
@@ -91,11 +91,14 @@ def test_format_1_reads() -> None:
     ],
 )
 def test_what_is_no_calibration_is_refused(
-    artefact: Artefact, tmp_path: Path, change: Callable[[dict[str, Any]], object], message: str
+    calibration: Calibration,
+    tmp_path: Path,
+    change: Callable[[dict[str, Any]], object],
+    message: str,
 ) -> None:
     """A newer format, a missing part or an impossible map: named, with the file and a hint."""
     path = tmp_path / "c.json"
-    write(path, artefact)
+    write(path, calibration)
     raw = json.loads(path.read_text(encoding="utf-8"))
     change(raw)
     path.write_text(json.dumps(raw), encoding="utf-8")
@@ -130,40 +133,44 @@ def test_another_file_is_refused(tmp_path: Path, content: str | None) -> None:
         (replace(MADE, prompts="e" * 64), "scores of prompts of hash bbbbbbbbbbbbbbbb"),
     ],
 )
-def test_another_run_is_refused_by_name(artefact: Artefact, run: MadeWith, message: str) -> None:
+def test_another_run_is_refused_by_name(
+    calibration: Calibration, run: MadeWith, message: str
+) -> None:
     """The message says what differs, and nothing of what does not."""
     with pytest.raises(RunMismatchError, match=re.escape(message)) as caught:
-        refuse_mismatch(Path("c.json"), artefact, run)
+        refuse_mismatch(Path("c.json"), calibration, run)
     assert caught.value.message.count(", not ") == 1
     assert caught.value.hint
 
 
-def test_the_run_it_was_made_for_is_taken(artefact: Artefact) -> None:
-    """The facts that a manifest has of a run, put together, are those of the artefact."""
-    rubric = Rubric("esrp", "1.1.0", "zh", "a" * 64, artefact.labels, (), ())
+def test_the_run_it_was_made_for_is_taken(calibration: Calibration) -> None:
+    """The facts that a manifest has of a run, put together, are those of the calibration."""
+    rubric = Rubric("esrp", "1.1.0", "zh", "a" * 64, calibration.labels, (), ())
     run = MadeWith.of({"name": "mock", "fingerprint": "mock/0", "seed": "0"}, rubric, "b" * 64)
     assert run == MADE
-    refuse_mismatch(Path("c.json"), artefact, run)
+    refuse_mismatch(Path("c.json"), calibration, run)
 
 
-def test_an_older_file_survives_a_write_that_fails(artefact: Artefact, tmp_path: Path) -> None:
+def test_an_older_file_survives_a_write_that_fails(
+    calibration: Calibration, tmp_path: Path
+) -> None:
     """What cannot be JSON, or cannot be put in place, leaves what was there, and nothing beside."""
     path = tmp_path / "c.json"
-    write(path, artefact)
+    write(path, calibration)
     before = path.read_bytes()
     fits = {"fluency": Fit(None, "", details={"loss": float("nan")})}
     with pytest.raises(ValueError, match="JSON"):
-        write(path, replace(artefact, fits=fits))
+        write(path, replace(calibration, fits=fits))
     assert path.read_bytes() == before
     path.unlink()
     tmp_path.rmdir()
     tmp_path.write_text("")
     with pytest.raises(StoreError, match="cannot be written") as caught:
-        write(path, artefact)
+        write(path, calibration)
     assert caught.value.path == path
     tmp_path.unlink()
     tmp_path.mkdir()
     path.mkdir()
     with pytest.raises(StoreError, match="cannot be written"):
-        write(path, artefact)
+        write(path, calibration)
     assert [p.name for p in tmp_path.iterdir()] == ["c.json"]

@@ -1,4 +1,4 @@
-"""The calibration artefact: one JSON that says how a judge's scores become human ones.
+"""The calibration file: one JSON that says how a judge's scores become human ones.
 
 It is written by `judge calibrate` and used by `judge eval` and `judge report`. It holds the fitted
 maps as plain numbers, the tables that led to them, and what they were made of. A map belongs to the
@@ -19,7 +19,7 @@ from judge.errors import RunMismatchError, StoreError
 from judge.records import write_text
 from judge.types import Rubric
 
-__all__ = ["FORMAT", "Artefact", "Fit", "Kind", "MadeWith", "read", "refuse_mismatch", "write"]
+__all__ = ["FORMAT", "Calibration", "Fit", "Kind", "MadeWith", "read", "refuse_mismatch", "write"]
 
 FORMAT = 1
 """The newest format of a calibration that this version reads."""
@@ -80,7 +80,7 @@ class Fit:
 
 
 @dataclass(frozen=True, slots=True)
-class Artefact:
+class Calibration:
     """Fits for metrics of one judge, rubric and set of prompts.
 
     Attributes:
@@ -132,13 +132,13 @@ class Artefact:
         return {"format": FORMAT, **plain, "made_with": asdict(self.made_with), "fits": fits}
 
 
-def refuse_mismatch(path: Path, artefact: Artefact, run: MadeWith) -> None:
+def refuse_mismatch(path: Path, calibration: Calibration, run: MadeWith) -> None:
     """Refuse to map the scores of another judge, rubric or prompts; the message names which.
 
     Raises:
-        RunMismatchError: the artefact of the file `path` was not made for `run`.
+        RunMismatchError: the calibration of the file `path` was not made for `run`.
     """
-    there = artefact.made_with
+    there = calibration.made_with
     ways = [(_judge(there), _judge(run)), (_rubric(there), _rubric(run))]
     if there.rubric_hash == run.rubric_hash:  # prompts differ where their rubric does
         ways.append((_prompts(there), _prompts(run)))
@@ -151,8 +151,8 @@ def refuse_mismatch(path: Path, artefact: Artefact, run: MadeWith) -> None:
         )
 
 
-def read(path: Path) -> Artefact:
-    """The artefact in a file.
+def read(path: Path) -> Calibration:
+    """The calibration in a file.
 
     Raises:
         StoreError: it is missing, damaged, of a newer format, or no calibration at all.
@@ -177,13 +177,13 @@ def read(path: Path) -> Artefact:
         ) from error
 
 
-def write(path: Path, artefact: Artefact) -> None:
+def write(path: Path, calibration: Calibration) -> None:
     """Write the file whole or not at all.
 
     Raises:
         StoreError: it cannot be written.
     """
-    text = json.dumps(artefact.to_dict(), ensure_ascii=False, allow_nan=False, indent=1)
+    text = json.dumps(calibration.to_dict(), ensure_ascii=False, allow_nan=False, indent=1)
     write_text(path, text + "\n", "make room or choose another file with --out")
 
 
@@ -200,9 +200,9 @@ def _prompts(made: MadeWith) -> str:
     return f"prompts of hash {made.prompts[:_SHOWN]} (with or without --rationale)"
 
 
-def _artefact(raw: Mapping[str, Any]) -> Artefact:
+def _artefact(raw: Mapping[str, Any]) -> Calibration:
     low, high = raw["scale"]
-    artefact = Artefact(
+    calibration = Calibration(
         kind=raw["kind"],
         made_with=MadeWith(**{name: str(text) for name, text in raw["made_with"].items()}),
         source=str(raw["source"]),
@@ -218,19 +218,19 @@ def _artefact(raw: Mapping[str, Any]) -> Artefact:
         versions=dict(raw["versions"]),
         seed=raw["seed"],
     )
-    if artefact.kind not in get_args(Kind):
-        raise ValueError(f"there is no kind {artefact.kind!r}")
-    if not 0 < artefact.confidence < 1:
-        raise ValueError(f"a confidence lies between 0 and 1, not at {artefact.confidence}")
-    for metric, fit in artefact.fits.items():
+    if calibration.kind not in get_args(Kind):
+        raise ValueError(f"there is no kind {calibration.kind!r}")
+    if not 0 < calibration.confidence < 1:
+        raise ValueError(f"a confidence lies between 0 and 1, not at {calibration.confidence}")
+    for metric, fit in calibration.fits.items():
         map_ = fit.calibrator
         if map_ is not None and (
-            (map_.metrics, map_.labels) != (len(artefact.metrics), len(artefact.labels))
-            or artefact.metrics[map_.target] != metric
-            or (map_.low, map_.high) != artefact.scale
+            (map_.metrics, map_.labels) != (len(calibration.metrics), len(calibration.labels))
+            or calibration.metrics[map_.target] != metric
+            or (map_.low, map_.high) != calibration.scale
         ):
             raise ValueError(f"the map for {metric} is not one for these metrics and labels")
-    return artefact
+    return calibration
 
 
 def _fit(raw: Mapping[str, Any]) -> Fit:
