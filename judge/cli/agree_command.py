@@ -28,7 +28,7 @@ from judge.cli.progress import Progress
 from judge.cli.rated import alias, rated_file, rating_options
 from judge.errors import UsageError
 from judge.ratings import Ratings, Scale, read_judged_table
-from judge.report.agreement_files import write_agreement, write_comparisons
+from judge.report.agreement_page import write_agreement, write_comparisons
 from judge.runs import group_by_judge, open_run
 
 __all__ = ["agree_run"]

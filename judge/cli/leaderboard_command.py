@@ -16,8 +16,7 @@ from judge.analysis.leaderboard import Cost, leaderboard
 from judge.calibration_file import MadeWith
 from judge.cli.report_command import calibration_option
 from judge.errors import UsageError
-from judge.report.leaderboard import sentences, write_leaderboard
-from judge.report.leaderboard_table import terminal_leaderboard
+from judge.report.leaderboard_page import sentences, terminal_leaderboard, write_leaderboard
 from judge.runs import open_run
 from judge.store import Store
 from judge.types import Failure

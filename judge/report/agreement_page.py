@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import json
 import math
 from collections.abc import Iterator, Sequence
 from importlib.resources import files
+from pathlib import Path
 from typing import NamedTuple
 
 from markupsafe import Markup
 
+from judge.analysis.agreement import Comparisons
 from judge.analysis.agreement.record import (
     COEFFICIENTS,
     LEVELS,
@@ -18,10 +21,20 @@ from judge.analysis.agreement.record import (
     Disagreement,
     MeasureAgreement,
 )
+from judge.records import write_bytes, write_text
 from judge.report.agreement_summary import LEVEL_TITLES, beaten, headline, people, sentences
-from judge.report.pages import environment
+from judge.report.figures import figures, inline, pdf, svg
+from judge.report.format import environment
+from judge.report.paper import write_comparison_tables, write_paper
 
-__all__ = ["SHOWN", "Footnotes", "render_agreement"]
+__all__ = [
+    "SHOWN",
+    "AgreementFiles",
+    "Footnotes",
+    "render_agreement",
+    "write_agreement",
+    "write_comparisons",
+]
 
 SHOWN = 25
 """Dialogues that are shown at once, and those that are shown without script."""
@@ -166,3 +179,48 @@ def _lost(agreement: Agreement) -> int:
         for figure in (*measure.spearman.values(), measure.mae, measure.bias)
     ]
     return max((figure.interval.undefined for figure in shown if figure.interval), default=0)
+
+
+class AgreementFiles(NamedTuple):
+    """Where the report lies."""
+
+    html: Path
+    tex: Path
+    json: Path
+
+
+def write_agreement(agreement: Agreement, folder: Path) -> AgreementFiles:
+    """Write `agreement.html`, `.json`, `.tex`, `.bib`, `.md`, `.csv`, `tables/` and `figures/`.
+
+    The same agreement gives the same bytes.
+
+    Raises:
+        StoreError: the folder cannot be written.
+    """
+    drawn = figures(agreement)
+    for figure in drawn:
+        write_text(folder / "figures" / f"{figure.name}.svg", svg(figure))
+        write_bytes(folder / "figures" / f"{figure.name}.pdf", pdf(figure))
+    write_paper(agreement, folder, {figure.name: figure.caption for figure in drawn})
+    page = render_agreement(agreement, [(one.title, inline(one), one.caption) for one in drawn])
+    files = AgreementFiles(
+        folder / "agreement.html", folder / "agreement.tex", folder / "agreement.json"
+    )
+    write_text(files.html, page)
+    write_text(files.json, _json(agreement.to_dict()))
+    return files
+
+
+def write_comparisons(comparisons: Comparisons, folder: Path) -> list[Path]:
+    """Write the comparison of two judges as `comparison.json`, `.tex`, `.md` and `.csv`.
+
+    Raises:
+        StoreError: the folder cannot be written.
+    """
+    file = folder / "comparison.json"
+    write_text(file, _json(comparisons.to_dict()))
+    return [file, *write_comparison_tables(comparisons, folder)]
+
+
+def _json(data: object) -> str:
+    return json.dumps(data, ensure_ascii=False, allow_nan=False, indent=1) + "\n"

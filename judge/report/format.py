@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-__all__ = ["count", "fixed", "level", "share", "signed"]
+from jinja2 import Environment, PackageLoader, StrictUndefined
+
+__all__ = ["count", "environment", "fixed", "level", "share", "signed"]
 
 _MISSING = "–"
 
@@ -37,3 +39,23 @@ def level(confidence: float) -> str:
 def count(value: int) -> str:
     """`13,200`."""
     return f"{value:,}"
+
+
+def environment() -> Environment:
+    """The templates of this package, with the ways to write numbers as filters."""
+    found = Environment(
+        loader=PackageLoader("judge.report", "templates"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=True,
+    )
+    found.filters |= {
+        "fixed": fixed,
+        "share": share,
+        "level": level,
+        "count": count,
+        "signed": signed,
+    }
+    return found

@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 from judge.analysis.agreement import Agreement
-from judge.report.figures.confusion import confusion
 from judge.report.figures.forest import forest
-from judge.report.figures.output import inline, pdf, svg
 from judge.report.figures.radar import radar
-from judge.report.figures.reliability import reliability
-from judge.report.figures.style import Drawn
+from judge.report.figures.reliability import confusion, reliability
+from judge.report.figures.style import Drawn, inline, pdf, svg
 from judge.report.figures.systems import systems
 
 __all__ = ["Drawn", "figures", "inline", "pdf", "svg"]

@@ -8,7 +8,7 @@ import io
 from judge.analysis.agreement.comparison_record import COMPARED, Compared, Comparisons
 from judge.report.agreement_summary import LEVEL_TITLES
 from judge.report.format import count
-from judge.report.paper.prose import Cite, Formula, Paragraph, Part
+from judge.report.paper.references import Cite, Formula, Paragraph, Part
 from judge.report.paper.table import Column, Entry, Number, Table, english, marks, measure_rows
 
 __all__ = ["comparison_csv", "comparison_methods", "comparison_table"]

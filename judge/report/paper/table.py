@@ -10,6 +10,7 @@ from typing import Literal, Protocol, TypeGuard
 
 from judge.analysis.agreement.comparison_record import Comparisons
 from judge.analysis.agreement.record import Agreement, Figure, Interval, Kind, MeasureAgreement
+from judge.report.format import fixed
 
 __all__ = [
     "SIMULATED",
@@ -22,8 +23,10 @@ __all__ = [
     "Titled",
     "chunks",
     "english",
+    "escape_markdown",
     "figure",
     "grouped",
+    "markdown_table",
     "marks",
     "measure_rows",
     "missing",
@@ -211,3 +214,47 @@ def pages(table: Table, most: int = 42) -> Iterator[Table]:
             caption=f"{table.caption} (Continued.)" if part > 1 else table.caption,
             rows=table.rows[start : start + most],
         )
+
+
+def escape_markdown(text: str) -> str:
+    """Text of anybody on one line of Markdown, as it is and not as markup."""
+    flat = re.sub(r"\s+", " ", text)
+    plain = re.sub(r"([\\`*_{}\[\]#|~$])", r"\\\1", flat)
+    return plain.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
+
+
+def markdown_table(table: Table) -> str:
+    """Caption, table, and below it why entries are dashes."""
+    letters = {reason: at + 1 for at, reason in enumerate(table.reasons())}
+    marks = "".join(f"**{escape_markdown(mark)}** " for mark in table.marks)
+    heads = [_head(column) for column in table.columns]
+    rules = [":--" if column.kind == "text" else "--:" for column in table.columns]
+    lines = [f"{marks}{escape_markdown(table.caption)}", "", _line(heads), _line(rules)]
+    for row in table.rows:
+        first, *rest = (_entry(cell, letters) for cell in row.cells)
+        lines.append(_line([f"**{first}**" if row.strong else first, *rest]))
+    notes = [
+        f"<sup>{number}</sup> {escape_markdown(reason)}." for reason, number in letters.items()
+    ]
+    notes += [escape_markdown(note) for note in table.notes]
+    return "\n".join([*lines, "", *(f"{note}  " for note in notes)]).rstrip() + "\n"
+
+
+def _line(cells: list[str]) -> str:
+    return f"| {' | '.join(cells)} |"
+
+
+def _head(column: Column) -> str:
+    return escape_markdown(f"{column.group}: {column.head}" if column.group else column.head)
+
+
+def _entry(entry: Entry, letters: dict[str, int]) -> str:
+    if isinstance(entry, str):
+        return escape_markdown(entry)
+    if missing(entry):
+        return f"–<sup>{letters[entry.reason]}</sup>"
+    if isinstance(entry, Range):
+        return f"[{fixed(entry.lower, entry.decimals)}, {fixed(entry.upper, entry.decimals)}]"
+    if entry.decimals == 0 and entry.value is not None:
+        return f"{entry.value:,.0f}".replace("-", "−")
+    return fixed(entry.value, entry.decimals)

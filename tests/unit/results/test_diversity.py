@@ -20,8 +20,8 @@ from judge.analysis.diverse import DiversityResults
 from judge.analysis.diversity import Segmenter, refuse_unequal
 from judge.dialogues import read_dialogues, select
 from judge.errors import DataError, StoreError, UsageError
-from judge.report.pages import environment
-from judge.report.table import scores_csv
+from judge.report.format import environment
+from judge.report.scores_table import scores_csv
 from judge.types import Dialogue, Failure, Judgment, Metric, Rubric, Turn
 
 Make = Callable[..., Judgment]

@@ -15,14 +15,16 @@ from rich.console import Console
 from judge.analysis import CalibratedMean, Results, summarise
 from judge.analysis.leaderboard import Cost, Leaderboard, leaderboard
 from judge.errors import StoreError
-from judge.report.leaderboard import overlay, render_leaderboard, sentences
-from judge.report.leaderboard_table import (
+from judge.report.leaderboard_page import (
     leaderboard_csv,
     leaderboard_table,
+    overlay,
+    render_leaderboard,
+    sentences,
     terminal_leaderboard,
 )
 from judge.report.paper.latex import latex_table
-from judge.report.paper.markdown import markdown_table
+from judge.report.paper.table import markdown_table
 from judge.types import Failure, Judgment, Rubric
 
 Make = Callable[..., Judgment]

@@ -12,8 +12,7 @@ from matplotlib.lines import Line2D
 
 from judge.analysis import Published, Results, summarise
 from judge.report.figures import Drawn, inline
-from judge.report.figures.radar import MOST_LINES
-from judge.report.radar import radar
+from judge.report.figures.radar import MOST_LINES, run_radar
 from judge.types import Dimension, Failure, Judgment, Metric, Rubric
 
 Make = Callable[..., Judgment]
@@ -69,7 +68,7 @@ def test_few_enough_lines(
     nine: Rubric, judged: Make, systems: int, known: int | None, solid: int, dashed: int
 ) -> None:
     """At most six lines, judged ones solid, published ones dashed, each in the legend."""
-    picture = radar(results_of(nine, judged, systems, known))
+    picture = run_radar(results_of(nine, judged, systems, known))
     assert picture is not None
     lines = drawn_lines(picture)
     assert sum(line.get_linestyle() == "--" for line in lines) == dashed
@@ -82,7 +81,7 @@ def test_few_enough_lines(
 
 def test_it_can_be_read_without_eyes(nine: Rubric, judged: Make) -> None:
     """The picture has a role, a title and the numbers in words, and states its axes."""
-    picture = radar(results_of(nine, judged, 1, None))
+    picture = run_radar(results_of(nine, judged, 1, None))
     assert picture is not None
     svg = ET.fromstring(inline(picture))
     assert svg.get("role") == "img"
@@ -94,7 +93,7 @@ def test_it_can_be_read_without_eyes(nine: Rubric, judged: Make) -> None:
 
 def test_labels_do_not_collide(nine: Rubric, judged: Make) -> None:
     """The nine titles and the legend are apart and inside the picture, as matplotlib sets them."""
-    picture = radar(results_of(nine, judged, 11, 6))
+    picture = run_radar(results_of(nine, judged, 11, 6))
     assert picture is not None
     (axes,), (legend,) = picture.figure.axes, picture.figure.legends
     titles = [text for text in axes.texts if not text.get_text().isdigit()]
@@ -113,7 +112,7 @@ def test_a_missing_value_leaves_a_gap(nine: Rubric, judged: Make) -> None:
     """A mean of 3 lies halfway out; an axis without a mean has no corner at all, not one at 0."""
     judgments = [judged("s/a/1", metric, 3) for metric in TITLES]
     judgments[4] = judged("s/a/1", "speech_style", Failure("too_long", "no"))
-    picture = radar(summarise(judgments, nine))
+    picture = run_radar(summarise(judgments, nine))
     assert picture is not None
     (line,) = drawn_lines(picture)
     corners = [(float(x), float(y)) for x, y in line.get_xydata()]
@@ -125,4 +124,4 @@ def test_a_missing_value_leaves_a_gap(nine: Rubric, judged: Make) -> None:
 
 def test_two_axes_make_no_picture(nine: Rubric, judged: Make) -> None:
     """Fewer than three metrics have no area to draw."""
-    assert radar(results_of(nine, judged, 1, None, metrics=2)) is None
+    assert run_radar(results_of(nine, judged, 1, None, metrics=2)) is None

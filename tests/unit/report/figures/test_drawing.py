@@ -13,10 +13,9 @@ from matplotlib.colors import to_hex
 from judge.analysis.agreement import Agreement
 from judge.analysis.agreement.record import Figure, Level, MeasureAgreement
 from judge.report.figures import Drawn, figures
-from judge.report.figures.confusion import confusion
 from judge.report.figures.forest import forest
 from judge.report.figures.radar import radar
-from judge.report.figures.reliability import reliability
+from judge.report.figures.reliability import confusion, reliability
 from judge.report.figures.style import PALETTE
 from judge.report.figures.systems import systems
 

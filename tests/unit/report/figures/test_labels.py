@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from judge.report.figures.labels import Box, place
 from judge.report.figures.style import look, sheet
+from judge.report.figures.systems import Box, place
 
 NUMBERS = st.floats(0, 10, allow_nan=False)
 

@@ -14,12 +14,11 @@ import pytest
 from judge.analysis.agreement import Agreement
 from judge.analysis.agreement.record import COEFFICIENTS, LEVELS, Level, MeasureAgreement
 from judge.report.paper import write_paper
+from judge.report.paper.agreement_csv import agreement_csv
+from judge.report.paper.agreement_tables import agreement_tables
 from judge.report.paper.comparison import comparison_csv, comparison_table
 from judge.report.paper.latex import latex_table
-from judge.report.paper.markdown import markdown_table
-from judge.report.paper.table import Table
-from judge.report.paper.tables import agreement_tables
-from judge.report.paper.tidy import agreement_csv
+from judge.report.paper.table import Table, markdown_table
 from tests.unit.report.page_example import CONSTANT, agreement
 from tests.unit.report.paper.test_compiles import comparisons
 

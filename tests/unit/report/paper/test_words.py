@@ -12,12 +12,10 @@ from hypothesis import strategies as st
 
 from judge.analysis.agreement import Agreement
 from judge.report.paper import write_comparison_tables, write_paper
-from judge.report.paper.bibliography import REFERENCES
 from judge.report.paper.latex import escape
-from judge.report.paper.markdown import escape as escape_markdown
 from judge.report.paper.methods import methods
-from judge.report.paper.prose import to_latex, to_markdown
-from judge.report.paper.table import english
+from judge.report.paper.references import REFERENCES, to_latex, to_markdown
+from judge.report.paper.table import english, escape_markdown
 from tests.unit.report.page_example import agreement
 from tests.unit.report.paper.test_compiles import comparisons
 

@@ -2,16 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from types import MappingProxyType
+from typing import NamedTuple
 
-from judge.analysis import Extreme, Measure, Results
+from judge.analysis import Extreme, ItemKey, ItemScore, Measure, Results
 from judge.analysis.results import OVERALL
+from judge.records import write_text
 from judge.report import format as numbers
 from judge.report.figures import inline
-from judge.report.pages import environment
-from judge.report.radar import radar
+from judge.report.figures.radar import run_radar
+from judge.report.format import environment
+from judge.report.scores_table import scores_csv
+from judge.types import Judgment
 
-__all__ = ["render_html"]
+__all__ = ["ReportFiles", "render_html", "write_report"]
 
 
 def render_html(results: Results) -> str:
@@ -19,7 +26,7 @@ def render_html(results: Results) -> str:
     page = environment()
     page.filters["percent_of_scale"] = lambda value: f"{_along(value, len(results.labels)):.1f}%"
     page.filters["quartiles"] = _quartiles
-    picture = radar(results)
+    picture = run_radar(results)
     return page.get_template("report.html.j2").render(
         r=results,
         overall=OVERALL,
@@ -89,3 +96,37 @@ def _top_is_label(results: Results) -> float | None:
 def _extremes(results: Results) -> list[tuple[str, tuple[Extreme, ...]]]:
     lists = [("Lowest scores", results.lowest), ("Highest scores", results.highest)]
     return [(title, found) for title, found in lists if found]
+
+
+class ReportFiles(NamedTuple):
+    """Where the report lies."""
+
+    html: Path
+    scores: Path
+    results: Path
+
+
+def write_report(
+    results: Results,
+    folder: Path | str,
+    *,
+    judgments: Sequence[Judgment],
+    items: Mapping[ItemKey, ItemScore] = MappingProxyType({}),
+) -> ReportFiles:
+    """Write `report.html`, `scores.csv` and `results.json`, replacing older ones whole.
+
+    The same results, judgments and calibrated `items` give the same bytes, whatever the order of
+    the judgments.
+
+    Raises:
+        StoreError: the folder cannot be written.
+    """
+    folder = Path(folder)
+    files = ReportFiles(folder / "report.html", folder / "scores.csv", folder / "results.json")
+    write_text(files.html, render_html(results))
+    write_text(files.scores, scores_csv(judgments, results, items))
+    write_text(
+        files.results,
+        json.dumps(results.to_dict(), ensure_ascii=False, allow_nan=False, indent=1) + "\n",
+    )
+    return files

@@ -2,10 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
-__all__ = ["REFERENCES", "Reference", "bibtex"]
+from judge.report.paper import latex
+from judge.report.paper.table import escape_markdown
+
+__all__ = [
+    "REFERENCES",
+    "Cite",
+    "Formula",
+    "Paragraph",
+    "Part",
+    "Reference",
+    "bibtex",
+    "cited",
+    "to_latex",
+    "to_markdown",
+]
 
 
 class Reference(NamedTuple):
@@ -316,3 +330,59 @@ def bibtex(keys: Iterable[str]) -> str:
 def _entry(key: str, reference: Reference) -> str:
     fields = "".join(f"  {name} = {{{value}}},\n" for name, value in reference.fields.items())
     return f"@{reference.kind}{{{key},\n{fields}}}\n"
+
+
+class Cite(tuple[str, ...]):
+    """A citation of these keys."""
+
+    __slots__ = ()
+
+
+class Formula(NamedTuple):
+    """Mathematics, for TeX and for plain text."""
+
+    tex: str
+    plain: str
+
+
+Part = str | Cite | Formula
+
+
+class Paragraph(NamedTuple):
+    """A paragraph with its head; plain texts, citations and formulas in turn."""
+
+    head: str
+    parts: tuple[Part, ...]
+
+
+def cited(paragraphs: Sequence[Paragraph]) -> tuple[str, ...]:
+    """Keys in the order in which they are first cited."""
+    parts = (part for paragraph in paragraphs for part in paragraph.parts)
+    return tuple(dict.fromkeys(key for part in parts if isinstance(part, Cite) for key in part))
+
+
+def to_latex(paragraphs: Sequence[Paragraph]) -> str:
+    r"""Paragraphs with run-in heads and `\citep`."""
+    text = "\n\n".join(
+        f"\\paragraph{{{latex.escape(head)}}}\n{''.join(map(_latex, parts))}"
+        for head, parts in paragraphs
+    )
+    return f"{latex.CJK_FALLBACK}\n{text}\n" if r"\judgecjk" in text else f"{text}\n"
+
+
+def _latex(part: Part) -> str:
+    if isinstance(part, Cite):
+        return rf"\citep{{{','.join(part)}}}"
+    return f"${part.tex}$" if isinstance(part, Formula) else latex.escape(part)
+
+
+def to_markdown(paragraphs: Sequence[Paragraph]) -> str:
+    """Paragraphs with run-in heads and authors with years in brackets."""
+    text = (f"**{head}.** {''.join(map(_markdown, parts))}\n" for head, parts in paragraphs)
+    return "\n".join(text)
+
+
+def _markdown(part: Part) -> str:
+    if isinstance(part, Cite):
+        return f"({'; '.join(REFERENCES[key].short for key in part)})"
+    return escape_markdown(part.plain if isinstance(part, Formula) else part)
