@@ -13,7 +13,7 @@ import pytest
 
 from judge.analysis import summarise
 from judge.errors import StoreError, UsageError
-from judge.report.table import scores_csv
+from judge.report.scores_table import scores_csv
 from judge.runs import group_by_judge, open_run, score_frame, show_frame
 from judge.types import Failure, Judgment, ScoreDistribution
 
