@@ -16,10 +16,15 @@ from judge.engines.tokens import TokenTree
 from judge.errors import EngineError
 from judge.types import Failure, LabelRead
 
-__all__ = ["CausalModel"]
+__all__ = ["CausalModel", "cache_argument"]
 
 DTYPES = ("float32", "bfloat16", "float16")
 QUANTIZATIONS = ("4bit", "8bit")
+_CACHE_ARGUMENTS = ("cache", "past_key_values", "cache_params")
+"""Names of the argument that takes a cache: since transformers 5.24, and the two before it.
+
+A newer name comes first: a model that has two takes the older one for old callers only.
+"""
 _log = logging.getLogger(__name__)
 _Part = TypeVar("_Part")
 _Read = TypeVar("_Read")
@@ -237,3 +242,13 @@ class CausalModel:
 
 
 _SMALLER = "use a smaller model, --quantization 4bit or 8bit, or --device cpu"
+
+
+def cache_argument(model_class: type) -> str | None:
+    """The argument of `forward` that takes a cache, or None if none has a known name.
+
+    A cache under another name would end up in `**kwargs` of most models and be ignored, and the
+    model would answer as if it had not read what is in the cache.
+    """
+    names = inspect.signature(model_class.forward).parameters  # type: ignore[attr-defined]
+    return next((name for name in _CACHE_ARGUMENTS if name in names), None)

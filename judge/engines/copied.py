@@ -8,20 +8,35 @@ extended: a window or a state cannot be cut back. Also how a reason is written, 
 from __future__ import annotations
 
 import copy
-import inspect
 from collections import OrderedDict
 from collections.abc import Iterator, Mapping, Sequence
-from functools import cached_property
+from dataclasses import dataclass
 from typing import Any
 
-from judge.engines.causal import CausalModel
+from judge.engines.causal import CausalModel, cache_argument
 from judge.engines.tokens import TokenTree
+from judge.errors import EngineError
 from judge.types import LabelRead, Written
 
-__all__ = ["Copied"]
+__all__ = ["CHECKED_TOKENS", "Copied", "Reason"]
 
 _PROFILES = 4
 """Caches of prefix and profile kept at once; dialogues come character by character."""
+
+CHECKED_TOKENS = 4
+"""How many of the first tokens of a reason carry their log-probability, for a check."""
+
+
+@dataclass(frozen=True, slots=True)
+class Reason:
+    """A reason, and its first tokens with the log-probabilities they were written at.
+
+    `first_tokens` has `CHECKED_TOKENS` pairs, or fewer for a shorter reason; the token that ends
+    the answer is one of them.
+    """
+
+    written: Written
+    first_tokens: tuple[tuple[int, float], ...]
 
 
 class Copied:
@@ -29,10 +44,22 @@ class Copied:
 
     Args:
         judge: a model whose cache transformers can copy.
+
+    Raises:
+        EngineError: the model has no argument for a cache under any name that is known here.
     """
 
     def __init__(self, judge: CausalModel) -> None:
         self._judge = judge
+        argument = cache_argument(type(judge.model))
+        if argument is None:
+            raise EngineError(
+                f"a {type(judge.model).__name__} takes no cache under a name that this version of "
+                "judge knows",
+                path=judge.checkpoint.folder,
+                hint="use --engine hf-naive without --rationale, or --engine vllm",
+            )
+        self._argument = argument
         self._stems: OrderedDict[tuple[int, ...], Any] = OrderedDict()
 
     def read(self, tokens: TokenTree, asked: Mapping[int, Sequence[str]]) -> Iterator[LabelRead]:
@@ -52,38 +79,43 @@ class Copied:
 
             yield from self._judge.in_halves(run, metrics, "question")
 
-    def write(self, tokens: TokenTree, asked: Mapping[int, Sequence[str]]) -> Iterator[Written]:
+    def write(self, tokens: TokenTree, asked: Mapping[int, Sequence[str]]) -> Iterator[Reason]:
         """The reasons, greedily. `tokens` has branches that end where they begin."""
         for item, metrics in asked.items():
             cache = self._dialogue(tokens, item)
             by_length: dict[int, list[str]] = {}
             for metric in metrics:
                 by_length.setdefault(len(tokens.branches[item][metric]), []).append(metric)
-            written: dict[str, Written] = {}
+            written: dict[str, Reason] = {}
             # Equal lengths, for a cache has no room for padding between question and reason.
             for alike in by_length.values():
 
                 def run(
                     metrics: Sequence[str], item: int = item, cache: Any = cache
-                ) -> list[Written]:
+                ) -> list[Reason]:
                     return self._write(tokens, cache, item, metrics)
 
                 reasons = self._judge.in_halves(run, alike, "reason")
-                written |= {reason.metric: reason for reason in reasons}
+                written |= {reason.written.metric: reason for reason in reasons}
             yield from (written[metric] for metric in metrics)
 
     def _write(
         self, tokens: TokenTree, cache: Any, item: int, metrics: Sequence[str]
-    ) -> list[Written]:
+    ) -> list[Reason]:
         torch, tree = self._judge.torch, tokens.source
         stubs = [tree.questions[metric].stub for metric in metrics]
         logits, cache = self._branch(cache, [tokens.branches[item][m] for m in metrics])
         found: list[list[int]] = [[] for _ in metrics]
         texts = ["" for _ in metrics]
         done = [False for _ in metrics]
+        first: list[list[tuple[int, float]]] = [[] for _ in metrics]
         while True:
-            for row, token in enumerate(torch.stack(list(logits)).argmax(-1).tolist()):
+            stacked = torch.stack(list(logits))
+            for row, token in enumerate(stacked.argmax(-1).tolist()):
                 if not done[row]:
+                    if len(first[row]) < CHECKED_TOKENS:
+                        logprob = stacked[row].double().log_softmax(-1)[token]
+                        first[row].append((token, float(logprob)))
                     done[row] = token in self._judge.ends
                     found[row] += [] if done[row] else [token]
                     texts[row] = self._judge.checkpoint.tokeniser.decode(found[row])
@@ -93,14 +125,19 @@ class Copied:
             last = torch.tensor([[ids[-1] if ids else 0] for ids in found])
             logits = self._extend(cache, last, torch.tensor([0]))[:, 0]
         return [
-            Written(
-                item,
-                metric,
-                text.partition(stub)[0].strip(),
-                tokens=len(ids),
-                cut=len(ids) >= tree.rationale and stub not in text,
+            Reason(
+                Written(
+                    item,
+                    metric,
+                    text.partition(stub)[0].strip(),
+                    tokens=len(ids),
+                    cut=len(ids) >= tree.rationale and stub not in text,
+                ),
+                tuple(start),
             )
-            for metric, stub, text, ids in zip(metrics, stubs, texts, found, strict=True)
+            for metric, stub, text, ids, start in zip(
+                metrics, stubs, texts, found, first, strict=True
+            )
         ]
 
     def _dialogue(self, tokens: TokenTree, item: int) -> Any:
@@ -140,13 +177,8 @@ class Copied:
 
     def _extend(self, cache: Any, ids: Any, ends: Any) -> Any:
         """Puts `ids` into `cache`; next-token logits (rows, ends, vocabulary)."""
-        return self._judge.logits(ids, ends, use_cache=True, **{self._keyword: cache})
+        return self._judge.logits(ids, ends, use_cache=True, **{self._argument: cache})
 
     def _empty(self) -> Any:
         judge = self._judge
         return judge.transformers.DynamicCache(config=judge.checkpoint.text_config)
-
-    @cached_property
-    def _keyword(self) -> str:
-        names = inspect.signature(self._judge.model.forward).parameters
-        return "past_key_values" if "past_key_values" in names else "cache_params"

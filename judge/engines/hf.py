@@ -11,8 +11,8 @@ configuration:
 - `whole`: its positions depend on the length of the prompt, or it has no cache that can be copied.
   Nothing can be shared: prompts are asked whole.
 
-The first dialogue of a packed or copied run is also asked whole. A model that then answers
-otherwise is refused.
+The first dialogue of a packed or copied run is also asked whole, and the beginning of the first
+reason is computed once more without a cache. A model that then answers otherwise is refused.
 """
 
 from __future__ import annotations
@@ -23,8 +23,8 @@ from functools import cached_property
 from typing import Literal
 
 from judge.engines.base import Capabilities, EngineOptions, TokenCount
-from judge.engines.causal import CausalModel
-from judge.engines.copied import Copied
+from judge.engines.causal import CausalModel, cache_argument
+from judge.engines.copied import Copied, Reason
 from judge.engines.naive import whole_prompts
 from judge.engines.packed import Packed
 from judge.engines.replies import replies
@@ -67,7 +67,7 @@ class HfEngine:
     def __init__(self, model: str, options: EngineOptions, way: Route | None = None) -> None:
         self._judge = CausalModel(model, options)
         self._given = way
-        self._proven = False
+        self._proven = self._proven_writing = False
         self.batch_size = options.batch_size or (8 if self._judge.on_cpu else 64)
 
     @cached_property
@@ -125,8 +125,9 @@ class HfEngine:
                 else:
                     reasons[metric] = Written(index, metric, failure)
             if asked:
-                written = self._copied.write(tokens, {index: asked})
-                reasons |= {reason.metric: reason for reason in written}
+                written = list(self._copied.write(tokens, {index: asked}))
+                self._prove_writing(tokens, written[0])
+                reasons |= {reason.written.metric: reason.written for reason in written}
             yield from (reasons[metric] for metric in item.metrics)
 
     def generate(self, chats: Sequence[Sequence[Message]], sampling: Sampling) -> Iterator[Reply]:
@@ -169,8 +170,7 @@ class HfEngine:
         if not isinstance(whole.outcome, Failure) and not isinstance(shared, Failure):
             pairs = zip(whole.outcome, shared, strict=True)
             off = max(abs(one - other) for one, other in pairs)
-            judge = self._judge
-            if off > _DIFFERENT["bfloat16" if judge.quantization else judge.dtype]:
+            if off > self._tolerance:
                 raise EngineError(
                     f"the model answers otherwise (by {off:.2g} in log-probability) where prompts "
                     "share what they have in common",
@@ -178,6 +178,33 @@ class HfEngine:
                     hint="use --engine hf-naive, and please report the model",
                 )
         self._proven = True
+
+    def _prove_writing(self, tokens: TokenTree, reason: Reason) -> None:
+        """Raises an EngineError if the first tokens of a reason are not those of the whole prompt.
+
+        Each token's log-probability is computed once more, without a cache. It is compared within
+        the rounding of the precision: the most probable token itself may be another one where two
+        are nearly as probable.
+        """
+        if self._proven_writing or not reason.first_tokens:
+            return
+        ids, written_at = zip(*reason.first_tokens, strict=True)
+        prompt = tokens.prompt(reason.written.item, reason.written.metric)
+        rows = whole_prompts(self._judge, [prompt + ids[:n] for n in range(len(ids))])
+        pairs = zip(rows, ids, written_at, strict=True)
+        off = max(abs(float(row.double().log_softmax(-1)[i]) - at) for row, i, at in pairs)
+        if off > self._tolerance:
+            raise EngineError(
+                f"the model writes otherwise (by {off:.2g} in log-probability) where reasons "
+                "share the dialogue that they are about",
+                path=self._judge.checkpoint.folder,
+                hint="leave out --rationale, or use --engine vllm, and please report the model",
+            )
+        self._proven_writing = True
+
+    @property
+    def _tolerance(self) -> float:
+        return _DIFFERENT["bfloat16" if self._judge.quantization else self._judge.dtype]
 
     @cached_property
     def _packed(self) -> Packed:
@@ -200,8 +227,7 @@ def route(judge: CausalModel) -> Route:
     full = set(kinds or [_FULL]) == {_FULL} and window is None
     if full and cls._supports_attention_backend and "position_ids" in arguments:
         return "packed"
-    cached = {"past_key_values", "cache_params"} & set(arguments)
-    return "copied" if cached else "whole"
+    return "copied" if cache_argument(cls) else "whole"
 
 
 def _places(tree: PromptTree) -> Iterator[tuple[int, str]]:

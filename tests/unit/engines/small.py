@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import atexit
+import functools
+import shutil
+import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -43,6 +47,15 @@ _TEXT = [
 
 def bpe(*, join_digits: bool = False) -> Any:
     """A byte-level BPE tokenizer; `join_digits` lets a digit melt into the colon before it."""
+    return transformers.PreTrainedTokenizerFast(
+        tokenizer_object=Tokenizer.from_str(_trained(join_digits=join_digits)),
+        bos_token="<s>",  # noqa: S106
+    )
+
+
+@functools.cache
+def _trained(*, join_digits: bool) -> str:
+    """The tokenizer as JSON."""
     bytes_ = pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False)
     apart = pre_tokenizers.Digits(individual_digits=True)
     tokenizer = Tokenizer(models.BPE())
@@ -56,10 +69,7 @@ def bpe(*, join_digits: bool = False) -> Any:
     )
     melting = [f"：{label}" for label in LABELS] * 20 if join_digits else []
     tokenizer.train_from_iterator([*melting, *_TEXT], trainer)
-    return transformers.PreTrainedTokenizerFast(
-        tokenizer_object=tokenizer,
-        bos_token="<s>",  # noqa: S106
-    )
+    return tokenizer.to_str()
 
 
 ARCHITECTURES = ("Qwen3", "Llama", "Mistral", "Gemma2", "Gemma3Text", "GPT2", "Mamba", "Phi3")
@@ -123,6 +133,19 @@ def save_model(
     model.save_pretrained(folder)
     tokenizer.save_pretrained(folder)
     return folder
+
+
+_SHARED: dict[str, Path] = {}
+
+
+def shared_model(architecture: str, **settings: Any) -> Path:
+    """The folder of `save_model` with these settings: made once a process, only to be read."""
+    key = repr((architecture, sorted(settings.items())))
+    if key not in _SHARED:
+        folder = Path(tempfile.mkdtemp(prefix="small-model-"))
+        atexit.register(shutil.rmtree, folder, ignore_errors=True)
+        _SHARED[key] = save_model(folder, architecture, **settings)
+    return _SHARED[key]
 
 
 def make_tree(

@@ -21,7 +21,7 @@ from judge.engines.mock import MockEngine
 from judge.engines.naive import NaiveHfEngine
 from judge.errors import EngineError
 from judge.types import Failure, Message, Reply, Sampling
-from tests.unit.engines.small import CHATML, NO_SYSTEM, make_tree, save_model
+from tests.unit.engines.small import CHATML, NO_SYSTEM, make_tree, save_model, shared_model
 from tests.unit.engines.test_hf import WAYS
 
 CPU = EngineOptions(device="cpu")
@@ -45,8 +45,8 @@ def _one_thread() -> None:
 
 
 @pytest.fixture(scope="module")
-def qwen(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return save_model(tmp_path_factory.mktemp("qwen"), "Qwen3", template=CHATML)
+def qwen() -> Path:
+    return shared_model("Qwen3", template=CHATML)
 
 
 def greedy_ids(folder: Path, prompt: tuple[int, ...], count: int) -> list[int]:
@@ -61,9 +61,9 @@ def greedy_ids(folder: Path, prompt: tuple[int, ...], count: int) -> list[int]:
 
 
 @pytest.mark.parametrize("name", WAYS)
-def test_a_batch_of_different_lengths_equals_one_by_one(tmp_path: Path, name: str) -> None:
+def test_a_batch_of_different_lengths_equals_one_by_one(name: str) -> None:
     """Greedy and drawn, whatever the model attends to, in order; and greedy is the argmax."""
-    folder = save_model(tmp_path, name.partition(" ")[0], template=CHATML, changes=WAYS[name][1])
+    folder = shared_model(name.partition(" ")[0], template=CHATML, changes=WAYS[name][1])
     engine = HfEngine(str(folder), CPU)
     for sampling in (GREEDY, DRAWN):
         replies = list(engine.generate(CHATS, sampling))
@@ -159,9 +159,9 @@ def test_a_reply_ends_where_the_model_ends_it(qwen: Path, tmp_path: Path) -> Non
     assert not next(engine.generate(CHATS[:1], replace(GREEDY, max_tokens=end + 1))).cut
 
 
-def test_a_chat_that_does_not_fit_is_a_failure(tmp_path: Path) -> None:
+def test_a_chat_that_does_not_fit_is_a_failure() -> None:
     """With its reply; the others are replied to, as if it was not there."""
-    folder = save_model(tmp_path, "Llama", template=CHATML, window=128)
+    folder = shared_model("Llama", template=CHATML, window=128)
     engine = HfEngine(str(folder), CPU)
     long = [Message("user", "难受" * 60)]
     first, failed, last = engine.generate([CHATS[0], long, CHATS[2]], DRAWN)
@@ -229,20 +229,20 @@ def test_a_closed_engine_loads_again(qwen: Path) -> None:
         assert list(engine.score(tree)) == reads
 
 
-def test_the_manifest_says_how_a_chat_is_framed(tmp_path: Path) -> None:
+def test_the_manifest_says_how_a_chat_is_framed() -> None:
     """Of a model without a system role, and of one without a template."""
-    folder = save_model(tmp_path / "gemma", "Gemma2", template=NO_SYSTEM)
+    folder = shared_model("Gemma2", template=NO_SYSTEM)
     engine = HfEngine(str(folder), CPU)
     assert engine.describe()["system_role"] == "folded into the first turn"
     assert all(isinstance(reply.outcome, str) for reply in engine.generate(CHATS, GREEDY))
-    plain = NaiveHfEngine(str(save_model(tmp_path / "plain", "Llama")), CPU)
+    plain = NaiveHfEngine(str(shared_model("Llama")), CPU)
     assert plain.describe()["chat_template"] == "none: plain text"
     assert "system_role" not in plain.describe()
 
 
-def test_a_foreign_tokenizer_is_refused(tmp_path: Path) -> None:
+def test_a_foreign_tokenizer_is_refused() -> None:
     """One that gives ids that the model does not know."""
-    folder = save_model(tmp_path, "Llama", template=CHATML, changes={"vocab_size": 50})
+    folder = shared_model("Llama", template=CHATML, changes={"vocab_size": 50})
     with pytest.raises(EngineError, match="the model knows 50 tokens"):
         list(HfEngine(str(folder), CPU).generate(CHATS, GREEDY))
 
@@ -259,13 +259,13 @@ def test_judges_without_words_refuse_to_play() -> None:
         assert len(list(engine.score(make_tree(["好"])))) == 3
 
 
-def test_a_thought_costs_tokens_and_may_leave_no_reply(tmp_path: Path) -> None:
+def test_a_thought_costs_tokens_and_may_leave_no_reply() -> None:
     """A template that opens the thought: what a random model writes never ends it."""
     opens = CHATML.replace(
         "{{- '<|im_start|>assistant\\n' }}", "{{- '<|im_start|>assistant\\n<think>\\n' }}"
     )
     opens = opens.replace("not enable_thinking", "false")
-    folder = save_model(tmp_path, "Qwen3", template=opens)
+    folder = shared_model("Qwen3", template=opens)
     (found,) = HfEngine(str(folder), CPU).generate(CHATS[:1], replace(GREEDY, thinking=True))
     assert (found.outcome, found.tokens, found.cut) == ("", 16, True)
     assert found.thought

@@ -16,11 +16,12 @@ import torch
 import transformers
 
 from judge.engines.base import EngineOptions
+from judge.engines.causal import cache_argument
 from judge.engines.hf import HfEngine
 from judge.engines.naive import NaiveHfEngine
 from judge.errors import EngineError, MissingExtraError
 from judge.types import Failure, LabelRead, PromptTree
-from tests.unit.engines.small import CHATML, METRICS, make_tree, save_model
+from tests.unit.engines.small import CHATML, METRICS, make_tree, shared_model
 
 CPU = EngineOptions(device="cpu")
 TEXTS = ["难受", "hello you there ab " * 4, "", "没关系我陪你" * 6, "a"]
@@ -61,8 +62,13 @@ def _one_thread() -> None:
 
 
 @pytest.fixture(scope="module")
-def qwen(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return save_model(tmp_path_factory.mktemp("qwen"), "Qwen3", template=CHATML)
+def qwen() -> Path:
+    return shared_model("Qwen3", template=CHATML)
+
+
+def asking(limit: int) -> PromptTree:
+    """The tree, asking for reasons."""
+    return replace(TREE, rationale=limit)
 
 
 def values(reads: list[LabelRead]) -> np.ndarray[Any, Any]:
@@ -71,9 +77,7 @@ def values(reads: list[LabelRead]) -> np.ndarray[Any, Any]:
 
 @pytest.mark.parametrize("template", [CHATML, None], ids=["chatml", "plain"])
 @pytest.mark.parametrize("name", WAYS)
-def test_a_shared_prompt_is_read_like_a_whole_one(
-    tmp_path: Path, name: str, template: str | None
-) -> None:
+def test_a_shared_prompt_is_read_like_a_whole_one(name: str, template: str | None) -> None:
     """To 1e-4 in log-probability, in the order of the tree, whatever the model attends to.
 
     With full attention, with windows shorter than the prompts, attention sinks, positions as
@@ -81,7 +85,7 @@ def test_a_shared_prompt_is_read_like_a_whole_one(
     with; profiles of several lengths and none in one batch.
     """
     way, changes = WAYS[name]
-    folder = save_model(tmp_path, name.partition(" ")[0], template=template, changes=changes)
+    folder = shared_model(name.partition(" ")[0], template=template, changes=changes)
     engine = HfEngine(str(folder), CPU)
     assert engine.way == way
     engine._packed._rows = lambda _: 3  # type: ignore[method-assign]
@@ -177,9 +181,9 @@ def test_copied_too_computes_the_prefix_once(qwen: Path) -> None:
 
 
 @pytest.mark.parametrize("way", ["packed", "copied", "whole"])
-def test_a_prompt_longer_than_the_window_is_a_failure(tmp_path: Path, way: Any) -> None:
+def test_a_prompt_longer_than_the_window_is_a_failure(way: Any) -> None:
     """It is not cut; the prompts beside it are read as without it."""
-    folder = save_model(tmp_path, "Llama", window=120)
+    folder = shared_model("Llama", window=120)
     engine = HfEngine(str(folder), CPU, way)
     reads = list(engine.score(make_tree(["没关系", "没关系，我陪你。" * 40])))
     assert all(isinstance(read.outcome, Failure) for read in reads[3:])
@@ -188,9 +192,9 @@ def test_a_prompt_longer_than_the_window_is_a_failure(tmp_path: Path, way: Any) 
     assert all(isinstance(r.outcome, Failure) for r in engine.score(make_tree(["我陪你。" * 40])))
 
 
-def test_a_model_that_answers_otherwise_in_pieces_is_refused(tmp_path: Path) -> None:
+def test_a_model_that_answers_otherwise_in_pieces_is_refused() -> None:
     """Bloom, whose positions are biases of its own attention, is forced into the packed way."""
-    folder = save_model(tmp_path, "Bloom")
+    folder = shared_model("Bloom")
     engine = HfEngine(str(folder), CPU, "packed")
     with pytest.raises(EngineError) as caught:
         list(engine.score(TREE))
@@ -210,6 +214,85 @@ def test_a_proof_that_fails_is_an_error(qwen: Path) -> None:
     engine._packed._inputs = sees_too_much  # type: ignore[method-assign]
     with pytest.raises(EngineError, match="answers otherwise"):
         list(engine.score(TREE))
+
+
+def replace_forward(monkeypatch: pytest.MonkeyPatch, cls: Any, forward: Any) -> None:
+    """As if the library, or a model of somebody else, had another `forward`."""
+    monkeypatch.setattr(cls, "forward", forward)
+
+
+def test_a_cache_argument_of_another_name_is_never_guessed(
+    qwen: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A model that cannot be packed is asked whole prompts; reasons are refused with a hint."""
+    for cls in (transformers.Gemma2ForCausalLM, transformers.Qwen3ForCausalLM):
+        forward = cls.forward
+
+        def renamed(
+            self: Any, input_ids: Any, memory: Any = None, forward: Any = forward, **kwargs: Any
+        ) -> Any:
+            del memory
+            return forward(self, input_ids, **kwargs)
+
+        replace_forward(monkeypatch, cls, renamed)
+        assert cache_argument(cls) is None
+    gemma = shared_model("Gemma2")
+    engine = HfEngine(str(gemma), CPU)
+    assert engine.way == "whole"
+    whole = values(list(NaiveHfEngine(str(gemma), CPU).score(TREE)))
+    assert values(list(engine.score(TREE))) == pytest.approx(whole, abs=1e-4)
+    for writer in (engine, HfEngine(str(gemma), CPU, "copied"), HfEngine(str(qwen), CPU)):
+        with pytest.raises(EngineError, match="cache") as caught:
+            list(writer.write(asking(6)))
+        assert caught.value.hint
+
+
+@pytest.mark.parametrize("way", ["packed", "copied"])
+def test_a_model_that_ignores_its_cache_is_refused(
+    qwen: Path, monkeypatch: pytest.MonkeyPatch, way: Any
+) -> None:
+    """Whatever it is asked for first, a label or a reason: nothing wrong is given out."""
+    forward = transformers.Qwen3ForCausalLM.forward
+
+    def forgetful(self: Any, input_ids: Any, cache: Any = None, **kwargs: Any) -> Any:
+        del cache
+        return forward(self, input_ids, **kwargs)
+
+    replace_forward(monkeypatch, transformers.Qwen3ForCausalLM, forgetful)
+    engine = HfEngine(str(qwen), CPU, way)
+    with pytest.raises(EngineError, match="writes otherwise") as caught:
+        list(engine.write(asking(6)))
+    assert "--rationale" in str(caught.value.hint)
+    if way == "copied":
+        with pytest.raises(EngineError, match="answers otherwise"):
+            list(engine.score(TREE))
+
+
+@pytest.mark.parametrize("lost", range(4))
+def test_a_token_that_was_written_without_the_cache_is_noticed(qwen: Path, lost: int) -> None:
+    """Any of the first four: the forward passes of the first reason are watched one by one."""
+    engine = HfEngine(str(qwen), CPU)
+    extend, calls = engine._copied._extend, 0
+
+    def forgets(cache: Any, ids: Any, ends: Any) -> Any:
+        nonlocal calls
+        calls += 1
+        if calls == 4 + lost:  # prefix, profile and dialogue come first
+            cache = engine._copied._empty()
+        return extend(cache, ids, ends)
+
+    engine._copied._extend = forgets  # type: ignore[method-assign]
+    with pytest.raises(EngineError, match="writes otherwise"):
+        list(engine.write(asking(8)))
+
+
+@pytest.mark.parametrize("dtype", ["bfloat16", "float16"])
+@pytest.mark.parametrize("name", ["Qwen3", "Gemma2", "GptOss", "Lfm2", "Qwen3_5Text"])
+def test_reasons_in_low_precision_are_not_refused(name: str, dtype: str) -> None:
+    """Rounding alone, and tokens that are nearly as probable, are no reason to refuse a model."""
+    folder = shared_model(name, template=CHATML, changes=WAYS[name][1])
+    written = list(HfEngine(str(folder), replace(CPU, dtype=dtype)).write(asking(6)))
+    assert all(reason.tokens == 6 for reason in written)
 
 
 @pytest.mark.parametrize("way", ["packed", "copied", "whole"])
@@ -238,14 +321,12 @@ def test_quantized_weights_without_the_library_name_the_extra(
 
 
 @pytest.mark.parametrize("quantization", ["4bit", "8bit"])
-def test_quantized_weights_are_shared_as_they_are_asked_whole(
-    tmp_path: Path, quantization: str
-) -> None:
+def test_quantized_weights_are_shared_as_they_are_asked_whole(quantization: str) -> None:
     """Quantization changes the weights; sharing must not change the answer beyond its rounding."""
     pytest.importorskip("bitsandbytes", reason="needs the extra bnb")
     pytest.importorskip("accelerate", reason="needs the extra bnb")
     changes = {"hidden_size": 64, "head_dim": 32, "intermediate_size": 64}
-    folder = save_model(tmp_path, "Llama", changes=changes)
+    folder = shared_model("Llama", changes=changes)
     options = replace(CPU, quantization=quantization, dtype="bfloat16")
     shared = np.exp(values(list(HfEngine(str(folder), options).score(TREE))))
     whole = np.exp(values(list(NaiveHfEngine(str(folder), options).score(TREE))))
@@ -260,15 +341,10 @@ def test_the_way_is_part_of_what_made_the_numbers(qwen: Path) -> None:
     assert [dict(engine.describe())["way"] for engine in engines] == ["packed", "copied", "whole"]
 
 
-def asking(limit: int) -> PromptTree:
-    """The tree, asking for reasons."""
-    return replace(TREE, rationale=limit)
-
-
 @pytest.mark.parametrize("name", ["Qwen3", "Gemma2", "Lfm2"])
-def test_reasons_are_what_greedy_generation_writes(tmp_path: Path, name: str) -> None:
+def test_reasons_are_what_greedy_generation_writes(name: str) -> None:
     """Token by token the same as `generate` of transformers on the whole prompt."""
-    folder = save_model(tmp_path, name, template=CHATML, changes=WAYS[name][1])
+    folder = shared_model(name, template=CHATML, changes=WAYS[name][1])
     engine = HfEngine(str(folder), CPU)
     model = transformers.AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float32).eval()
     tokens = engine._judge.checkpoint.tokeniser(asking(6), write=True)
@@ -323,9 +399,9 @@ def test_a_label_after_a_reason_is_read_from_the_whole_text(qwen: Path) -> None:
     assert abs(values(reads) - without).max() > 1e-3
 
 
-def test_a_reason_that_does_not_fit_the_window_is_a_failure(tmp_path: Path) -> None:
+def test_a_reason_that_does_not_fit_the_window_is_a_failure() -> None:
     """The room for it counts, before anything is written."""
-    folder = save_model(tmp_path, "Llama", window=150)
+    folder = shared_model("Llama", window=150)
     written = list(HfEngine(str(folder), CPU).write(asking(140)))
     assert all(isinstance(one.outcome, Failure) for one in written)
 
@@ -351,10 +427,10 @@ print(json.dumps([free, tight]))
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="limits the address space of a process")
-def test_when_memory_runs_out_dialogues_are_halved(tmp_path: Path) -> None:
+def test_when_memory_runs_out_dialogues_are_halved() -> None:
     """For real, under a limit of the process; it is said, and every read is the same."""
     changes = {"intermediate_size": 4096, "num_hidden_layers": 1}
-    folder = save_model(tmp_path, "Llama", window=1 << 16, changes=changes)
+    folder = shared_model("Llama", window=1 << 16, changes=changes)
     root = Path(__file__).parents[3]
     done = subprocess.run(
         [sys.executable, "-c", OUT_OF_MEMORY, str(folder)],

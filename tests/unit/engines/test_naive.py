@@ -21,7 +21,14 @@ from judge.engines import EngineOptions
 from judge.engines.naive import NaiveHfEngine
 from judge.errors import EngineError
 from judge.types import Failure, LabelRead
-from tests.unit.engines.small import ARCHITECTURES, CHATML, NO_SYSTEM, make_tree, save_model
+from tests.unit.engines.small import (
+    ARCHITECTURES,
+    CHATML,
+    NO_SYSTEM,
+    make_tree,
+    save_model,
+    shared_model,
+)
 
 ROOT = Path(__file__).parents[3]
 
@@ -57,16 +64,14 @@ def values(reads: list[LabelRead]) -> np.ndarray[Any, Any]:
 
 @pytest.mark.parametrize("template", [CHATML, NO_SYSTEM, None], ids=["chatml", "gemma", "plain"])
 @pytest.mark.parametrize("architecture", ARCHITECTURES)
-def test_reads_equal_a_plain_forward(
-    tmp_path: Path, architecture: str, template: str | None
-) -> None:
+def test_reads_equal_a_plain_forward(architecture: str, template: str | None) -> None:
     """To 1e-4 in log-probability, whatever else is in the batch and whatever the attention.
 
     Full attention (Qwen3, Llama, GPT2), sliding windows shorter than the prompts (Mistral, the
     Gemmas), logit soft-capping (Gemma2), a recurrent state (Mamba), positions that change with
     the length of the batch (Phi3 with longrope, prompts on both sides of its threshold).
     """
-    folder = save_model(tmp_path, architecture, seed=3, template=template)
+    folder = shared_model(architecture, seed=3, template=template)
     tree = make_tree(ragged(seed=7))
     hf = engine(folder, batch_size=3)
     tokens = hf._judge.checkpoint.tokeniser(tree)
@@ -130,9 +135,9 @@ def test_label_mass_and_the_most_probable_token(tmp_path: Path, pulls: tuple[flo
     assert mass > 1 - 1e-9 or min(pulls) <= 0
 
 
-def test_reads_do_not_depend_on_what_was_read_before(tmp_path: Path) -> None:
+def test_reads_do_not_depend_on_what_was_read_before() -> None:
     """The same tree gives the same numbers to the last bit, in a new engine and after others."""
-    folder = save_model(tmp_path, "Qwen3")
+    folder = shared_model("Qwen3")
     tree = make_tree(ragged(seed=1))
     first = engine(folder)
     fresh = list(first.score(tree))
@@ -141,9 +146,9 @@ def test_reads_do_not_depend_on_what_was_read_before(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("batch_size", [1, 2, 50])
-def test_batch_size_changes_rounding_only(tmp_path: Path, batch_size: int) -> None:
+def test_batch_size_changes_rounding_only(batch_size: int) -> None:
     """Any number of dialogues at once gives the same reads, in the same order."""
-    folder = save_model(tmp_path, "Qwen3")
+    folder = shared_model("Qwen3")
     tree = make_tree(ragged(seed=1))
     reads = list(engine(folder, batch_size=batch_size).score(tree))
     others = list(engine(folder, batch_size=5).score(tree))
@@ -151,14 +156,14 @@ def test_batch_size_changes_rounding_only(tmp_path: Path, batch_size: int) -> No
     assert values(reads) == pytest.approx(values(others), abs=1e-5)
 
 
-def test_a_tree_without_items_gives_no_reads(tmp_path: Path) -> None:
+def test_a_tree_without_items_gives_no_reads() -> None:
     """Nothing asked, nothing answered."""
-    assert list(engine(save_model(tmp_path, "Llama")).score(make_tree([]))) == []
+    assert list(engine(shared_model("Llama")).score(make_tree([]))) == []
 
 
-def test_a_prompt_longer_than_the_window_is_a_failure(tmp_path: Path) -> None:
+def test_a_prompt_longer_than_the_window_is_a_failure() -> None:
     """It is not cut; the prompts beside it are read as without it."""
-    folder = save_model(tmp_path / "a", "Llama", window=120)
+    folder = shared_model("Llama", window=120)
     short, long = "没关系", "没关系，我陪你。" * 40
     tree = make_tree([short, long, short])
     hf = engine(folder)
@@ -176,13 +181,13 @@ def test_a_prompt_longer_than_the_window_is_a_failure(tmp_path: Path) -> None:
     assert all(isinstance(r.outcome, Failure) for r in hf.score(make_tree([long])))
 
 
-def test_a_prompt_that_just_fills_the_window_is_read(tmp_path: Path) -> None:
+def test_a_prompt_that_just_fills_the_window_is_read() -> None:
     """The label is predicted, not read: it needs no place in the window."""
     tree = make_tree(["没关系"], metrics=["fluency"])
-    tokens = engine(save_model(tmp_path / "any", "Llama"))._judge.checkpoint.tokeniser(tree)
+    tokens = engine(shared_model("Llama"))._judge.checkpoint.tokeniser(tree)
     length = len(tokens.prompt(0, "fluency"))
-    (fits,) = engine(save_model(tmp_path / "fits", "Llama", window=length)).score(tree)
-    (no_fit,) = engine(save_model(tmp_path / "not", "Llama", window=length - 1)).score(tree)
+    (fits,) = engine(shared_model("Llama", window=length)).score(tree)
+    (no_fit,) = engine(shared_model("Llama", window=length - 1)).score(tree)
     assert not isinstance(fits.outcome, Failure)
     assert isinstance(no_fit.outcome, Failure)
 
@@ -203,9 +208,9 @@ def test_weights_that_are_not_numbers_give_no_number(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("dtype", ["bfloat16", "float16"])
 @pytest.mark.parametrize("architecture", ARCHITECTURES)
-def test_half_precision_is_near(tmp_path: Path, architecture: str, dtype: str) -> None:
+def test_half_precision_is_near(architecture: str, dtype: str) -> None:
     """It moves log-probabilities a little, and is not taken for a model that looks ahead."""
-    folder = save_model(tmp_path, architecture)
+    folder = shared_model(architecture)
     tree = make_tree(ragged(seed=1, size=3))
     exact = values(list(engine(folder).score(tree)))
     near = values(list(engine(folder, dtype=dtype).score(tree)))
@@ -237,7 +242,7 @@ def test_cuda_where_there_is_none(tmp_path: Path) -> None:
     """Asked for by name it is an error; not asked for, the CPU is used in float32."""
     with pytest.raises(EngineError, match="--device cuda: "):
         NaiveHfEngine(str(tmp_path), EngineOptions(device="cuda"))
-    described = NaiveHfEngine(str(save_model(tmp_path, "Llama")), EngineOptions()).describe()
+    described = NaiveHfEngine(str(shared_model("Llama")), EngineOptions()).describe()
     assert (described["device"], described["dtype"]) == ("cpu", "float32")
     assert described["torch"] == torch.__version__
 
@@ -306,14 +311,14 @@ print(json.dumps([free, tight, again, sizes, refused]))
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="limits the address space of a process")
-def test_when_memory_runs_out_batches_are_halved(tmp_path: Path) -> None:
+def test_when_memory_runs_out_batches_are_halved() -> None:
     """For real, under a limit of the process: every prompt is read as in a free process.
 
     Every call tries the whole batch first, so that no read hangs on what ran out before. Where
     not even one prompt fits, the error says so.
     """
     changes = {"intermediate_size": 4096, "num_hidden_layers": 1}
-    folder = save_model(tmp_path, "Llama", window=1 << 16, changes=changes)
+    folder = shared_model("Llama", window=1 << 16, changes=changes)
     result = _run(OUT_OF_MEMORY, str(folder))
     assert result.returncode == 0, result.stderr
     free, tight, again, sizes, refused = json.loads(result.stdout)
@@ -326,9 +331,9 @@ def test_when_memory_runs_out_batches_are_halved(tmp_path: Path) -> None:
     assert refused[1] == "use a smaller judge, or a device with more memory"
 
 
-def test_an_error_that_is_not_about_memory_is_not_hidden(tmp_path: Path) -> None:
+def test_an_error_that_is_not_about_memory_is_not_hidden() -> None:
     """Halving answers one trouble only; a defect must stay visible."""
-    hf = engine(save_model(tmp_path, "Llama"))
+    hf = engine(shared_model("Llama"))
     calls = []
 
     def broken(ids: object, *_: object, **__: object) -> list[Any]:
