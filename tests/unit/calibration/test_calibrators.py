@@ -233,7 +233,7 @@ def as_written(rung: str) -> dict[str, Any]:
     ("rung", "change", "message"),
     [
         ("shift", {"rung": "guess"}, "no calibrator is called 'guess'"),
-        ("shift", {"rung": ["shift"]}, "no rung"),
+        ("shift", {"rung": ["shift"]}, "no calibrator"),
         ("shift", {"version": 2}, "version 2; this program reads 1"),
         ("shift", {"extra": 1}, "missing or unknown in a 'shift' calibrator: extra"),
         ("shift", {"offset": "1"}, "offset must be a finite number"),
