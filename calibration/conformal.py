@@ -18,6 +18,8 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from calibration.intervals import confidence_iv
+
 __all__ = [
     "ConfidenceTooHighError",
     "ItemIntervals",
@@ -159,8 +161,7 @@ def _radius_iv(residuals: ArrayLike, systems: ArrayLike, confidence: float) -> t
         )
     if not np.isfinite(s).all() or (s < 0).any():
         raise ValueError("residuals must be finite and not negative: |rating - calibrated score|")
-    if not 0 < confidence < 1:
-        raise ValueError(f"a confidence lies between 0 and 1, not at {confidence}")
+    confidence_iv(confidence)
     names, code = np.unique(labels, return_inverse=True)
     if len(names) < 2:
         raise ValueError(f"residuals of at least 2 systems are needed, not of {len(names)}")

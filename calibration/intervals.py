@@ -7,9 +7,19 @@ from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy.stats import t as student
+from scipy.special import ndtri, stdtrit
 
-__all__ = ["ClusteredMean", "MeanInterval", "Ranks", "clustered_mean", "mean_interval", "ranks"]
+__all__ = [
+    "ClusteredMean",
+    "MeanInterval",
+    "Ranks",
+    "clustered_mean",
+    "confidence_iv",
+    "mean_interval",
+    "normal_quantile",
+    "ranks",
+    "t_quantile",
+]
 
 Floats = NDArray[np.float64]
 Codes = NDArray[np.int64]
@@ -37,6 +47,25 @@ class ClusteredMean(NamedTuple):
     groups: tuple[int, ...]
     used: tuple[int, ...]
     reason: str = ""
+
+
+def confidence_iv(confidence: float) -> None:
+    """Raises ValueError unless the confidence lies between 0 and 1."""
+    if not 0 < confidence < 1:
+        raise ValueError(f"a confidence lies between 0 and 1, not at {confidence}")
+
+
+def normal_quantile(confidence: float) -> float:
+    """The z such that a standard normal variable lies within -z..z with this probability.
+
+    From `scipy.special`: importing `scipy.stats` would add a second to every start of a program.
+    """
+    return float(ndtri((1 + confidence) / 2))
+
+
+def t_quantile(confidence: float, df: int) -> float:
+    """The t such that a Student t variable with `df` degrees of freedom lies within -t..t."""
+    return float(stdtrit(df, (1 + confidence) / 2))
 
 
 def clustered_mean(values: ArrayLike, *clusters: ArrayLike) -> ClusteredMean:
@@ -172,8 +201,7 @@ def mean_interval(
     Raises:
         ValueError: as `clustered_mean`, or a confidence not between 0 and 1.
     """
-    if not 0 < confidence < 1:
-        raise ValueError(f"a confidence lies between 0 and 1, not at {confidence}")
+    confidence_iv(confidence)
     both = clustered_mean(values, first, second)
     groups = (both.groups[0], both.groups[1])
     if math.isnan(both.standard_error):
@@ -181,7 +209,7 @@ def mean_interval(
         return MeanInterval(both.n, both.mean, nan, nan, nan, groups, both.reason)
     one_way = (clustered_mean(values, way).standard_error for way in (first, second))
     error = max(both.standard_error, *(one for one in one_way if not math.isnan(one)))
-    half = float(student.ppf((1 + confidence) / 2, min(groups) - 1)) * error
+    half = t_quantile(confidence, min(groups) - 1) * error
     return MeanInterval(both.n, both.mean, error, both.mean - half, both.mean + half, groups)
 
 

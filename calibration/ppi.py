@@ -7,7 +7,8 @@ from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy.stats import t as student
+
+from calibration.intervals import confidence_iv, t_quantile
 
 __all__ = ["PoweredMean", "powered_mean"]
 
@@ -114,7 +115,7 @@ def powered_mean(
         return undefined("the deviations cancel out within every cluster")
     df = groups[one_way.index(larger)] - 1
     deviation = math.sqrt(variance)
-    half = float(student.ppf((1 + confidence) / 2, df)) * deviation
+    half = t_quantile(confidence, df) * deviation
     return PoweredMean(
         mean, mean - half, mean + half, deviation, weight, n, rest, groups, df, confidence
     )
@@ -139,8 +140,7 @@ def _powered_mean_iv(
     for cluster in labels:
         if cluster.shape != y.shape:
             raise ValueError(f"clusters must have the shape of human, {y.shape}")
-    if not 0 < confidence < 1:
-        raise ValueError(f"a confidence lies between 0 and 1, not at {confidence}")
+    confidence_iv(confidence)
     return y, f, [np.unique(label, return_inverse=True)[1].astype(np.int64) for label in labels]
 
 

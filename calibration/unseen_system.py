@@ -7,7 +7,8 @@ from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy.stats import t as student
+
+from calibration.intervals import confidence_iv, t_quantile
 
 __all__ = ["UnseenSystemMean", "system_shifts", "unseen_system_mean"]
 
@@ -87,14 +88,13 @@ def unseen_system_mean(
     d = np.asarray(shifts, dtype=np.float64)
     if d.ndim != 1 or not np.isfinite(d).all() or not math.isfinite(calibrated_mean):
         raise ValueError("the mean and the one-dimensional shifts must be finite")
-    if not 0 < confidence < 1:
-        raise ValueError(f"a confidence lies between 0 and 1, not at {confidence}")
+    confidence_iv(confidence)
     if len(d) < 2:
         nan = math.nan
         reason = f"shifts of at least 2 held-out systems are needed, not of {len(d)}"
         return UnseenSystemMean(calibrated_mean, nan, nan, nan, len(d), confidence, reason)
     shift = math.sqrt(float(d @ d) / len(d))
-    half = float(student.ppf((1 + confidence) / 2, len(d) - 1)) * shift
+    half = t_quantile(confidence, len(d) - 1) * shift
     return UnseenSystemMean(
         calibrated_mean, calibrated_mean - half, calibrated_mean + half, shift, len(d), confidence
     )

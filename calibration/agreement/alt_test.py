@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy import stats
+from scipy.special import stdtr
 
 from calibration.agreement.correlation import TOLERANCE
 from calibration.agreement.raters import others, ratings_iv
@@ -141,4 +141,4 @@ def _below(values: Floats, bound: float) -> float:
     mean, spread = float(values.mean()), float(values.std(ddof=1))
     if spread == 0:
         return 0.0 if mean < bound else 1.0
-    return float(stats.t.cdf((mean - bound) / spread * math.sqrt(len(values)), len(values) - 1))
+    return float(stdtr(len(values) - 1, (mean - bound) / spread * math.sqrt(len(values))))

@@ -8,7 +8,6 @@ from typing import Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy import stats
 
 __all__ = [
     "CORRELATIONS",
@@ -203,5 +202,39 @@ def _cosine(left: Floats, right: Floats) -> float:
 
 
 def _kendall(left: Floats, right: Floats, variant: Literal["b", "c"]) -> float:
-    codes = tie_codes(left), tie_codes(right)
-    return float(stats.kendalltau(*codes, variant=variant).statistic)
+    a, b = tie_codes(left), tie_codes(right)
+    n, labels = len(a), min(int(a.max()), int(b.max())) + 1
+    pairs = n * (n - 1) // 2
+    tied_a, tied_b = _tied_pairs(a), _tied_pairs(b)
+    if a.max() < b.max():  # fewer values take fewer bits to count
+        a, b = b, a
+    tied_both = _tied_pairs(np.unique(a * labels + b, return_inverse=True)[1])
+    # Within a tie of `a`, `b` rises: such pairs are not discordant.
+    discordant = _falling_pairs(b[np.lexsort((b, a))])
+    difference = pairs - tied_a - tied_b + tied_both - 2 * discordant
+    if variant == "b":
+        return difference / math.sqrt(pairs - tied_a) / math.sqrt(pairs - tied_b)
+    return 2 * difference / (n**2 * (labels - 1) / labels)
+
+
+def _tied_pairs(codes: Codes) -> int:
+    counts = np.bincount(codes)
+    return int((counts * (counts - 1) // 2).sum())
+
+
+def _falling_pairs(codes: Codes) -> int:
+    """How many pairs stand in falling order: the inversions of a sequence of whole numbers.
+
+    The higher of two different numbers is the one with a 1 at the highest bit that differs. So,
+    bit by bit, among the numbers whose higher bits are equal, the ones that stand before a zero
+    are counted.
+    """
+    falling = 0
+    for bit in range(int(codes.max()).bit_length()):
+        higher = codes >> (bit + 1)
+        order = np.argsort(higher, kind="stable")
+        higher, one = higher[order], codes[order] >> bit & 1
+        ones_before = np.cumsum(one) - one
+        ones_before -= ones_before[np.searchsorted(higher, higher)]
+        falling += int(ones_before[one == 0].sum())
+    return falling

@@ -8,9 +8,9 @@ from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy import stats
 
 from calibration.agreement.correlation import mid_ranks, spearman
+from calibration.intervals import confidence_iv, normal_quantile
 
 __all__ = [
     "PermutationP",
@@ -68,8 +68,7 @@ def bonett_wright(rho: float, n: int, confidence: float = 0.95) -> RhoInterval:
     Raises:
         ValueError: rho outside -1..1, or a confidence not between 0 and 1.
     """
-    if not 0 < confidence < 1:
-        raise ValueError(f"a confidence lies between 0 and 1, not at {confidence}")
+    confidence_iv(confidence)
     if abs(rho) > 1:
         raise ValueError(f"rho lies in -1..1, not at {rho}")
     reason = ""
@@ -81,7 +80,7 @@ def bonett_wright(rho: float, n: int, confidence: float = 0.95) -> RhoInterval:
         reason = "the interval has no value at a perfect rho"
     if reason:
         return RhoInterval(math.nan, math.nan, math.nan, confidence, reason)
-    half = float(stats.norm.ppf((1 + confidence) / 2)) * math.sqrt((1 + rho**2 / 2) / (n - 3))
+    half = normal_quantile(confidence) * math.sqrt((1 + rho**2 / 2) / (n - 3))
     lower, upper = math.tanh(math.atanh(rho) - half), math.tanh(math.atanh(rho) + half)
     return RhoInterval(lower, upper, upper - lower, confidence)
 
@@ -174,15 +173,18 @@ def holm(p: ArrayLike) -> Floats:
 
 
 def benjamini_yekutieli(p: ArrayLike) -> Floats:
-    """Adjusted p-values that hold the rate of false claims, however the tests depend on each other.
+    """Adjusted p-values that control the false discovery rate under any dependence.
 
-    Benjamini and Yekutieli (2001). See `holm` for the arguments.
+    The i-th smallest of m becomes min_{j >= i} p_(j) (m / j) (1 + 1/2 + ... + 1/m), at most 1
+    (Benjamini and Yekutieli 2001). See `holm` for the arguments.
     """
     values = _corrections_iv(p)
     adjusted = np.full(values.shape, np.nan)
-    made = ~np.isnan(values)
-    if made.any():
-        adjusted[made] = stats.false_discovery_control(values[made], method="by")
+    made = np.flatnonzero(~np.isnan(values))
+    order = made[np.argsort(values[made], kind="stable")]
+    rank = np.arange(1.0, len(order) + 1)
+    raised = values[order] * (len(order) / rank) * np.sum(1 / rank)
+    adjusted[order] = np.minimum(np.minimum.accumulate(raised[::-1])[::-1], 1)
     return adjusted
 
 

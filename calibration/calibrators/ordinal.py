@@ -8,9 +8,6 @@ from typing import ClassVar, NamedTuple, Self
 
 import numpy as np
 from numpy.typing import ArrayLike
-from scipy.optimize import minimize
-from scipy.sparse import coo_array
-from scipy.sparse.csgraph import connected_components
 from scipy.special import expit
 
 from calibration.calibrators.base import Calibrator, layout
@@ -123,6 +120,8 @@ def fit_cumulative_logit(
     Raises:
         CannotFitError: the search did not converge.
     """
+    from scipy.optimize import minimize  # noqa: PLC0415 - slow to import, and only a fit needs it
+
     count = np.bincount(posterior.y)
     below = np.cumsum(count)[:-1] / count.sum()
     theta = np.log(below / (1 - below))
@@ -163,6 +162,8 @@ def _coordinates(
         (m, m) for thresholds and coefficients, (raters, m) for how far the severities give way
         when those move, (raters,) for the severities themselves.
     """
+    from scipy.sparse import coo_array  # noqa: PLC0415 - as in `fit_cumulative_logit`
+
     y, n, known = posterior.y, len(posterior.y), posterior.raters >= 0
     cut, features = len(theta), posterior.x.shape[1]
     share = np.bincount(y) / n
@@ -315,6 +316,9 @@ class Ordinal(Calibrator):
 
 def _pieces(used: Sample) -> int:
     """Connected parts of the graph whose edges are the ratings, between known raters and cells."""
+    from scipy.sparse import coo_array  # noqa: PLC0415 - as in `fit_cumulative_logit`
+    from scipy.sparse.csgraph import connected_components  # noqa: PLC0415 - likewise
+
     known = used.raters >= 0
     raters = np.unique(used.raters[known], return_inverse=True)[1]
     cells = np.unique(used.cells[known], return_inverse=True)[1] + len(np.unique(raters))

@@ -8,8 +8,8 @@ from typing import Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy.stats import t as student
 
+from calibration.intervals import confidence_iv, t_quantile
 from calibration.resampling.weighted import (
     LEVELS,
     STATISTICS,
@@ -155,7 +155,7 @@ def corrected_interval(
     found = _checked("corrected", estimate, replicates, confidence)
     if found.known is None:
         return found.interval
-    half = float(student.ppf((1 + confidence) / 2, levels - 1)) * float(found.known.std())
+    half = t_quantile(confidence, levels - 1) * float(found.known.std())
     half *= math.sqrt(levels / (levels - 1))
     centre = 2 * estimate - float(found.known.mean())
     lower, upper = np.clip([centre - half, centre + half], -reach, reach).tolist()
@@ -173,8 +173,7 @@ def _checked(method: Method, estimate: float, replicates: ArrayLike, confidence:
     values = np.asarray(replicates, dtype=np.float64)
     if values.ndim != 1 or not values.size:
         raise ValueError(f"resamples must be (B,) with B at least 1, not {values.shape}")
-    if not 0 < confidence < 1:
-        raise ValueError(f"a confidence lies between 0 and 1, not at {confidence}")
+    confidence_iv(confidence)
     known = values[~np.isnan(values)]
     undefined = len(values) - len(known)
     reason = f"undefined in {undefined} of {len(values)} resamples" if undefined else ""

@@ -17,7 +17,6 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
-from scipy import sparse
 
 from calibration.agreement.correlation import codes_of_sorted
 
@@ -135,6 +134,8 @@ class _Adder:
     """Adds the rows `source` of what it is given into the rows `to` of what it returns."""
 
     def __init__(self, to: Codes, source: Codes, shape: tuple[int, int], dtype: DTypeLike) -> None:
+        from scipy import sparse  # noqa: PLC0415 - slow to import, and few commands resample
+
         ones = np.ones(len(to), dtype=dtype)
         self._matrix = sparse.csr_array((ones, (to, source)), shape=shape)
         hits = np.bincount(to, minlength=shape[0])

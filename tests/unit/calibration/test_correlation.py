@@ -27,6 +27,17 @@ def test_equals_scipy_with_ties(name: Coefficient) -> None:
     assert CORRELATIONS[name](x, y).value == pytest.approx(SCIPY[name](x, y), abs=1e-12)
 
 
+@pytest.mark.parametrize("name", ["kendall_b", "kendall_c"])
+@pytest.mark.parametrize("labels", [(2, 2), (3, 5), (5, 90), (90, 5), (5000, 5000)])
+def test_kendall_is_that_of_scipy(name: Coefficient, labels: tuple[int, int]) -> None:
+    """To the last bit, whichever side has more values, from pairs of a handful to thousands."""
+    rng = np.random.default_rng(4)
+    for n in (5, 12, 64, 3000):
+        x, y = (rng.integers(0, most, n) for most in labels)
+        if np.ptp(x) and np.ptp(y):
+            assert CORRELATIONS[name](x, y).value == SCIPY[name](x, y)
+
+
 def test_spearman_by_hand() -> None:
     """One swap of neighbours among four: 1 - 6 * 2 / (4 * 15) = 0.8."""
     result = spearman([1, 2, 3, 4], [10, 30, 20, 40])

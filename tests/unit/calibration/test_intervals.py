@@ -6,8 +6,9 @@ import math
 
 import numpy as np
 import pytest
+from scipy import stats
 
-from calibration.intervals import clustered_mean
+from calibration.intervals import clustered_mean, normal_quantile, t_quantile
 
 ROWS = ["a", "a", "b", "b"]
 COLUMNS = ["x", "y", "x", "y"]
@@ -98,3 +99,12 @@ def test_bad_input_is_refused(
     """Each thing that is not an array of numbers with its clusters has its own message."""
     with pytest.raises(ValueError, match=message):
         clustered_mean(values, *clusters)
+
+
+@pytest.mark.parametrize("confidence", [0.5, 0.8, 0.9, 0.95, 0.999])
+def test_quantiles_are_those_of_scipy_stats(confidence: float) -> None:
+    """To the last bit, for 1 to 60 degrees of freedom."""
+    upper = (1 + confidence) / 2
+    assert normal_quantile(confidence) == stats.norm.ppf(upper)
+    df = np.arange(1, 61)
+    assert [t_quantile(confidence, int(n)) for n in df] == stats.t.ppf(upper, df).tolist()

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from scipy import stats
 
 from calibration.agreement import benjamini_yekutieli, holm
 
@@ -24,6 +25,15 @@ def test_equal_to_statsmodels(ours: Any, theirs: str) -> None:
     multitest = pytest.importorskip("statsmodels.stats.multitest")
     for values in (P, [0.9, 0.8, 1.0], [0.2]):
         np.testing.assert_allclose(ours(values), multitest.multipletests(values, method=theirs)[1])
+
+
+@pytest.mark.parametrize("m", [1, 2, 9, 40])
+def test_benjamini_yekutieli_is_that_of_scipy(m: int) -> None:
+    """To the last bit, with and without ties."""
+    p = np.random.default_rng(m).random(m) ** 3
+    for values in (p, np.round(p, 1)):
+        expected = stats.false_discovery_control(values, method="by")
+        np.testing.assert_array_equal(benjamini_yekutieli(values), expected)
 
 
 @pytest.mark.parametrize("correct", [holm, benjamini_yekutieli])
