@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Container, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TypeVar
 
@@ -15,7 +15,7 @@ from judge.scoring import blank_reply, judgment, keys
 from judge.store import Store
 from judge.types import Failure, LabelRead, PromptItem, PromptTree, Written
 
-__all__ = ["Outcome", "Progress", "Run", "refuse_rationale", "run", "score"]
+__all__ = ["Outcome", "Progress", "Run", "refuse_rationale", "run", "run_batches", "score"]
 
 Progress = Callable[[int, int], None]
 """Called with (judgments there, judgments asked for) at the start and after every batch."""
@@ -24,6 +24,8 @@ Place = tuple[int, str]
 """An item of the tree and a metric."""
 
 Answer = TypeVar("Answer", LabelRead, Written)
+Answers = TypeVar("Answers")
+Key = TypeVar("Key")
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,31 +139,64 @@ def score(
     made = written = cut = 0
     reasoned: list[PromptItem] = []
     progress(len(kept), len(key_of))
-    for start in range(0, len(tree.items), engine.batch_size):
-        batch = range(start, min(start + engine.batch_size, len(tree.items)))
-        missing = [(i, m) for i in batch for m in tree.items[i].metrics if (i, m) not in kept]
+
+    def ask(missing: Sequence[Place]) -> _Answers:
+        return _ask(tree, missing, engine)
+
+    def keep(answers: _Answers, seconds: float) -> None:
+        nonlocal made, written, cut
+        judgments = [
+            judgment(
+                read,
+                tree.items[read.item].dialogue,
+                key_of[read.item, read.metric],
+                answers.reason(read),
+            )
+            for read in answers.reads
+        ]
+        store.add(judgments, seconds)
+        made += len(answers.reads)
+        written += sum(w.tokens for w in answers.written)
+        cut += sum(w.cut for w in answers.written)
+        reasoned.extend(answers.reasoned.values())
+        progress(len(kept) + made, len(key_of))
+
+    prompts = [[(i, m) for m in item.metrics] for i, item in enumerate(tree.items)]
+    run_batches(prompts, kept, engine, ask, keep)
+    return Outcome(made, len(kept), written, cut, tuple(reasoned))
+
+
+def run_batches(
+    groups: Sequence[Sequence[Key]],
+    done: Container[Key],
+    engine: Engine,
+    ask: Callable[[Sequence[Key]], Answers],
+    keep: Callable[[Answers, float], None],
+) -> None:
+    """Ask an engine what is not done yet, in batches that do not depend on what is done.
+
+    Batches are cut from all groups, so that a run that was interrupted asks the same batches as one
+    that was not, and gets the same numbers to the last bit.
+
+    Args:
+        groups: the keys of what is to be asked. Keys of one group come into one batch; a batch has
+            `engine.batch_size` groups.
+        done: the keys that were answered before.
+        engine: is loaded before the first batch that has something to ask.
+        ask: asks the engine for the keys of a batch that are not done.
+        keep: stores the answers of a batch, with the seconds that asking took, completely or not
+            at all.
+    """
+    size = engine.batch_size
+    for start in range(0, len(groups), size):
+        missing = [
+            key for group in groups[start : start + size] for key in group if key not in done
+        ]
         if missing:
             engine.load()
             began = time.monotonic()
-            answers = _ask(tree, missing, engine)
-            store.add(
-                [
-                    judgment(
-                        read,
-                        tree.items[read.item].dialogue,
-                        key_of[read.item, read.metric],
-                        answers.reason(read),
-                    )
-                    for read in answers.reads
-                ],
-                time.monotonic() - began,
-            )
-            made += len(answers.reads)
-            written += sum(w.tokens for w in answers.written)
-            cut += sum(w.cut for w in answers.written)
-            reasoned += answers.reasoned.values()
-            progress(len(kept) + made, len(key_of))
-    return Outcome(made, len(kept), written, cut, tuple(reasoned))
+            answers = ask(missing)
+            keep(answers, time.monotonic() - began)
 
 
 def refuse_rationale(engine: Engine) -> None:

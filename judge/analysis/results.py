@@ -6,11 +6,13 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any, Literal
 
+import msgspec
+
 from judge.analysis.calibrated import CalibratedResults
 from judge.analysis.diverse import DiversityResults
 from judge.analysis.published import Published
 from judge.errors import StoreError
-from judge.played import Played
+from judge.roleplay.playing_summary import PlayingSummary
 from judge.types import Reading, Turn
 
 __all__ = [
@@ -185,7 +187,7 @@ class Results:
     readings: Mapping[Reading, int] = field(default_factory=dict)
     calibration: CalibratedResults | None = None
     diversity: DiversityResults | None = None
-    played: tuple[Played, ...] = ()
+    played: tuple[PlayingSummary, ...] = ()
 
     @property
     def metrics(self) -> tuple[str, ...]:
@@ -248,7 +250,9 @@ class Results:
         fields |= {
             "calibration": calibration and CalibratedResults.from_dict(calibration),
             "diversity": diversity and DiversityResults.from_dict(diversity),
-            "played": tuple(Played.from_dict(played) for played in data.get("played", ())),
+            "played": tuple(
+                msgspec.convert(played, PlayingSummary) for played in data.get("played", ())
+            ),
             "labels": tuple(data["labels"]),
             "notes": tuple(data["notes"]),
             "groups": tuple(

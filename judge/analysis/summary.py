@@ -27,7 +27,7 @@ from judge.analysis.results import (
 )
 from judge.analysis.table import NOT_JUDGED, Table, dialogue_order, tabulate
 from judge.errors import StoreError
-from judge.played import Played
+from judge.roleplay.playing_summary import PlayingSummary
 from judge.types import Dialogue, Failure, Judgment, Reading, Rubric
 
 __all__ = ["FLAG_BELOW", "LEAST_SYSTEMS", "summarise"]
@@ -51,7 +51,7 @@ def summarise(
     published: Published | None = None,
     extremes: int = 5,
     diversity: DiversityResults | None = None,
-    played: Sequence[Played] = (),
+    played: Sequence[PlayingSummary] = (),
 ) -> Results:
     """Means, standard errors and everything else that a report says.
 

@@ -21,7 +21,7 @@ from judge.engines import (
     resolve_judge,
 )
 from judge.errors import UsageError
-from judge.roleplay import Place, Scene, replayed
+from judge.roleplay import Scene, SceneId, recorded_questions
 
 __all__ = ["Players", "judge_beside", "players"]
 
@@ -33,7 +33,7 @@ class Players(NamedTuple):
     """The model that plays and what asks on: another one, the same one, or recorded questions."""
 
     model: Engine
-    user: Engine | Mapping[Place, str]
+    user: Engine | Mapping[SceneId, str]
     user_name: str
 
 
@@ -112,7 +112,9 @@ def players(
         if url is not None:
             raise UsageError("--user-url goes with a user on a server", hint="leave it out")
         _refuse_idle([player], judge, engine["engine"], options)
-        return Players(player.open("--model"), replayed(scenes, name.removeprefix(REPLAY)), name)
+        return Players(
+            player.open("--model"), recorded_questions(scenes, name.removeprefix(REPLAY)), name
+        )
     user = _writer(name, "--user", url, engine["engine"], options)
     _refuse_idle([player, user], judge, engine["engine"], options)
     plays = player.open("--model")

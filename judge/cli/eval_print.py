@@ -12,7 +12,7 @@ from judge.cost import cost, plan
 from judge.engines import Engine, JudgeSpec
 from judge.manifest import Manifest
 from judge.pipeline import Outcome
-from judge.played import Played
+from judge.roleplay.playing_summary import PlayingSummary
 from judge.types import PromptTree
 
 __all__ = ["announce", "reasons", "say_done", "say_played", "show_plan", "show_scenes"]
@@ -31,7 +31,7 @@ def announce(manifest: Manifest, dialogues: int, folder: Path, *, given: bool) -
         click.echo(f"note: {note}", err=True)
 
 
-def say_played(played: Played) -> None:
+def say_played(played: PlayingSummary) -> None:
     """Say on stderr how a model has played."""
     for line in played.lines():
         click.echo(line, err=True)

@@ -12,7 +12,7 @@ from judge.cli.stage import Stage
 from judge.dialogues import read_dialogues, select
 from judge.errors import RunMismatchError, UsageError
 from judge.manifest import Manifest
-from judge.played import Played
+from judge.roleplay.playing_summary import PlayingSummary
 from judge.types import Dialogue
 
 __all__ = ["Given", "live_dialogues", "recorded_dialogues", "refuse_other"]
@@ -29,7 +29,7 @@ class Given(NamedTuple):
     sources: Mapping[str, str]
     whole: bool
     stage: Stage | None = None
-    played: tuple[Played, ...] = ()
+    played: tuple[PlayingSummary, ...] = ()
 
     @property
     def facts(self) -> dict[str, dict[str, str]]:

@@ -9,7 +9,7 @@ from pathlib import Path
 import click
 from rich.console import Console
 
-from judge import calibration_file, played
+from judge import calibration_file
 from judge import manifest as manifests
 from judge.analysis import calibrated, summarise
 from judge.analysis.leaderboard import Cost, leaderboard
@@ -17,6 +17,7 @@ from judge.calibration_file import MadeWith
 from judge.cli.report_command import calibration_option
 from judge.errors import UsageError
 from judge.report.leaderboard_page import sentences, terminal_leaderboard, write_leaderboard
+from judge.roleplay.playing_summary import read_playing_summary
 from judge.runs import open_run
 from judge.store import Store
 from judge.types import Failure
@@ -113,7 +114,7 @@ def _costs(runs: Sequence[Path]) -> Mapping[str, Cost]:
         with Store(run, create=False) as store:
             systems = {system for system, *_ in store.keys()}  # noqa: SIM118 - a method of ours
             timed = store.seconds()
-        one = played.read(run)
+        one = read_playing_summary(run)
         for system in systems:
             cost = Cost(judging=timed.get(system))
             if one is not None and one.system == system:

@@ -30,10 +30,9 @@ from judge.chatanime import data_root
 from judge.cli.rated import rated_file, rating_options
 from judge.errors import UsageError
 from judge.manifest import Manifest
-from judge.played import Played
-from judge.played import read as read_played
 from judge.ratings import Ratings
 from judge.report import terminal_table, write_report
+from judge.roleplay.playing_summary import PlayingSummary, read_playing_summary
 from judge.runs import open_run
 from judge.types import Dialogue, Failure, Judgment
 
@@ -123,7 +122,7 @@ def report(
     means = published_means(published)
     run = open_run(*runs)
     human = human_scale(calibration, rated, run.manifest)
-    played = [one for folder in runs if (one := read_played(folder)) is not None]
+    played = [one for folder in runs if (one := read_playing_summary(folder)) is not None]
     parts = (run.manifest, run.judgments, run.dialogues, means, out or runs[0])
     drawn = draw(*parts, human, played)
     show(drawn, as_json=as_json)
@@ -178,7 +177,7 @@ def draw(
     published: Published | None,
     folder: Path,
     human: HumanScale | None = None,
-    played: Sequence[Played] = (),
+    played: Sequence[PlayingSummary] = (),
 ) -> Drawn:
     """Sum up and write the report into `folder`, on the human scale too if there is one.
 

@@ -17,22 +17,21 @@ from judge.cli.progress import Progress
 from judge.dialogues import DialogueSet, read_dialogues, select
 from judge.engines import SERVED
 from judge.errors import DataError, EngineError, UsageError
-from judge.played import TITLES, Played
-from judge.played import write as write_played
 from judge.records import write_text
 from judge.roleplay import (
     Cast,
     Part,
-    Plays,
+    PlayingSummary,
     Scene,
-    blanks,
-    dialogues,
+    Transcript,
     load_prompts,
-    place,
     play,
-    review,
-    scenes,
+    played_dialogues,
+    scenes_from_dialogues,
+    summarize_playing,
+    unanswered_dialogues,
 )
+from judge.roleplay.playing_summary import PART_TITLES, write_playing_summary
 from judge.types import Dialogue, Sampling
 
 __all__ = ["Stage", "stage"]
@@ -60,7 +59,7 @@ class Stage(NamedTuple):
     @property
     def blanks(self) -> tuple[Dialogue, ...]:
         """The scenes as dialogues without an answer."""
-        return tuple(blanks(self.system, self.chosen))
+        return tuple(unanswered_dialogues(self.system, self.chosen))
 
     @property
     def whole(self) -> bool:
@@ -68,7 +67,7 @@ class Stage(NamedTuple):
         of_them = {scene.character for scene in self.chosen}
         return len(self.chosen) == sum(s.character in of_them for s in self.everything)
 
-    def perform(self, folder: Path) -> tuple[DialogueSet, Played]:
+    def perform(self, folder: Path) -> tuple[DialogueSet, PlayingSummary]:
         """Play what is not played yet.
 
         All that was ever played in the folder is in `dialogues.jsonl` and in what is said of it.
@@ -81,32 +80,32 @@ class Stage(NamedTuple):
             EngineError: a model cannot be asked.
             StoreError: the folder cannot be written.
         """
-        with Plays(folder) as plays:
+        with Transcript(folder) as transcript:
             with ExitStack() as shown:
                 bars: dict[Part, Progress] = {}
 
                 def progress(part: Part, done: int, total: int) -> None:
                     if part not in bars:
                         shown.close()
-                        bars[part] = shown.enter_context(Progress(TITLES[part]))
+                        bars[part] = shown.enter_context(Progress(PART_TITLES[part]))
                     bars[part](done, total)
 
-                play(self.chosen, self.cast, plays, progress)
-            found = dialogues(self.system, plays)
+                play(self.chosen, self.cast, transcript, progress)
+            found = played_dialogues(self.system, transcript)
             replay = isinstance(self.cast.user, Mapping)
-            played = review(
+            played = summarize_playing(
                 self.system,
                 self._facts(),
-                plays,
+                transcript,
                 self.cast.prompts,
                 None if replay else self.recorded,
             )
-        places = [place(scene) for scene in self.everything]
+        places = [scene.id for scene in self.everything]
         others = sorted(found.keys() - set(places))
         text = _jsonl(found[at] for at in [*places, *others] if at in found)
         write_text(folder / "dialogues.jsonl", text)
-        write_played(folder, played)
-        chosen = tuple(found[at] for at in map(place, self.chosen) if at in found)
+        write_playing_summary(folder, played)
+        chosen = tuple(found[scene.id] for scene in self.chosen if scene.id in found)
         if not chosen:
             raise EngineError(
                 "not one scene was played to its end",
@@ -155,12 +154,15 @@ def stage(
     """
     prompts = load_prompts(playing["prompts"], playing["language"])
     recorded = _questions(playing["questions"])
-    everything = scenes(recorded)
+    everything = scenes_from_dialogues(recorded)
     system = _name(model, playing["system"])
     asked = select(
-        blanks(system, everything), characters=characters, scenarios=scenarios, limit=limit
+        unanswered_dialogues(system, everything),
+        characters=characters,
+        scenarios=scenarios,
+        limit=limit,
     )
-    of_place = {place(scene): scene for scene in everything}
+    of_place = {scene.id: scene for scene in everything}
     chosen = tuple(of_place[d.character, d.scenario] for d in asked)
     found = players(model, playing, engine, judge, chosen)
     for one in (found.model, found.user):

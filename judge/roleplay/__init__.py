@@ -1,33 +1,33 @@
-"""A model plays characters: instructions, the playing, and what is amiss with the replies."""
+"""A model plays characters in scenarios: instructions, playing, and a summary of the replies."""
 
-from judge.roleplay.imitation import Imitation, measure_imitation
-from judge.roleplay.marks import MARKS, count_marks, marks
-from judge.roleplay.play import PARTS, Cast, dialogues, place, play
-from judge.roleplay.plays import Part, Place, Plays
-from judge.roleplay.prompts import RoleplayPrompts, load_prompts, shipped_prompts
-from judge.roleplay.review import review
-from judge.roleplay.scenes import Scene, blanks, replayed, scenes
+from judge.roleplay.playing import (
+    PARTS,
+    Cast,
+    Scene,
+    play,
+    played_dialogues,
+    recorded_questions,
+    scenes_from_dialogues,
+    unanswered_dialogues,
+)
+from judge.roleplay.playing_summary import PlayingSummary, summarize_playing
+from judge.roleplay.prompts import RoleplayPrompts, load_prompts
+from judge.roleplay.transcript import Part, SceneId, Transcript
 
 __all__ = [
-    "MARKS",
     "PARTS",
     "Cast",
-    "Imitation",
     "Part",
-    "Place",
-    "Plays",
+    "PlayingSummary",
     "RoleplayPrompts",
     "Scene",
-    "blanks",
-    "count_marks",
-    "dialogues",
+    "SceneId",
+    "Transcript",
     "load_prompts",
-    "marks",
-    "measure_imitation",
-    "place",
     "play",
-    "replayed",
-    "review",
-    "scenes",
-    "shipped_prompts",
+    "played_dialogues",
+    "recorded_questions",
+    "scenes_from_dialogues",
+    "summarize_playing",
+    "unanswered_dialogues",
 ]

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from judge.played import Mark, Played, Took, write
+from judge.roleplay.playing_summary import FlagCount, PlayingSummary, write_playing_summary
+from judge.roleplay.transcript import Usage
 
 if TYPE_CHECKING:
     from tests.e2e.conftest import Program
@@ -89,12 +90,13 @@ def test_what_playing_took(judge: Program, recorded: Recorded) -> None:
     """Tokens and seconds of the answers, not of the user's questions, from the record of a play."""
     made(judge, recorded, "ace")
     took = {
-        "answer1": Took(10.0, 900, 300),
-        "question2": Took(100.0, 900, 7000),
-        "answer2": Took(12.5, 900, 400),
+        "answer1": Usage(10.0, 900, 300),
+        "question2": Usage(100.0, 900, 7000),
+        "answer2": Usage(12.5, 900, 400),
     }
-    write(
-        judge.folder / "runs" / "ace", Played("ace", {}, 12, 12, 24, {"cut": Mark(0)}, 0, took=took)
+    write_playing_summary(
+        judge.folder / "runs" / "ace",
+        PlayingSummary("ace", {}, 12, 12, 24, {"cut": FlagCount(0)}, 0, took=took),
     )
     judge("leaderboard", "runs/ace")
     (row,) = board(judge)

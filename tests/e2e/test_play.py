@@ -284,7 +284,9 @@ def test_a_user_who_says_nothing(judge: Program, server: Server, questions: Path
     """Not one second question: told in two lines, and nothing to judge is made up."""
     words = ("--questions", questions, *SMALL, "--limit", 2, "--out", "run")
     message, hint = judge.mistake("eval", *server.options("mute-user"), *words)
-    assert message == "error: --user: nothing came of 2 requests: the replies are empty"
+    assert message == (
+        "error: --user: not one of 2 requests had a usable reply: the replies are empty"
+    )
     assert "another --out" in hint
     assert not (judge.folder / "run" / "scores.csv").exists()
 

@@ -11,7 +11,7 @@ pytest.importorskip("transformers")
 
 from judge.engines import EngineOptions
 from judge.engines.hf import HfEngine
-from judge.roleplay import PARTS, Plays, Scene, play
+from judge.roleplay import PARTS, Scene, Transcript, play
 from judge.types import Sampling
 from tests.unit.engines.small import NO_SYSTEM, save_model
 from tests.unit.roleplay.wire import cast, serving
@@ -60,12 +60,12 @@ def test_one_model_in_memory(tmp_path: Path) -> None:
         ("kept", asker, True, kept),
         ("alone", talker, False, alone),
     ):
-        with serving() as wire, Plays(tmp_path / f"run-{name}") as plays:
+        with serving() as wire, Transcript(tmp_path / f"run-{name}") as transcript:
             who = cast(wire, model=talker, user=user, sampling=sampling, user_sampling=sampling)
             for wanted in (expected, []):
                 news.clear()
-                play(SCENES, replace(who, keep_loaded=keep), plays)
+                play(SCENES, replace(who, keep_loaded=keep), transcript)
                 assert news == wanted
-            assert plays.writer("answer1")["system_role"] == "folded into the first turn"
-            said.append({part: plays.lines(part) for part in PARTS})
+            assert transcript.engine("answer1")["system_role"] == "folded into the first turn"
+            said.append({part: transcript.lines(part) for part in PARTS})
     assert said[0] == said[1]

@@ -11,11 +11,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+import rubrics
 from judge.errors import JudgeError, RubricError, UsageError
-from judge.roleplay import RoleplayPrompts, load_prompts, shipped_prompts
+from judge.roleplay import RoleplayPrompts, load_prompts
 from judge.rubric import check, load_rubric, shipped_sets
 from judge.types import Character
 
+SHIPPED = Path(rubrics.__file__).parent / "roleplay"
 GOLDEN = Path(__file__).parents[2] / "golden" / "roleplay"
 LANGUAGES = ("zh", "en")
 LUFFY = "《海贼王》的蒙奇·D·路飞"
@@ -27,7 +29,7 @@ PROFILES = {name: load_rubric("esrp").character(name) for name in (LUFFY, "小�
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
     """A copy of the shipped set that a test may damage."""
-    return Path(shutil.copytree(shipped_prompts()["roleplay"], tmp_path / "mine"))
+    return Path(shutil.copytree(SHIPPED, tmp_path / "mine"))
 
 
 def edit(path: Path, old: str, new: str) -> int:
@@ -141,14 +143,14 @@ def test_golden_prompts(language: str) -> None:
 
 
 def test_it_is_no_rubric_set() -> None:
-    """Neither list has the other's, and each name is refused by the other's reader."""
-    assert set(shipped_prompts()) == {"roleplay"}
+    """The list of rubric sets lacks it, and each name is refused by the other's reader."""
     assert "roleplay" not in shipped_sets()
     for refuse in (load_rubric, check):
         with pytest.raises(RubricError, match="there is no rubric set 'roleplay'"):
             refuse("roleplay")
-    with pytest.raises(RubricError, match="there is no set of roleplay prompts 'esrp'"):
+    with pytest.raises(RubricError, match="there is no set of roleplay prompts 'esrp'") as caught:
         load_prompts("esrp")
+    assert str(caught.value.hint).startswith("name one of roleplay, or")
 
 
 def test_the_hash_covers_every_file_of_the_language(folder: Path) -> None:

@@ -8,7 +8,12 @@ import pytest
 
 from judge.dialogues import read_dialogues
 from judge.errors import DataError, UsageError
-from judge.roleplay import Scene, blanks, replayed, scenes
+from judge.roleplay import (
+    Scene,
+    recorded_questions,
+    scenes_from_dialogues,
+    unanswered_dialogues,
+)
 from judge.types import Dialogue, Turn
 
 
@@ -18,7 +23,7 @@ def said(system: str, *questions: str, character: str = "A", scenario: str = "1"
 
 def test_one_scene_for_each_character_and_scenario() -> None:
     """In the order of the dialogues; second questions stand under who was asked them."""
-    found = scenes(
+    found = scenes_from_dialogues(
         [
             said("x", "早。", "然后呢？", scenario="2"),
             said("x", "晚。"),
@@ -34,39 +39,39 @@ def test_one_scene_for_each_character_and_scenario() -> None:
 
 def test_the_words_of_most_systems() -> None:
     """Where the first question is spelt in several ways."""
-    (found,) = scenes([said("x", "早"), said("y", "早。"), said("z", "早。")])
+    (found,) = scenes_from_dialogues([said("x", "早"), said("y", "早。"), said("z", "早。")])
     assert found.question == "早。"
 
 
 @pytest.mark.parametrize("dialogues", [[], [said("x", " ")], [Dialogue("x", "A", "1", ())]])
 def test_nothing_to_begin_with(dialogues: list[Dialogue]) -> None:
     with pytest.raises(DataError, match=r"first question|no question"):
-        scenes(dialogues)
+        scenes_from_dialogues(dialogues)
 
 
 def test_blanks_are_the_scenes_unanswered() -> None:
     """They can be chosen among as dialogues are."""
-    (blank,) = blanks("me", [Scene("A", "1", "早。", {})])
+    (blank,) = unanswered_dialogues("me", [Scene("A", "1", "早。", {})])
     assert blank == Dialogue("me", "A", "1", (Turn("早。", ""),))
 
 
 def test_recorded_questions_of_one_system() -> None:
     """Scenes without one are missing; of an unknown system those are named that there are."""
-    found = scenes(
+    found = scenes_from_dialogues(
         [said("x", "早。", "然后呢？"), said("y", "早。"), said("y", "晚。", scenario="2")]
     )
-    assert replayed(found, "x") == {("A", "1"): "然后呢？"}
+    assert recorded_questions(found, "x") == {("A", "1"): "然后呢？"}
     with pytest.raises(UsageError, match="replay:y: no recorded question") as caught:
-        replayed(found, "y")
-    assert caught.value.hint == "there are x"
+        recorded_questions(found, "y")
+    assert caught.value.hint == "choose from x"
 
 
 def test_the_public_dialogues(judge_data: Path) -> None:
     """Every character in every scenario once; every system can be replayed in all of them."""
     dialogues = read_dialogues(judge_data / "chatanime").dialogues
-    found = scenes(dialogues)
+    found = scenes_from_dialogues(dialogues)
     systems = {d.system for d in dialogues}
     assert len(found) == len({(d.character, d.scenario) for d in dialogues})
     assert len(found) * len(systems) == len(dialogues)
     for system in systems:
-        assert len(replayed(found, system)) == len(found)
+        assert len(recorded_questions(found, system)) == len(found)

@@ -48,7 +48,7 @@ def model(wire: Wire, name: str = "player", batch: int = 2) -> HttpEngine:
 
 
 def cast(wire: Wire, batch: int = 2, **changes: Any) -> Cast:
-    """`player` plays and `asker` asks on."""
+    """`player` transcript and `asker` asks on."""
     sampling = Sampling(max_tokens=9)
     given: dict[str, Any] = {
         "model": model(wire, "player", batch),

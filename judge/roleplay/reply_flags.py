@@ -1,7 +1,7 @@
-"""What is amiss with a reply, told by its text and by how it came about.
+"""Flags on replies that look wrong, such as refusals, empty replies and replies that were cut.
 
-Marks exclude nothing: the reply is judged as it is, and the report counts its marks. Each is
-meant to be right where it is set, at the price of cases that it misses.
+A flag excludes nothing: the reply is judged as it is, and the report counts the flags. The rules
+favour precision over recall: a flag that is set is meant to be right, and some cases are missed.
 """
 
 from __future__ import annotations
@@ -13,24 +13,24 @@ from typing import Literal, get_args
 from judge.types import Failure, Reply
 
 __all__ = [
-    "LEAST_SHARE",
-    "LEAST_UNITS",
-    "MARKS",
-    "Mark",
-    "count_marks",
-    "marks",
+    "FLAGS",
+    "MIN_SHARE",
+    "Flag",
+    "count_flags",
+    "flag_reply",
     "share_of_language",
 ]
 
-Mark = Literal["failed", "empty", "cut", "thinking", "refusal", "as_user", "other_language"]
-"""`failed`: there is no reply. `empty`: no letter and no digit. `cut`: ended by the token limit.
-`thinking`: the model thought first, or left the tags of a thought in its reply. `refusal`: it
-declines, or speaks as a program. `as_user`: it speaks as the user, or writes on both sides.
-`other_language`: most of it is in another writing than the language asked for."""
+Flag = Literal["failed", "empty", "cut", "thinking", "refusal", "as_user", "other_language"]
+"""`failed`: the model could not reply. `empty`: the reply has no letter and no digit. `cut`: the
+token limit ended it. `thinking`: the model thought first, or left thinking tags in its reply.
+`refusal`: it declines, or says that it is a program. `as_user`: it speaks as the user, or writes
+both sides of the dialogue. `other_language`: most of it is not in the script of the language that
+was asked for."""
 
-MARKS: tuple[Mark, ...] = get_args(Mark)
+FLAGS: tuple[Flag, ...] = get_args(Flag)
 
-# "Someone who studies artificial intelligence" is no machine.
+# The lookahead excludes people: "AI researcher" does not mean that the speaker is a machine.
 _MACHINE_ZH = (
     r"(?:AI|人工智能|(?:大型?)?语言模型|大模型|(?:智能|虚拟)助[手理]|聊天机器人)(?![的研学领技])"
 )
@@ -46,12 +46,12 @@ _ASKED = "(?:请求|要求|内容|话题|问题|指令|任务|对话|服务|信�
 _REFUSALS = re.compile(
     "|".join(
         [
-            # it says what it is
+            # it says that it is a program
             rf"(?:作为|我(?:其实|只|仅仅|只不过)?是)(?:[你您]的)?{_MADE}(?:一[个名款位])?{_MADE}{_MACHINE_ZH}",
             rf"我(?:其实|只|仅仅|只不过)是(?:一[个段])?(?:计算机|电脑)?程序(?!员)|我是(?:{_PRODUCT})",
             rf"\bas an? {_MACHINE_EN}",
             rf"\bi(?:'m| am) (?:just |only |actually |really )?(?:an? {_MACHINE_EN}|ChatGPT|Qwen)",
-            # it declines, in the words of a service
+            # it declines with the usual phrases of an assistant
             rf"(?:抱歉|对不起|不好意思).{{0,20}}(?:无法|不能|没法).{{0,6}}{_SERVE_ZH}.{{0,8}}{_ASKED}",
             r"(?:话题|问题|内容).{0,3}我.{0,3}(?:无法|不能)(?:回答|讨论|提供)",
             r"无法(?:提供|给到)相关|我(?:无法|不能|没法)(?:继续)?(?:进行|参与)?(?:角色)?扮演",
@@ -68,7 +68,7 @@ _REFUSALS = re.compile(
 _USER = r"(?:用户|使用者|user|human)"
 _SPEAKER = r"(?:用户|使用者|角色|助手|助理|user|human|assistant|character)"
 _AS_USER = re.compile(
-    # the user's name in front, any speaker's name in front of a later line, or a chat template
+    # "user:" at the start, any speaker's name at the start of a later line, or a chat template
     rf"\A\W*{_USER}\W{{0,4}}[:：]|\n\W*{_SPEAKER}\W{{0,4}}[:：]|<\|im_start\|>|<\|start_header_id\|>",
     re.IGNORECASE,
 )
@@ -80,64 +80,71 @@ _UNITS = {
     "en": re.compile(r"[A-Za-z\u00c0-\u024f]+(?:['’-][A-Za-z\u00c0-\u024f]+)*"),
 }
 _OTHERS = re.compile(
-    # Kana, Hangul and Thai as signs; alphabets as words
+    # Kana, Hangul and Thai are counted by character, alphabetic scripts by word
     r"[\u3040-\u30ff\u31f0-\u31ff\uff66-\uff9f\u1100-\u11ff\uac00-\ud7af\u0e00-\u0e7f]"
     r"|[\u0370-\u03ff]+|[\u0400-\u04ff]+|[\u0590-\u05ff]+|[\u0600-\u06ff]+|[\u0900-\u097f]+"
 )
 
-LEAST_SHARE = 0.7
-"""Below this share of its language a reply is in another one. No public reply is below 0.89."""
+MIN_SHARE = 0.7
+"""A reply with a smaller share of the script of its language is flagged `other_language`. No reply
+of the public dialogues is below 0.89."""
 
-LEAST_UNITS = 5
-"""Fewer characters or words than this do not tell a language: "OK", a name."""
+_MIN_UNITS = 5
+"""A text with fewer characters or words than this, such as "OK" or a name, shows no language."""
 
 
-def marks(reply: Reply, language: str) -> frozenset[Mark]:
-    """The marks of a reply that was asked for in `language`.
+def flag_reply(reply: Reply, language: str) -> frozenset[Flag]:
+    """The flags of a reply that was asked for in `language`.
 
-    Refusals are found in Chinese and English, whatever `language` is; `other_language` is set
-    only where `share_of_language` can tell.
+    Refusals are recognised in Chinese and English, whatever `language` is. `other_language` is set
+    only where `share_of_language` is known.
     """
-    found: set[Mark] = set()
+    flags: set[Flag] = set()
     if reply.cut:
-        found.add("cut")
+        flags.add("cut")
     if reply.thought:
-        found.add("thinking")
+        flags.add("thinking")
     if isinstance(reply.outcome, Failure):
-        return frozenset(found | {"failed"})
+        return frozenset(flags | {"failed"})
     text = reply.outcome
     if not any(map(str.isalnum, text)):
-        found.add("empty")
+        flags.add("empty")
     if _THOUGHT.search(text):
-        found.add("thinking")
+        flags.add("thinking")
     if _REFUSALS.search(text.replace("’", "'")):
-        found.add("refusal")
+        flags.add("refusal")
     if _AS_USER.search(text):
-        found.add("as_user")
+        flags.add("as_user")
     share = share_of_language(text, language)
-    if share is not None and share < LEAST_SHARE:
-        found.add("other_language")
-    return frozenset(found)
+    if share is not None and share < MIN_SHARE:
+        flags.add("other_language")
+    return frozenset(flags)
 
 
-def count_marks(found: Iterable[frozenset[Mark]], language: str) -> dict[Mark, int]:
-    """How many replies bear each mark, in the order of `MARKS`; one not looked for is missing."""
-    sets = list(found)
-    known = [mark for mark in MARKS if mark != "other_language" or language in _UNITS]
-    return {mark: sum(mark in one for one in sets) for mark in known}
+def count_flags(flags: Iterable[frozenset[Flag]], language: str) -> dict[Flag, int]:
+    """How many replies have each flag, in the order of `FLAGS`.
+
+    Args:
+        flags: of each reply.
+        language: that was asked for. `other_language` is left out where it cannot be recognised.
+    """
+    of_replies = list(flags)
+    checked = [flag for flag in FLAGS if flag != "other_language" or language in _UNITS]
+    return {flag: sum(flag in reply for reply in of_replies) for flag in checked}
 
 
 def share_of_language(text: str, language: str) -> float | None:
-    """The share of `text` in the writing of `language`, in [0, 1].
+    """The share of `text` that is written in the script of `language`, in [0, 1].
 
-    A Chinese character, a sign of another syllabary and a word of an alphabet count one each, so
-    that names and brands weigh little. Languages that share a writing are not told apart.
+    Each Chinese character, each character of another syllabary and each word of an alphabetic
+    script counts as one unit, so that foreign names have little weight. Languages with the same
+    script cannot be told apart.
 
     Returns:
-        None for a language other than zh and en, and for a text too short to tell.
+        None for languages other than zh and en, and for texts of fewer than five units.
     """
     if language not in _UNITS:
         return None
     counts = {name: len(pattern.findall(text)) for name, pattern in _UNITS.items()}
     total = sum(counts.values()) + len(_OTHERS.findall(text))
-    return counts[language] / total if total >= LEAST_UNITS else None
+    return counts[language] / total if total >= _MIN_UNITS else None

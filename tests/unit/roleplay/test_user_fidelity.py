@@ -7,15 +7,21 @@ import statistics
 from collections import defaultdict
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from judge.dialogues import read_dialogues
-from judge.errors import StoreError
-from judge.roleplay.imitation import Imitation, Share, in_voice, measure, measure_imitation
+from judge.records import plain_record
+from judge.roleplay.user_fidelity import (
+    Share,
+    UserFidelity,
+    in_voice,
+    measure_user_fidelity,
+    question_statistics,
+)
 from judge.rubric import load_rubric
 from judge.types import Character, Dialogue, Turn
 
@@ -53,7 +59,7 @@ def test_overlap_by_hand() -> None:
         played("xyz", "cd, x y", "二"),
         played("cdcd", "cdcd", "一", "2"),  # nobody else was asked that
     ]
-    found = measure(dialogues, profile)
+    found = question_statistics(dialogues, profile)
     assert found.overlap == pytest.approx((2 / 3 + 0) / 2)
     assert found.overlap_by_chance == pytest.approx((1 / 3 + 0) / 2)
     assert found.taken_up == Share((1 + 0.5) / 2, 2)
@@ -64,17 +70,17 @@ def test_overlap_by_hand() -> None:
 def test_systems_are_not_mixed() -> None:
     """An answer of another system to another user is no answer that could have been given here."""
     dialogues = [played("abc?", "abc", "一"), replace(played("x?", "y", "二"), system="other")]
-    assert measure(dialogues, profile).taken_up == Share(None, 0)
+    assert question_statistics(dialogues, profile).taken_up == Share(None, 0)
 
 
 def test_lengths_by_hand() -> None:
     """Blanks around a question are not counted; 3 against 1 and 5 is longer once, shorter once."""
     simulated = [played(" 一二三 ")]
     recorded = [played("一"), played("一二三四五")]
-    found = measure_imitation(simulated, recorded, profile)
+    found = measure_user_fidelity(simulated, recorded, profile)
     assert (found.simulated.length, found.recorded.length) == (3, 3)
     assert found.longer == 0
-    assert measure_imitation(recorded[1:], simulated, profile).longer == 1
+    assert measure_user_fidelity(recorded[1:], simulated, profile).longer == 1
 
 
 @pytest.mark.parametrize(
@@ -99,7 +105,7 @@ def test_whose_voice_it_is(text: str, before: str, expected: bool) -> None:
 def test_voice_needs_a_profile() -> None:
     """Of a character without a profile nobody can say it, so it is not counted."""
     dialogues = [played("起锚！"), played("起锚！", character="谁")]
-    found = measure_imitation(dialogues, dialogues, profile)
+    found = measure_user_fidelity(dialogues, dialogues, profile)
     assert found.simulated.in_voice == Share(1.0, 1)
     assert found.answers_in_voice == Share(0.0, 2)
 
@@ -108,16 +114,16 @@ def test_voice_needs_a_profile_in_its_writing() -> None:
     """English has no Chinese catchphrase, so it is not known whose voice it is."""
     sea = replace(CAPTAIN, catchphrases=("起锚喽", "别磨蹭"))
     dialogues = [played("And what would you do in my place?"), played("换成你会怎么做呢？")]
-    assert measure(dialogues, lambda _: sea).in_voice == Share(0.0, 1)
+    assert question_statistics(dialogues, lambda _: sea).in_voice == Share(0.0, 1)
     english = replace(CAPTAIN, catchphrases=("weigh the anchor", "no dawdling"), terms=())
-    assert measure(dialogues, lambda _: english).in_voice == Share(0.0, 1)
+    assert question_statistics(dialogues, lambda _: english).in_voice == Share(0.0, 1)
 
 
 def test_nothing_to_measure() -> None:
     """No questions, no numbers; a dialogue that ended early has no second question."""
     ended = Dialogue("bot", CAPTAIN.name, "1", (Turn("今天好累。", ""),))
     nothing = Share(None, 0)
-    found = measure_imitation([ended, played(" ")], [], profile)
+    found = measure_user_fidelity([ended, played(" ")], [], profile)
     assert found.simulated == found.recorded
     assert (found.simulated.n, found.simulated.length, found.simulated.quartiles) == (0, None, None)
     assert found.simulated.question_mark == found.simulated.in_voice == nothing
@@ -142,13 +148,13 @@ questions = st.lists(
 @given(questions, questions)
 def test_cliffs_delta_counts_pairs(one: list[Dialogue], other: list[Dialogue]) -> None:
     """It is the definition over all pairs, and turns its sign when the sides are exchanged."""
-    found = measure_imitation(one, other, profile)
+    found = measure_user_fidelity(one, other, profile)
     mine, theirs = (
         [len(text) for d in side if (text := d.turns[1].question.strip())] for side in (one, other)
     )
     pairs = [(a > b) - (a < b) for a in mine for b in theirs]
     assert found.longer == (pytest.approx(statistics.mean(pairs)) if pairs else None)
-    back = measure_imitation(other, one, profile).longer
+    back = measure_user_fidelity(other, one, profile).longer
     assert back == (None if found.longer is None else pytest.approx(-found.longer))
     if len(mine) > 1:
         quartiles = statistics.quantiles(mine, n=4, method="inclusive")
@@ -159,7 +165,7 @@ def test_cliffs_delta_counts_pairs(one: list[Dialogue], other: list[Dialogue]) -
 def test_a_question_that_repeats_no_answer_is_at_chance(dialogues: list[Dialogue]) -> None:
     """Where all answers are one, no question can overlap more with its own."""
     same = [replace(d, turns=(Turn("?", "一二三abc"), d.turns[1])) for d in dialogues]
-    found = measure(same, profile)
+    found = question_statistics(same, profile)
     assert found.taken_up.share in {None, 0.5}
     assert found.overlap == pytest.approx(found.overlap_by_chance)
 
@@ -167,25 +173,9 @@ def test_a_question_that_repeats_no_answer_is_at_chance(dialogues: list[Dialogue
 @given(questions, questions)
 def test_it_survives_json(one: list[Dialogue], other: list[Dialogue]) -> None:
     """What is stored is what was measured."""
-    found = measure_imitation(one, other, profile)
-    assert Imitation.from_dict(json.loads(json.dumps(found.to_dict(), allow_nan=False))) == found
-
-
-@pytest.mark.parametrize(
-    ("change", "message"),
-    [
-        ({"format": 2}, "of format 2, which this version cannot read"),
-        ({"simulated": {}}, "damaged"),
-        ({"recorded": None}, "damaged"),
-        ({"answers_in_voice": {"n": 1}}, "damaged"),
-    ],
-)
-def test_what_cannot_be_read_back(change: dict[str, Any], message: str) -> None:
-    """A newer format and a damaged record are refused with a hint."""
-    stored = measure_imitation([], [], profile).to_dict()
-    with pytest.raises(StoreError, match=message) as caught:
-        Imitation.from_dict(stored | change)
-    assert caught.value.hint
+    found = measure_user_fidelity(one, other, profile)
+    stored = json.dumps(plain_record(found, format=1), allow_nan=False)
+    assert msgspec.json.decode(stored, type=UserFidelity) == found
 
 
 # The public dialogues
@@ -199,7 +189,7 @@ def public(judge_data: Path) -> tuple[Dialogue, ...]:
 def test_recorded_users_stay_users(public: tuple[Dialogue, ...]) -> None:
     """Few recorded questions are taken for the character's, about half of the answers are."""
     character = load_rubric("esrp").character
-    found = measure_imitation([d for d in public if d.system == "human"], public, character)
+    found = measure_user_fidelity([d for d in public if d.system == "human"], public, character)
     assert found.recorded.n == 13_200
     assert found.recorded.in_voice.share is not None
     assert found.recorded.in_voice.share < 0.03
@@ -212,7 +202,7 @@ def test_an_impostor_is_found(public: tuple[Dialogue, ...]) -> None:
     character = load_rubric("esrp").character
     human = [d for d in public if d.system == "human"]
     impostor = [replace(d, turns=(d.turns[0], Turn(d.turns[1].answer, ""))) for d in human]
-    voice = measure(impostor, character).in_voice.share
+    voice = question_statistics(impostor, character).in_voice.share
     assert voice is not None
     assert voice > 0.4
 
@@ -229,7 +219,7 @@ def test_recorded_users_take_up_the_answer(public: tuple[Dialogue, ...]) -> None
         for group in scenarios.values()
         for index, d in enumerate(group)
     ]
-    real, chance = (measure(side, character).taken_up.share for side in (human, moved))
+    real, chance = (question_statistics(side, character).taken_up.share for side in (human, moved))
     assert real is not None
     assert real > 0.65
     assert chance == pytest.approx(0.5, abs=0.05)

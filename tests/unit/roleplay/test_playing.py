@@ -14,14 +14,14 @@ import pytest
 
 from judge.engines.servers import api
 from judge.errors import EngineError, RunMismatchError
-from judge.roleplay import PARTS, Plays, dialogues, place, play
-from judge.roleplay.plays import Line
+from judge.roleplay import PARTS, Transcript, play, played_dialogues
+from judge.roleplay.transcript import TranscriptLine
 from judge.types import Failure, Reply, Sampling
 from tests.unit.engines.recorded import wire as http
 from tests.unit.roleplay.wire import PROMPTS, Chat, cast, chats, scene_list, serving
 
 SCENES = scene_list()
-Kept = dict[str, dict[tuple[str, str], Line]]
+Kept = dict[str, dict[tuple[str, str], TranscriptLine]]
 
 
 @pytest.fixture(autouse=True)
@@ -33,8 +33,8 @@ def _no_key_and_little_patience(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def kept(folder: Path) -> Kept:
-    with Plays(folder) as plays:
-        return {part: plays.lines(part) for part in PARTS}
+    with Transcript(folder) as transcript:
+        return {part: transcript.lines(part) for part in PARTS}
 
 
 def shown(chat: Any) -> Chat:
@@ -47,22 +47,22 @@ def test_what_each_side_is_asked(tmp_path: Path) -> None:
     All first answers, then all second questions, then all second answers.
     """
     told: list[tuple[str, int, int]] = []
-    with serving() as wire, Plays(tmp_path) as plays:
-        play(SCENES, cast(wire), plays, lambda *news: told.append(news))
+    with serving() as wire, Transcript(tmp_path) as transcript:
+        play(SCENES, cast(wire), transcript, lambda *news: told.append(news))
         asked = chats(wire)
-        found = dialogues("player", plays)
+        found = played_dialogues("player", transcript)
     lines = kept(tmp_path)
     stranger = PROMPTS.character("小明")
     first, question, second = [], [], []
     for scene in SCENES:
-        answer, said, again = (lines[part][place(scene)] for part in PARTS)
+        answer, said, again = (lines[part][scene.id] for part in PARTS)
         words = answer.reply.outcome, said.reply.outcome
         assert isinstance(words[0], str)
         assert isinstance(words[1], str)
         first.append(shown(PROMPTS.character_chat(stranger, scene.question)))
         question.append(shown(PROMPTS.user_chat(stranger, scene.question, words[0])))
         second.append(shown(PROMPTS.second_chat(stranger, scene.question, *words)))
-        turns = found[place(scene)].turns
+        turns = found[scene.id].turns
         assert [turn.question for turn in turns] == [scene.question, words[1]]
         assert [turn.answer for turn in turns] == [words[0], again.reply.outcome]
         assert (answer.asked, again.asked) == (scene.question, words[1])
@@ -84,8 +84,8 @@ def test_batches_and_company_change_nothing(tmp_path: Path) -> None:
             ("grown", 2, [SCENES[3:4], SCENES[1:4], SCENES]),
         ):
             for scenes in rounds:
-                with Plays(tmp_path / name) as plays:
-                    play(scenes, cast(wire, batch), plays)
+                with Transcript(tmp_path / name) as transcript:
+                    play(scenes, cast(wire, batch), transcript)
             found.append(kept(tmp_path / name))
         assert len(chats(wire)) == len(found) * len(PARTS) * len(SCENES)
     assert found[0] == found[1] == found[2]
@@ -94,22 +94,25 @@ def test_batches_and_company_change_nothing(tmp_path: Path) -> None:
 @pytest.mark.parametrize("part", PARTS)
 def test_a_server_that_dies_and_comes_back(tmp_path: Path, part: str) -> None:
     """At each request of a part: what was kept is not asked again, and the end is the same."""
-    with serving() as wire, Plays(tmp_path / "whole") as plays:
-        play(SCENES, cast(wire, 1), plays)
+    with serving() as wire, Transcript(tmp_path / "whole") as transcript:
+        play(SCENES, cast(wire, 1), transcript)
     whole = kept(tmp_path / "whole")
     left = itertools.count(PARTS.index(part) * len(SCENES) + 2, -1)
     down = http.Reply({"error": "boom"}, 500)
     with serving(lambda *_: down if next(left) <= 0 else None) as wire:
-        with Plays(tmp_path / "run") as plays, pytest.raises(EngineError, match="boom") as caught:
-            play(SCENES, cast(wire, 1), plays)
+        with (
+            Transcript(tmp_path / "run") as transcript,
+            pytest.raises(EngineError, match="boom") as caught,
+        ):
+            play(SCENES, cast(wire, 1), transcript)
         assert "goes on" in str(caught.value.hint)
     before = kept(tmp_path / "run")
     held = sum(map(len, before.values()))
     assert held == PARTS.index(part) * len(SCENES) + 2
-    with serving() as wire, Plays(tmp_path / "run") as plays:
-        play(SCENES, cast(wire, 1), plays)
+    with serving() as wire, Transcript(tmp_path / "run") as transcript:
+        play(SCENES, cast(wire, 1), transcript)
         assert len(chats(wire)) == len(PARTS) * len(SCENES) - held
-        play(SCENES, cast(wire, 1), plays)
+        play(SCENES, cast(wire, 1), transcript)
         assert len(chats(wire)) == len(PARTS) * len(SCENES) - held
     assert kept(tmp_path / "run") == whole
 
@@ -118,18 +121,18 @@ def test_two_at_once(tmp_path: Path) -> None:
     """Another process writes the same lines meanwhile, in other words: its words count."""
     count = itertools.count()
     never_twice = serving(lambda *_: f"第{next(count)}句")
-    with never_twice as wire, Plays(tmp_path) as plays, Plays(tmp_path) as other:
+    with never_twice as wire, Transcript(tmp_path) as transcript, Transcript(tmp_path) as other:
         told = iter([True])
 
         def meanwhile(*_: object) -> None:
             if next(told, False):
                 play(SCENES, cast(wire), other)
 
-        play(SCENES, cast(wire), plays, meanwhile)
-        assert len(dialogues("player", plays)) == len(SCENES)
+        play(SCENES, cast(wire), transcript, meanwhile)
+        assert len(played_dialogues("player", transcript)) == len(SCENES)
     lines = kept(tmp_path)
     for scene in SCENES:
-        at = place(scene)
+        at = scene.id
         assert lines["answer2"][at].asked == lines["question2"][at].reply.outcome
 
 
@@ -139,34 +142,34 @@ def test_two_at_once(tmp_path: Path) -> None:
         {"sampling": Sampling(max_tokens=8)},
         {"sampling": Sampling(max_tokens=9, seed=1)},
         {"user_sampling": Sampling(max_tokens=9, temperature=0)},
-        {"user": {place(scene): "然后呢？" for scene in SCENES}},
+        {"user": {scene.id: "然后呢？" for scene in SCENES}},
     ],
 )
 def test_another_way_is_refused(tmp_path: Path, changes: dict[str, Any]) -> None:
     """Other settings on either side, or recorded questions: nobody is asked, nothing changes."""
-    with serving() as wire, Plays(tmp_path) as plays:
-        play(SCENES, cast(wire), plays)
+    with serving() as wire, Transcript(tmp_path) as transcript:
+        play(SCENES, cast(wire), transcript)
         before, asked = kept(tmp_path), len(chats(wire))
         with pytest.raises(RunMismatchError) as caught:
-            play(SCENES, cast(wire, **changes), plays)
+            play(SCENES, cast(wire, **changes), transcript)
         assert "choose another --out" in str(caught.value.hint)
         changed = [replace(SCENES[0], question="早。"), *SCENES[1:]]
         with pytest.raises(RunMismatchError, match="answer1 of 小明/1 was written"):
-            play(changed, cast(wire), plays)
+            play(changed, cast(wire), transcript)
         assert len(chats(wire)) == asked
     assert kept(tmp_path) == before
 
 
 def test_recorded_questions(tmp_path: Path) -> None:
     """They are asked as they are; a scene without one is no dialogue; a user is refused then."""
-    recorded = {place(scene): f"那第{scene.scenario}次呢？" for scene in SCENES[1:]}
-    with serving() as wire, Plays(tmp_path) as plays:
-        play(SCENES, cast(wire, user=recorded), plays)
+    recorded = {scene.id: f"那第{scene.scenario}次呢？" for scene in SCENES[1:]}
+    with serving() as wire, Transcript(tmp_path) as transcript:
+        play(SCENES, cast(wire, user=recorded), transcript)
         assert chats(wire, "asker") == []
-        found = dialogues("player", plays)
+        found = played_dialogues("player", transcript)
         assert {at: d.turns[1].question for at, d in found.items()} == recorded
         with pytest.raises(RunMismatchError, match="recorded ones"):
-            play(SCENES, cast(wire), plays)
+            play(SCENES, cast(wire), transcript)
         assert chats(wire, "asker") == []
 
 
@@ -191,9 +194,12 @@ def test_what_fails_ends_its_scene_alone(tmp_path: Path) -> None:
             return "<think>...</think> "
         return long if name == "player" and again and of("4", chat) else None
 
-    with serving(says) as wire, Plays(tmp_path) as plays:
-        play(SCENES, cast(wire), plays)
-        found = {at[1]: [t.answer for t in d.turns] for at, d in dialogues("player", plays).items()}
+    with serving(says) as wire, Transcript(tmp_path) as transcript:
+        play(SCENES, cast(wire), transcript)
+        found = {
+            at[1]: [t.answer for t in d.turns]
+            for at, d in played_dialogues("player", transcript).items()
+        }
         assert (len(chats(wire, "asker")), len(chats(wire))) == (3, 5 + 3 + 2)
     lines = kept(tmp_path)
     assert found.keys() == {"1", "2", "4", "5"}
@@ -215,16 +221,19 @@ def test_what_fails_ends_its_scene_alone(tmp_path: Path) -> None:
 def test_nothing_comes_of_it(tmp_path: Path, name: str, said: http.Reply | str, why: str) -> None:
     """All fails: an error says whose fault and why, now and when it is tried again."""
     option = {"player": "--model", "asker": "--user"}[name]
-    with serving(lambda who, _: said if who == name else None) as wire, Plays(tmp_path) as plays:
+    with (
+        serving(lambda who, _: said if who == name else None) as wire,
+        Transcript(tmp_path) as transcript,
+    ):
         for _ in range(2):
-            with pytest.raises(EngineError, match=f"{option}: nothing came of 5 .*: {why}"):
-                play(SCENES, cast(wire), plays)
+            with pytest.raises(EngineError, match=f"{option}: not one of 5 .*: {why}"):
+                play(SCENES, cast(wire), transcript)
         assert len(chats(wire, name)) == len(SCENES)
 
 
 def test_half_a_character(tmp_path: Path) -> None:
     """A server can say what no file can hold: a mark stands for it, and the rest is kept."""
-    with serving(lambda *_: "好\ud83d。") as wire, Plays(tmp_path) as plays:
-        play(SCENES[:1], cast(wire), plays)
-        (found,) = dialogues("player", plays).values()
+    with serving(lambda *_: "好\ud83d。") as wire, Transcript(tmp_path) as transcript:
+        play(SCENES[:1], cast(wire), transcript)
+        (found,) = played_dialogues("player", transcript).values()
     assert [turn.answer for turn in found.turns] == ["好\ufffd。"] * 2

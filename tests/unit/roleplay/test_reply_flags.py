@@ -1,4 +1,4 @@
-"""Marks of replies: each is set where it belongs, and not on what merely looks like it."""
+"""Flags of replies: each is set where it belongs, and not on what merely looks like it."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from judge.dialogues import read_dialogues
-from judge.roleplay.marks import LEAST_SHARE, MARKS, count_marks, marks, share_of_language
+from judge.roleplay.reply_flags import FLAGS, MIN_SHARE, count_flags, flag_reply, share_of_language
 from judge.types import Failure, Reply
 
 PLAIN = "哈哈，那就先吃肉！吃饱了再去敲下一家的门，怕什么？"
@@ -52,7 +52,7 @@ IN_CHARACTER = [
 
 
 def of(text: str, language: str = "zh") -> frozenset[str]:
-    return marks(Reply(0, text), language)
+    return flag_reply(Reply(0, text), language)
 
 
 @pytest.mark.parametrize("text", REFUSALS)
@@ -77,10 +77,10 @@ def test_a_plain_reply_has_no_mark() -> None:
 def test_how_it_came_about() -> None:
     """What the engine reports is passed on; a failure is no text, so nothing else is said of it."""
     failed = Reply(0, Failure("too_long", "it does not fit"))
-    assert marks(failed, "zh") == {"failed"}
-    assert marks(Reply(0, PLAIN, cut=True), "zh") == {"cut"}
-    assert marks(Reply(0, PLAIN, thought="嗯"), "zh") == {"thinking"}
-    assert marks(Reply(0, "", thought="嗯", cut=True), "zh") == {"empty", "cut", "thinking"}
+    assert flag_reply(failed, "zh") == {"failed"}
+    assert flag_reply(Reply(0, PLAIN, cut=True), "zh") == {"cut"}
+    assert flag_reply(Reply(0, PLAIN, thought="嗯"), "zh") == {"thinking"}
+    assert flag_reply(Reply(0, "", thought="嗯", cut=True), "zh") == {"empty", "cut", "thinking"}
     assert of(f"<think>他很难过</think>{PLAIN}") == {"thinking"}
 
 
@@ -149,16 +149,16 @@ def test_the_share_by_hand() -> None:
 
 def test_counts() -> None:
     """Every mark that is looked for is counted, those that nothing bears as 0."""
-    found = [of(PLAIN), of("……"), marks(Reply(0, "", cut=True), "zh")]
-    assert count_marks(found, "zh") == dict.fromkeys(MARKS, 0) | {"empty": 2, "cut": 1}
-    assert count_marks(found, "ja").keys() == set(MARKS) - {"other_language"}
-    assert count_marks([], "zh") == dict.fromkeys(MARKS, 0)
+    found = [of(PLAIN), of("……"), flag_reply(Reply(0, "", cut=True), "zh")]
+    assert count_flags(found, "zh") == dict.fromkeys(FLAGS, 0) | {"empty": 2, "cut": 1}
+    assert count_flags(found, "ja").keys() == set(FLAGS) - {"other_language"}
+    assert count_flags([], "zh") == dict.fromkeys(FLAGS, 0)
 
 
 @given(st.text(max_size=60), st.sampled_from(["zh", "en"]))
 def test_any_text_has_known_marks(text: str, language: str) -> None:
     """No text breaks the patterns; a share is one, and adding the language raises it."""
-    assert of(text, language) <= set(MARKS)
+    assert of(text, language) <= set(FLAGS)
     share = share_of_language(text, language)
     more = share_of_language(text + (" 好好好好好" if language == "zh" else " a b c d e"), language)
     assert more is not None
@@ -169,7 +169,7 @@ def test_recorded_answers_are_hardly_marked(judge_data: Path) -> None:
     """Of the 26,400 public answers, all in Chinese and in role, fewer than 1 in 1,000 is marked."""
     dialogues = read_dialogues(judge_data / "chatanime").dialogues
     texts = [turn.answer.strip() for d in dialogues for turn in d.turns]
-    counts = count_marks([of(text) for text in texts], "zh")
+    counts = count_flags([of(text) for text in texts], "zh")
     assert len(texts) == 26_400
     assert {mark: count for mark, count in counts.items() if count >= 26} == {}
-    assert min(share_of_language(text, "zh") or 0 for text in texts) > LEAST_SHARE
+    assert min(share_of_language(text, "zh") or 0 for text in texts) > MIN_SHARE

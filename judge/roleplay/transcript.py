@@ -1,21 +1,24 @@
-"""`play.sqlite` of a run folder: every line that was written while playing."""
+"""The transcript of a run: `play.sqlite`, which keeps every line that a model wrote."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
 from judge.database import Database
 from judge.types import Failure, Reply
 
-__all__ = ["FORMAT", "Line", "Part", "Place", "Plays", "Spent"]
+__all__ = ["FORMAT", "Part", "SceneId", "Transcript", "TranscriptLine", "Usage"]
 
 FORMAT = 1
-"""The newest format of play.sqlite that this version reads, in its `user_version`."""
+"""The newest format of play.sqlite that this version reads, stored as its `user_version`."""
 
 Part = Literal["answer1", "question2", "answer2"]
-Place = tuple[str, str]
+"""The parts of a dialogue that models write. The first question is given by the scenario."""
+
+SceneId = tuple[str, str]
 """A character and a scenario."""
 
 _TABLES = (
@@ -35,16 +38,16 @@ _TABLES = (
 )""",
 )
 _OK = "ok"
-_BESIDE = " | "
+_SEPARATOR = " | "
 
 
-class Line(NamedTuple):
-    """What was written.
+class TranscriptLine(NamedTuple):
+    """One line of a dialogue.
 
     Attributes:
-        key: the hash of what it was written to, by whom and how.
-        asked: the last message that it was written to.
-        reply: it; its place among other replies means nothing.
+        key: the hash of the chat, the model and the settings that the line was written with.
+        asked: the last message of the chat, to which the line replies.
+        reply: the line; its field `chat` means nothing here.
     """
 
     key: str
@@ -52,20 +55,27 @@ class Line(NamedTuple):
     reply: Reply
 
 
-class Spent(NamedTuple):
-    """What a part has taken so far; tokens are 0 where the server does not count them."""
+@dataclass(frozen=True, slots=True)
+class Usage:
+    """What writing one part has taken so far.
+
+    Attributes:
+        seconds: of writing, without loading the model.
+        prompt_tokens: tokens read, 0 where the server does not count them.
+        tokens: tokens written, 0 where the server does not count them.
+    """
 
     seconds: float
     prompt_tokens: int
     tokens: int
 
 
-class Plays(Database):
+class Transcript(Database):
     """The lines of one model in one run folder.
 
     Args:
         folder: the run folder.
-        create: make the folder and the database if they are not there.
+        create: make the folder and the database if they do not exist.
 
     Raises:
         StoreError: see `Database`.
@@ -74,8 +84,8 @@ class Plays(Database):
     def __init__(self, folder: Path, *, create: bool = True) -> None:
         super().__init__(folder / "play.sqlite", FORMAT, _TABLES, create=create)
 
-    def lines(self, part: Part) -> dict[Place, Line]:
-        """All lines of a part, in the order of character and scenario."""
+    def lines(self, part: Part) -> dict[SceneId, TranscriptLine]:
+        """All lines of a part, sorted by character and scenario."""
         with self._errors():
             rows = self._db.execute(
                 "SELECT character, scenario, key, asked, status, text, thought, tokens, "
@@ -87,22 +97,22 @@ class Plays(Database):
     def add(
         self,
         part: Part,
-        lines: Mapping[Place, Line],
+        lines: Mapping[SceneId, TranscriptLine],
         seconds: float,
-        writer: Mapping[str, str] | None = None,
+        engine: Mapping[str, str] | None = None,
     ) -> None:
-        """Keep a batch, all or nothing. A line that is there stays.
+        """Store a batch in one transaction. A line that is already stored is not replaced.
 
         Args:
-            part: which part of the dialogues.
+            part: the part that the lines belong to.
             lines: the batch.
-            seconds: what it took.
-            writer: what is to be known of who wrote it.
+            seconds: how long writing it took.
+            engine: the description of the engine that wrote it.
         """
         with self.transaction():
             self._db.executemany(
                 "INSERT INTO line VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING",
-                [(part, *place, *_row(line)) for place, line in lines.items()],
+                [(part, *scene_id, *_row(line)) for scene_id, line in lines.items()],
             )
             self._db.execute(
                 "INSERT INTO spent VALUES (?, ?) "
@@ -111,11 +121,11 @@ class Plays(Database):
             )
             self._db.executemany(
                 "INSERT INTO writer VALUES (?, ?, ?) ON CONFLICT DO NOTHING",
-                [(part, *fact) for fact in (writer or {}).items()],
+                [(part, *fact) for fact in (engine or {}).items()],
             )
 
-    def spent(self, part: Part) -> Spent:
-        """Seconds of writing, loading left out, and tokens."""
+    def usage(self, part: Part) -> Usage:
+        """Seconds and tokens of all lines of a part."""
         with self._errors():
             seconds = self._db.execute(
                 "SELECT seconds FROM spent WHERE part = ?", (part,)
@@ -125,22 +135,26 @@ class Plays(Database):
                 "WHERE part = ?",
                 (part,),
             ).fetchone()
-        return Spent(seconds[0] if seconds else 0.0, *tokens)
+        return Usage(seconds[0] if seconds else 0.0, *tokens)
 
-    def writer(self, *parts: Part) -> dict[str, str]:
-        """What is known of who wrote these parts; where batches differ, all of it side by side."""
-        found: dict[str, dict[str, None]] = {}
+    def engine(self, *parts: Part) -> dict[str, str]:
+        """The description of the engine that wrote these parts.
+
+        Where batches were written by engines that differ in a fact, such as the device, all its
+        values are joined by " | ".
+        """
+        facts: dict[str, dict[str, None]] = {}
         with self._errors():
             for part in parts:
                 rows = self._db.execute(
                     "SELECT name, text FROM writer WHERE part = ? ORDER BY rowid", (part,)
                 )
                 for name, text in rows:
-                    found.setdefault(name, {})[text] = None
-        return {name: _BESIDE.join(texts) for name, texts in found.items()}
+                    facts.setdefault(name, {})[text] = None
+        return {name: _SEPARATOR.join(texts) for name, texts in facts.items()}
 
 
-def _row(line: Line) -> tuple[object, ...]:
+def _row(line: TranscriptLine) -> tuple[object, ...]:
     reply = line.reply
     status, text = (
         (reply.outcome.code, reply.outcome.reason)
@@ -159,7 +173,7 @@ def _row(line: Line) -> tuple[object, ...]:
     )
 
 
-def _line(row: Sequence[Any]) -> Line:
+def _line(row: Sequence[Any]) -> TranscriptLine:
     key, asked, status, text, thought, tokens, prompt_tokens, cut = row
     outcome = text if status == _OK else Failure(status, text)
-    return Line(key, asked, Reply(0, outcome, thought, tokens, prompt_tokens, bool(cut)))
+    return TranscriptLine(key, asked, Reply(0, outcome, thought, tokens, prompt_tokens, bool(cut)))
