@@ -27,14 +27,14 @@ def keys(tree: PromptTree, fingerprint: str) -> Mapping[tuple[int, str], str]:
         for metric in item.metrics:
             question = tree.questions[metric]
             digest = shared.copy()
-            digest.update(_framed(question.text, question.stub))
+            digest.update(_framed(question.text, question.prefill))
             found[index, metric] = digest.hexdigest()
     return found
 
 
 def prompts_hash(tree: PromptTree) -> str:
     """SHA-256 (hex) of what all prompts of a tree share: system text, questions and labels."""
-    questions = [text for q in tree.questions.values() for text in (q.metric, q.text, q.stub)]
+    questions = [text for q in tree.questions.values() for text in (q.metric, q.text, q.prefill)]
     return hashlib.sha256(_framed(*_asked(tree), *questions)).hexdigest()
 
 

@@ -134,12 +134,12 @@ class Rubric:
 class Question:
     """The last segment of a prompt: what is asked, and the start of the judge's answer.
 
-    The score label follows `stub` immediately.
+    The score label follows `prefill` immediately.
     """
 
     metric: str
     text: str
-    stub: str
+    prefill: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,8 +160,8 @@ class PromptTree:
     """All prompts of a run as text segments, from most shared to least.
 
     The prompt for metric m of item i reads `system`, `profiles[i.dialogue.character]`,
-    `i.text`, `questions[m].text`, and the judge's answer begins with `questions[m].stub`; or with
-    `i.reasons[m]`, a line break and the stub. Segments are kept apart so that an engine can
+    `i.text` and `questions[m].text`, and the judge's answer begins with `questions[m].prefill`; or
+    with `i.reasons[m]`, a line break and the prefill. Segments are kept apart so that an engine can
     tokenise each once and share prefixes.
 
     `rationale` is 0, or the most tokens that the judge may write of a reason before the labels are

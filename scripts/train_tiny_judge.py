@@ -65,7 +65,7 @@ class Packer:
         self.metrics = [m.name for m in rubric.dialogue_metrics]
         self.tokenizer = tokenizer
         questions = [rubric.question(m) for m in rubric.dialogue_metrics]
-        self.questions = [self.encode(q.text) + self.encode(q.stub) for q in questions]
+        self.questions = [self.encode(q.text) + self.encode(q.prefill) for q in questions]
         self.label_ids = [tokenizer.convert_tokens_to_ids(x) for x in rubric.rubric.labels]
 
     def encode(self, text: str) -> list[int]:

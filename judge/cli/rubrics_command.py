@@ -98,7 +98,7 @@ def show(metric: str | None, whole: bool, rubric: str, lang: str | None, as_json
     text = loaded.describe(found)
     if text is not None:
         click.echo(text.strip() + "\n")
-    click.echo(f"question  {question.text.strip()}\nstub      {question.stub.strip()}")
+    click.echo(f"question  {question.text.strip()}\nstub      {question.prefill.strip()}")
     if found.unit == "dialogue" and loaded.has_rationale:
         reasoned = loaded.question(found, rationale=True)
         click.echo(f"rationale {reasoned.text.strip()}")

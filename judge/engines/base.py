@@ -111,7 +111,7 @@ class Engine(Protocol):
     def write(self, tree: PromptTree) -> Iterator[Written]:
         """The judge's reason for each metric of each item, in the tree's order.
 
-        Greedy; at most `tree.rationale` tokens; ends before the stub, should the judge come to
+        Greedy; at most `tree.rationale` tokens; ends before the prefill, should the judge come to
         write it, and is stripped. The engine is asked only if it can `generate`.
 
         Raises:

@@ -103,7 +103,7 @@ class Copied:
         self, tokens: TokenTree, cache: Any, item: int, metrics: Sequence[str]
     ) -> list[Reason]:
         torch, tree = self._judge.torch, tokens.source
-        stubs = [tree.questions[metric].stub for metric in metrics]
+        prefills = [tree.questions[metric].prefill for metric in metrics]
         logits, cache = self._branch(cache, [tokens.branches[item][m] for m in metrics])
         found: list[list[int]] = [[] for _ in metrics]
         texts = ["" for _ in metrics]
@@ -119,7 +119,7 @@ class Copied:
                     done[row] = token in self._judge.ends
                     found[row] += [] if done[row] else [token]
                     texts[row] = self._judge.checkpoint.tokeniser.decode(found[row])
-                    done[row] |= stubs[row] in texts[row] or len(found[row]) >= tree.rationale
+                    done[row] |= prefills[row] in texts[row] or len(found[row]) >= tree.rationale
             if all(done):
                 break
             last = torch.tensor([[ids[-1] if ids else 0] for ids in found])
@@ -129,14 +129,14 @@ class Copied:
                 Written(
                     item,
                     metric,
-                    text.partition(stub)[0].strip(),
+                    text.partition(prefill)[0].strip(),
                     tokens=len(ids),
-                    cut=len(ids) >= tree.rationale and stub not in text,
+                    cut=len(ids) >= tree.rationale and prefill not in text,
                 ),
                 tuple(start),
             )
-            for metric, stub, text, ids, start in zip(
-                metrics, stubs, texts, found, first, strict=True
+            for metric, prefill, text, ids, start in zip(
+                metrics, prefills, texts, found, first, strict=True
             )
         ]
 

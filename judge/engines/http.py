@@ -205,12 +205,12 @@ class HttpEngine:
             shared = tree.profiles[item.dialogue.character] + item.text
             for metric in item.metrics:
                 question, reason = tree.questions[metric], item.reasons.get(metric)
-                begun = question.stub if reason is None else f"{reason}\n{question.stub}"
+                begun = question.prefill if reason is None else f"{reason}\n{question.prefill}"
                 asked = Asked(
                     item=index,
                     metric=metric,
                     labels=tree.labels,
-                    stub=question.stub,
+                    prefill=question.prefill,
                     system=tree.system,
                     user=shared + question.text,
                     begun="" if write else begun,
@@ -244,8 +244,8 @@ class HttpEngine:
                     "the server drew no answer", hint="another --server, or another model"
                 )
             answers += drawn
-        stub = asked.stub.strip()
-        said = Counter(text.strip().removeprefix(stub).strip() for text in answers[:wanted])
+        prefill = asked.prefill.strip()
+        said = Counter(text.strip().removeprefix(prefill).strip() for text in answers[:wanted])
         return LabelRead(
             asked.item,
             asked.metric,

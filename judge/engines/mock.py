@@ -43,8 +43,8 @@ class MockEngine:
         for index, item in enumerate(tree.items):
             for metric in item.metrics:
                 reason = [item.reasons.get(metric, "")] if tree.rationale else []
-                stub = tree.questions[metric].stub
-                rng = self._draws(tree, item, metric, stub, *tree.labels, *reason)
+                prefill = tree.questions[metric].prefill
+                rng = self._draws(tree, item, metric, prefill, *tree.labels, *reason)
                 mass = rng.uniform(0.9, 0.99)
                 p = rng.dirichlet(np.full(len(tree.labels), 0.5)) + 1e-9
                 p = mass * p / p.sum()

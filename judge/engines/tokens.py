@@ -62,7 +62,7 @@ class TokenTree:
     """A `PromptTree` in token ids; `label_ids[metric]` in the order of the tree's labels.
 
     `branches[item][metric]` is what follows the dialogue: the question, the reason where there is
-    one, and the stub.
+    one, and the prefill.
     """
 
     prefix: tuple[int, ...]
@@ -134,8 +134,8 @@ class Tokeniser:
         """The ids of every segment; with `write` the branches end where a reason begins.
 
         Raises:
-            EngineError: the labels are not single tokens after the stub of a metric, or the judge
-                would be asked for a label within a thought.
+            EngineError: the labels are not single tokens after the prefill of a metric, or the
+                judge would be asked for a label within a thought.
         """
         frame = self._frame or _plain_frame(tree, self._begin)
         if frame.thinks and not tree.rationale:
@@ -144,12 +144,12 @@ class Tokeniser:
                 hint="let it think first, with --rationale",
             )
         asks = {name: q.text + frame.after for name, q in tree.questions.items()}
-        stubs = {name: q.stub for name, q in tree.questions.items()}
+        prefills = {name: q.prefill for name, q in tree.questions.items()}
         if tree.rationale:
             close = f"\n{_THOUGHT}\n\n" if frame.thinks else "\n"
-            stubs = {name: close + stub for name, stub in stubs.items()}
+            prefills = {name: close + prefill for name, prefill in prefills.items()}
         else:  # without a reason between them the two are one segment
-            stubs = {name: asks[name] + stub for name, stub in stubs.items()}
+            prefills = {name: asks[name] + prefill for name, prefill in prefills.items()}
             asks = dict.fromkeys(asks, "")
 
         def branch(item: PromptItem, metric: str) -> tuple[int, ...]:
@@ -157,14 +157,14 @@ class Tokeniser:
             if write:
                 return ask
             reason = item.reasons.get(metric, "").removesuffix(_THOUGHT)
-            return ask + self.encode(reason, plain=True) + self._ids(stubs[metric])
+            return ask + self.encode(reason, plain=True) + self._ids(prefills[metric])
 
         return TokenTree(
             prefix=self._ids(frame.before + tree.system + frame.between),
             profiles={n: self._ids(text, plain=True) for n, text in tree.profiles.items()},
             dialogues=tuple(self.encode(item.text, plain=True) for item in tree.items),
             branches=tuple({m: branch(item, m) for m in item.metrics} for item in tree.items),
-            label_ids={name: self._label_ids(text, tree.labels) for name, text in stubs.items()},
+            label_ids={name: self._label_ids(text, tree.labels) for name, text in prefills.items()},
             source=tree,
         )
 
@@ -193,21 +193,21 @@ class Tokeniser:
             )
         return ids[length:]
 
-    def _label_ids(self, stub: str, labels: tuple[str, ...]) -> tuple[int, ...]:
-        """ids(stub + label) must be ids(stub) + [x], with another x for each label."""
-        if (stub, labels) not in self._labels:
-            stem = self._ids(stub)
-            found = [self.encode(stub + label) for label in labels]
+    def _label_ids(self, prefill: str, labels: tuple[str, ...]) -> tuple[int, ...]:
+        """ids(prefill + label) must be ids(prefill) + [x], with another x for each label."""
+        if (prefill, labels) not in self._labels:
+            stem = self._ids(prefill)
+            found = [self.encode(prefill + label) for label in labels]
             ids = tuple(whole[-1] for whole in found if whole[:-1] == stem)
             if len(set(ids) - {self._encoder.unknown}) < len(labels):
                 raise EngineError(
                     f"{self._name}: the labels {', '.join(labels)} are not single tokens after "
-                    f"{stub[-12:]!r}",
+                    f"{prefill[-12:]!r}",
                     hint="choose a judge whose tokenizer keeps digits apart, or a rubric with "
                     "other labels",
                 )
-            self._labels[stub, labels] = ids
-        return self._labels[stub, labels]
+            self._labels[prefill, labels] = ids
+        return self._labels[prefill, labels]
 
 
 class _LocalEncoder:

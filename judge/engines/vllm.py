@@ -170,7 +170,7 @@ class VllmEngine:
             metric: self._vllm.SamplingParams(
                 max_tokens=tree.rationale,
                 temperature=0,
-                stop=[question.stub],
+                stop=[question.prefill],
                 skip_special_tokens=False,
             )
             for metric, question in tree.questions.items()
@@ -180,7 +180,7 @@ class VllmEngine:
                 yield Written(item, metric, answer)
                 continue
             ids = _written(answer)
-            text = tokeniser.decode(ids).partition(tree.questions[metric].stub)[0].strip()
+            text = tokeniser.decode(ids).partition(tree.questions[metric].prefill)[0].strip()
             cut = answer.finish_reason == "length"
             yield Written(item, metric, text, tokens=len(ids), cut=cut)
 

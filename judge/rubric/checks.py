@@ -212,7 +212,7 @@ def _check_blocks(rubric: RubricSet) -> Iterator[Problem]:
     for metric in reasoned:
         with suppress(RubricError):  # told just now
             question = rubric.question(metric, rationale=True)
-            if question.stub.strip() not in question.text:
+            if question.prefill.strip() not in question.text:
                 what = f"block `rationale`: it does not show the stub of {metric.name}"
                 yield Problem(rubric.sources["layout.j2"][1], None, what)
 

@@ -131,7 +131,7 @@ class RubricSet(Templates):
             first = {"replies_system": rubric_text}
             third = {"replies": self.render("replies", replies=replies, character=character)}
         profile = {"profile": self.render("profile", character=character)}
-        last = {"question": question.text, "stub": question.stub}
+        last = {"question": question.text, "stub": question.prefill}
         if rationale:
             last = {"rationale": question.text}
         return first | profile | third | last

@@ -28,13 +28,13 @@ asked = st.tuples(texts, texts, st.lists(texts, max_size=3).map(tuple), texts, t
 
 def tree(question: Asked, *, who: str = "bot", before: int = 0) -> PromptTree:
     """A tree that asks `question` of its last item, after `before` other items."""
-    _, system, labels, profile, text, words, stub = question
+    _, system, labels, profile, text, words, prefill = question
     dialogue = Dialogue(who, "c", "1", (Turn("q", "a"),))
     others = tuple(PromptItem(dialogue, f"other {n}", ("x", "m")) for n in range(before))
     return PromptTree(
         system=system,
         profiles={"c": profile, "d": "another"},
-        questions={"x": Question("x", "?", "!"), "m": Question("m", words, stub)},
+        questions={"x": Question("x", "?", "!"), "m": Question("m", words, prefill)},
         labels=labels,
         items=(*others, PromptItem(dialogue, text, ("m",))),
     )
@@ -53,7 +53,7 @@ def test_keys_are_equal_only_for_equal_questions(one: Asked, other: Asked) -> No
 
 @given(asked, st.integers(0, 6), texts)
 def test_any_one_change_changes_the_key(one: Asked, part: int, new: str) -> None:
-    """Judge, system text, labels, profile, dialogue, question, stub: each of them counts."""
+    """Judge, system text, labels, profile, dialogue, question, prefill: each of them counts."""
     changed = list(one)
     changed[part] = (*one[2], new) if part == 2 else new
     assume(tuple(changed) != one)

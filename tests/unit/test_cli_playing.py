@@ -226,7 +226,11 @@ def test_samples_are_for_the_judge() -> None:
         (["--model", "FOLDER", "--user", "openai:u"], "--user openai:u is on a server", "--base"),
         (["--model", "FOLDER", "--user", "replay"], "replay: whose questions", "replay:human"),
         (["--model", "FOLDER", "--user", "replay:"], "replay:: whose questions", "replay:human"),
-        (["--model", "FOLDER", "--user", "replay:y"], "replay:y: no recorded question", "choose from x"),
+        (
+            ["--model", "FOLDER", "--user", "replay:y"],
+            "replay:y: no recorded question",
+            "choose from x",
+        ),
         (["--model", "FOLDER", "--name", " "], "--name: it is empty", "leave it out"),
         (["--model", "FOLDER", "--play-lang", "fr"], "--play-lang fr", "zh"),
         (["--model", "FOLDER", "--characters", "nobody"], "--characters nobody", "小明"),

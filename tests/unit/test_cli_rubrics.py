@@ -66,7 +66,7 @@ def test_show_a_metric(lang: str | None, first: str) -> None:
     assert lines[-4:] == [
         "",
         f"question  {question.text}",
-        f"stub      {question.stub}",
+        f"stub      {question.prefill}",
         f"rationale {other.text}",
     ]
 

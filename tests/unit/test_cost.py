@@ -46,7 +46,7 @@ def item(scenario: str, *metrics: str, **reasons: str) -> PromptItem:
 
 
 def tree(*items: PromptItem, question: int, rationale: int = 0) -> PromptTree:
-    """System text 100, profile 10, stub 3; questions of so many tokens."""
+    """System text 100, profile 10, prefill 3; questions of so many tokens."""
     return PromptTree(
         system="s" * 100,
         profiles={"c": "p" * 10},
@@ -65,7 +65,7 @@ def test_a_plan_of_plain_prompts() -> None:
 
 
 def test_a_plan_with_reasons() -> None:
-    """At most twice the prompts, with a line break before the stub, and every reason read once.
+    """At most twice the prompts, with a line break before the prefill, and every reason read once.
 
     Three prompts of 100 + 10 + 6 + 7 + 4; shared: 100 + 10 + 2 x 6 + 3 x 11; reasons of 50.
     """

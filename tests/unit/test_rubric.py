@@ -63,7 +63,7 @@ def test_segments_and_tree_are_one_prompt(name: str, language: str) -> None:
     assert len(tree) == 9
     for metric in rubric.dialogue_metrics:
         asked = tree.questions[metric.name]
-        joined = tree.system + tree.profiles[LUFFY] + item.text + asked.text + asked.stub
+        joined = tree.system + tree.profiles[LUFFY] + item.text + asked.text + asked.prefill
         segments = rubric.segments(metric, DIALOGUE)
         assert list(segments) == ["system", "profile", "dialogue", "question", "stub"]
         assert "".join(segments.values()) == joined
@@ -116,9 +116,9 @@ def test_a_reason_is_asked_for_in_the_question_only(language: str) -> None:
     assert (plain.rationale, reasoned.rationale) == (0, 99)
     for name, question in reasoned.questions.items():
         without = plain.questions[name]
-        assert (question.metric, question.stub) == (without.metric, without.stub)
+        assert (question.metric, question.prefill) == (without.metric, without.prefill)
         assert question.text != without.text
-        assert question.stub in question.text
+        assert question.prefill in question.text
     assert replace(reasoned, questions=plain.questions, rationale=0) == plain
     fluency = rubric.rubric.metrics[0]
     segments = rubric.segments(fluency, DIALOGUE, rationale=True)

@@ -122,7 +122,7 @@ def test_tree_and_segments_are_one_prompt(language: str) -> None:
     assert len(tree) == 3
     for item in tree.items:
         assert len(item.dialogue.turns) == 10
-        joined = tree.system + tree.profiles[LUFFY] + item.text + question.text + question.stub
+        joined = tree.system + tree.profiles[LUFFY] + item.text + question.text + question.prefill
         assert joined == "".join(rubric.segments(metric, item.dialogue).values())
         assert all(turn.answer in item.text for turn in item.dialogue.turns)
         assert not any(question in joined for question in questions(item.dialogue))

@@ -38,7 +38,7 @@ def read(*logprobs: float) -> LabelRead:
 
 
 def test_a_key_by_hand() -> None:
-    """SHA-256 over judge, system, labels, profile, dialogue, question and stub.
+    """SHA-256 over judge, system, labels, profile, dialogue, question and prefill.
 
     Each is a netstring without its comma: its length in bytes, a colon, the text.
     """

@@ -28,7 +28,7 @@ __all__ = [
 ]
 
 DRAWN = 32
-"""Tokens that a drawn answer may have: a label, or the stub again and a label."""
+"""Tokens that a drawn answer may have: a label, or the prefill again and a label."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,13 +36,14 @@ class Asked:
     """One prompt of a tree.
 
     As ids: `ids`, and `label_ids` in the order of `labels`; empty for servers that take texts. As
-    texts: `system`, `user`, and `begun`, how the judge's answer begins. The label follows `stub`.
+    texts: `system`, `user`, and `begun`, how the judge's answer begins. The label follows
+    `prefill`.
     """
 
     item: int
     metric: str
     labels: tuple[str, ...]
-    stub: str
+    prefill: str
     system: str
     user: str
     begun: str
@@ -100,7 +101,7 @@ class Server(Protocol):
         ...
 
     def write(self, asked: Asked, limit: int) -> Written:
-        """What the judge writes before the stub, greedy, of at most `limit` tokens."""
+        """What the judge writes before the prefill, greedy, of at most `limit` tokens."""
         ...
 
     def reply(self, place: int, chat: Sequence[Message], sampling: Sampling, seed: int) -> Reply:

@@ -140,7 +140,7 @@ class LlamaCppServer:
 
     def write(self, asked: Asked, limit: int) -> Written:
         """See `Server.write`."""
-        answer = self._complete(asked, n_predict=limit, temperature=0, stop=[asked.stub.strip()])
+        answer = self._complete(asked, n_predict=limit, temperature=0, stop=[asked.prefill.strip()])
         return Written(
             asked.item,
             asked.metric,

@@ -1,6 +1,6 @@
 """Ollama: texts in, the 20 most probable tokens out.
 
-The stub is the beginning of the answer, which Ollama continues. A prompt that does not fit is
+The prefill is the beginning of the answer, which Ollama continues. A prompt that does not fit is
 refused rather than cut (`truncate`), and the window is set, because the one it chooses by itself
 depends on the machine.
 """
@@ -75,7 +75,7 @@ class OllamaServer:
 
     def write(self, asked: Asked, limit: int) -> Written:
         """See `Server.write`."""
-        answer = self._ask(asked, num_predict=limit, temperature=0, stop=[asked.stub.strip()])
+        answer = self._ask(asked, num_predict=limit, temperature=0, stop=[asked.prefill.strip()])
         return Written(
             asked.item,
             asked.metric,

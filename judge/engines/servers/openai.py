@@ -1,7 +1,7 @@
 """Any other server with OpenAI's interface: chats in, the 20 most probable tokens out.
 
-Such a server does not continue an answer that was begun, so that the stub stands at the end of the
-user's message.
+Such a server does not continue an answer that was begun, so that the prefill stands at the end of
+the user's message.
 """
 
 from __future__ import annotations
@@ -71,7 +71,7 @@ class OpenAiServer:
 
     def write(self, asked: Asked, limit: int) -> Written:
         """See `Server.write`."""
-        answer = self._ask(asked, max_tokens=limit, temperature=0, stop=[asked.stub.strip()])
+        answer = self._ask(asked, max_tokens=limit, temperature=0, stop=[asked.prefill.strip()])
         choice = answer["choices"][0]
         return Written(
             asked.item,

@@ -94,7 +94,7 @@ class SglangServer:
 
     def write(self, asked: Asked, limit: int) -> Written:
         """See `Server.write`."""
-        sampling = {"max_new_tokens": limit, "temperature": 0, "stop": [asked.stub.strip()]}
+        sampling = {"max_new_tokens": limit, "temperature": 0, "stop": [asked.prefill.strip()]}
         answer = self._generate(asked, sampling)
         told = answer["meta_info"]
         return Written(

@@ -104,7 +104,9 @@ class VllmServer:
 
     def write(self, asked: Asked, limit: int) -> Written:
         """See `Server.write`."""
-        answer = self._complete(asked, max_tokens=limit, temperature=0, stop=[asked.stub.strip()])
+        answer = self._complete(
+            asked, max_tokens=limit, temperature=0, stop=[asked.prefill.strip()]
+        )
         choice, used = answer["choices"][0], answer["usage"]
         return Written(
             asked.item,

@@ -360,13 +360,13 @@ def test_reasons_are_what_greedy_generation_writes(name: str) -> None:
 
 
 def test_a_reason_ends_where_the_stub_or_the_answer_ends(qwen: Path) -> None:
-    """Neither the stub nor what follows is part of the reason, and neither is cut."""
+    """Neither the prefill nor what follows is part of the reason, and neither is cut."""
     engine = HfEngine(str(qwen), CPU)
     (long, *_) = engine.write(asking(40))
     assert isinstance(long.outcome, str)
     middle = long.outcome[len(long.outcome) // 2 :][:2]
     stubbed = replace(
-        asking(40), questions={m: replace(q, stub=middle) for m, q in TREE.questions.items()}
+        asking(40), questions={m: replace(q, prefill=middle) for m, q in TREE.questions.items()}
     )
     (short, *_) = engine.write(stubbed)
     engine._judge.__dict__.pop("ends")
@@ -385,7 +385,7 @@ def test_a_reason_ends_where_the_stub_or_the_answer_ends(qwen: Path) -> None:
 
 
 def test_a_label_after_a_reason_is_read_from_the_whole_text(qwen: Path) -> None:
-    """Prompt, reason, line break, stub: the log-probabilities of a plain forward over all of it."""
+    """Prompt, reason, line break, prefill: the log-probabilities of one plain forward over it."""
     reasons = {"fluency": "很自然。", "speech_style": "It is like him.", "demand_matching": ""}
     items = tuple(replace(item, reasons=reasons) for item in TREE.items)
     tree = replace(asking(16), items=items)

@@ -238,7 +238,7 @@ def prompt_ids(tree: PromptTree, item: int, metric: str, reason: str = "") -> li
         *text.encode(),
         *documented.ids_of(f"{question.text}{end}\n{start}assistant\n"),
         *reason.encode(),
-        *question.stub.encode(),
+        *question.prefill.encode(),
     ]
 
 
@@ -267,7 +267,7 @@ def test_sglang_reads_the_labels_exactly() -> None:
 
 
 def test_sglang_writes_and_then_reads() -> None:
-    """The reason stands before the stub, on a line of its own."""
+    """The reason stands before the prefill, on a line of its own."""
     tree = make_tree(["好的"], metrics=["fluency"])
     with Wire(documented.sglang) as wire:
         judge = engine(wire)
@@ -329,7 +329,7 @@ def test_ollama_is_asked_not_to_cut_nor_to_think() -> None:
 
 @pytest.mark.parametrize("kind", ["ollama", "openai"])
 def test_text_servers_write_and_then_read(kind: str) -> None:
-    """The reason, a line break and the stub end the prompt."""
+    """The reason, a line break and the prefill end the prompt."""
     tree = make_tree(["好的"], metrics=["fluency"])
     with Wire(DOCUMENTED[kind]) as wire:
         judge = engine(wire)
@@ -428,7 +428,7 @@ def test_label_masses_add_up(tokens: list[tuple[str, str, str, float, bool]]) ->
 
 
 def test_samples_are_counted_strictly() -> None:
-    """Of ten answers seven are exactly a label, two of them after the stub; the rest is none."""
+    """Of ten answers seven are exactly a label, two of them after the prefill; the rest is none."""
     answers = ["4", " 4\n", "流畅性评分：4", "流畅性评分： 5", "5", "3", "4",
                "4分", "45", "I say 4"]  # fmt: skip
 

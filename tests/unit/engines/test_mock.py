@@ -49,14 +49,14 @@ def test_a_read_does_not_depend_on_its_batch() -> None:
 
 
 def test_every_segment_of_the_prompt_matters() -> None:
-    """Another system text, profile, dialogue, question or stub is another prompt."""
+    """Another system text, profile, dialogue, question or prefill is another prompt."""
     one = make_tree(["x"], metrics=["fluency"])
     others = [
         replace(one, system="Another."),
         replace(one, profiles={"Ann": "Another."}),
         replace(one, items=(replace(one.items[0], text="y"),)),
         replace(one, questions={"fluency": Question("fluency", "Another?", "流畅性评分：")}),
-        replace(one, questions={"fluency": replace(one.questions["fluency"], stub="Answer:")}),
+        replace(one, questions={"fluency": replace(one.questions["fluency"], prefill="Answer:")}),
         replace(one, labels=("5", "4", "3", "2", "1")),
     ]
     outcomes = [read(tree=tree)[0].outcome for tree in (one, *others)]

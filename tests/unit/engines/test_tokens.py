@@ -49,14 +49,14 @@ def test_label_ids_are_what_the_tokenizer_puts_after_the_stub() -> None:
     for metric in METRICS:
         question = tokens.source.questions[metric]
         for label, found in zip(LABELS, tokens.label_ids[metric], strict=True):
-            whole = ids(f"{question.text}\n{question.stub}{label}")
+            whole = ids(f"{question.text}\n{question.prefill}{label}")
             assert (*tokens.branches[0][metric], found) == whole
 
 
 @pytest.mark.parametrize(
     ("tokenizer_of", "labels"),
     [
-        pytest.param(lambda: bpe(join_digits=True), LABELS, id="a label melts into the stub"),
+        pytest.param(lambda: bpe(join_digits=True), LABELS, id="a label melts into the prefill"),
         pytest.param(bpe, ("壹", "贰"), id="a label is several tokens"),
         pytest.param(bpe, ("1", "1"), id="two labels are one token"),
         pytest.param(bpe, ("1", "12"), id="one label is two tokens"),
@@ -66,7 +66,7 @@ def test_label_ids_are_what_the_tokenizer_puts_after_the_stub() -> None:
 def test_labels_that_are_not_single_tokens_are_refused(
     tokenizer_of: Any, labels: tuple[str, ...]
 ) -> None:
-    """The message names the model, the labels and the stub; the hint says what to choose."""
+    """The message names the model, the labels and the prefill; the hint says what to choose."""
     with pytest.raises(EngineError, match="流畅性评分：") as caught:
         local_tokeniser(tokenizer_of(), "the-model")(make_tree(["x"], labels=labels))
     assert "the-model" in caught.value.message
@@ -96,7 +96,7 @@ class TestFrame:
         return text
 
     def test_system_role(self) -> None:
-        """ChatML: the system text in its own turn, the stub after the empty thought."""
+        """ChatML: the system text in its own turn, the prefill after the empty thought."""
         assert self.read(CHATML) == (
             "<|im_start|>system\nBe fair.<|im_end|>\n"
             "<|im_start|>user\nPROFILETEXT\n这段话流畅吗？<|im_end|>\n"
@@ -223,7 +223,7 @@ def blank_before_every_text() -> Any:
 def asked_texts() -> list[str]:
     """Every segment of the tree below."""
     tree = make_tree(["没关系"])
-    questions = [q.text + q.stub for q in tree.questions.values()]
+    questions = [q.text + q.prefill for q in tree.questions.values()]
     return [tree.system, *tree.profiles.values(), *questions, *(i.text for i in tree.items)]
 
 
@@ -234,7 +234,7 @@ def test_a_blank_that_the_tokenizer_puts_before_a_text_stands_at_no_seam() -> No
     tree = make_tree(["没关系"])
     tokens = local_tokeniser(made, "m")(tree)
     question = tree.questions["fluency"]
-    whole = f"{tree.system}\n\n{tree.profiles['Ann']}没关系{question.text}\n{question.stub}"
+    whole = f"{tree.system}\n\n{tree.profiles['Ann']}没关系{question.text}\n{question.prefill}"
     assert made.decode(tokens.prompt(0, "fluency")) == whole
 
 

@@ -254,7 +254,7 @@ def greedy(folder: Path, prompt: tuple[int, ...], limit: int) -> list[int]:
 
 @needs_vllm
 def test_reasons_are_those_of_greedy_search(tmp_path: Path) -> None:
-    """Cut at the limit, ended by the end token, or by the stub, which is not part of them."""
+    """Cut at the limit, ended by the end token, or by the prefill, which is not part of them."""
     folder = model(tmp_path / "endless", "Llama")
     tree = replace(tree_of(*ragged(seed=4, size=3)), rationale=20)
     vllm = engine(folder)
@@ -268,11 +268,11 @@ def test_reasons_are_those_of_greedy_search(tmp_path: Path) -> None:
 
     first = greedy(folder, tokens.prompt(0, "fluency"), 20)
     text = tokeniser.decode(first)
-    stub = next(char for char in text[2:] if char.isascii() and char.isalpha())
+    prefill = next(char for char in text[2:] if char.isascii() and char.isalpha())
     fluency = tree.questions["fluency"]
-    questions = {**tree.questions, "fluency": Question("fluency", fluency.text, stub)}
+    questions = {**tree.questions, "fluency": Question("fluency", fluency.text, prefill)}
     stopped = next(vllm.write(replace(tree, questions=questions)))
-    assert stopped.outcome == text.partition(stub)[0].strip()
+    assert stopped.outcome == text.partition(prefill)[0].strip()
     assert stopped.tokens < 20
     assert not stopped.cut
 
