@@ -32,7 +32,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import stats
 
-from calibration.resampling import LEVELS, STATISTICS, CrossedBootstrap, Level, crossed_bootstrap
+from calibration.resampling.bootstrap import CrossedBootstrap, crossed_bootstrap
+from calibration.resampling.weighted import LEVELS, STATISTICS, Level
 from calibration.simulate import Shape, simulate
 
 Floats = NDArray[np.float64]

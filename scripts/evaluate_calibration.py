@@ -24,7 +24,8 @@ import click
 import numpy as np
 from numpy.typing import NDArray
 
-from calibration.agreement import by_group, pearson, spearman
+from calibration.agreement.correlation import pearson, spearman
+from calibration.agreement.groups import by_group
 from calibration.calibrators import CANDIDATES, Ordinal, Sample, Shift, as_distributions
 from calibration.errors_of_fit import point_errors
 from calibration.selection import crossfit, pair_accuracy, select

@@ -19,7 +19,7 @@ from typing import Any
 import click
 import numpy as np
 
-from calibration.agreement import permutation_p
+from calibration.agreement.small_sample import permutation_p
 from calibration.diversity import MEASURES, DiversityMeasures, DiversitySettings, measure_diversity
 from judge.analysis import read_bars, word_segmenter
 from judge.analysis.diverse import MEASURE_TITLES

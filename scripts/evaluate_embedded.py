@@ -21,7 +21,7 @@ from typing import Any
 import click
 import numpy as np
 
-from calibration.agreement import spearman
+from calibration.agreement.correlation import spearman
 from judge.analysis import Published, read_published
 from judge.dialogues import read_dialogues
 from judge.engines import Engine, EngineOptions, open_engine, resolve_judge

@@ -10,7 +10,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from calibration.agreement import spearman
+from calibration.agreement.correlation import spearman
 from calibration.intervals import ClusteredMean, clustered_mean
 from judge.analysis.diverse import DiversityResults
 from judge.analysis.diversity import of_dialogues

@@ -11,7 +11,7 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 from scipy import stats
 
-from calibration.agreement import spearman
+from calibration.agreement.correlation import spearman
 from calibration.intervals import clustered_mean
 
 scores = st.integers(10, 50).map(lambda tenths: tenths / 10)

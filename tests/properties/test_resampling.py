@@ -10,13 +10,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from calibration.resampling import (
-    STATISTICS,
+from calibration.resampling.bootstrap import (
     corrected_interval,
     crossed_bootstrap,
     crossed_weights,
     percentile_interval,
 )
+from calibration.resampling.weighted import STATISTICS
 from tests.unit.calibration.replicated import replicated
 
 Floats = NDArray[np.float64]

@@ -13,7 +13,10 @@ SLOW = {"matplotlib", "pandas", "scipy.optimize", "scipy.stats", "sklearn", "tor
 
 @pytest.mark.parametrize(
     "modules",
-    ["judge.cli.main", "calibration.agreement, calibration.calibrators, calibration.resampling"],
+    [
+        "judge.cli.main",
+        "calibration.agreement.compare, calibration.calibrators, calibration.resampling.bootstrap",
+    ],
 )
 def test_a_start_loads_no_slow_library(modules: str) -> None:
     """Neither the command line nor the statistics load what takes long, before they need it."""

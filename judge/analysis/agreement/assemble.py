@@ -7,8 +7,8 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
-from calibration.agreement import EPSILON
-from calibration.resampling import CrossedBootstrap, crossed_bootstrap
+from calibration.agreement.alt_test import EPSILON
+from calibration.resampling.bootstrap import CrossedBootstrap, crossed_bootstrap
 from judge.analysis.agreement.disagreements import disagreements
 from judge.analysis.agreement.measured import Axes, Measured, measured
 from judge.analysis.agreement.measures import Settings, measure_agreement

@@ -9,7 +9,8 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
-from calibration.agreement import benjamini_yekutieli, holm, perm_both
+from calibration.agreement.compare import perm_both
+from calibration.agreement.small_sample import benjamini_yekutieli, holm
 from judge.analysis.agreement.comparison_record import (
     COMPARED,
     Compared,

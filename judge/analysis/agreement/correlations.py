@@ -5,9 +5,11 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from calibration.agreement import at_levels, group_mean, spearman
+from calibration.agreement.correlation import spearman
+from calibration.agreement.levels import at_levels, group_mean
 from calibration.intervals import clustered_mean
-from calibration.resampling import CrossedBootstrap, Statistic
+from calibration.resampling.bootstrap import CrossedBootstrap
+from calibration.resampling.weighted import Statistic
 from judge.analysis.agreement.figures import figure, interval, known, of_level
 from judge.analysis.agreement.measured import Axes, Measured
 from judge.analysis.agreement.record import (

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import math
 
-from calibration.agreement import LevelValue
-from calibration.resampling import CrossedBootstrap, Level, Statistic
+from calibration.agreement.levels import LevelValue
+from calibration.resampling.bootstrap import CrossedBootstrap
+from calibration.resampling.weighted import Level, Statistic
 from judge.analysis.agreement.record import Figure, Interval
 
 __all__ = ["figure", "interval", "known", "of_level"]

@@ -9,8 +9,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from calibration.agreement import mean_of_parts
 from calibration.agreement.correlation import TOLERANCE
+from calibration.agreement.levels import mean_of_parts
 from calibration.errors_of_fit import to_labels
 from judge.analysis.agreement.observed import Observed
 from judge.analysis.agreement.record import Kind

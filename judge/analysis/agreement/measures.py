@@ -8,13 +8,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from calibration.agreement import (
-    bonett_wright,
-    permutation_p,
-    soft_pairwise_accuracy,
-    tie_calibrated_accuracy,
-)
-from calibration.resampling import CrossedBootstrap
+from calibration.agreement.pairwise_accuracy import soft_pairwise_accuracy, tie_calibrated_accuracy
+from calibration.agreement.small_sample import bonett_wright, permutation_p
+from calibration.resampling.bootstrap import CrossedBootstrap
 from judge.analysis.agreement.correlations import levels, sentinels, system_points, without_each
 from judge.analysis.agreement.figures import figure, known
 from judge.analysis.agreement.measured import Axes, Measured

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from calibration.agreement import Levels, at_levels
+from calibration.agreement.levels import Levels, at_levels
 from judge.analysis.agreement.figures import of_level
 from judge.analysis.agreement.grid import Grid, judge_code, judges_of, nothing_in_common
 from judge.analysis.agreement.record import LEVELS, Coefficient, Figure, Level

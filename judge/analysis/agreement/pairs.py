@@ -6,7 +6,7 @@ from itertools import combinations
 
 import numpy as np
 
-from calibration.agreement import spearman
+from calibration.agreement.correlation import spearman
 from judge.analysis.agreement.figures import figure
 from judge.analysis.agreement.observed import Observed
 from judge.analysis.agreement.record import RaterPair

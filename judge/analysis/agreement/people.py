@@ -8,14 +8,8 @@ from typing import Literal
 
 import numpy as np
 
-from calibration.agreement import (
-    EPSILON,
-    Alpha,
-    against_rest,
-    alt_test,
-    krippendorff_alpha,
-    reliability,
-)
+from calibration.agreement.alt_test import EPSILON, alt_test
+from calibration.agreement.raters import Alpha, against_rest, krippendorff_alpha, reliability
 from judge.analysis.agreement.figures import figure, known
 from judge.analysis.agreement.measured import Measured
 from judge.analysis.agreement.record import AnnotatorTest, Ceiling, Figure

@@ -8,7 +8,7 @@ import numpy as np
 
 from calibration.agreement.correlation import tie_codes
 from calibration.errors_of_fit import point_errors, quadratic_kappa
-from calibration.resampling import CrossedBootstrap
+from calibration.resampling.bootstrap import CrossedBootstrap
 from judge.analysis.agreement.figures import figure, interval
 from judge.analysis.agreement.measured import Measured
 from judge.analysis.agreement.record import Bin, Figure

@@ -8,7 +8,14 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from calibration.agreement import CORRELATIONS, Coefficient, kendall_b, kendall_c, pearson, spearman
+from calibration.agreement.correlation import (
+    CORRELATIONS,
+    Coefficient,
+    kendall_b,
+    kendall_c,
+    pearson,
+    spearman,
+)
 
 SCIPY = {
     "spearman": lambda x, y: stats.spearmanr(x, y).statistic,

@@ -7,7 +7,7 @@ import math
 import numpy as np
 import pytest
 
-from calibration.agreement import spearman
+from calibration.agreement.correlation import spearman
 from calibration.calibrators import (
     CANDIDATES,
     Calibrator,

@@ -7,8 +7,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from calibration.agreement import at_levels, mid_ranks
-from calibration.resampling import crossed_bootstrap
+from calibration.agreement.correlation import mid_ranks
+from calibration.agreement.levels import at_levels
+from calibration.resampling.bootstrap import crossed_bootstrap
 from calibration.resampling.ranks import ranks_of_few
 
 

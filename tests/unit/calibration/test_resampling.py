@@ -9,16 +9,15 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from calibration.agreement import at_levels
-from calibration.resampling import (
-    LEVELS,
-    STATISTICS,
+from calibration.agreement.levels import at_levels
+from calibration.resampling.bootstrap import (
     CrossedBootstrap,
     corrected_interval,
     crossed_bootstrap,
     crossed_weights,
     percentile_interval,
 )
+from calibration.resampling.weighted import LEVELS, STATISTICS
 from calibration.simulate import Shape, Simulated, simulate
 from tests.unit.calibration.replicated import replicated
 

@@ -21,16 +21,9 @@ import pytest
 from numpy.typing import NDArray
 from scipy.stats import binom
 
-from calibration.agreement import bonett_wright
-from calibration.resampling import (
-    LEVELS,
-    STATISTICS,
-    CrossedBootstrap,
-    Level,
-    Method,
-    Statistic,
-    crossed_bootstrap,
-)
+from calibration.agreement.small_sample import bonett_wright
+from calibration.resampling.bootstrap import CrossedBootstrap, Method, crossed_bootstrap
+from calibration.resampling.weighted import LEVELS, STATISTICS, Level, Statistic
 from calibration.simulate import HUMAN, JUDGE, Shape, Spread, simulate
 
 Floats = NDArray[np.float64]

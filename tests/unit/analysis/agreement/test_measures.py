@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from scipy import stats
 from sklearn.metrics import cohen_kappa_score, confusion_matrix
 
-from calibration.resampling import crossed_bootstrap
+from calibration.resampling.bootstrap import crossed_bootstrap
 from judge.analysis.agreement import Observed, agree
 from judge.analysis.agreement.record import Coefficient, MeasureAgreement
 from tests.unit.analysis.agreement.seen import METRICS, drawn, rows_of, table

@@ -10,8 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from calibration.agreement import krippendorff_alpha
-from calibration.agreement.raters import Metric
+from calibration.agreement.raters import Metric, krippendorff_alpha
 
 every = pytest.mark.parametrize("metric", get_args(Metric))
 

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from calibration.agreement import EPSILON, AltTestResult, alt_test
+from calibration.agreement.alt_test import EPSILON, AltTestResult, alt_test
 from calibration.errors_of_fit import to_labels
 
 

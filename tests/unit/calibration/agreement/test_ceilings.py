@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from calibration.agreement import against_rest, reliability
+from calibration.agreement.raters import against_rest, reliability
 
 # Shrout and Fleiss (1979), table 2: six targets (rows) rated by four judges.
 SHROUT_FLEISS = np.array(

@@ -10,8 +10,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from calibration.agreement import perm_both
-from calibration.agreement.compare import _LEVELS, Level
+from calibration.agreement.compare import _LEVELS, Level, perm_both
 from calibration.agreement.groups import grid, rows_iv
 
 every = pytest.mark.parametrize("level", get_args(Level))

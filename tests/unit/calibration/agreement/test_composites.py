@@ -7,7 +7,7 @@ import math
 import numpy as np
 import pytest
 
-from calibration.agreement import mean_of_parts
+from calibration.agreement.levels import mean_of_parts
 
 
 def test_by_hand() -> None:

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from calibration.agreement import benjamini_yekutieli, holm
+from calibration.agreement.small_sample import benjamini_yekutieli, holm
 
 P = [0.01, 0.04, 0.03, 0.005, 0.5, 0.04]
 

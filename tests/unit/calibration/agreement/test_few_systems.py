@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
 
-from calibration.agreement import bonett_wright, permutation_p
+from calibration.agreement.small_sample import bonett_wright, permutation_p
 
 RNG = np.random.default_rng(0)
 

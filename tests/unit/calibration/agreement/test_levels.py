@@ -9,8 +9,10 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from calibration.agreement import CORRELATIONS, Coefficient, at_levels, by_group
 from calibration.agreement import groups as groups_module
+from calibration.agreement.correlation import CORRELATIONS, Coefficient
+from calibration.agreement.groups import by_group
+from calibration.agreement.levels import at_levels
 
 every = pytest.mark.parametrize("name", CORRELATIONS)
 

@@ -12,14 +12,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from calibration.agreement import (
-    at_levels,
-    kendall_b,
-    krippendorff_alpha,
-    pearson,
-    spearman,
-    tie_codes,
-)
+from calibration.agreement.correlation import kendall_b, pearson, spearman, tie_codes
+from calibration.agreement.levels import at_levels
+from calibration.agreement.raters import krippendorff_alpha
 
 Row = dict[str, str]
 

@@ -7,7 +7,7 @@ import math
 import numpy as np
 import pytest
 
-from calibration.agreement import at_levels, group_mean
+from calibration.agreement.levels import at_levels, group_mean
 
 
 def test_by_hand() -> None:

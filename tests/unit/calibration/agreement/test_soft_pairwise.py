@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from calibration.agreement import soft_pairwise_accuracy
+from calibration.agreement.pairwise_accuracy import soft_pairwise_accuracy
 
 
 def _long(table: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -9,9 +9,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from calibration.agreement import tie_calibrated_accuracy
 from calibration.agreement.groups import grid, rows_iv
-from calibration.agreement.pairwise_accuracy import _curve, _pairs
+from calibration.agreement.pairwise_accuracy import _curve, _pairs, tie_calibrated_accuracy
 
 NONE = math.nan
 

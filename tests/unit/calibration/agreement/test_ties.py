@@ -11,8 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
 
-from calibration.agreement import mid_ranks, tie_codes
-from calibration.agreement.correlation import snap
+from calibration.agreement.correlation import mid_ranks, snap, tie_codes
 
 numbers = st.lists(st.integers(-50, 50).map(float), max_size=40)
 
