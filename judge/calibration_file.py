@@ -1,22 +1,20 @@
 """The calibration file: one JSON that says how a judge's scores become human ones.
 
 It is written by `judge calibrate` and used by `judge eval` and `judge report`. It holds the fitted
-maps as plain numbers, the tables that led to them, and what they were made of. A map belongs to the
-judge, the rubric and the prompts that it was fitted with, and is refused for others.
+maps as plain numbers, the tables that led to their choice, and what they were fitted to. A map
+belongs to the judge, the rubric and the prompts that it was fitted with, and is refused for others.
 """
 
 from __future__ import annotations
 
-import json
-import math
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal, get_args
+from typing import Any, Literal
 
 from calibration.calibrators import Calibrator, from_dict
-from judge.errors import RunMismatchError, StoreError
-from judge.records import write_text
+from judge.errors import RunMismatchError
+from judge.records import plain_record, read_record, write_record
 from judge.types import Rubric
 
 __all__ = ["FORMAT", "Calibration", "Fit", "Kind", "MadeWith", "read", "refuse_mismatch", "write"]
@@ -26,15 +24,15 @@ FORMAT = 1
 
 Kind = Literal["ratings", "published"]
 """What a calibration was fitted to: ratings of dialogues, or published means of systems. The
-latter says nothing of single dialogues."""
+latter says nothing about single dialogues."""
 
 _SHOWN = 16
-"""How much of a hash is shown."""
+"""How many characters of a hash are shown."""
 
 
 @dataclass(frozen=True, slots=True)
 class MadeWith:
-    """What gave the scores that a calibration maps."""
+    """The judge, rubric and prompts that gave the scores that a calibration maps."""
 
     judge: str
     fingerprint: str
@@ -46,7 +44,7 @@ class MadeWith:
 
     @classmethod
     def of(cls, judge: Mapping[str, str], rubric: Rubric, prompts: str) -> MadeWith:
-        """From what a manifest says of a run."""
+        """From the fields `judge`, `rubric` and `prompts` of a manifest."""
         return cls(
             judge=judge["name"],
             fingerprint=judge["fingerprint"],
@@ -63,40 +61,49 @@ class Fit:
     """What was fitted for one metric.
 
     Attributes:
-        calibrator: the map; None, with a `reason`, where there is none.
-        reason: why not.
-        shifts: system -> its human mean less what a fit without that system said. These systems
-            are the folds, and what the map has seen.
-        radius: half the width of the interval for one rating of a dialogue, None where there is
-            none.
-        details: everything else that was found, to be shown: tables of rungs, errors, notes.
+        calibrator: the fitted map, as `Calibrator.to_dict` writes it; None, with a `reason`, where
+            there is none. `load` gives the map itself.
+        reason: why there is no map.
+        shifts: system -> its human mean minus the mean that a fit without that system predicts.
+            These systems are the folds of the cross-validation, and those that the map has seen.
+        radius: half the width of the interval for one rating of a dialogue, in points of the human
+            scale; None where there is none.
+        details: other results to show: the table of candidate maps, errors, notes.
     """
 
-    calibrator: Calibrator | None
+    calibrator: Mapping[str, Any] | None
     reason: str = ""
     shifts: Mapping[str, float] = field(default_factory=dict)
     radius: float | None = None
     details: Mapping[str, Any] = field(default_factory=dict)
 
+    def load(self) -> Calibrator | None:
+        """The fitted map, or None where there is none."""
+        return None if self.calibrator is None else from_dict(self.calibrator)
 
-@dataclass(frozen=True, slots=True)
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Calibration:
     """Fits for metrics of one judge, rubric and set of prompts.
 
     Attributes:
         kind: what it was fitted to.
-        made_with: what gave the scores.
-        source, sha256: the file of ratings or published means.
-        labels: of the judge, in the order of its distributions.
-        metrics: whose distributions the maps read, in this order.
-        scale: the ends of the human scale.
-        confidence: of every interval.
-        fits: by metric.
-        counts: what was joined, and what was not.
-        notes: what to know before using it.
-        seed: None, as nothing in a calibration is drawn by lot.
+        made_with: what gave the judge's scores.
+        source, sha256: name and hash of the file of ratings or published means.
+        labels: of the judge's distributions, in their order.
+        metrics: the metrics whose distributions the maps read, in their order.
+        scale: lower and upper end of the human scale.
+        confidence: of every interval, between 0 and 1.
+        counts: how many ratings were joined to judgments, and how many were not.
+        notes: warnings for its users.
         created: when, in ISO 8601.
         versions: of this program and its libraries.
+        seed: None, as fitting draws no random numbers.
+        fits: metric -> what was fitted for it.
+
+    Raises:
+        ValueError: the confidence is not between 0 and 1, or a map does not fit the metrics, the
+            labels or the scale.
     """
 
     kind: Kind
@@ -107,12 +114,24 @@ class Calibration:
     metrics: tuple[str, ...]
     scale: tuple[int, int]
     confidence: float
-    fits: Mapping[str, Fit]
     counts: Mapping[str, int]
     notes: tuple[str, ...]
     created: str
     versions: Mapping[str, str]
     seed: int | None = None
+    fits: Mapping[str, Fit]
+
+    def __post_init__(self) -> None:
+        if not 0 < self.confidence < 1:
+            raise ValueError(f"a confidence lies between 0 and 1, not at {self.confidence}")
+        for metric, fit in self.fits.items():
+            calibrator = fit.load()
+            if calibrator is not None and (
+                (calibrator.metrics, calibrator.labels) != (len(self.metrics), len(self.labels))
+                or self.metrics[calibrator.target] != metric
+                or (calibrator.low, calibrator.high) != self.scale
+            ):
+                raise ValueError(f"the map for {metric} is not one for these metrics and labels")
 
     @property
     def systems(self) -> tuple[str, ...]:
@@ -121,15 +140,7 @@ class Calibration:
 
     def to_dict(self) -> dict[str, Any]:
         """Plain data for JSON, with the version of the format."""
-        plain = {f.name: getattr(self, f.name) for f in fields(self) if f.name != "fits"}
-        fits = {
-            metric: {
-                "calibrator": None if fit.calibrator is None else fit.calibrator.to_dict(),
-                **{name: getattr(fit, name) for name in ("reason", "shifts", "radius", "details")},
-            }
-            for metric, fit in self.fits.items()
-        }
-        return {"format": FORMAT, **plain, "made_with": asdict(self.made_with), "fits": fits}
+        return plain_record(self, format=FORMAT)
 
 
 def refuse_mismatch(path: Path, calibration: Calibration, run: MadeWith) -> None:
@@ -138,11 +149,11 @@ def refuse_mismatch(path: Path, calibration: Calibration, run: MadeWith) -> None
     Raises:
         RunMismatchError: the calibration of the file `path` was not made for `run`.
     """
-    there = calibration.made_with
-    ways = [(_judge(there), _judge(run)), (_rubric(there), _rubric(run))]
-    if there.rubric_hash == run.rubric_hash:  # prompts differ where their rubric does
-        ways.append((_prompts(there), _prompts(run)))
-    differing = [f"{old}, not {new}" for old, new in ways if old != new]
+    stored = calibration.made_with
+    pairs = [(_judge(stored), _judge(run)), (_rubric(stored), _rubric(run))]
+    if stored.rubric_hash == run.rubric_hash:  # another rubric has other prompts anyway
+        pairs.append((_prompts(stored), _prompts(run)))
+    differing = [f"{old}, not {new}" for old, new in pairs if old != new]
     if differing:
         raise RunMismatchError(
             f"this calibration is for scores of {' and '.join(differing)}",
@@ -157,24 +168,13 @@ def read(path: Path) -> Calibration:
     Raises:
         StoreError: it is missing, damaged, of a newer format, or no calibration at all.
     """
-    try:
-        raw = json.loads(path.read_text(encoding="utf-8"))
-        if raw["format"] > FORMAT:
-            raise StoreError(
-                f"format {raw['format']} is newer than this version reads ({FORMAT})",
-                path=path,
-                hint="upgrade esrp-judge",
-            )
-        return _artefact(raw)
-    except (OSError, ValueError, TypeError, KeyError, AttributeError) as error:
-        what = f"it has no {error}" if isinstance(error, KeyError) else str(error)
-        if isinstance(error, OSError):
-            what = error.strerror or str(error)
-        raise StoreError(
-            f"not a readable calibration: {what}",
-            path=path,
-            hint="name the file that `judge calibrate` wrote with --out",
-        ) from error
+    return read_record(
+        path,
+        Calibration,
+        newest=FORMAT,
+        kind="calibration",
+        hint="name the file that `judge calibrate` wrote with --out",
+    )
 
 
 def write(path: Path, calibration: Calibration) -> None:
@@ -183,8 +183,8 @@ def write(path: Path, calibration: Calibration) -> None:
     Raises:
         StoreError: it cannot be written.
     """
-    text = json.dumps(calibration.to_dict(), ensure_ascii=False, allow_nan=False, indent=1)
-    write_text(path, text + "\n", "make room or choose another file with --out")
+    hint = "make room or choose another file with --out"
+    write_record(path, calibration, format=FORMAT, hint=hint)
 
 
 def _judge(made: MadeWith) -> str:
@@ -198,54 +198,3 @@ def _rubric(made: MadeWith) -> str:
 
 def _prompts(made: MadeWith) -> str:
     return f"prompts of hash {made.prompts[:_SHOWN]} (with or without --rationale)"
-
-
-def _artefact(raw: Mapping[str, Any]) -> Calibration:
-    low, high = raw["scale"]
-    calibration = Calibration(
-        kind=raw["kind"],
-        made_with=MadeWith(**{name: str(text) for name, text in raw["made_with"].items()}),
-        source=str(raw["source"]),
-        sha256=str(raw["sha256"]),
-        labels=tuple(raw["labels"]),
-        metrics=tuple(raw["metrics"]),
-        scale=(int(low), int(high)),
-        confidence=_number(raw["confidence"]),
-        fits={metric: _fit(fit) for metric, fit in raw["fits"].items()},
-        counts=dict(raw["counts"]),
-        notes=tuple(raw["notes"]),
-        created=str(raw["created"]),
-        versions=dict(raw["versions"]),
-        seed=raw["seed"],
-    )
-    if calibration.kind not in get_args(Kind):
-        raise ValueError(f"there is no kind {calibration.kind!r}")
-    if not 0 < calibration.confidence < 1:
-        raise ValueError(f"a confidence lies between 0 and 1, not at {calibration.confidence}")
-    for metric, fit in calibration.fits.items():
-        map_ = fit.calibrator
-        if map_ is not None and (
-            (map_.metrics, map_.labels) != (len(calibration.metrics), len(calibration.labels))
-            or calibration.metrics[map_.target] != metric
-            or (map_.low, map_.high) != calibration.scale
-        ):
-            raise ValueError(f"the map for {metric} is not one for these metrics and labels")
-    return calibration
-
-
-def _fit(raw: Mapping[str, Any]) -> Fit:
-    calibrator, radius = raw["calibrator"], raw["radius"]
-    return Fit(
-        calibrator=None if calibrator is None else from_dict(calibrator),
-        reason=str(raw["reason"]),
-        shifts={str(system): _number(shift) for system, shift in raw["shifts"].items()},
-        radius=None if radius is None else _number(radius),
-        details=dict(raw["details"]),
-    )
-
-
-def _number(value: Any) -> float:
-    number = float(value)
-    if not math.isfinite(number):
-        raise ValueError(f"{value!r} is no finite number")
-    return number

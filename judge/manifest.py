@@ -1,32 +1,32 @@
-"""`manifest.json` of a run folder: everything that made its numbers.
+"""`manifest.json` of a run folder: what its numbers were made with.
 
-It names the judge (with the fingerprint of its weights), the rubric (whole, with its hash),
-the data (a hash for each system), the options, the versions and the times. A run goes on only
-under the rubric and the judge it was begun with.
+It names the judge (with the fingerprint of its weights), the rubric (in full, with its hash),
+the data (a hash for each system), the options, the versions and the times. A run can be resumed
+only with the rubric and the judge that it was begun with.
 """
 
 from __future__ import annotations
 
 import importlib.metadata
-import json
 import platform
 import subprocess
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 from judge import __version__
-from judge.errors import RunMismatchError, StoreError
-from judge.records import write_text
-from judge.types import Dimension, Metric, Rubric
+from judge.errors import RunMismatchError
+from judge.records import read_record_if_present, write_record
+from judge.types import Rubric
 
 __all__ = ["FORMAT", "Manifest", "finish", "merge", "read", "refuse_mismatch", "write"]
 
 FORMAT = 1
 """The newest format of manifest.json that this version reads."""
 
+_NAME = "manifest.json"
 _PACKAGES = ("numpy", "scipy", "scikit-learn", "jinja2")
 _BESIDE = " | "
 _UNFINISHED = (
@@ -40,12 +40,12 @@ def _now() -> str:
 
 
 def _environment() -> dict[str, str]:
-    """Versions of this program, of Python and of the packages that matter, and the machine."""
-    found = {"esrp-judge": __version__, "python": platform.python_version()}
-    found |= {package: importlib.metadata.version(package) for package in _PACKAGES}
-    found["machine"] = platform.platform()
+    """Versions of this program, of Python and of the packages that compute, and the machine."""
+    versions = {"esrp-judge": __version__, "python": platform.python_version()}
+    versions |= {package: importlib.metadata.version(package) for package in _PACKAGES}
+    versions["machine"] = platform.platform()
     commit = _git_commit(Path(__file__).parents[1])
-    return found if commit is None else {**found, "git commit": commit}
+    return versions if commit is None else {**versions, "git commit": commit}
 
 
 def _git_commit(root: Path) -> str | None:
@@ -71,22 +71,22 @@ def _git_commit(root: Path) -> str | None:
 
 @dataclass(frozen=True, slots=True)
 class Manifest:
-    """What made the judgments of one run folder, or of several of one rubric and judge.
+    """What made the judgments of one run folder, or of several with one rubric and judge.
 
     Attributes:
-        rubric: what was asked.
-        judge: `name` and `fingerprint`, `rationale` where the judge writes its reason first, and
+        rubric: the rubric set that the prompts were made from.
+        judge: `name` and `fingerprint`; `rationale` where the judge writes a reason first; and
             what else is worth knowing: engine, device, seed...
-        prompts: a hash of what all prompts share.
-        data: system -> SHA-256 of the file it was read from.
-        options: those of the last command that judged.
-        notes: what every report of the run has to say.
-        environment: versions and the machine.
+        prompts: a hash of the text that all prompts share.
+        data: system -> SHA-256 of the file that its dialogues were read from.
+        options: of the last command that judged.
+        notes: warnings that every report of the run shows.
+        environment: versions of programs, and the machine.
         started: when, in ISO 8601.
-        finished: when all that was asked for had been judged; None until then.
+        finished: when the last judgment that was asked for had been made; None until then.
 
-    Where the run went on under other versions, or on another device, `judge` and `environment`
-    name both.
+    A run that was resumed with other versions or on another device has both in `judge` and
+    `environment`.
     """
 
     rubric: Rubric
@@ -94,10 +94,28 @@ class Manifest:
     prompts: str
     data: Mapping[str, str]
     options: Mapping[str, Any]
-    notes: tuple[str, ...] = ()
-    environment: Mapping[str, str] = field(default_factory=_environment)
-    started: str = field(default_factory=_now)
-    finished: str | None = None
+    notes: tuple[str, ...]
+    environment: Mapping[str, str]
+    started: str
+    finished: str | None
+
+    def __post_init__(self) -> None:
+        for key in ("name", "fingerprint"):
+            if key not in self.judge:
+                raise ValueError(f"the judge has no `{key}`")
+
+    @classmethod
+    def begin(
+        cls,
+        rubric: Rubric,
+        judge: Mapping[str, str],
+        prompts: str,
+        data: Mapping[str, str],
+        options: Mapping[str, Any],
+        notes: tuple[str, ...] = (),
+    ) -> Manifest:
+        """The manifest of a run that begins now, on this machine."""
+        return cls(rubric, judge, prompts, data, options, notes, _environment(), _now(), None)
 
     @property
     def notices(self) -> tuple[str, ...]:
@@ -123,40 +141,39 @@ def finish(manifest: Manifest) -> Manifest:
     return replace(manifest, finished=_now())
 
 
-def merge(one: Manifest, other: Manifest) -> Manifest:
-    """One manifest for a run that goes on, or for the common report of two runs.
+def merge(first: Manifest, second: Manifest) -> Manifest:
+    """One manifest for a run that is resumed, or for the common report of two runs.
 
     The runs must fit: see `refuse_mismatch`.
     """
-    ends = [one.finished, other.finished]
+    ends = [first.finished, second.finished]
     return replace(
-        other,
-        judge=_both(one.judge, other.judge),
-        data={**one.data, **other.data},
-        notes=tuple(dict.fromkeys((*one.notes, *other.notes))),
-        environment=_both(one.environment, other.environment),
-        started=min(one.started, other.started),
+        second,
+        judge=_both(first.judge, second.judge),
+        data={**first.data, **second.data},
+        notes=tuple(dict.fromkeys((*first.notes, *second.notes))),
+        environment=_both(first.environment, second.environment),
+        started=min(first.started, second.started),
         finished=None if None in ends else max(end for end in ends if end),
     )
 
 
-def refuse_mismatch(where: Path, there: Manifest, current: Manifest) -> None:
-    """Refuse to mix scores of two rubrics or judges, or with and without reasons.
-
-    The message names what differs.
+def refuse_mismatch(folder: Path, stored: Manifest, current: Manifest) -> None:
+    """Refuse to mix scores of two rubrics or judges, or scores with and without reasons.
 
     Raises:
-        RunMismatchError: `there`, the manifest of the folder `where`, does not fit `current`.
+        RunMismatchError: `stored`, the manifest of the run `folder`, does not fit `current`; the
+            message names what differs.
     """
     differing = [
         f"with {old}, not {new}"
-        for old, new in zip(_identity(there), _identity(current), strict=True)
+        for old, new in zip(_identity(stored), _identity(current), strict=True)
         if old != new
     ]
     if differing:
         raise RunMismatchError(
             f"this run was made {' and '.join(differing)}",
-            path=where,
+            path=folder,
             hint="choose another folder with --out: scores made in two ways do not mix",
         )
 
@@ -167,25 +184,13 @@ def read(folder: Path) -> Manifest | None:
     Raises:
         StoreError: it is damaged, or of a newer format.
     """
-    path = folder / "manifest.json"
-    try:
-        raw = json.loads(path.read_text(encoding="utf-8"))
-        if raw["format"] > FORMAT:
-            raise StoreError(
-                f"format {raw['format']} is newer than this version reads ({FORMAT})",
-                path=path,
-                hint="upgrade esrp-judge",
-            )
-        return _manifest(raw)
-    except FileNotFoundError:
-        return None
-    except (OSError, ValueError, TypeError, KeyError, AttributeError) as error:
-        what = f"it has no {error}" if isinstance(error, KeyError) else str(error)
-        raise StoreError(
-            f"not a readable manifest: {what}",
-            path=path,
-            hint="restore it from a copy, or judge again into another --out",
-        ) from error
+    return read_record_if_present(
+        folder / _NAME,
+        Manifest,
+        newest=FORMAT,
+        kind="manifest",
+        hint="restore it from a copy, or judge again into another --out",
+    )
 
 
 def write(folder: Path, manifest: Manifest) -> None:
@@ -194,39 +199,7 @@ def write(folder: Path, manifest: Manifest) -> None:
     Raises:
         StoreError: the folder cannot be written.
     """
-    text = json.dumps({"format": FORMAT, **asdict(manifest)}, ensure_ascii=False, indent=1)
-    write_text(folder / "manifest.json", text + "\n")
-
-
-def _manifest(raw: Mapping[str, Any]) -> Manifest:
-    rubric = raw["rubric"]
-    finished = raw["finished"]
-    return Manifest(
-        rubric=Rubric(
-            **{key: str(rubric[key]) for key in ("name", "version", "language", "hash")},
-            labels=tuple(rubric["labels"]),
-            dimensions=tuple(
-                Dimension(d["name"], dict(d["titles"]), tuple(d["metrics"]))
-                for d in rubric["dimensions"]
-            ),
-            metrics=tuple(
-                Metric(m["name"], m["dimension"], dict(m["titles"]), m["unit"])
-                for m in rubric["metrics"]
-            ),
-        ),
-        judge=_texts({key: raw["judge"][key] for key in ("name", "fingerprint")} | raw["judge"]),
-        prompts=str(raw["prompts"]),
-        data=_texts(raw["data"]),
-        options=dict(raw["options"]),
-        notes=tuple(raw["notes"]),
-        environment=_texts(raw["environment"]),
-        started=str(raw["started"]),
-        finished=None if finished is None else str(finished),
-    )
-
-
-def _texts(facts: Mapping[str, object]) -> dict[str, str]:
-    return {key: str(value) for key, value in facts.items()}
+    write_record(folder / _NAME, manifest, format=FORMAT)
 
 
 def _identity(manifest: Manifest) -> tuple[str, ...]:
@@ -239,10 +212,10 @@ def _identity(manifest: Manifest) -> tuple[str, ...]:
     )
 
 
-def _both(one: Mapping[str, str], other: Mapping[str, str]) -> dict[str, str]:
+def _both(first: Mapping[str, str], second: Mapping[str, str]) -> dict[str, str]:
     """The values of both, side by side where they differ."""
-    found: dict[str, dict[str, None]] = {}
-    for facts in (one, other):
+    merged: dict[str, dict[str, None]] = {}
+    for facts in (first, second):
         for key, text in facts.items():
-            found.setdefault(key, {}).update(dict.fromkeys(text.split(_BESIDE)))
-    return {key: _BESIDE.join(values) for key, values in found.items()}
+            merged.setdefault(key, {}).update(dict.fromkeys(text.split(_BESIDE)))
+    return {key: _BESIDE.join(values) for key, values in merged.items()}

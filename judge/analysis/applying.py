@@ -82,8 +82,9 @@ def calibrated(
     scores = np.full(judged.probs.shape[:2], np.nan)
     for column, metric in enumerate(calibration.metrics):
         fit = calibration.fits.get(metric)
-        if fit is not None and fit.calibrator is not None:
-            scores[:, column] = fit.calibrator.predict(judged.probs)
+        calibrator = None if fit is None else fit.load()
+        if calibrator is not None:
+            scores[:, column] = calibrator.predict(judged.probs)
     human = None if ratings is None else _human_means(judged, calibration, ratings)
     applied = _Applied(judged, scores, calibration, human)
     means = {
@@ -215,7 +216,8 @@ def _human_means(judged: Distributions, calibration: Calibration, ratings: Ratin
 def _metric(metric: str, fit: Fit | None) -> CalibratedMetric:
     if fit is None:
         return CalibratedMetric(metric, "", reason="the calibration was not made for it")
-    if fit.calibrator is None:
+    calibrator = fit.load()
+    if calibrator is None:
         return CalibratedMetric(metric, "", reason=fit.reason)
     details, notes = fit.details, tuple(fit.details.get("notes", ()))
     if "ladder" not in details:  # a line to published means
@@ -228,16 +230,16 @@ def _metric(metric: str, fit: Fit | None) -> CalibratedMetric:
             notes=notes,
         )
     rungs: dict[str, Mapping[str, Any]] = {row["rung"]: row for row in details["ladder"]}
-    before, after = rungs["expected"], rungs[fit.calibrator.name]
+    before, after = rungs["expected"], rungs[calibrator.name]
     coverage = details["item_intervals"].get("held_out_coverage")
     return CalibratedMetric(
         metric,
-        fit.calibrator.name,
+        calibrator.name,
         before=before["mae"],
         after=after["mae"],
         bias_before=before["bias"],
         bias_after=after["bias"],
-        keeps_order=fit.calibrator.rank_invariant,
+        keeps_order=calibrator.rank_invariant,
         radius=fit.radius,
         coverage=(min(coverage.values()), max(coverage.values())) if coverage else None,
         notes=notes,
@@ -262,7 +264,7 @@ def _notes(applied: _Applied, means: Mapping[str, Mapping[str, CalibratedMean]])
             f"guess: {where}."
         )
     for metric, fit in fits.items():
-        if not isinstance(fit.calibrator, Ridge | Ordinal):
+        if not isinstance(fit.load(), Ridge | Ordinal):
             continue
         filled = filled_cells(judged.probs, judged.metrics.index(metric))
         if filled:

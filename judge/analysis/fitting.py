@@ -107,7 +107,7 @@ def fit_metric(rated: Rated, rung: str, confidence: float) -> Fit:
         "notes": list(_notes(sample, calibrator)),
     }
     shifts = system_shifts(sample.means - predicted, system)
-    return Fit(calibrator, "", shifts, radius, plain(details))
+    return Fit(calibrator.to_dict(), "", shifts, radius, plain(details))
 
 
 def plain(value: Any) -> Any:

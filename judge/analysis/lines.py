@@ -143,4 +143,4 @@ def _fit(
         for system, error in zip(systems, line.held_out, strict=True)
         if not np.isnan(error)
     }
-    return Fit(calibrator, "", shifts, None, plain(details))
+    return Fit(calibrator.to_dict(), "", shifts, None, plain(details))

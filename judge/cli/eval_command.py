@@ -144,7 +144,7 @@ def evaluate(
     if dry_run:
         return
     folder = out or Path("runs") / f"{given.name}-{Path(asked.spec.name).name}"
-    manifest = Manifest(
+    manifest = Manifest.begin(
         rubric=rubric.rubric,
         judge=_facts(asked, judge, most),
         prompts=prompts_hash(rubric.tree((), rationale=most)),

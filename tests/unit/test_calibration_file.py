@@ -35,12 +35,12 @@ def calibration() -> Calibration:
         confidence=0.9,
         fits={
             "fluency": Fit(
-                Linear(target=0, slope=1 / 3, intercept=0.1 + 0.2, **SHAPE),
+                Linear(target=0, slope=1 / 3, intercept=0.1 + 0.2, **SHAPE).to_dict(),
                 shifts={"系统": -0.1, "b": 1 / 7},
                 radius=1.25,
                 details={"ladder": [{"rung": "mode", "loss": None}]},
             ),
-            "coherency": Fit(Isotonic(target=1, x=(1.5, 2.25), y=(2.0, 4.0), **SHAPE)),
+            "coherency": Fit(Isotonic(target=1, x=(1.5, 2.25), y=(2.0, 4.0), **SHAPE).to_dict()),
             "consistency": Fit(None, "no rating of it belongs to these dialogues"),
         },
         counts={"ratings": 7},
@@ -64,7 +64,7 @@ def test_format_1_reads() -> None:
     found = read(GOLDEN)
     assert (found.kind, found.made_with.fingerprint, found.scale) == ("ratings", "mock/0", (1, 5))
     assert found.systems == ("s0", "s1", "s2")
-    calibrator = found.fits["fluency"].calibrator
+    calibrator = found.fits["fluency"].load()
     assert isinstance(calibrator, Linear)
     # The raw score 3 of an even distribution, by the line that the file shows.
     assert calibrator.predict([[[0.2] * 5] * len(found.metrics)]).tolist() == [
@@ -76,12 +76,12 @@ def test_format_1_reads() -> None:
     ("change", "message"),
     [
         (lambda raw: raw.update(format=2), "format 2 is newer than this version reads (1)"),
-        (lambda raw: raw.pop("format"), "it has no 'format'"),
-        (lambda raw: raw.pop("fits"), "it has no 'fits'"),
-        (lambda raw: raw.update(kind="guessed"), "there is no kind 'guessed'"),
+        (lambda raw: raw.pop("format"), "missing required field `format`"),
+        (lambda raw: raw.pop("fits"), "missing required field `fits`"),
+        (lambda raw: raw.update(kind="guessed"), "Invalid enum value 'guessed' - at `$.kind`"),
         (lambda raw: raw.update(confidence=1), "lies between 0 and 1"),
         (lambda raw: raw["made_with"].pop("prompts"), "prompts"),
-        (lambda raw: raw["fits"]["fluency"].update(radius=float("nan")), "no finite number"),
+        (lambda raw: raw["fits"]["fluency"].update(radius=float("nan")), "malformed"),
         (lambda raw: raw["fits"]["fluency"]["calibrator"].update(rung="magic"), "magic"),
         (lambda raw: raw["fits"]["fluency"]["calibrator"].update(version=2), "version 2"),
         (lambda raw: raw["fits"]["fluency"]["calibrator"].update(slope="1"), "slope"),

@@ -30,6 +30,7 @@ def made(**changes: Any) -> Manifest:
         "notes": ("scores mean nothing",),
         "environment": {"python": "3.11.7"},
         "started": "2026-01-02T03:04:05+00:00",
+        "finished": None,
     }
     return Manifest(**values | changes)
 
@@ -50,7 +51,7 @@ def test_a_folder_without_one(tmp_path: Path) -> None:
 
 def test_a_new_one_says_when_and_with_what() -> None:
     """Versions of this program and of what computes, a UTC time, no end."""
-    fresh = Manifest(RUBRIC, {"name": "mock", "fingerprint": "mock/0"}, "", {}, {})
+    fresh = Manifest.begin(RUBRIC, {"name": "mock", "fingerprint": "mock/0"}, "", {}, {})
     assert fresh.environment["esrp-judge"] == __version__
     assert {"python", "machine", "numpy", "scipy", "jinja2"} <= fresh.environment.keys()
     assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\+00:00", fresh.started)
@@ -61,11 +62,11 @@ def test_a_new_one_says_when_and_with_what() -> None:
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("", "not a readable manifest: Expecting value"),
+        ("", "not a readable manifest: Input data was truncated"),
         ("[]", "not a readable manifest"),
-        ("{}", "it has no 'format'"),
+        ("{}", "missing required field `format`"),
         ('{"format": "new"}', "not a readable manifest"),
-        ('{"format": 1}', "it has no 'rubric'"),
+        ('{"format": 1}', "missing required field `rubric`"),
         ('{"format": 2}', "format 2 is newer than this version reads"),
     ],
 )
@@ -91,7 +92,7 @@ def test_no_edit_makes_a_traceback(tmp_path: Path, field: str, value: object) ->
             manifest.read(tmp_path)
     del raw[field]
     path.write_text(json.dumps(raw))
-    with pytest.raises(StoreError, match=f"it has no '{field}'"):
+    with pytest.raises(StoreError, match=f"missing required field `{field}`"):
         manifest.read(tmp_path)
 
 

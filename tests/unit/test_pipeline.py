@@ -48,7 +48,7 @@ def asking(said: Sequence[Dialogue], metrics: Sequence[str] = ()) -> PromptTree:
 
 def manifest(engine: MockEngine, *systems: str) -> Manifest:
     judge = {"name": "mock", "fingerprint": engine.fingerprint}
-    return Manifest(TINY.rubric, judge, "", dict.fromkeys(systems, "0f"), {})
+    return Manifest.begin(TINY.rubric, judge, "", dict.fromkeys(systems, "0f"), {})
 
 
 def test_everything_is_asked_once_in_batches(tmp_path: Path) -> None:
@@ -399,7 +399,7 @@ def test_a_judge_that_cannot_write_is_refused_at_once(tmp_path: Path) -> None:
     """Before a manifest, a dialogue or a judgment lies in the folder."""
     engine = open_engine(resolve_judge("lexical"), EngineOptions())
     with Store(tmp_path) as store:
-        first = Manifest(ESRP.rubric, {"name": "lexical", "fingerprint": "x"}, "", {}, {})
+        first = Manifest.begin(ESRP.rubric, {"name": "lexical", "fingerprint": "x"}, "", {}, {})
         with pytest.raises(UsageError, match="--rationale: this judge cannot write"):
             run(reasoning(dialogues(2)), engine, store, first)
         with pytest.raises(UsageError, match="--rationale"):

@@ -92,10 +92,11 @@ def test_a_line_is_found(
     found = calibrate(judgments, rubric, rated(on_a_line(scores)), MADE)
     for at, metric in enumerate(METRICS):
         fit = found.fits[metric]
-        assert isinstance(fit.calibrator, Linear)
-        assert (fit.calibrator.target, fit.calibrator.metrics) == (at, 3)
-        assert fit.calibrator.slope == pytest.approx(0.5)
-        assert fit.calibrator.intercept == pytest.approx(1.5)
+        line = fit.load()
+        assert isinstance(line, Linear)
+        assert (line.target, line.metrics) == (at, 3)
+        assert line.slope == pytest.approx(0.5)
+        assert line.intercept == pytest.approx(1.5)
         assert fit.shifts == pytest.approx(dict.fromkeys(SYSTEMS, 0.0), abs=1e-9)
         assert fit.radius == pytest.approx(0, abs=1e-9)
         rungs = {row["rung"]: row for row in fit.details["ladder"]}
@@ -263,7 +264,7 @@ def test_a_new_system_on_the_human_scale(
     }.items():
         found = calibration.mean("new", name)
         assert found is not None
-        maps = [fitted.fits[part].calibrator for part in parts]
+        maps = [fitted.fits[part].load() for part in parts]
         # The raw mean is 2.25; a line of a mean is the mean of the line.
         mean = np.mean([m.slope * 2.25 + m.intercept for m in maps if isinstance(m, Linear)])
         together = np.mean([shifts[part] for part in parts], axis=0)
@@ -275,7 +276,7 @@ def test_a_new_system_on_the_human_scale(
         )
         assert (found.n, found.basis, found.reason) == (4, "new", "")
     score, lower, upper = items["new", "c1", "0", "style"]
-    line = fitted.fits["style"].calibrator
+    line = fitted.fits["style"].load()
     assert isinstance(line, Linear)
     assert score == pytest.approx(line.slope * 2.5 + line.intercept)
     radius = fitted.fits["style"].radius
@@ -462,8 +463,9 @@ def test_lines_to_published_means(
     y = np.array([means.means[s]["sense"] for s in SYSTEMS[:6]])
     fit = fitted.fits["sense"]
     slope, intercept = np.polyfit(x, y, 1)
-    assert isinstance(fit.calibrator, Linear)
-    assert (fit.calibrator.slope, fit.calibrator.intercept) == (
+    line = fit.load()
+    assert isinstance(line, Linear)
+    assert (line.slope, line.intercept) == (
         pytest.approx(slope),
         pytest.approx(intercept),
     )
