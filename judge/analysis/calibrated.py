@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Literal
 
 __all__ = ["Basis", "CalibratedMean", "CalibratedMetric", "CalibratedResults"]
 
@@ -108,30 +108,3 @@ class CalibratedResults:
         """Why means or intervals are missing, each reason once."""
         rows = [mean for of_it in self.means.values() for mean in of_it.values()]
         return tuple(sorted({row.reason for row in rows if row.reason}))
-
-    @classmethod
-    def from_dict(cls, data: Mapping[str, Any]) -> CalibratedResults:
-        """What `dataclasses.asdict` gave, after a way through JSON."""
-        low, high = data["scale"]
-        changed = {
-            "scale": (low, high),
-            "fitted": tuple(data["fitted"]),
-            "metrics": tuple(_metric(row) for row in data["metrics"]),
-            "means": {
-                system: {name: CalibratedMean(**mean) for name, mean in means.items()}
-                for system, means in data["means"].items()
-            },
-            "notes": tuple(data["notes"]),
-        }
-        return cls(**{**data, **changed})
-
-
-def _metric(data: Mapping[str, Any]) -> CalibratedMetric:
-    coverage = data["coverage"]
-    return CalibratedMetric(
-        **{
-            **data,
-            "coverage": None if coverage is None else tuple(coverage),
-            "notes": tuple(data["notes"]),
-        }
-    )

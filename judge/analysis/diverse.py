@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
-from typing import Any
 
 from calibration.diversity import MEASURES, DiversitySettings
 
@@ -140,20 +139,3 @@ class DiversityResults:
             reason if len(of) == everyone else f"{', '.join(of)}: {reason}"
             for reason, of in found.items()
         )
-
-    @classmethod
-    def from_dict(cls, data: Mapping[str, Any]) -> DiversityResults:
-        """What `dataclasses.asdict` gave, after a way through JSON."""
-        systems = tuple(
-            SystemDiversity(
-                **{
-                    **system,
-                    "judged": JudgedDiversity(**system["judged"]),
-                    "measured": {k: DiversityFigure(**v) for k, v in system["measured"].items()},
-                }
-            )
-            for system in data["systems"]
-        )
-        settings = DiversitySettings(**data["settings"])
-        changed = {"systems": systems, "settings": settings, "notes": tuple(data["notes"])}
-        return cls(**{**data, **changed})

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from itertools import combinations
 from types import MappingProxyType
 from typing import Any
@@ -17,6 +17,7 @@ from judge.analysis.calibrated import CalibratedMean
 from judge.analysis.results import OVERALL, Measure, Results, SystemResults
 from judge.analysis.table import Table, tabulate
 from judge.errors import StoreError
+from judge.records import plain_record
 from judge.types import Judgment
 
 __all__ = ["FORMAT", "HUMAN", "Cost", "Leaderboard", "Pair", "Standing", "leaderboard"]
@@ -148,8 +149,8 @@ class Leaderboard:
         return better, worse
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain dicts, lists and numbers for JSON, with the version of the format."""
-        return {"format": FORMAT, **asdict(self)}
+        """Plain data for JSON, with the version of the format."""
+        return plain_record(self, format=FORMAT)
 
 
 def leaderboard(

@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from typing import Any, Literal
-
-import msgspec
 
 from judge.analysis.calibrated import CalibratedResults
 from judge.analysis.diverse import DiversityResults
 from judge.analysis.published import Published
-from judge.errors import StoreError
+from judge.records import plain_record
 from judge.roleplay.playing_summary import PlayingSummary
 from judge.types import Reading, Turn
 
@@ -228,55 +226,5 @@ class Results:
         return {**known, "rubric": rubric, "n": str(self.dialogues), **read, "scores": scores}
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain dicts, lists and numbers for JSON, with the version of the format."""
-        played = [one.to_dict() for one in self.played]
-        return {"format": FORMAT, **asdict(self), "played": played}
-
-    @classmethod
-    def from_dict(cls, data: Mapping[str, Any]) -> Results:
-        """What `to_dict` gave, after a way through JSON; of older formats too.
-
-        Raises:
-            StoreError: the format is newer than this program, or there is no version.
-        """
-        version = data.get("format")
-        if version not in range(1, FORMAT + 1):
-            raise StoreError(
-                f"these results have format {version}; this program reads up to format {FORMAT}",
-                hint="upgrade esrp-judge, or write the report again with `judge report`",
-            )
-        fields = {key: value for key, value in data.items() if key != "format"}
-        calibration, diversity = data.get("calibration"), data.get("diversity")
-        fields |= {
-            "calibration": calibration and CalibratedResults.from_dict(calibration),
-            "diversity": diversity and DiversityResults.from_dict(diversity),
-            "played": tuple(
-                msgspec.convert(played, PlayingSummary) for played in data.get("played", ())
-            ),
-            "labels": tuple(data["labels"]),
-            "notes": tuple(data["notes"]),
-            "groups": tuple(
-                Group(**{**group, "metrics": tuple(group["metrics"])}) for group in data["groups"]
-            ),
-            "systems": tuple(_system(system) for system in data["systems"]),
-            "failures": tuple(FailureCount(**failure) for failure in data["failures"]),
-            "lowest": tuple(_extreme(extreme) for extreme in data["lowest"]),
-            "highest": tuple(_extreme(extreme) for extreme in data["highest"]),
-            "published": data["published"] and Published(**data["published"]),
-            "agreement": tuple(SystemAgreement(**row) for row in data["agreement"]),
-        }
-        return cls(**fields)
-
-
-def _system(data: Mapping[str, Any]) -> SystemResults:
-    measures = {
-        name: Measure(**{**measure, "clustered_by": tuple(measure["clustered_by"])})
-        for name, measure in data["measures"].items()
-    }
-    return SystemResults(**{**data, "measures": measures})
-
-
-def _extreme(data: Mapping[str, Any]) -> Extreme:
-    metrics = tuple(MetricScore(**{**row, "p": tuple(row["p"])}) for row in data["metrics"])
-    turns = tuple(Turn(**turn) for turn in data["turns"])
-    return Extreme(**{**data, "metrics": metrics, "turns": turns})
+        """Plain data for JSON, with the version of the format."""
+        return plain_record(self, format=FORMAT)

@@ -14,6 +14,7 @@ from typing import NamedTuple
 from markupsafe import Markup
 
 from judge.analysis.agreement import Comparisons
+from judge.analysis.agreement.comparison_record import FORMAT as COMPARISON_FORMAT
 from judge.analysis.agreement.record import (
     COEFFICIENTS,
     LEVELS,
@@ -21,7 +22,8 @@ from judge.analysis.agreement.record import (
     Disagreement,
     MeasureAgreement,
 )
-from judge.records import write_bytes, write_text
+from judge.analysis.agreement.record import FORMAT as AGREEMENT_FORMAT
+from judge.records import write_bytes, write_record, write_text
 from judge.report.agreement_summary import LEVEL_TITLES, beaten, headline, people, sentences
 from judge.report.figures import figures, inline, pdf, svg
 from judge.report.format import environment
@@ -207,7 +209,7 @@ def write_agreement(agreement: Agreement, folder: Path) -> AgreementFiles:
         folder / "agreement.html", folder / "agreement.tex", folder / "agreement.json"
     )
     write_text(files.html, page)
-    write_text(files.json, _json(agreement.to_dict()))
+    write_record(files.json, agreement, format=AGREEMENT_FORMAT)
     return files
 
 
@@ -217,8 +219,7 @@ def write_comparisons(comparisons: Comparisons, folder: Path) -> list[Path]:
     Raises:
         StoreError: the folder cannot be written.
     """
-    file = folder / "comparison.json"
-    write_text(file, _json(comparisons.to_dict()))
+    file = write_record(folder / "comparison.json", comparisons, format=COMPARISON_FORMAT)
     return [file, *write_comparison_tables(comparisons, folder)]
 
 

@@ -6,7 +6,6 @@ import base64
 import csv
 import hashlib
 import io
-import json
 import math
 from collections.abc import Iterator, Sequence
 from importlib.resources import files
@@ -20,8 +19,8 @@ from rich.table import Table as RichTable
 from rich.text import Text
 
 from judge.analysis import CalibratedMean, Results
-from judge.analysis.leaderboard import HUMAN, Leaderboard, Standing
-from judge.records import write_text
+from judge.analysis.leaderboard import FORMAT, HUMAN, Leaderboard, Standing
+from judge.records import write_record, write_text
 from judge.report.agreement_page import Footnotes
 from judge.report.figures import inline
 from judge.report.figures.radar import MOST_LINES, Line, draw, spoken, spread
@@ -75,8 +74,7 @@ def write_leaderboard(board: Leaderboard, results: Results, folder: Path) -> Pat
         StoreError: the folder cannot be written.
     """
     table = leaderboard_table(board)
-    data = json.dumps(board.to_dict(), ensure_ascii=False, allow_nan=False, indent=1)
-    write_text(folder / "leaderboard.json", data + "\n")
+    write_record(folder / "leaderboard.json", board, format=FORMAT)
     write_text(folder / "leaderboard.csv", leaderboard_csv(board))
     write_text(folder / "leaderboard.md", markdown_table(table))
     write_text(folder / "leaderboard.tex", latex_table(table))

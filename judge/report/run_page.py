@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import MappingProxyType
 from typing import NamedTuple
 
 from judge.analysis import Extreme, ItemKey, ItemScore, Measure, Results
-from judge.analysis.results import OVERALL
-from judge.records import write_text
+from judge.analysis.results import FORMAT, OVERALL
+from judge.records import write_record, write_text
 from judge.report import format as numbers
 from judge.report.figures import inline
 from judge.report.figures.radar import run_radar
@@ -125,8 +124,5 @@ def write_report(
     files = ReportFiles(folder / "report.html", folder / "scores.csv", folder / "results.json")
     write_text(files.html, render_html(results))
     write_text(files.scores, scores_csv(judgments, results, items))
-    write_text(
-        files.results,
-        json.dumps(results.to_dict(), ensure_ascii=False, allow_nan=False, indent=1) + "\n",
-    )
+    write_record(files.results, results, format=FORMAT)
     return files

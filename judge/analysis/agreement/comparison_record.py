@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any, Literal
 
 from judge.analysis.agreement.record import Kind
-from judge.errors import StoreError
+from judge.records import plain_record
 
 __all__ = ["COMPARED", "FORMAT", "Compared", "ComparedLevel", "Comparisons", "Correction"]
 
@@ -77,24 +76,5 @@ class Comparisons:
     notes: tuple[str, ...] = ()
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain dicts, lists and numbers for JSON, with the version of the format."""
-        return {"format": FORMAT, **asdict(self)}
-
-    @classmethod
-    def from_dict(cls, data: Mapping[str, Any]) -> Comparisons:
-        """What `to_dict` gave, after a way through JSON.
-
-        Raises:
-            StoreError: the format is newer than this program, or there is no version.
-        """
-        if data.get("format") not in range(1, FORMAT + 1):
-            raise StoreError(
-                f"this comparison has format {data.get('format')}; "
-                f"this program reads up to format {FORMAT}",
-                hint="upgrade esrp-judge, or run `judge agree` again",
-            )
-        fields = {key: value for key, value in data.items() if key != "format"}
-        fields["dropped"] = tuple(data["dropped"])
-        fields["notes"] = tuple(data.get("notes", ()))
-        fields["rows"] = tuple(Compared(**row) for row in data["rows"])
-        return cls(**fields)
+        """Plain data for JSON, with the version of the format."""
+        return plain_record(self, format=FORMAT)

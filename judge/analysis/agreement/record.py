@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from judge.errors import StoreError
+from judge.records import plain_record
 from judge.types import Turn
 
 __all__ = [
@@ -383,96 +383,5 @@ class Agreement:
         raise KeyError(name)
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain dicts, lists and numbers for JSON, with the version of the format."""
-        return {"format": FORMAT, **asdict(self)}
-
-    @classmethod
-    def from_dict(cls, data: Mapping[str, Any]) -> Agreement:
-        """What `to_dict` gave, after a way through JSON.
-
-        Raises:
-            StoreError: the format is newer than this program, or there is no version.
-        """
-        if data.get("format") not in range(1, FORMAT + 1):
-            raise StoreError(
-                f"this agreement has format {data.get('format')}; "
-                f"this program reads up to format {FORMAT}",
-                hint="upgrade esrp-judge, or run `judge agree` again",
-            )
-        fields = {key: value for key, value in data.items() if key != "format"}
-        fields |= {
-            "notes": tuple(data["notes"]),
-            "groups": {name: tuple(parts) for name, parts in data["groups"].items()},
-            "measures": tuple(map(_measure, data["measures"])),
-            "pairs": tuple(
-                RaterPair(**{**pair, "spearman": _figure(pair["spearman"])})
-                for pair in data["pairs"]
-            ),
-            "disagreements": tuple(map(_disagreement, data["disagreements"])),
-        }
-        return cls(**fields)
-
-
-def _measure(data: Mapping[str, Any]) -> MeasureAgreement:
-    figures = [
-        "permutation_p",
-        "rmse",
-        "mae",
-        "bias",
-        "kappa",
-        "alpha_human",
-        "alpha_with_judge",
-        "soft_pairwise",
-    ]
-    fields = {
-        **data,
-        **{name: _figure(data[name]) for name in figures},
-        "parts": tuple(data["parts"]),
-        "scale": tuple(data["scale"]),
-        "levels": {name: _levels(levels) for name, levels in data["levels"].items()},
-        "bonett_wright": Interval(**data["bonett_wright"]),
-        "pairwise": Pairwise(
-            **{**data["pairwise"], "accuracy": _figure(data["pairwise"]["accuracy"])}
-        ),
-        "annotator_tests": tuple(
-            AnnotatorTest(**{**test, "items": tuple(test["items"])})
-            for test in data["annotator_tests"]
-        ),
-        "ceiling": Ceiling(**_with_figures(data["ceiling"])),
-        "sentinels": tuple(
-            Sentinel(row["name"], _levels(row["levels"])) for row in data["sentinels"]
-        ),
-        "confusion": tuple(map(tuple, data["confusion"])),
-        "curve": tuple(Bin(**row) for row in data["curve"]),
-        "systems": tuple(SystemPoint(**_with_figures(row)) for row in data["systems"]),
-        "without": tuple(Without(**_with_figures(row)) for row in data["without"]),
-    }
-    return MeasureAgreement(**fields)
-
-
-def _figure(data: Mapping[str, Any]) -> Figure:
-    interval = data["interval"]
-    return Figure(**{**data, "interval": interval and Interval(**interval)})
-
-
-def _levels(data: Mapping[Any, Any]) -> dict[Any, Figure]:
-    return {level: _figure(figure) for level, figure in data.items()}
-
-
-def _with_figures(data: Mapping[str, Any]) -> dict[str, Any]:
-    """A record whose mappings all are figures."""
-    return {
-        name: _figure(value) if isinstance(value, Mapping) else value
-        for name, value in data.items()
-    }
-
-
-def _disagreement(data: Mapping[str, Any]) -> Disagreement:
-    return Disagreement(
-        **{
-            **data,
-            "p": tuple(data["p"]),
-            "ratings": tuple((rater, score) for rater, score in data["ratings"]),
-            "turns": tuple(Turn(**turn) for turn in data["turns"]),
-        }
-    )
+        """Plain data for JSON, with the version of the format."""
+        return plain_record(self, format=FORMAT)

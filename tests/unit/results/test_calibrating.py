@@ -30,6 +30,7 @@ from judge.errors import DataError, StoreError, UsageError
 from judge.ratings import Ratings, Scale, read_ratings
 from judge.report import render_html
 from judge.types import Failure, Judgment, Rubric
+from tests.unit.stored import reread
 
 Make = Callable[..., Judgment]
 Row = tuple[str, str, float]
@@ -235,7 +236,7 @@ def applied(
 ) -> tuple[Results, dict[tuple[str, str, str, str], tuple[float, int | None, int | None]]]:
     """Results with the calibration, after a way through JSON, and item scores."""
     found = calibrated(summarise(judgments, rubric), fitted, judgments, ratings)
-    again = Results.from_dict(json.loads(json.dumps(found.results.to_dict(), allow_nan=False)))
+    again = reread(found.results.to_dict(), Results, 4)
     assert again == found.results
     return again, {key: tuple(item) for key, item in found.items.items()}
 

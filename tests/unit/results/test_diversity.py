@@ -23,6 +23,7 @@ from judge.errors import DataError, StoreError, UsageError
 from judge.report.format import environment
 from judge.report.scores_table import scores_csv
 from judge.types import Dialogue, Failure, Judgment, Metric, Rubric, Turn
+from tests.unit.stored import reread
 
 Make = Callable[..., Judgment]
 SMALL = DiversitySettings(characters=6, words=2, bytes=6, replies=2, draws=2)
@@ -221,7 +222,7 @@ def test_json_round_trip(varied: Rubric, judged: Make) -> None:
     found = of(js, said("s", "a", "abc def", "abc"), varied, segmenter=WORDS, bars=bars, seed=3)
     results = summarise(js, varied, diversity=found)
     data = json.loads(json.dumps(results.to_dict(), allow_nan=False))
-    assert Results.from_dict(data) == results
+    assert reread(data, Results, 4) == results
     assert results.diversity == found
     assert (found.systems[0].bar, found.bars, found.seed) == (0.5, "bars.csv", 3)
 
@@ -231,7 +232,7 @@ def test_results_of_format_3_read(varied: Rubric, judged: Make) -> None:
     results = summarise([judged("s/a/1", "style", 3)], varied)
     data = json.loads(json.dumps(results.to_dict())) | {"format": 3}
     del data["diversity"]
-    assert Results.from_dict(data) == results
+    assert reread(data, Results, 4) == results
 
 
 def test_the_table_of_a_report(varied: Rubric, judged: Make) -> None:

@@ -19,6 +19,7 @@ from judge.errors import StoreError
 from judge.report import render_html, terminal_table, write_report
 from judge.report.format import fixed, share
 from judge.types import Dialogue, Failure, Judgment, Rubric, Turn
+from tests.unit.stored import reread
 
 Make = Callable[..., Judgment]
 
@@ -245,7 +246,7 @@ def test_results_json_reads_back(judgments: list[Judgment], rubric: Rubric, tmp_
     """`results.json` holds the results."""
     results = drawn(judgments, rubric, published=published())
     files = write_report(results, tmp_path, judgments=judgments)
-    assert Results.from_dict(json.loads(files.results.read_text(encoding="utf-8"))) == results
+    assert reread(json.loads(files.results.read_text(encoding="utf-8")), Results, 4) == results
 
 
 def test_a_folder_that_cannot_be_written_is_an_error(

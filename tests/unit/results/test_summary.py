@@ -13,6 +13,7 @@ import pytest
 from judge.analysis import Published, Results, summarise
 from judge.errors import StoreError
 from judge.types import Dialogue, Failure, Judgment, Reading, Rubric, ScoreDistribution, Turn
+from tests.unit.stored import reread
 
 Make = Callable[..., Judgment]
 
@@ -238,7 +239,7 @@ def test_json_round_trip(rubric: Rubric, judged: Make) -> None:
     )
     data = json.loads(json.dumps(results.to_dict(), allow_nan=False))
     assert data["format"] == 4
-    assert Results.from_dict(data) == results
+    assert reread(data, Results, 4) == results
 
 
 def test_results_of_format_1_read(rubric: Rubric, judged: Make) -> None:
@@ -250,7 +251,7 @@ def test_results_of_format_1_read(rubric: Rubric, judged: Make) -> None:
         del measure["sampled"]
     for score in data["highest"][0]["metrics"]:
         del score["reading"], score["rationale"]
-    assert Results.from_dict(data) == replace(results, readings={})
+    assert reread(data, Results, 4) == replace(results, readings={})
 
 
 def test_results_of_format_2_read(rubric: Rubric, judged: Make) -> None:
@@ -259,16 +260,22 @@ def test_results_of_format_2_read(rubric: Rubric, judged: Make) -> None:
     results = summarise([judged("s/a/1", "style", 3)], rubric, published=published)
     data = json.loads(json.dumps(results.to_dict())) | {"format": 2}
     del data["calibration"], data["published"]["sha256"]
-    assert Results.from_dict(data) == results
+    assert reread(data, Results, 4) == results
     assert results.signature["scores"] == "raw judge scores"
 
 
-@pytest.mark.parametrize("version", [5, 0, None, "1"])
-def test_other_formats_are_refused(rubric: Rubric, judged: Make, version: int | None) -> None:
+@pytest.mark.parametrize(
+    ("version", "message"),
+    [(5, "format 5 is newer"), (0, r"\$\.format"), (None, r"got `null` - at `\$\.format"),
+     ("1", r"got `str` - at `\$\.format")],
+)  # fmt: skip
+def test_other_formats_are_refused(
+    rubric: Rubric, judged: Make, version: int | str | None, message: str
+) -> None:
     """Results of a newer format, or of none, are not guessed at."""
     data = summarise([judged("s/a/1", "style", 3)], rubric).to_dict() | {"format": version}
-    with pytest.raises(StoreError, match=f"format {version}"):
-        Results.from_dict(data)
+    with pytest.raises(StoreError, match=message):
+        reread(data, Results, 4)
 
 
 def test_order_of_judgments_does_not_matter(rubric: Rubric, judged: Make) -> None:

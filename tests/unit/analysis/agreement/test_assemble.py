@@ -16,6 +16,7 @@ from judge.analysis.agreement import Agreement, Observed, agree
 from judge.analysis.agreement.record import Figure
 from judge.errors import UsageError
 from tests.unit.analysis.agreement.seen import drawn, rows_of, table
+from tests.unit.stored import reread
 
 
 def walk(value: Any, name: str = "") -> Iterator[tuple[str, Any]]:
@@ -31,7 +32,7 @@ def walk(value: Any, name: str = "") -> Iterator[tuple[str, Any]]:
 
 def through_json(found: Agreement) -> Agreement:
     """Out and in; nan is no JSON."""
-    return Agreement.from_dict(json.loads(json.dumps(found.to_dict(), allow_nan=False)))
+    return reread(found.to_dict(), Agreement, 1)
 
 
 def nearly(value: Any) -> Any:

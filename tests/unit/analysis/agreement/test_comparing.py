@@ -14,6 +14,7 @@ from statsmodels.stats.multitest import multipletests
 from judge.analysis.agreement import Comparisons, Observed, agree, compare_judges
 from judge.errors import StoreError, UsageError
 from tests.unit.analysis.agreement.seen import drawn, rows_of
+from tests.unit.stored import reread
 
 
 def other(observed: Observed, noise: float = 1.0) -> Observed:
@@ -157,9 +158,9 @@ def test_through_json_and_back() -> None:
     """And a newer format is refused."""
     found = compared(drawn(), other(drawn()), levels=("all",))
     data = json.loads(json.dumps(found.to_dict(), allow_nan=False))
-    assert Comparisons.from_dict(data) == found
+    assert reread(data, Comparisons, 1) == found
     with pytest.raises(StoreError, match="format 99"):
-        Comparisons.from_dict({**data, "format": 99})
+        reread({**data, "format": 99}, Comparisons, 1)
 
 
 def test_simulated_raters_are_told() -> None:

@@ -21,6 +21,7 @@ from judge.report.paper.latex import latex_table
 from judge.report.paper.table import Table, markdown_table
 from tests.unit.report.page_example import CONSTANT, agreement
 from tests.unit.report.paper.test_compiles import comparisons
+from tests.unit.stored import reread
 
 MARK = "SIMULATED RATINGS: not people."
 
@@ -209,7 +210,7 @@ def test_without_marks_nothing_is_said(tmp_path: Path) -> None:
 
 def test_the_same_agreement_gives_the_same_files(computed: Agreement, tmp_path: Path) -> None:
     """Byte by byte, and after a way through JSON."""
-    again = Agreement.from_dict(computed.to_dict())
+    again = reread(computed.to_dict(), Agreement, 1)
     first, second = (
         write_paper(one, tmp_path / name, {}) for name, one in (("a", computed), ("b", again))
     )
