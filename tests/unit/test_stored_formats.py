@@ -6,13 +6,13 @@ from pathlib import Path
 
 import pytest
 
-from judge import calibration_file, manifest, played
+from judge import calibration_file, manifest
 from judge.analysis import Results, leaderboard, results
 from judge.analysis.agreement import Agreement, Comparisons, comparison_record, record
 from judge.calibration_file import Calibration
 from judge.manifest import Manifest
-from judge.played import Played
 from judge.records import read_record, write_record
+from judge.roleplay import playing_summary
 
 GOLDEN = Path(__file__).parents[1] / "golden" / "records"
 
@@ -22,7 +22,7 @@ FORMATS: dict[str, tuple[type, int]] = {
     "comparison": (Comparisons, comparison_record.FORMAT),
     "leaderboard": (leaderboard.Leaderboard, leaderboard.FORMAT),
     "manifest": (Manifest, manifest.FORMAT),
-    "played": (Played, played.FORMAT),
+    "played": (playing_summary.PlayingSummary, playing_summary.FORMAT),
     "results": (Results, results.FORMAT),
 }
 
