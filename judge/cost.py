@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from judge.engines.base import Engine
+from judge.engines.interface import Engine
 from judge.errors import EngineError
 from judge.types import PromptItem, PromptTree
 

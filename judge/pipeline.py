@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 from typing import TypeVar
 
 from judge import manifest as manifests
-from judge.engines.base import Engine
+from judge.engines.interface import Engine
 from judge.errors import EngineError, RunMismatchError, StoreError, UsageError
 from judge.manifest import Manifest
 from judge.scoring import blank_reply, judgment, keys

@@ -160,9 +160,9 @@ class PromptTree:
     """All prompts of a run as text segments, from most shared to least.
 
     The prompt for metric m of item i reads `system`, `profiles[i.dialogue.character]`,
-    `i.text` and `questions[m].text`, and the judge's answer begins with `questions[m].prefill`; or
+    `i.text`, `questions[m].text`, and the judge's answer begins with `questions[m].prefill`; or
     with `i.reasons[m]`, a line break and the prefill. Segments are kept apart so that an engine can
-    tokenise each once and share prefixes.
+    tokenize each once and share prefixes.
 
     `rationale` is 0, or the most tokens that the judge may write of a reason before the labels are
     read: the questions then ask for it.

@@ -9,7 +9,7 @@ The model is a random Qwen3 with the embedded judge's tokenizer: answers mean no
 take does not depend on them. The dialogues are the public ones where --data has them, else those
 of the demo, taken round and round; no way keeps a dialogue, so one that comes again costs the same.
 
-- packed, copied: engine `hf`, the two ways it shares.
+- packed, cached: engine `hf`, the two ways it shares.
 - one_by_one: engine `hf-naive`, one prompt at a time. padded: nine prompts in a batch.
 - lm_eval: lm-evaluation-harness's HFLM, given the same token ids; left out if not installed.
 
@@ -138,8 +138,8 @@ class Bench:
         return Timed(way, number, len(tree), seconds, cpu, peak(), sum(given), outcomes)
 
     def _way(self, way: str) -> tuple[Callable[[PromptTree], Outcomes], Any]:
-        if way in {"packed", "copied"}:
-            shared = HfEngine(self.folder, self.options, "packed" if way == "packed" else "copied")
+        if way in {"packed", "cached"}:
+            shared = HfEngine(self.folder, self.options, "packed" if way == "packed" else "cached")
             return lambda tree: _outcomes(_fresh(shared).score(tree)), shared._judge.model  # noqa: SLF001
         naive = NaiveHfEngine(self.folder, replace(self.options, batch_size=1))
         judge = naive._judge  # noqa: SLF001
@@ -168,7 +168,7 @@ class Bench:
         )
 
         def ask(tree: PromptTree) -> Outcomes:
-            tokens = checkpoint.tokeniser(tree)
+            tokens = checkpoint.prompt_tokenizer(tree)
             asked = [
                 (("", ""), list(tokens.prompt(i, m)), [label])
                 for i, item in enumerate(tree.items)
@@ -184,7 +184,7 @@ class Bench:
 
 def _fresh(engine: HfEngine) -> HfEngine:
     """Without what it keeps of prefix and profiles, so that their cost is in the figure."""
-    for kept in ("_packed", "_copied"):
+    for kept in ("_packed", "_cached"):
         engine.__dict__.pop(kept, None)
     return engine
 
@@ -253,7 +253,7 @@ def main(data: Path, layers: int, hidden: int, threads: int, *, quick: bool, as_
         parameters = save_model(Path(folder), layers, hidden)
         bench = Bench(Path(folder), trees("esrp"))
         shared, whole = (20, 2) if quick else (100, 6)
-        ways = {"packed": shared, "copied": shared, "one_by_one": whole, "padded": whole}
+        ways = {"packed": shared, "cached": shared, "one_by_one": whole, "padded": whole}
         ways |= {"lm_eval": whole} if has_lm_eval() else {}
         timed = {}
         for way, number in ways.items():
@@ -270,7 +270,7 @@ def main(data: Path, layers: int, hidden: int, threads: int, *, quick: bool, as_
             "ratio_vs_lm_eval": round(packed.rate / timed["lm_eval"].rate, 1)
             if "lm_eval" in timed
             else None,
-            "ratio_copied_vs_naive": round(timed["copied"].rate / naive.rate, 1),
+            "ratio_cached_vs_naive": round(timed["cached"].rate / naive.rate, 1),
             "tokens_ratio": round(
                 naive.tokens / naive.prompts / (packed.tokens / packed.prompts), 1
             ),

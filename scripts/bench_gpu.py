@@ -108,7 +108,7 @@ def main(size: str, device: str, dtype: str, number: int, data: Path, *, as_json
         config = save_model(Path(folder), SIZES[size], device, precision)
         engine = HfEngine(folder, EngineOptions(device=device, dtype=dtype))
         tree = load_rubric("esrp").tree(tuple(islice(dialogues(data), number)))
-        tokens = engine._judge.checkpoint.tokeniser(tree)  # noqa: SLF001
+        tokens = engine._judge.checkpoint.prompt_tokenizer(tree)  # noqa: SLF001
         count = tokens.count()
         list(engine.score(load_rubric("esrp").tree(tuple(islice(dialogues(data), 16)))))
         _wait(device)

@@ -112,7 +112,7 @@ def check(url: str, folder: Path, record: Path | None) -> None:
     worst = 0.0
     for index, read in enumerate(reads):
         asked = tree if index < len(tree) else reasoned
-        tokens = engine._server.tokeniser(asked)  # type: ignore[misc]  # noqa: SLF001
+        tokens = engine._server.prompt_tokenizer(asked)  # type: ignore[misc]  # noqa: SLF001
         prompt, labels = tokens.prompt(read.item, read.metric), tokens.label_ids[read.metric]
         with torch.no_grad():
             logits = reference(torch.tensor([prompt])).logits[0, -1].double()

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
 
-from judge.engines.base import Capabilities, Engine, EngineOptions, TokenCount
+from judge.engines.interface import Capabilities, Engine, EngineOptions, TokenCount
 from judge.errors import UsageError
 
 __all__ = [

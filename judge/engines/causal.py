@@ -10,8 +10,8 @@ from collections.abc import Callable, Sequence
 from functools import cached_property
 from typing import Any, TypeVar
 
-from judge.engines.base import EngineOptions
 from judge.engines.checkpoint import Checkpoint, first_line, import_extra
+from judge.engines.interface import EngineOptions
 from judge.engines.tokens import TokenTree
 from judge.errors import EngineError
 from judge.types import Failure, LabelRead

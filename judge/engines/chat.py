@@ -1,7 +1,7 @@
 """Chats as token ids and what a model wrote as replies: for the engines in this process.
 
 The model's own chat template frames a chat. It is shown marks in place of the texts, and the texts
-are tokenised apart from what stands around the marks: special tokens in a text stay plain text,
+are tokenized apart from what stands around the marks: special tokens in a text stay plain text,
 so that nobody closes his own turn. A template that knows no system role gets the system text at
 the head of the first turn.
 """
@@ -16,7 +16,7 @@ from dataclasses import replace
 from functools import cached_property
 from typing import Any, Literal, NamedTuple
 
-from judge.engines.tokens import Tokeniser, lasting_template
+from judge.engines.tokens import PromptTokenizer, lasting_template
 from judge.errors import EngineError
 from judge.types import Failure, Message, Reply, Sampling
 
@@ -68,13 +68,13 @@ class Chats:
 
     Args:
         tokenizer: of transformers.
-        tokeniser: the same one, for segments.
+        prompt_tokenizer: the same one, for segments.
         name: the model's name, for messages.
     """
 
-    def __init__(self, tokenizer: Any, tokeniser: Tokeniser, name: str) -> None:
+    def __init__(self, tokenizer: Any, prompt_tokenizer: PromptTokenizer, name: str) -> None:
         self._tokenizer = tokenizer
-        self._tokeniser = tokeniser
+        self._prompt_tokenizer = prompt_tokenizer
         self._name = name
         self._plain = tokenizer.chat_template is None
         self._frames: dict[tuple[Roles, bool], _Frame] = {}
@@ -106,7 +106,7 @@ class Chats:
             ids: what it wrote, without the token that ends it.
             cut: there is none, for the limit was reached.
         """
-        text = self._tokeniser.decode([token for token in ids if token not in self._special])
+        text = self._prompt_tokenizer.decode([token for token in ids if token not in self._special])
         if cut:  # perhaps within a character
             text = text.rstrip(_BROKEN)
         if self._plain:  # a model that knows no turns goes on with the next one
@@ -126,10 +126,12 @@ class Chats:
         added = getattr(self._tokenizer, "added_tokens_decoder", {})
         ids = {token for token, what in added.items() if what.special}
         ids.update(self._tokenizer.all_special_ids)
-        return {token for token in ids if self._tokeniser.decode([token]) not in (_BEGIN, _END)}
+        return {
+            token for token in ids if self._prompt_tokenizer.decode([token]) not in (_BEGIN, _END)
+        }
 
     def _text(self, message: Message) -> tuple[int, ...]:
-        return self._tokeniser.encode(message.text.strip(), plain=True)
+        return self._prompt_tokenizer.encode(message.text.strip(), plain=True)
 
     def _frame(self, roles: Roles, *, thinking: bool) -> _Frame:
         if (roles, thinking) not in self._frames:
@@ -158,7 +160,7 @@ class Chats:
             if sorted(places) == list(range(len(roles))):
                 thinks = pieces[-1].rfind(_BEGIN) > pieces[-1].rfind(_END)
                 folded = shown is not chat
-                return self._tokenised(pieces[::2], places, thinks=thinks, folded=folded)
+                return self._tokenized(pieces[::2], places, thinks=thinks, folded=folded)
         raise EngineError(
             f"{self._name}: its chat template cannot be used: {why}",
             hint="choose a chat model whose template shows user and assistant messages",
@@ -171,14 +173,14 @@ class Chats:
         lines = [*(f"{_NAMES[role]}: " if role in _NAMES else "" for role in roles), _ANSWER]
         breaks = [begin, *("\n\n" if role == "system" else "\n" for role in roles)]
         pieces = [broken + line for broken, line in zip(breaks, lines, strict=True)]
-        return self._tokenised(pieces, range(len(roles)), thinks=False)
+        return self._tokenized(pieces, range(len(roles)), thinks=False)
 
-    def _tokenised(
+    def _tokenized(
         self, pieces: Sequence[str], places: Sequence[int], *, thinks: bool, folded: bool = False
     ) -> _Frame:
-        parts: list[tuple[int, ...] | int] = [self._tokeniser.encode(pieces[0])]
+        parts: list[tuple[int, ...] | int] = [self._prompt_tokenizer.encode(pieces[0])]
         for at, piece in zip(places, pieces[1:], strict=True):
-            parts += [at, self._tokeniser.encode(piece)]
+            parts += [at, self._prompt_tokenizer.encode(piece)]
         return _Frame(tuple(parts), thinks, folded)
 
 

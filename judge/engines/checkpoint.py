@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from judge.engines.chat import Chats
-from judge.engines.tokens import Tokeniser, TokenTree, local_tokeniser
+from judge.engines.tokens import PromptTokenizer, TokenTree, local_prompt_tokenizer
 from judge.errors import EngineError, MissingExtraError
 
 __all__ = ["Checkpoint", "first_line", "import_extra"]
@@ -139,13 +139,13 @@ class Checkpoint:
             ) from error
 
     @cached_property
-    def tokeniser(self) -> Tokeniser:
+    def prompt_tokenizer(self) -> PromptTokenizer:
         """What makes token trees for this model.
 
         Raises:
             EngineError: there is no tokenizer, or it cannot be used.
         """
-        return local_tokeniser(self.tokenizer, self.name)
+        return local_prompt_tokenizer(self.tokenizer, self.name)
 
     @cached_property
     def chats(self) -> Chats:
@@ -154,7 +154,7 @@ class Checkpoint:
         Raises:
             EngineError: there is no tokenizer, or it cannot be used.
         """
-        return Chats(self.tokenizer, self.tokeniser, self.name)
+        return Chats(self.tokenizer, self.prompt_tokenizer, self.name)
 
     @property
     def window(self) -> int | None:

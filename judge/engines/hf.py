@@ -6,12 +6,12 @@ configuration:
 
 - `packed`: the model attends to everything that came before. The dialogue and its questions are
   one sequence; see `judge.engines.packed`.
-- `copied`: it attends to a window, or keeps a state. The dialogue is computed once and its cache
-  copied for every question; see `judge.engines.copied`.
+- `cached`: it attends to a window, or keeps a state. The dialogue is computed once and its cache
+  copied for every question; see `judge.engines.cached`.
 - `whole`: its positions depend on the length of the prompt, or it has no cache that can be copied.
   Nothing can be shared: prompts are asked whole.
 
-The first dialogue of a packed or copied run is also asked whole, and the beginning of the first
+The first dialogue of a packed or cached run is also asked whole, and the beginning of the first
 reason is computed once more without a cache. A model that then answers otherwise is refused.
 """
 
@@ -22,9 +22,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from functools import cached_property
 from typing import Literal
 
-from judge.engines.base import Capabilities, EngineOptions, TokenCount
+from judge.engines.cached import Cached, Reason
 from judge.engines.causal import CausalModel, cache_argument
-from judge.engines.copied import Copied, Reason
+from judge.engines.interface import Capabilities, EngineOptions, TokenCount
 from judge.engines.naive import whole_prompts
 from judge.engines.packed import Packed
 from judge.engines.replies import replies
@@ -34,8 +34,11 @@ from judge.types import Failure, LabelRead, Message, PromptTree, Reply, Sampling
 
 __all__ = ["HfEngine", "Route", "route"]
 
-Route = Literal["packed", "copied", "whole"]
+Route = Literal["packed", "cached", "whole"]
 """How a model is asked: see the module."""
+
+_RECORDED: Mapping[Route, str] = {"packed": "packed", "cached": "copied", "whole": "whole"}
+"""What fingerprints and manifests call it: stored runs go on only under an equal fingerprint."""
 
 _FULL = "full_attention"
 _ONE_BY_ONE = {"mamba", "falcon_mamba", "jamba"}
@@ -78,19 +81,19 @@ class HfEngine:
     @cached_property
     def fingerprint(self) -> str:
         """The way it is asked, the files of the model and the precision it computes in."""
-        return f"hf/2/{self.way}/{self._judge.fingerprint}"
+        return f"hf/2/{_RECORDED[self.way]}/{self._judge.fingerprint}"
 
     def describe(self) -> Mapping[str, str]:
         """What stands in the manifest."""
-        return {"engine": "hf", "way": self.way, **self._judge.describe()}
+        return {"engine": "hf", "way": _RECORDED[self.way], **self._judge.describe()}
 
     def count(self, tree: PromptTree) -> TokenCount | None:
         """Tokens of the tree; loads the tokenizer only."""
-        return self._judge.checkpoint.tokeniser(tree).count()
+        return self._judge.checkpoint.prompt_tokenizer(tree).count()
 
     def score(self, tree: PromptTree) -> Iterator[LabelRead]:
         """See `Engine.score`."""
-        tokens = self._judge.checkpoint.tokeniser(tree)
+        tokens = self._judge.checkpoint.prompt_tokenizer(tree)
         self._judge.checkpoint.refuse_foreign_ids(tokens)
         asked: dict[int, list[str]] = {}
         reads = {}
@@ -108,7 +111,7 @@ class HfEngine:
 
     def write(self, tree: PromptTree) -> Iterator[Written]:
         """See `Engine.write`; by copies of the cache, whatever the way labels are read."""
-        tokens = self._judge.checkpoint.tokeniser(tree, write=True)
+        tokens = self._judge.checkpoint.prompt_tokenizer(tree, write=True)
         self._judge.checkpoint.refuse_foreign_ids(tokens)
         if self.way == "whole":
             raise EngineError(
@@ -125,7 +128,7 @@ class HfEngine:
                 else:
                     reasons[metric] = Written(index, metric, failure)
             if asked:
-                written = list(self._copied.write(tokens, {index: asked}))
+                written = list(self._cached.write(tokens, {index: asked}))
                 self._prove_writing(tokens, written[0])
                 reasons |= {reason.written.metric: reason.written for reason in written}
             yield from (reasons[metric] for metric in item.metrics)
@@ -140,7 +143,7 @@ class HfEngine:
 
     def close(self) -> None:
         """See `Engine.close`."""
-        for kept in ("_packed", "_copied"):
+        for kept in ("_packed", "_cached"):
             self.__dict__.pop(kept, None)
         self._judge.close()
 
@@ -148,8 +151,8 @@ class HfEngine:
         match self.way:
             case "packed":
                 yield from self._packed.read(tokens, asked)
-            case "copied":
-                yield from self._copied.read(tokens, asked)
+            case "cached":
+                yield from self._cached.read(tokens, asked)
             case "whole":
                 yield from self._whole(tokens, asked)
 
@@ -211,8 +214,8 @@ class HfEngine:
         return Packed(self._judge)
 
     @cached_property
-    def _copied(self) -> Copied:
-        return Copied(self._judge)
+    def _cached(self) -> Cached:
+        return Cached(self._judge)
 
 
 def route(judge: CausalModel) -> Route:
@@ -227,7 +230,7 @@ def route(judge: CausalModel) -> Route:
     full = set(kinds or [_FULL]) == {_FULL} and window is None
     if full and cls._supports_attention_backend and "position_ids" in arguments:
         return "packed"
-    return "copied" if cache_argument(cls) else "whole"
+    return "cached" if cache_argument(cls) else "whole"
 
 
 def _places(tree: PromptTree) -> Iterator[tuple[int, str]]:

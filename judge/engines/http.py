@@ -17,12 +17,12 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import cached_property
 from typing import TypeVar
 
-from judge.engines.base import Capabilities, EngineOptions, TokenCount
 from judge.engines.chat import FOLDED, fold, seeds_of
+from judge.engines.interface import Capabilities, EngineOptions, TokenCount
 from judge.engines.servers import SERVERS, open_server
 from judge.engines.servers.api import Api, TooLong, understood
-from judge.engines.servers.base import DRAWN, Asked, Server, seed_of
 from judge.engines.servers.chat import refuses_system
+from judge.engines.servers.server import DRAWN, Server, ServerPrompt, seed_of
 from judge.engines.servers.workers import in_order
 from judge.errors import EngineError, UsageError
 from judge.types import Failure, LabelRead, Message, PromptTree, Reply, Sampling, Written
@@ -79,7 +79,7 @@ class HttpEngine:
     @property
     def capabilities(self) -> Capabilities:
         """What the server can do."""
-        tokens = self._server.tokeniser is not None
+        tokens = self._server.prompt_tokenizer is not None
         exact = self._server.exact and self._options.samples is None
         return Capabilities(exact_label_ids=exact, token_prompts=tokens, generate=True)
 
@@ -111,8 +111,8 @@ class HttpEngine:
 
     def count(self, tree: PromptTree) -> TokenCount | None:
         """Tokens of the tree, by the server's tokenizer; None if it takes texts."""
-        tokeniser = self._server.tokeniser
-        return None if tokeniser is None else tokeniser(tree).count()
+        prompt_tokenizer = self._server.prompt_tokenizer
+        return None if prompt_tokenizer is None else prompt_tokenizer(tree).count()
 
     def score(self, tree: PromptTree) -> Iterator[LabelRead]:
         """See `Engine.score`.
@@ -126,7 +126,7 @@ class HttpEngine:
                 self._server.check()
             self._checked = True
 
-        def ask(asked: Asked) -> LabelRead:
+        def ask(asked: ServerPrompt) -> LabelRead:
             failure = self._too_long(asked, DRAWN if counted else 1)
             if failure is not None:
                 return LabelRead(asked.item, asked.metric, failure)
@@ -140,7 +140,7 @@ class HttpEngine:
     def write(self, tree: PromptTree) -> Iterator[Written]:
         """See `Engine.write`."""
 
-        def ask(asked: Asked) -> Written:
+        def ask(asked: ServerPrompt) -> Written:
             failure = self._too_long(asked, tree.rationale)
             if failure is not None:
                 return Written(asked.item, asked.metric, failure)
@@ -184,11 +184,11 @@ class HttpEngine:
         return self._server.reply(place, fold(chat), sampling, seed)
 
     def _each(
-        self, prompts: Sequence[Sequence[Asked]], ask: Callable[[Asked], _Answer]
+        self, prompts: Sequence[Sequence[ServerPrompt]], ask: Callable[[ServerPrompt], _Answer]
     ) -> Iterator[_Answer]:
         """`ask` of every prompt, in order; the prompts of one group go one after the other."""
 
-        def group(asked: Sequence[Asked]) -> list[_Answer]:
+        def group(asked: Sequence[ServerPrompt]) -> list[_Answer]:
             with understood():
                 return [ask(one) for one in asked]
 
@@ -196,24 +196,26 @@ class HttpEngine:
         for answers in in_order(group, prompts, workers):
             yield from answers
 
-    def _prompts(self, tree: PromptTree, *, write: bool = False) -> list[list[Asked]]:
+    def _prompts(self, tree: PromptTree, *, write: bool = False) -> list[list[ServerPrompt]]:
         """The prompts of the tree: those of a dialogue in one group, or each in its own."""
-        tokeniser = self._server.tokeniser
-        tokens = None if tokeniser is None else tokeniser(tree, write=write)
-        groups: list[list[Asked]] = []
+        prompt_tokenizer = self._server.prompt_tokenizer
+        tokens = None if prompt_tokenizer is None else prompt_tokenizer(tree, write=write)
+        groups: list[list[ServerPrompt]] = []
         for index, item in enumerate(tree.items):
             shared = tree.profiles[item.dialogue.character] + item.text
             for metric in item.metrics:
                 question, reason = tree.questions[metric], item.reasons.get(metric)
-                begun = question.prefill if reason is None else f"{reason}\n{question.prefill}"
-                asked = Asked(
+                answer_start = (
+                    question.prefill if reason is None else f"{reason}\n{question.prefill}"
+                )
+                asked = ServerPrompt(
                     item=index,
                     metric=metric,
                     labels=tree.labels,
                     prefill=question.prefill,
                     system=tree.system,
                     user=shared + question.text,
-                    begun="" if write else begun,
+                    answer_start="" if write else answer_start,
                     ids=() if tokens is None else tokens.prompt(index, metric),
                     label_ids=() if tokens is None else tokens.label_ids[metric],
                 )
@@ -223,7 +225,7 @@ class HttpEngine:
                     groups.append([asked])
         return groups
 
-    def _too_long(self, asked: Asked, more: int) -> Failure | None:
+    def _too_long(self, asked: ServerPrompt, more: int) -> Failure | None:
         window = self._server.window
         if window is None or len(asked.ids) + more <= window:
             return None
@@ -233,7 +235,7 @@ class HttpEngine:
         )
         return Failure("too_long", reason)
 
-    def _count(self, asked: Asked) -> LabelRead:
+    def _count(self, asked: ServerPrompt) -> LabelRead:
         """Shares of drawn answers; one that is not exactly a label counts for none."""
         wanted, answers = self._options.samples or 0, list[str]()
         first = seed_of(asked, self._options.seed)

@@ -1,6 +1,6 @@
 """The embedded baseline: a logistic model on counts and overlaps instead of a neural network.
 
-It reads the dialogue, not the prompt: `judge.engines.features` turns it into numbers, a
+It reads the dialogue, not the prompt: `judge.engines.lexical_features` turns it into numbers, a
 multinomial logistic model per metric turns these into label probabilities. Everything it knows
 is in one npz file without pickles.
 """
@@ -16,8 +16,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from judge.engines.base import Capabilities, EngineOptions, TokenCount
-from judge.engines.features import Array, Reader, Tables, grams
+from judge.engines.interface import Capabilities, EngineOptions, TokenCount
+from judge.engines.lexical_features import Array, Reader, Tables, grams
 from judge.errors import EngineError
 from judge.types import (
     Dialogue,

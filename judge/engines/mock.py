@@ -12,7 +12,7 @@ from collections.abc import Iterator, Mapping, Sequence
 
 import numpy as np
 
-from judge.engines.base import Capabilities, EngineOptions, TokenCount
+from judge.engines.interface import Capabilities, EngineOptions, TokenCount
 from judge.errors import EngineError
 from judge.types import LabelRead, Message, PromptItem, PromptTree, Reply, Sampling, Written
 

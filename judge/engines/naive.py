@@ -11,8 +11,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from functools import cached_property
 from typing import Any
 
-from judge.engines.base import Capabilities, EngineOptions, TokenCount
 from judge.engines.causal import CausalModel
+from judge.engines.interface import Capabilities, EngineOptions, TokenCount
 from judge.engines.replies import replies
 from judge.errors import EngineError
 from judge.types import LabelRead, Message, PromptTree, Reply, Sampling, Written
@@ -49,11 +49,11 @@ class NaiveHfEngine:
 
     def count(self, tree: PromptTree) -> TokenCount | None:
         """Tokens of the tree; loads the tokenizer only."""
-        return self._judge.checkpoint.tokeniser(tree).count()
+        return self._judge.checkpoint.prompt_tokenizer(tree).count()
 
     def score(self, tree: PromptTree) -> Iterator[LabelRead]:
         """See `Engine.score`; reads `batch_size` dialogues at a time."""
-        tokens = self._judge.checkpoint.tokeniser(tree)
+        tokens = self._judge.checkpoint.prompt_tokenizer(tree)
         self._judge.checkpoint.refuse_foreign_ids(tokens)
         for start in range(0, len(tree.items), self.batch_size):
             items = range(start, min(start + self.batch_size, len(tree.items)))

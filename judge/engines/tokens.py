@@ -1,6 +1,6 @@
 """From the text segments of a tree to token ids, once for every engine that takes ids.
 
-Segments are tokenised apart and joined as ids, so that a prefix shared in text is a prefix
+Segments are tokenized apart and joined as ids, so that a prefix shared in text is a prefix
 shared in token space. The model's own chat template frames them; special tokens that occur in
 a dialogue or a profile stay plain text, so that no reply can close its own turn.
 """
@@ -13,11 +13,18 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
-from judge.engines.base import TokenCount
+from judge.engines.interface import TokenCount
 from judge.errors import EngineError
 from judge.types import PromptItem, PromptTree
 
-__all__ = ["Encoder", "Frame", "TokenTree", "Tokeniser", "lasting_template", "local_tokeniser"]
+__all__ = [
+    "Encoder",
+    "Frame",
+    "PromptTokenizer",
+    "TokenTree",
+    "lasting_template",
+    "local_prompt_tokenizer",
+]
 
 _SYSTEM, _USER = "JUDGE-SYSTEM-TEXT", "JUDGE-USER-TEXT"
 _TODAY = re.compile(r"""strftime_now\(\s*(['"])(.*?)\1\s*\)""")
@@ -107,7 +114,7 @@ class TokenTree:
         return TokenCount(prompts=len(self.source), naive=naive, tree=tree, longest=longest)
 
 
-class Tokeniser:
+class PromptTokenizer:
     """What makes a token tree of a prompt tree for one model.
 
     Args:
@@ -230,14 +237,14 @@ class _LocalEncoder:
         return text
 
 
-def local_tokeniser(tokenizer: Any, name: str) -> Tokeniser:
+def local_prompt_tokenizer(tokenizer: Any, name: str) -> PromptTokenizer:
     """That of a transformers tokenizer, framed by its own chat template.
 
     Raises:
         EngineError: a chat template that does not show what it is given.
     """
     frame = _chat_frame(tokenizer, name)
-    return Tokeniser(_LocalEncoder(tokenizer), frame, tokenizer.bos_token or "", name)
+    return PromptTokenizer(_LocalEncoder(tokenizer), frame, tokenizer.bos_token or "", name)
 
 
 def _chat_frame(tokenizer: Any, name: str) -> Frame | None:

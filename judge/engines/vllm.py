@@ -23,10 +23,10 @@ from collections.abc import Iterator, Mapping, Sequence
 from functools import cached_property
 from typing import Any
 
-from judge.engines.base import Capabilities, EngineOptions, TokenCount
 from judge.engines.causal import DTYPES
 from judge.engines.chat import seeds_of
 from judge.engines.checkpoint import Checkpoint, first_line, import_extra
+from judge.engines.interface import Capabilities, EngineOptions, TokenCount
 from judge.engines.tokens import TokenTree
 from judge.engines.vllm_load import (
     LESS_MEMORY,
@@ -145,11 +145,11 @@ class VllmEngine:
 
     def count(self, tree: PromptTree) -> TokenCount | None:
         """Tokens of the tree; loads the tokenizer only."""
-        return self._checkpoint.tokeniser(tree).count()
+        return self._checkpoint.prompt_tokenizer(tree).count()
 
     def score(self, tree: PromptTree) -> Iterator[LabelRead]:
         """See `Engine.score`; a prompt of the model's whole window has no room for its answer."""
-        tokens = self._checkpoint.tokeniser(tree)
+        tokens = self._checkpoint.prompt_tokenizer(tree)
         sampling = {
             metric: self._vllm.SamplingParams(
                 max_tokens=1, temperature=0, logprob_token_ids=list(ids), detokenize=False
@@ -164,8 +164,8 @@ class VllmEngine:
 
     def write(self, tree: PromptTree) -> Iterator[Written]:
         """See `Engine.write`."""
-        tokeniser = self._checkpoint.tokeniser
-        tokens = tokeniser(tree, write=True)
+        prompt_tokenizer = self._checkpoint.prompt_tokenizer
+        tokens = prompt_tokenizer(tree, write=True)
         sampling = {
             metric: self._vllm.SamplingParams(
                 max_tokens=tree.rationale,
@@ -180,7 +180,7 @@ class VllmEngine:
                 yield Written(item, metric, answer)
                 continue
             ids = _written(answer)
-            text = tokeniser.decode(ids).partition(tree.questions[metric].prefill)[0].strip()
+            text = prompt_tokenizer.decode(ids).partition(tree.questions[metric].prefill)[0].strip()
             cut = answer.finish_reason == "length"
             yield Written(item, metric, text, tokens=len(ids), cut=cut)
 

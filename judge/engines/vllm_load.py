@@ -10,8 +10,8 @@ from collections.abc import Collection
 from pathlib import Path
 from typing import Any
 
-from judge.engines.base import EngineOptions
 from judge.engines.checkpoint import Checkpoint, first_line, import_extra
+from judge.engines.interface import EngineOptions
 from judge.errors import EngineError
 
 __all__ = ["LESS_MEMORY", "OTHERWISE", "llm_arguments", "load_error", "refuse_gaps", "unload"]

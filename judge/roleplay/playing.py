@@ -13,7 +13,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 
-from judge.engines.base import Engine
+from judge.engines.interface import Engine
 from judge.errors import DataError, EngineError, RunMismatchError, UsageError
 from judge.pipeline import run_batches
 from judge.roleplay.prompts import RoleplayPrompts

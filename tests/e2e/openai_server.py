@@ -21,8 +21,8 @@ from typing import Any
 
 import torch
 
-from judge.engines.base import EngineOptions
 from judge.engines.hf import HfEngine
+from judge.engines.interface import EngineOptions
 from judge.types import Failure, Message, Sampling
 
 NAME = "small"

@@ -15,11 +15,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from judge.engines import EngineOptions
-from judge.engines.features import LanguageModel, Reader, Tables, grams
 from judge.engines.lexical import Model, load, save
+from judge.engines.lexical_features import LanguageModel, Reader, Tables, grams
 from judge.engines.mock import MockEngine
 from judge.engines.naive import NaiveHfEngine
-from judge.engines.tokens import local_tokeniser
+from judge.engines.tokens import local_prompt_tokenizer
 from judge.types import Dialogue, Failure, Turn
 from tests.unit.engines.small import CHATML, METRICS, SPECIAL, bpe, make_tree, save_model
 
@@ -136,7 +136,7 @@ class TestTokens:
 
         `tree` is the size of a trie whose edges are the segments, and never more than `naive`.
         """
-        tokens = local_tokeniser(self.tokenizer, "m")(tree)
+        tokens = local_prompt_tokenizer(self.tokenizer, "m")(tree)
         asked = [(i, m) for i, item in enumerate(tree.items) for m in item.metrics]
         lengths = [len(tokens.prompt(i, m)) for i, m in asked]
         count = tokens.count()
@@ -154,7 +154,9 @@ class TestTokens:
     def test_no_reply_makes_a_special_token(self, pieces: list[str]) -> None:
         """Special tokens, whole or put together from parts, are read as text, and all of it."""
         text = "".join(pieces)
-        tokens = local_tokeniser(self.tokenizer, "m")(make_tree([text], profiles={"Ann": text}))
+        tokens = local_prompt_tokenizer(self.tokenizer, "m")(
+            make_tree([text], profiles={"Ann": text})
+        )
         special = set(self.tokenizer.convert_tokens_to_ids(list(SPECIAL)))
         assert not special & {*tokens.dialogues[0], *tokens.profiles["Ann"]}
         assert self.tokenizer.decode(tokens.dialogues[0]) == text
@@ -172,7 +174,7 @@ def test_hf_reads_each_prompt_as_if_it_were_alone(folder: Path, tree: Any, batch
     """Any tree in any batches: log-probabilities of a plain forward, to 1e-4."""
     model = transformers.AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float32).eval()
     engine = NaiveHfEngine(str(folder), EngineOptions(batch_size=batch_size, device="cpu"))
-    tokens = engine._judge.checkpoint.tokeniser(tree)
+    tokens = engine._judge.checkpoint.prompt_tokenizer(tree)
     for read in engine.score(tree):
         prompt = tokens.prompt(read.item, read.metric)
         with torch.no_grad():

@@ -13,8 +13,8 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from judge.engines.base import EngineOptions
 from judge.engines.hf import HfEngine
+from judge.engines.interface import EngineOptions
 from judge.engines.naive import NaiveHfEngine
 from tests.unit.engines.small import CHATML, NO_SYSTEM, make_tree, save_model
 
@@ -67,7 +67,7 @@ def trees(draw: st.DrawFn) -> Any:
     model=models(),
     tree=trees(),
     rows=st.integers(1, 7),
-    way=st.sampled_from([None, "copied"]),
+    way=st.sampled_from([None, "cached"]),
     seed=st.integers(0, 99),
 )
 def test_sharing_changes_no_answer(

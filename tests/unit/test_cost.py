@@ -10,12 +10,12 @@ import pytest
 from judge.cost import Cost, Plan, cost, plan
 from judge.engines import EngineOptions, TokenCount
 from judge.engines.mock import MockEngine
-from judge.engines.tokens import Frame, Tokeniser
+from judge.engines.tokens import Frame, PromptTokenizer
 from judge.types import Dialogue, PromptItem, PromptTree, Question, Turn
 
 
 class Letters:
-    """Characters as ids, for the tokeniser that every engine has."""
+    """Characters as ids, for the prompt tokenizer that every engine has."""
 
     unknown = None
 
@@ -33,10 +33,10 @@ class Counting(MockEngine):
     def __init__(self, *, thinks: bool = False) -> None:
         super().__init__("mock", EngineOptions())
         frame = Frame("", "", "<think>") if thinks else Frame("", "", "")
-        self._tokeniser = Tokeniser(Letters(), frame, "", "letters")
+        self._prompt_tokenizer = PromptTokenizer(Letters(), frame, "", "letters")
 
     def count(self, tree: PromptTree) -> TokenCount | None:
-        return self._tokeniser(tree).count()
+        return self._prompt_tokenizer(tree).count()
 
 
 def item(scenario: str, *metrics: str, **reasons: str) -> PromptItem:

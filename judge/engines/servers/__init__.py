@@ -6,12 +6,12 @@ from collections.abc import Mapping
 from typing import Any
 
 from judge.engines.servers.api import Api
-from judge.engines.servers.base import Server
 from judge.engines.servers.llama_cpp import LlamaCppServer
 from judge.engines.servers.ollama import OllamaServer
 from judge.engines.servers.openai import OpenAiServer
+from judge.engines.servers.server import Server
 from judge.engines.servers.sglang import SglangServer
-from judge.engines.servers.vllm import VllmServer
+from judge.engines.servers.vllm_server import VllmServer
 from judge.errors import EngineError
 
 __all__ = ["SERVERS", "open_server"]

@@ -14,17 +14,22 @@ from typing import Any, ClassVar
 from urllib.parse import quote
 
 from judge.engines.servers.api import Api, understood
-from judge.engines.servers.base import (
+from judge.engines.servers.chat import reply_of, settings, shown, switched
+from judge.engines.servers.remote_tokenizer import (
+    TEMPLATE,
+    Messages,
+    RemoteEncoder,
+    remote_prompt_tokenizer,
+)
+from judge.engines.servers.server import (
     DRAWN,
-    Asked,
     Identity,
+    ServerPrompt,
     label_read,
     read_whole,
     refuse_other,
 )
-from judge.engines.servers.chat import reply_of, settings, shown, switched
-from judge.engines.servers.remote import TEMPLATE, Messages, RemoteEncoder, remote_tokeniser
-from judge.engines.tokens import Tokeniser
+from judge.engines.tokens import PromptTokenizer
 from judge.types import Failure, LabelRead, Message, Reply, Sampling, Written
 
 __all__ = ["LlamaCppServer"]
@@ -75,13 +80,13 @@ class LlamaCppServer:
         return server
 
     @cached_property
-    def tokeniser(self) -> Tokeniser:
+    def prompt_tokenizer(self) -> PromptTokenizer:
         """The server's; it spells special tokens out where it is told to."""
         encoder = RemoteEncoder(self._ids, self._text, self._plain_ids)
         bare, begun = self._ids("a"), self._ids("a", add_special=True)
         # The server takes this token out of the text that its template gives.
         begin = self._text(begun[: -len(bare)]) if begun[-len(bare) :] == bare != begun else ""
-        return remote_tokeniser(encoder, self._render, begin, self.identity.model)
+        return remote_prompt_tokenizer(encoder, self._render, begin, self.identity.model)
 
     @understood()
     def _ids(self, text: str, **how: bool) -> list[int]:
@@ -109,13 +114,13 @@ class LlamaCppServer:
     def check(self) -> None:
         """It always shows them."""
 
-    def read(self, asked: Asked) -> LabelRead:
+    def read(self, asked: ServerPrompt) -> LabelRead:
         """See `Server.read`."""
         read = self._read(asked, _TOP)
         whole = not isinstance(read.outcome, Failure) and read.reading == "exact"
         return read if whole or self._vocabulary <= _TOP else self._read(asked, self._vocabulary)
 
-    def _read(self, asked: Asked, top: int) -> LabelRead:
+    def _read(self, asked: ServerPrompt, top: int) -> LabelRead:
         answer = self._complete(
             asked,
             n_predict=1,
@@ -133,12 +138,12 @@ class LlamaCppServer:
         logprobs = {token["id"]: token["logprob"] for token in shown}
         return label_read(asked, logprobs, shown[0]["id"])
 
-    def draw(self, asked: Asked, count: int, seed: int) -> Sequence[str]:
+    def draw(self, asked: ServerPrompt, count: int, seed: int) -> Sequence[str]:
         """See `Server.draw`; one at a time, which the prefix cache makes cheap."""
         del count
         return [self._complete(asked, n_predict=DRAWN, temperature=1, seed=seed)["content"]]
 
-    def write(self, asked: Asked, limit: int) -> Written:
+    def write(self, asked: ServerPrompt, limit: int) -> Written:
         """See `Server.write`."""
         answer = self._complete(asked, n_predict=limit, temperature=0, stop=[asked.prefill.strip()])
         return Written(
@@ -163,7 +168,7 @@ class LlamaCppServer:
         refuse_other(answer, self.identity, self._names)
         return reply_of(place, answer)
 
-    def _complete(self, asked: Asked, **settings: Any) -> Any:
+    def _complete(self, asked: ServerPrompt, **settings: Any) -> Any:
         body = {
             "model": self.identity.model,
             "prompt": list(asked.ids),
@@ -177,7 +182,7 @@ class LlamaCppServer:
         return answer
 
 
-def _short(asked: Asked, answer: Mapping[str, Any]) -> Failure | None:
+def _short(asked: ServerPrompt, answer: Mapping[str, Any]) -> Failure | None:
     """Why the prompt was not read as it was sent."""
     short = read_whole(asked, answer["tokens_evaluated"])
     if short is None and answer["truncated"]:

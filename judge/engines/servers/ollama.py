@@ -13,8 +13,8 @@ from typing import Any, ClassVar
 
 from judge.engines.chat import reply
 from judge.engines.servers.api import Api
-from judge.engines.servers.base import DRAWN, Asked, Identity, refuse_other
 from judge.engines.servers.chat import settings, shown
+from judge.engines.servers.server import DRAWN, Identity, ServerPrompt, refuse_other
 from judge.engines.servers.text import TOP, messages, no_logprobs, spelt_read
 from judge.errors import EngineError
 from judge.types import LabelRead, Message, Reply, Sampling, Written
@@ -40,7 +40,7 @@ class OllamaServer:
     kind: ClassVar[str] = "ollama"
     exact: ClassVar[bool] = False
     together: ClassVar[bool] = True
-    tokeniser: None = None
+    prompt_tokenizer: None = None
     window: None = None
     workers: int = 4
 
@@ -61,19 +61,19 @@ class OllamaServer:
         if not self._chat(chat, logprobs=True, top_logprobs=1, num_predict=1).get("logprobs"):
             raise no_logprobs(self.identity.model)
 
-    def read(self, asked: Asked) -> LabelRead:
+    def read(self, asked: ServerPrompt) -> LabelRead:
         """See `Server.read`."""
         answer = self._ask(asked, logprobs=True, top_logprobs=TOP, num_predict=1, temperature=0)
         shown = answer.get("logprobs") or [{"top_logprobs": []}]
         return spelt_read(asked, shown[0]["top_logprobs"])
 
-    def draw(self, asked: Asked, count: int, seed: int) -> Sequence[str]:
+    def draw(self, asked: ServerPrompt, count: int, seed: int) -> Sequence[str]:
         """See `Server.draw`; one at a time, which the prefix cache makes cheap."""
         del count
         answer = self._ask(asked, num_predict=DRAWN, temperature=1, seed=seed)
         return [answer["message"]["content"]]
 
-    def write(self, asked: Asked, limit: int) -> Written:
+    def write(self, asked: ServerPrompt, limit: int) -> Written:
         """See `Server.write`."""
         answer = self._ask(asked, num_predict=limit, temperature=0, stop=[asked.prefill.strip()])
         return Written(
@@ -104,8 +104,8 @@ class OllamaServer:
             cut=answer.get("done_reason") == "length",
         )
 
-    def _ask(self, asked: Asked, **settings: Any) -> Any:
-        return self._chat(messages(asked.system, asked.user, asked.begun), **settings)
+    def _ask(self, asked: ServerPrompt, **settings: Any) -> Any:
+        return self._chat(messages(asked.system, asked.user, asked.answer_start), **settings)
 
     def _chat(
         self,

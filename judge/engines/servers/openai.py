@@ -11,8 +11,8 @@ from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
 
 from judge.engines.servers.api import Api
-from judge.engines.servers.base import DRAWN, Asked, Identity, refuse_other
 from judge.engines.servers.chat import filtered, reply_of, settings, shown
+from judge.engines.servers.server import DRAWN, Identity, ServerPrompt, refuse_other
 from judge.engines.servers.text import TOP, messages, no_logprobs, spelt_read
 from judge.errors import EngineError
 from judge.types import LabelRead, Message, Reply, Sampling, Written
@@ -31,7 +31,7 @@ class OpenAiServer:
     kind: ClassVar[str] = "openai"
     exact: ClassVar[bool] = False
     together: ClassVar[bool] = False
-    tokeniser: None = None
+    prompt_tokenizer: None = None
     window: None = None
     workers: int = 32
 
@@ -54,7 +54,7 @@ class OpenAiServer:
         if not (choice.get("logprobs") or {}).get("content"):
             raise no_logprobs(self.identity.model)
 
-    def read(self, asked: Asked) -> LabelRead:
+    def read(self, asked: ServerPrompt) -> LabelRead:
         """See `Server.read`."""
         choice = self._ask(asked, max_tokens=1, temperature=0, logprobs=True, top_logprobs=TOP)[
             "choices"
@@ -64,12 +64,12 @@ class OpenAiServer:
         shown = (choice.get("logprobs") or {}).get("content") or [{"top_logprobs": []}]
         return spelt_read(asked, shown[0]["top_logprobs"])
 
-    def draw(self, asked: Asked, count: int, seed: int) -> Sequence[str]:
+    def draw(self, asked: ServerPrompt, count: int, seed: int) -> Sequence[str]:
         """See `Server.draw`."""
         answer = self._ask(asked, max_tokens=DRAWN, temperature=1, top_p=1, n=count, seed=seed)
         return [choice["message"]["content"] or "" for choice in answer["choices"]]
 
-    def write(self, asked: Asked, limit: int) -> Written:
+    def write(self, asked: ServerPrompt, limit: int) -> Written:
         """See `Server.write`."""
         answer = self._ask(asked, max_tokens=limit, temperature=0, stop=[asked.prefill.strip()])
         choice = answer["choices"][0]
@@ -93,8 +93,8 @@ class OpenAiServer:
             answer = self._chat(shown(chat), **{_NEWER: sampling.max_tokens}, **wanted)
         return reply_of(place, answer)
 
-    def _ask(self, asked: Asked, **settings: Any) -> Any:
-        user = f"{asked.user}\n{asked.begun}" if asked.begun else asked.user
+    def _ask(self, asked: ServerPrompt, **settings: Any) -> Any:
+        user = f"{asked.user}\n{asked.answer_start}" if asked.answer_start else asked.user
         return self._chat(messages(asked.system, user), **settings)
 
     def _chat(self, chat: Sequence[Mapping[str, str]], **settings: Any) -> Any:

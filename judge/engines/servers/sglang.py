@@ -12,10 +12,17 @@ from functools import cached_property
 from typing import Any, ClassVar
 
 from judge.engines.servers.api import Api, understood
-from judge.engines.servers.base import DRAWN, Asked, Identity, label_read, read_whole, refuse_other
 from judge.engines.servers.chat import reply_of, settings, shown, switched
-from judge.engines.servers.remote import hub_tokeniser
-from judge.engines.tokens import Tokeniser
+from judge.engines.servers.remote_tokenizer import hub_prompt_tokenizer
+from judge.engines.servers.server import (
+    DRAWN,
+    Identity,
+    ServerPrompt,
+    label_read,
+    read_whole,
+    refuse_other,
+)
+from judge.engines.tokens import PromptTokenizer
 from judge.types import LabelRead, Message, Reply, Sampling, Written
 
 __all__ = ["SglangServer"]
@@ -51,9 +58,9 @@ class SglangServer:
         return cls(api, Identity(info.get("version", ""), model), listed.get("max_model_len"))
 
     @cached_property
-    def tokeniser(self) -> Tokeniser:
+    def prompt_tokenizer(self) -> PromptTokenizer:
         """The server's."""
-        return hub_tokeniser(self._tokenize, self._text, self.identity.model)
+        return hub_prompt_tokenizer(self._tokenize, self._text, self.identity.model)
 
     @understood()
     def _tokenize(self, **asked: Any) -> Sequence[int]:
@@ -69,7 +76,7 @@ class SglangServer:
     def check(self) -> None:
         """It always shows them."""
 
-    def read(self, asked: Asked) -> LabelRead:
+    def read(self, asked: ServerPrompt) -> LabelRead:
         """See `Server.read`."""
         answer = self._generate(
             asked,
@@ -86,13 +93,13 @@ class SglangServer:
         _, top, *_ = told["output_token_logprobs"][0]
         return label_read(asked, logprobs, top)
 
-    def draw(self, asked: Asked, count: int, seed: int) -> Sequence[str]:
+    def draw(self, asked: ServerPrompt, count: int, seed: int) -> Sequence[str]:
         """See `Server.draw`; one at a time, which the prefix cache makes cheap."""
         del count
         sampling = {"max_new_tokens": DRAWN, "temperature": 1.0, "sampling_seed": seed}
         return [self._generate(asked, sampling)["text"]]
 
-    def write(self, asked: Asked, limit: int) -> Written:
+    def write(self, asked: ServerPrompt, limit: int) -> Written:
         """See `Server.write`."""
         sampling = {"max_new_tokens": limit, "temperature": 0, "stop": [asked.prefill.strip()]}
         answer = self._generate(asked, sampling)
@@ -119,7 +126,7 @@ class SglangServer:
         refuse_other(answer, self.identity)
         return reply_of(place, answer)
 
-    def _generate(self, asked: Asked, sampling: Mapping[str, Any], **wanted: Any) -> Any:
+    def _generate(self, asked: ServerPrompt, sampling: Mapping[str, Any], **wanted: Any) -> Any:
         body = {
             "input_ids": list(asked.ids),
             "sampling_params": {**_AS_IT_IS, **sampling},

@@ -11,7 +11,7 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from judge.engines.servers.base import Asked
+from judge.engines.servers.server import ServerPrompt
 from judge.errors import EngineError
 from judge.types import Failure, LabelRead
 
@@ -23,14 +23,14 @@ TOP = 20
 _BLANKS = " \t\r\n\u2581"
 
 
-def messages(system: str, user: str, begun: str = "") -> list[dict[str, str]]:
-    """A chat; with `begun` its last message is the beginning of the answer."""
+def messages(system: str, user: str, answer_start: str = "") -> list[dict[str, str]]:
+    """A chat; with `answer_start` its last message is the beginning of the answer."""
     chat = [{"role": "system", "content": system}] if system else []
     chat.append({"role": "user", "content": user})
-    return chat + ([{"role": "assistant", "content": begun}] if begun else [])
+    return chat + ([{"role": "assistant", "content": answer_start}] if answer_start else [])
 
 
-def spelt_read(asked: Asked, shown: Sequence[Mapping[str, Any]]) -> LabelRead:
+def spelt_read(asked: ServerPrompt, shown: Sequence[Mapping[str, Any]]) -> LabelRead:
     """The read of a server that shows tokens as texts.
 
     Args:

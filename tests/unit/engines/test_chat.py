@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from judge.engines.chat import Chats, fold, reply, seeds_of, too_long
-from judge.engines.tokens import local_tokeniser
+from judge.engines.tokens import local_prompt_tokenizer
 from judge.errors import EngineError
 from judge.types import Failure, Message, Sampling
 from tests.unit.engines.small import CHATML, NO_SYSTEM, bpe
@@ -46,7 +46,7 @@ CHAT = (
 def chats(template: str | None = CHATML) -> Chats:
     tokenizer = bpe()
     tokenizer.chat_template = template
-    return Chats(tokenizer, local_tokeniser(tokenizer, "m"), "m")
+    return Chats(tokenizer, local_prompt_tokenizer(tokenizer, "m"), "m")
 
 
 def text(ids: Sequence[int]) -> str:

@@ -14,8 +14,8 @@ import torch
 import transformers
 from safetensors.torch import load_file, save_file
 
-from judge.engines.base import Engine, EngineOptions
 from judge.engines.hf import HfEngine
+from judge.engines.interface import Engine, EngineOptions
 from judge.engines.lexical import LexicalEngine
 from judge.engines.mock import MockEngine
 from judge.engines.naive import NaiveHfEngine
@@ -114,7 +114,7 @@ def test_tokens_are_drawn_as_often_as_they_are_probable(
         [transformers.TemperatureLogitsWarper(temperature), transformers.TopPLogitsWarper(top_p)]
     )
     p = warpers(torch.tensor([prompt.ids]), scores).softmax(-1)[0].tolist()
-    decode = engine._judge.checkpoint.tokeniser.decode
+    decode = engine._judge.checkpoint.prompt_tokenizer.decode
     sampling = Sampling(max_tokens=1, temperature=temperature, top_p=top_p)
     replies = list(engine.generate([chat] * n, sampling))
     assert {reply.tokens for reply in replies} == {1}
@@ -217,7 +217,7 @@ def test_a_closed_engine_loads_again(qwen: Path) -> None:
     tree = make_tree(TEXTS[:2])
     for engine in (
         HfEngine(str(qwen), CPU),
-        HfEngine(str(qwen), CPU, "copied"),
+        HfEngine(str(qwen), CPU, "cached"),
         NaiveHfEngine(str(qwen), CPU),
     ):
         engine.close()  # nothing is loaded: nothing happens

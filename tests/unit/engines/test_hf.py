@@ -15,9 +15,9 @@ import pytest
 import torch
 import transformers
 
-from judge.engines.base import EngineOptions
 from judge.engines.causal import cache_argument
 from judge.engines.hf import HfEngine
+from judge.engines.interface import EngineOptions
 from judge.engines.naive import NaiveHfEngine
 from judge.errors import EngineError, MissingExtraError
 from judge.types import Failure, LabelRead, PromptTree
@@ -43,13 +43,13 @@ WAYS: dict[str, tuple[str, dict[str, Any]]] = {
     "Gemma": ("packed", {"num_key_value_heads": 2}),
     "GPT2": ("packed", {}),
     "Phi": ("packed", {}),
-    "Mistral with a window": ("copied", {"sliding_window": 8}),
-    "Gemma2": ("copied", {}),
-    "Gemma3Text": ("copied", {}),
-    "GptOss": ("copied", {"num_local_experts": 4, "num_experts_per_tok": 2}),
-    "Bloom": ("copied", {}),
-    "Lfm2": ("copied", {"layer_types": ["conv", "full_attention"]}),
-    "Qwen3_5Text": ("copied", LINEAR),
+    "Mistral with a window": ("cached", {"sliding_window": 8}),
+    "Gemma2": ("cached", {}),
+    "Gemma3Text": ("cached", {}),
+    "GptOss": ("cached", {"num_local_experts": 4, "num_experts_per_tok": 2}),
+    "Bloom": ("cached", {}),
+    "Lfm2": ("cached", {"layer_types": ["conv", "full_attention"]}),
+    "Qwen3_5Text": ("cached", LINEAR),
     "Mamba": ("whole", {}),
     "Phi3": ("whole", {}),
 }
@@ -97,7 +97,7 @@ def test_a_shared_prompt_is_read_like_a_whole_one(name: str, template: str | Non
     assert values(reads) == pytest.approx(values(whole), abs=1e-4)
 
 
-@pytest.mark.parametrize("way", ["packed", "copied"])
+@pytest.mark.parametrize("way", ["packed", "cached"])
 def test_items_may_be_asked_different_metrics(qwen: Path, way: Any) -> None:
     """As when a run goes on: rows of one batch then end at different places."""
     metrics = [METRICS[:1], METRICS, METRICS[1:], (), METRICS[2:]]
@@ -111,7 +111,7 @@ def test_items_may_be_asked_different_metrics(qwen: Path, way: Any) -> None:
     assert values(reads) == pytest.approx(whole, abs=1e-4)
 
 
-@pytest.mark.parametrize("way", ["packed", "copied", "whole"])
+@pytest.mark.parametrize("way", ["packed", "cached", "whole"])
 def test_what_was_kept_of_one_tree_does_not_leak_into_another(qwen: Path, way: Any) -> None:
     """Prefix and profiles are kept between calls: another system text or profile is another one."""
     engine = HfEngine(str(qwen), CPU, way)
@@ -148,12 +148,12 @@ def test_every_token_of_the_tree_is_computed_once(qwen: Path) -> None:
     assert count.tree <= sum(given) <= count.tree + padding
     first = sum(given)
     list(engine.score(TREE))
-    tokens = engine._judge.checkpoint.tokeniser(TREE)
+    tokens = engine._judge.checkpoint.prompt_tokenizer(TREE)
     shared = len(tokens.prefix) + sum(map(len, tokens.profiles.values()))
     assert sum(given) - first == first - shared
 
 
-def test_copied_too_computes_the_prefix_once(qwen: Path) -> None:
+def test_cached_too_computes_the_prefix_once(qwen: Path) -> None:
     """However many profiles come after it, and although few caches are kept."""
     names = "ABCDEFGH"
     tree = make_tree(
@@ -162,9 +162,9 @@ def test_copied_too_computes_the_prefix_once(qwen: Path) -> None:
         profiles={name: f"{name} is kind.\n" for name in names},
         characters=list(names),
     )
-    engine = HfEngine(str(qwen), CPU, "copied")
+    engine = HfEngine(str(qwen), CPU, "cached")
     engine._proven = True
-    tokens = engine._judge.checkpoint.tokeniser(tree)
+    tokens = engine._judge.checkpoint.prompt_tokenizer(tree)
     given: list[int] = []
     logits = engine._judge.logits
 
@@ -180,7 +180,7 @@ def test_copied_too_computes_the_prefix_once(qwen: Path) -> None:
     assert given.count(len(tokens.prefix)) == 1
 
 
-@pytest.mark.parametrize("way", ["packed", "copied", "whole"])
+@pytest.mark.parametrize("way", ["packed", "cached", "whole"])
 def test_a_prompt_longer_than_the_window_is_a_failure(way: Any) -> None:
     """It is not cut; the prompts beside it are read as without it."""
     folder = shared_model("Llama", window=120)
@@ -241,13 +241,13 @@ def test_a_cache_argument_of_another_name_is_never_guessed(
     assert engine.way == "whole"
     whole = values(list(NaiveHfEngine(str(gemma), CPU).score(TREE)))
     assert values(list(engine.score(TREE))) == pytest.approx(whole, abs=1e-4)
-    for writer in (engine, HfEngine(str(gemma), CPU, "copied"), HfEngine(str(qwen), CPU)):
+    for writer in (engine, HfEngine(str(gemma), CPU, "cached"), HfEngine(str(qwen), CPU)):
         with pytest.raises(EngineError, match="cache") as caught:
             list(writer.write(asking(6)))
         assert caught.value.hint
 
 
-@pytest.mark.parametrize("way", ["packed", "copied"])
+@pytest.mark.parametrize("way", ["packed", "cached"])
 def test_a_model_that_ignores_its_cache_is_refused(
     qwen: Path, monkeypatch: pytest.MonkeyPatch, way: Any
 ) -> None:
@@ -263,7 +263,7 @@ def test_a_model_that_ignores_its_cache_is_refused(
     with pytest.raises(EngineError, match="writes otherwise") as caught:
         list(engine.write(asking(6)))
     assert "--rationale" in str(caught.value.hint)
-    if way == "copied":
+    if way == "cached":
         with pytest.raises(EngineError, match="answers otherwise"):
             list(engine.score(TREE))
 
@@ -272,16 +272,16 @@ def test_a_model_that_ignores_its_cache_is_refused(
 def test_a_token_that_was_written_without_the_cache_is_noticed(qwen: Path, lost: int) -> None:
     """Any of the first four: the forward passes of the first reason are watched one by one."""
     engine = HfEngine(str(qwen), CPU)
-    extend, calls = engine._copied._extend, 0
+    extend, calls = engine._cached._extend, 0
 
     def forgets(cache: Any, ids: Any, ends: Any) -> Any:
         nonlocal calls
         calls += 1
         if calls == 4 + lost:  # prefix, profile and dialogue come first
-            cache = engine._copied._empty()
+            cache = engine._cached._empty()
         return extend(cache, ids, ends)
 
-    engine._copied._extend = forgets  # type: ignore[method-assign]
+    engine._cached._extend = forgets  # type: ignore[method-assign]
     with pytest.raises(EngineError, match="writes otherwise"):
         list(engine.write(asking(8)))
 
@@ -295,7 +295,7 @@ def test_reasons_in_low_precision_are_not_refused(name: str, dtype: str) -> None
     assert all(reason.tokens == 6 for reason in written)
 
 
-@pytest.mark.parametrize("way", ["packed", "copied", "whole"])
+@pytest.mark.parametrize("way", ["packed", "cached", "whole"])
 def test_bfloat16_stays_near_float32(qwen: Path, way: Any) -> None:
     """Within .2 in the expected score (a design figure is .04 to .09 on random weights)."""
 
@@ -334,8 +334,8 @@ def test_quantized_weights_are_shared_as_they_are_asked_whole(quantization: str)
 
 
 def test_the_way_is_part_of_what_made_the_numbers(qwen: Path) -> None:
-    """Packed, copied and whole prompts differ in the last digits, and so do their fingerprints."""
-    engines = [HfEngine(str(qwen), CPU, way) for way in ("packed", "copied", "whole")]
+    """Packed, cached and whole prompts differ in the last digits, and so do their fingerprints."""
+    engines = [HfEngine(str(qwen), CPU, way) for way in ("packed", "cached", "whole")]
     naive = NaiveHfEngine(str(qwen), CPU)
     assert len({engine.fingerprint for engine in (*engines, naive)}) == 4
     assert [dict(engine.describe())["way"] for engine in engines] == ["packed", "copied", "whole"]
@@ -347,7 +347,7 @@ def test_reasons_are_what_greedy_generation_writes(name: str) -> None:
     folder = shared_model(name, template=CHATML, changes=WAYS[name][1])
     engine = HfEngine(str(folder), CPU)
     model = transformers.AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float32).eval()
-    tokens = engine._judge.checkpoint.tokeniser(asking(6), write=True)
+    tokens = engine._judge.checkpoint.prompt_tokenizer(asking(6), write=True)
     written = list(engine.write(asking(6)))
     assert [(w.item, w.metric) for w in written] == [(i, m) for i in range(5) for m in METRICS]
     for one in written:
@@ -355,24 +355,24 @@ def test_reasons_are_what_greedy_generation_writes(name: str) -> None:
         whole = model.generate(
             prompt, attention_mask=torch.ones_like(prompt), max_new_tokens=6, do_sample=False
         )[0, prompt.shape[1] :].tolist()
-        assert one.outcome == engine._judge.checkpoint.tokeniser.decode(whole).strip()
+        assert one.outcome == engine._judge.checkpoint.prompt_tokenizer.decode(whole).strip()
         assert (one.tokens, one.cut) == (6, True)
 
 
-def test_a_reason_ends_where_the_stub_or_the_answer_ends(qwen: Path) -> None:
+def test_a_reason_ends_where_the_prefill_or_the_answer_ends(qwen: Path) -> None:
     """Neither the prefill nor what follows is part of the reason, and neither is cut."""
     engine = HfEngine(str(qwen), CPU)
     (long, *_) = engine.write(asking(40))
     assert isinstance(long.outcome, str)
     middle = long.outcome[len(long.outcome) // 2 :][:2]
-    stubbed = replace(
+    prefilled = replace(
         asking(40), questions={m: replace(q, prefill=middle) for m, q in TREE.questions.items()}
     )
-    (short, *_) = engine.write(stubbed)
+    (short, *_) = engine.write(prefilled)
     engine._judge.__dict__.pop("ends")
     assert short.outcome == long.outcome.partition(middle)[0].strip()
     assert not short.cut
-    tokens = engine._judge.checkpoint.tokeniser(asking(40), write=True)
+    tokens = engine._judge.checkpoint.prompt_tokenizer(asking(40), write=True)
     prompt = torch.tensor([tokens.prompt(0, METRICS[0])])
     model = engine._judge.model
     ids = model.generate(prompt, attention_mask=prompt * 0 + 1, max_new_tokens=9, do_sample=False)
@@ -380,7 +380,7 @@ def test_a_reason_ends_where_the_stub_or_the_answer_ends(qwen: Path) -> None:
     end = next(i for i in range(1, 9) if answer[i] not in answer[:i])
     model.generation_config.eos_token_id = [answer[end]]
     (ended, *_) = engine.write(asking(40))
-    assert ended.outcome == engine._judge.checkpoint.tokeniser.decode(answer[:end]).strip()
+    assert ended.outcome == engine._judge.checkpoint.prompt_tokenizer.decode(answer[:end]).strip()
     assert (ended.tokens, ended.cut) == (end, False)
 
 
@@ -392,8 +392,8 @@ def test_a_label_after_a_reason_is_read_from_the_whole_text(qwen: Path) -> None:
     reads = list(HfEngine(str(qwen), CPU).score(tree))
     whole = list(NaiveHfEngine(str(qwen), CPU).score(tree))
     assert values(reads) == pytest.approx(values(whole), abs=1e-4)
-    tokeniser = HfEngine(str(qwen), CPU)._judge.checkpoint.tokeniser
-    text = tokeniser.decode(tokeniser(tree).prompt(0, "fluency"))
+    prompt_tokenizer = HfEngine(str(qwen), CPU)._judge.checkpoint.prompt_tokenizer
+    text = prompt_tokenizer.decode(prompt_tokenizer(tree).prompt(0, "fluency"))
     assert text.endswith("</think>\n\n很自然。\n流畅性评分：")
     without = values(list(HfEngine(str(qwen), CPU).score(TREE)))
     assert abs(values(reads) - without).max() > 1e-3
@@ -409,7 +409,7 @@ def test_a_reason_that_does_not_fit_the_window_is_a_failure() -> None:
 OUT_OF_MEMORY = """\
 import json, resource, sys
 import torch
-from judge.engines.base import EngineOptions
+from judge.engines.interface import EngineOptions
 from judge.engines.hf import HfEngine
 from tests.unit.engines.small import make_tree
 

@@ -23,7 +23,7 @@ from judge import pipeline
 from judge.engines import EngineOptions, open_engine, resolve_judge
 from judge.engines.http import HttpEngine
 from judge.engines.servers import SERVERS, api
-from judge.engines.servers.base import Asked
+from judge.engines.servers.server import ServerPrompt
 from judge.engines.servers.text import spelt_read
 from judge.engines.servers.workers import in_order
 from judge.errors import EngineError, JudgeError, MissingExtraError, UsageError
@@ -389,8 +389,8 @@ def test_a_server_without_logprobs_is_refused(kind: str) -> None:
     assert read.reading == "sampled"
 
 
-def asked(labels: tuple[str, ...] = ("1", "2", "3", "4", "5")) -> Asked:
-    return Asked(0, "m", labels, "m: ", "", "", "")
+def asked(labels: tuple[str, ...] = ("1", "2", "3", "4", "5")) -> ServerPrompt:
+    return ServerPrompt(0, "m", labels, "m: ", "", "", "")
 
 
 @given(

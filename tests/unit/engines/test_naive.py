@@ -74,7 +74,7 @@ def test_reads_equal_a_plain_forward(architecture: str, template: str | None) ->
     folder = shared_model(architecture, seed=3, template=template)
     tree = make_tree(ragged(seed=7))
     hf = engine(folder, batch_size=3)
-    tokens = hf._judge.checkpoint.tokeniser(tree)
+    tokens = hf._judge.checkpoint.prompt_tokenizer(tree)
     reads = list(hf.score(tree))
     assert [(r.item, r.metric) for r in reads] == [
         (i, m) for i, item in enumerate(tree.items) for m in item.metrics
@@ -117,7 +117,7 @@ def test_label_mass_and_the_most_probable_token(tmp_path: Path, pulls: tuple[flo
     """
     folder = save_model(tmp_path, "Llama")
     tree = make_tree(["好"], metrics=["fluency"])
-    tokens = engine(folder)._judge.checkpoint.tokeniser(tree)
+    tokens = engine(folder)._judge.checkpoint.prompt_tokenizer(tree)
     prompt, labels = tokens.prompt(0, "fluency"), tokens.label_ids["fluency"]
     model = transformers.AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float32).eval()
     with torch.no_grad():
@@ -168,7 +168,7 @@ def test_a_prompt_longer_than_the_window_is_a_failure() -> None:
     tree = make_tree([short, long, short])
     hf = engine(folder)
     reads = list(hf.score(tree))
-    length = len(hf._judge.checkpoint.tokeniser(tree).prompt(1, "fluency"))
+    length = len(hf._judge.checkpoint.prompt_tokenizer(tree).prompt(1, "fluency"))
     assert length > 120
     for read in reads[3:6]:
         assert isinstance(read.outcome, Failure)
@@ -184,7 +184,7 @@ def test_a_prompt_longer_than_the_window_is_a_failure() -> None:
 def test_a_prompt_that_just_fills_the_window_is_read() -> None:
     """The label is predicted, not read: it needs no place in the window."""
     tree = make_tree(["没关系"], metrics=["fluency"])
-    tokens = engine(shared_model("Llama"))._judge.checkpoint.tokeniser(tree)
+    tokens = engine(shared_model("Llama"))._judge.checkpoint.prompt_tokenizer(tree)
     length = len(tokens.prompt(0, "fluency"))
     (fits,) = engine(shared_model("Llama", window=length)).score(tree)
     (no_fit,) = engine(shared_model("Llama", window=length - 1)).score(tree)

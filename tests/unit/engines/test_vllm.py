@@ -202,7 +202,7 @@ def test_reads_equal_those_of_transformers(tmp_path: Path, architecture: str) ->
     ]
     assert values(reads) == pytest.approx(values(expected), abs=1e-4)
     assert vllm.count(tree) == naive.count(tree)
-    tokens = vllm._checkpoint.tokeniser(tree)
+    tokens = vllm._checkpoint.prompt_tokenizer(tree)
     prompts = [tokens.prompt(read.item, read.metric) for read in reads]
     begun = {prompt[:end] for prompt in prompts for end in range(1, len(prompt) + 1)}
     assert vllm.cached_share is not None
@@ -226,10 +226,10 @@ def test_a_prompt_needs_room_for_one_more_token(tmp_path: Path) -> None:
     """One token short of the window it is read, at the window it is not; the others are."""
     folder = model(tmp_path)
     vllm = engine(folder)
-    tokeniser = vllm._checkpoint.tokeniser
+    prompt_tokenizer = vllm._checkpoint.prompt_tokenizer
 
     def longest(size: int) -> int:
-        return len(tokeniser(tree_of("a" * size)).prompt(0, "fluency"))
+        return len(prompt_tokenizer(tree_of("a" * size)).prompt(0, "fluency"))
 
     size = next(n for n in range(1, 512) if longest(n) == 511)
     reads = list(vllm.score(tree_of("a", "a" * size, "a" * (size + 1))))
@@ -258,16 +258,16 @@ def test_reasons_are_those_of_greedy_search(tmp_path: Path) -> None:
     folder = model(tmp_path / "endless", "Llama")
     tree = replace(tree_of(*ragged(seed=4, size=3)), rationale=20)
     vllm = engine(folder)
-    tokeniser = vllm._checkpoint.tokeniser
-    tokens = tokeniser(tree, write=True)
+    prompt_tokenizer = vllm._checkpoint.prompt_tokenizer
+    tokens = prompt_tokenizer(tree, write=True)
     free = list(vllm.write(tree))
     for reason in free:
         ids = greedy(folder, tokens.prompt(reason.item, reason.metric), 20)
-        assert reason.outcome == tokeniser.decode(ids).strip()
+        assert reason.outcome == prompt_tokenizer.decode(ids).strip()
         assert (reason.tokens, reason.cut) == (20, True)
 
     first = greedy(folder, tokens.prompt(0, "fluency"), 20)
-    text = tokeniser.decode(first)
+    text = prompt_tokenizer.decode(first)
     prefill = next(char for char in text[2:] if char.isascii() and char.isalpha())
     fluency = tree.questions["fluency"]
     questions = {**tree.questions, "fluency": Question("fluency", fluency.text, prefill)}
@@ -281,7 +281,7 @@ def test_reasons_are_those_of_greedy_search(tmp_path: Path) -> None:
     ended = next(engine(ending).write(tree))
     ids = greedy(ending, tokens.prompt(0, "fluency"), 20)
     assert ids == first[: first.index(first[4])]
-    assert (ended.outcome, ended.tokens) == (tokeniser.decode(ids).strip(), len(ids))
+    assert (ended.outcome, ended.tokens) == (prompt_tokenizer.decode(ids).strip(), len(ids))
     assert not ended.cut
 
 
@@ -300,7 +300,7 @@ def test_where_the_answer_would_end_the_labels_are_read(tmp_path: Path) -> None:
     folder = model(tmp_path / "endless")
     tree = tree_of("没关系")
     vllm = engine(folder)
-    prompt = vllm._checkpoint.tokeniser(tree).prompt(0, "fluency")
+    prompt = vllm._checkpoint.prompt_tokenizer(tree).prompt(0, "fluency")
     ending = model(tmp_path / "ending", eos_token_id=greedy(folder, prompt, 1)[0])
     assert next(engine(ending).score(tree)) == next(vllm.score(tree))
 

@@ -6,10 +6,16 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from functools import lru_cache
 
-from judge.engines.tokens import Frame, Tokeniser
+from judge.engines.tokens import Frame, PromptTokenizer
 from judge.errors import EngineError
 
-__all__ = ["TEMPLATE", "Messages", "RemoteEncoder", "hub_tokeniser", "remote_tokeniser"]
+__all__ = [
+    "TEMPLATE",
+    "Messages",
+    "RemoteEncoder",
+    "hub_prompt_tokenizer",
+    "remote_prompt_tokenizer",
+]
 
 TEMPLATE = {"enable_thinking": False, "date_string": "01 Jan 2025"}
 """What the template is told: no thoughts before the label, and the same day every day."""
@@ -54,13 +60,15 @@ class RemoteEncoder:
         return ids
 
     def _adds_blanks(self) -> bool:
-        """Whether a blank is put before each text: see `Tokeniser`."""
+        """Whether a blank is put before each text: see `PromptTokenizer`."""
         apart = [*self._encode("a"), *self._encode("b")]
         return self.decode(apart) != self.decode(self._encode("ab"))
 
 
-def hub_tokeniser(tokenize: Callable[..., Sequence[int]], decode: Decode, name: str) -> Tokeniser:
-    """The tokeniser of a server that has a tokenizer of the Hugging Face kind.
+def hub_prompt_tokenizer(
+    tokenize: Callable[..., Sequence[int]], decode: Decode, name: str
+) -> PromptTokenizer:
+    """The prompt tokenizer of a server that has a tokenizer of the Hugging Face kind.
 
     Args:
         tokenize: ids of `prompt` or of `messages`, as vLLM's and SGLang's `/tokenize` take them.
@@ -68,7 +76,7 @@ def hub_tokeniser(tokenize: Callable[..., Sequence[int]], decode: Decode, name: 
         name: the model's name, for messages.
 
     Raises:
-        EngineError: as `remote_tokeniser`.
+        EngineError: as `remote_prompt_tokenizer`.
     """
 
     def ids(text: str) -> Sequence[int]:
@@ -87,13 +95,13 @@ def hub_tokeniser(tokenize: Callable[..., Sequence[int]], decode: Decode, name: 
 
     bare, begun = list(ids("a")), list(tokenize(prompt="a", add_special_tokens=True))
     begin = decode(begun[: -len(bare)]) if begun[-len(bare) :] == bare != begun else ""
-    return remote_tokeniser(RemoteEncoder(ids, decode), render, begin, name)
+    return remote_prompt_tokenizer(RemoteEncoder(ids, decode), render, begin, name)
 
 
-def remote_tokeniser(
+def remote_prompt_tokenizer(
     encoder: RemoteEncoder, render: Callable[[Messages], str | None], begin: str, name: str
-) -> Tokeniser:
-    """The tokeniser of a server's model.
+) -> PromptTokenizer:
+    """The prompt tokenizer of a server's model.
 
     Args:
         encoder: its tokenizer.
@@ -104,7 +112,7 @@ def remote_tokeniser(
     Raises:
         EngineError: a chat template that does not show what it is given.
     """
-    return Tokeniser(encoder, _frame(render, begin, name), begin, name)
+    return PromptTokenizer(encoder, _frame(render, begin, name), begin, name)
 
 
 def _frame(render: Callable[[Messages], str | None], begin: str, name: str) -> Frame | None:

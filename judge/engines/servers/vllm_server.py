@@ -13,17 +13,17 @@ from functools import cached_property
 from typing import Any, ClassVar
 
 from judge.engines.servers.api import Api, understood
-from judge.engines.servers.base import (
+from judge.engines.servers.chat import reply_of, settings, shown, switched
+from judge.engines.servers.remote_tokenizer import hub_prompt_tokenizer
+from judge.engines.servers.server import (
     DRAWN,
-    Asked,
     Identity,
+    ServerPrompt,
     label_read,
     read_whole,
     refuse_other,
 )
-from judge.engines.servers.chat import reply_of, settings, shown, switched
-from judge.engines.servers.remote import hub_tokeniser
-from judge.engines.tokens import Tokeniser
+from judge.engines.tokens import PromptTokenizer
 from judge.types import LabelRead, Message, Reply, Sampling, Written
 
 __all__ = ["VllmServer"]
@@ -62,9 +62,9 @@ class VllmServer:
         return cls(api, Identity(version, model), listed.get("max_model_len"))
 
     @cached_property
-    def tokeniser(self) -> Tokeniser:
+    def prompt_tokenizer(self) -> PromptTokenizer:
         """The server's."""
-        return hub_tokeniser(self._tokenize, self._text, self.identity.model)
+        return hub_prompt_tokenizer(self._tokenize, self._text, self.identity.model)
 
     @understood()
     def _tokenize(self, **asked: Any) -> Sequence[int]:
@@ -80,7 +80,7 @@ class VllmServer:
     def check(self) -> None:
         """It always shows them."""
 
-    def read(self, asked: Asked) -> LabelRead:
+    def read(self, asked: ServerPrompt) -> LabelRead:
         """See `Server.read`."""
         answer = self._complete(
             asked,
@@ -97,12 +97,12 @@ class VllmServer:
         logprobs = {_id(token): value for token, value in shown["top_logprobs"][0].items()}
         return label_read(asked, logprobs, _id(shown["tokens"][0]))
 
-    def draw(self, asked: Asked, count: int, seed: int) -> Sequence[str]:
+    def draw(self, asked: ServerPrompt, count: int, seed: int) -> Sequence[str]:
         """See `Server.draw`."""
         answer = self._complete(asked, max_tokens=DRAWN, temperature=1, n=count, seed=seed)
         return [choice["text"] for choice in answer["choices"]]
 
-    def write(self, asked: Asked, limit: int) -> Written:
+    def write(self, asked: ServerPrompt, limit: int) -> Written:
         """See `Server.write`."""
         answer = self._complete(
             asked, max_tokens=limit, temperature=0, stop=[asked.prefill.strip()]
@@ -130,7 +130,7 @@ class VllmServer:
         refuse_other(answer, self.identity)
         return reply_of(place, answer)
 
-    def _complete(self, asked: Asked, **settings: Any) -> Any:
+    def _complete(self, asked: ServerPrompt, **settings: Any) -> Any:
         body = {"model": self.identity.model, "prompt": list(asked.ids), **_AS_IT_IS, **settings}
         answer = self._api.post("/v1/completions", body)
         refuse_other(answer, self.identity)

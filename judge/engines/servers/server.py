@@ -1,6 +1,6 @@
 """What every kind of server is: something that reads labels, draws answers and writes reasons.
 
-Some take token ids and some take texts; `Asked` holds one prompt as both would have it.
+Some take token ids and some take texts; `ServerPrompt` holds one prompt as both would have it.
 """
 
 from __future__ import annotations
@@ -12,15 +12,15 @@ from dataclasses import dataclass
 from typing import Any, ClassVar, NamedTuple, Protocol
 
 from judge.engines.servers.api import Api
-from judge.engines.tokens import Tokeniser
+from judge.engines.tokens import PromptTokenizer
 from judge.errors import EngineError
 from judge.types import Failure, LabelRead, Message, Reply, Sampling, Written
 
 __all__ = [
     "DRAWN",
-    "Asked",
     "Identity",
     "Server",
+    "ServerPrompt",
     "label_read",
     "read_whole",
     "refuse_other",
@@ -32,12 +32,12 @@ DRAWN = 32
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
+class ServerPrompt:
     """One prompt of a tree.
 
-    As ids: `ids`, and `label_ids` in the order of `labels`; empty for servers that take texts. As
-    texts: `system`, `user`, and `begun`, how the judge's answer begins. The label follows
-    `prefill`.
+    For servers that take ids: `ids`, and `label_ids` in the order of `labels`; both are empty for
+    the others. For servers that take texts: `system`, `user`, and `answer_start`, the beginning of
+    the judge's answer. The label follows `prefill`.
     """
 
     item: int
@@ -46,7 +46,7 @@ class Asked:
     prefill: str
     system: str
     user: str
-    begun: str
+    answer_start: str
     ids: tuple[int, ...] = ()
     label_ids: tuple[int, ...] = ()
 
@@ -79,7 +79,7 @@ class Server(Protocol):
         ...
 
     @property
-    def tokeniser(self) -> Tokeniser | None:
+    def prompt_tokenizer(self) -> PromptTokenizer | None:
         """What makes ids of texts, for a server that takes ids."""
         ...
 
@@ -92,15 +92,15 @@ class Server(Protocol):
         """Raises an EngineError if the server shows no log-probabilities."""
         ...
 
-    def read(self, asked: Asked) -> LabelRead:
+    def read(self, asked: ServerPrompt) -> LabelRead:
         """The log-probabilities of the labels."""
         ...
 
-    def draw(self, asked: Asked, count: int, seed: int) -> Sequence[str]:
+    def draw(self, asked: ServerPrompt, count: int, seed: int) -> Sequence[str]:
         """One to `count` answers, drawn at temperature 1."""
         ...
 
-    def write(self, asked: Asked, limit: int) -> Written:
+    def write(self, asked: ServerPrompt, limit: int) -> Written:
         """What the judge writes before the prefill, greedy, of at most `limit` tokens."""
         ...
 
@@ -109,7 +109,7 @@ class Server(Protocol):
         ...
 
 
-def label_read(asked: Asked, logprobs: Mapping[int, float], top: int | None) -> LabelRead:
+def label_read(asked: ServerPrompt, logprobs: Mapping[int, float], top: int | None) -> LabelRead:
     """The read of a server that tells tokens by id; `top` is the most probable one."""
     there = [i in logprobs for i in asked.label_ids]
     if not any(there):
@@ -134,7 +134,7 @@ def refuse_other(answer: Mapping[str, Any], identity: Identity, names: Sequence[
         )
 
 
-def read_whole(asked: Asked, counted: Any) -> Failure | None:
+def read_whole(asked: ServerPrompt, counted: Any) -> Failure | None:
     """Why a prompt was not read as it was sent, by the server's own count of its tokens.
 
     Raises:
@@ -151,7 +151,7 @@ def read_whole(asked: Asked, counted: Any) -> Failure | None:
     return Failure("too_long", f"the server read {counted} of the prompt's {sent} tokens")
 
 
-def seed_of(asked: Asked, seed: int) -> int:
+def seed_of(asked: ServerPrompt, seed: int) -> int:
     """A seed for one prompt, 31 bits, so that no two prompts are drawn alike."""
-    text = f"{seed}\0{asked.system}\0{asked.user}\0{asked.begun}"
+    text = f"{seed}\0{asked.system}\0{asked.user}\0{asked.answer_start}"
     return int.from_bytes(hashlib.sha256(text.encode()).digest()[:4], "big") >> 1

@@ -18,7 +18,7 @@ from judge.engines.tokens import TokenTree
 from judge.errors import EngineError
 from judge.types import LabelRead, Written
 
-__all__ = ["CHECKED_TOKENS", "Copied", "Reason"]
+__all__ = ["CHECKED_TOKENS", "Cached", "Reason"]
 
 _PROFILES = 4
 """Caches of prefix and profile kept at once; dialogues come character by character."""
@@ -39,7 +39,7 @@ class Reason:
     first_tokens: tuple[tuple[int, float], ...]
 
 
-class Copied:
+class Cached:
     """Reads the items of a token tree, one dialogue at a time.
 
     Args:
@@ -118,7 +118,7 @@ class Copied:
                         first[row].append((token, float(logprob)))
                     done[row] = token in self._judge.ends
                     found[row] += [] if done[row] else [token]
-                    texts[row] = self._judge.checkpoint.tokeniser.decode(found[row])
+                    texts[row] = self._judge.checkpoint.prompt_tokenizer.decode(found[row])
                     done[row] |= prefills[row] in texts[row] or len(found[row]) >= tree.rationale
             if all(done):
                 break
