@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from judge.analysis.table import Cell, dialogue_order
 from judge.errors import StoreError
-from judge.rubric.replies import is_draw
+from judge.rubric.reply_sets import is_reply_set
 from judge.types import Failure, Judgment
 
 __all__ = ["Distributions", "distributions", "system_means"]
@@ -57,7 +57,7 @@ def distributions(
     Raises:
         StoreError: two judgments of the same thing, or one of another number of labels.
     """
-    judgments = [j for j in judgments if not is_draw(j.scenario)]
+    judgments = [j for j in judgments if not is_reply_set(j.scenario)]
     cells = sorted(
         {(j.system, j.character, j.scenario) for j in judgments},
         key=lambda cell: dialogue_order(*cell),

@@ -28,7 +28,7 @@ from judge.analysis.diverse import (
 )
 from judge.analysis.table import NOT_JUDGED
 from judge.errors import StoreError, UsageError
-from judge.rubric.replies import is_draw, replies_metric
+from judge.rubric.reply_sets import is_reply_set, replies_metric
 from judge.types import Dialogue, Failure, Judgment, Rubric
 
 __all__ = [
@@ -110,8 +110,8 @@ def summarise_diversity(
         StoreError: sets of different sizes, or two judgments of one set.
     """
     dialogues = list(dialogues)
-    played = [d for d in dialogues if not is_draw(d.scenario)]
-    sets = [d for d in dialogues if is_draw(d.scenario)]
+    played = [d for d in dialogues if not is_reply_set(d.scenario)]
+    sets = [d for d in dialogues if is_reply_set(d.scenario)]
     metric = replies_metric(rubric)
     judged = [j for j in judgments if j.metric == metric]
     settings = replace(

@@ -29,7 +29,7 @@ from judge.ratings import (
     write_table,
 )
 from judge.ratings import collect as collect_sheets
-from judge.rubric import is_draw, load_rubric
+from judge.rubric import is_reply_set, load_rubric
 from judge.store import Store
 from judge.types import Dialogue, Metric
 
@@ -285,7 +285,7 @@ def _judged(run: Path) -> tuple[set[Cell], set[tuple[Cell, str]]]:
             for j in store.judgments()
             if j.score is not None
         ]
-        said = [d for d in store.dialogues() if not is_draw(d.scenario)]
+        said = [d for d in store.dialogues() if not is_reply_set(d.scenario)]
         return {_cell(d) for d in said}, set(judgments)
 
 

@@ -1,14 +1,14 @@
-"""What the model that plays a character is told, and what the model that plays the user is.
+"""The instructions for the model that plays a character and for the model that plays the user.
 
-A set is a folder with `roleplay.toml` (name, version, languages), profiles of its own or borrowed
-from a rubric set, and one folder per language with `character.j2`, the system text of the
-character, and `user.j2`, whose block `system` tells the user what to write and whose block `chat`
-shows what was said so far.
+A set of roleplay prompts is a folder with `roleplay.toml` (name, version, languages), profiles of
+its own or those of a rubric set, and one folder for each language with two templates:
+`character.j2` is the system text for the character; `user.j2` has a block `system`, which tells the
+user simulator what to write, and a block `chat`, which shows the dialogue so far.
 
-The character is asked in a chat of its own: the questions are the user's messages, its first
-answer is its own. The user sees the chat as a quotation within one message. With the roles
-swapped the chat would begin with words of the assistant, which many chat templates refuse, and
-the answer to react to would be in the place where a model looks for orders.
+The character is asked in an ordinary chat: the questions are user messages, and its first answer is
+an assistant message. The user simulator gets the dialogue quoted in one message instead. In a chat
+with swapped roles, the first message would be the assistant's, which many chat templates refuse,
+and the answer it should react to would stand where a model expects instructions.
 """
 
 from __future__ import annotations
@@ -18,13 +18,18 @@ from pathlib import Path
 from typing import Literal
 
 from judge.errors import RubricError, UsageError
-from judge.rubric.characters import Profiles, read_characters
-from judge.rubric.folders import characters_file, find_folder, hash_files, read_templates, shipped
-from judge.rubric.templates import Templates
-from judge.rubric.toml import read_toml
+from judge.rubric.load import read_characters
+from judge.rubric.render import Templates
+from judge.rubric.set_files import (
+    characters_file,
+    find_folder,
+    hash_files,
+    read_templates,
+    read_toml,
+)
 from judge.types import Character, Message
 
-__all__ = ["RoleplayPrompts", "load_prompts", "shipped_prompts"]
+__all__ = ["RoleplayPrompts", "load_prompts"]
 
 _MANIFEST = "roleplay.toml"
 _CHARACTER, _USER = "character.j2", "user.j2"
@@ -33,13 +38,15 @@ Chat = tuple[Message, ...]
 
 
 class RoleplayPrompts(Templates):
-    """A set of instructions in one language, ready to render.
+    """A set of roleplay prompts in one language, ready to render.
 
     Args:
-        name, version, language: what the set says of itself.
-        hash: SHA-256 (hex) over every file that the chats are made of.
+        name: of the set.
+        version: of the set.
+        language: of the prompts.
+        hash: SHA-256 (hex) over all files that the chats are made of.
         sources: file name of each template of this language -> (text, path).
-        characters: the profiles, by the name the dialogues use.
+        characters: the profiles, by the character names that the dialogues use.
     """
 
     def __init__(
@@ -51,20 +58,14 @@ class RoleplayPrompts(Templates):
         sources: Mapping[str, tuple[str, Path]],
         characters: Mapping[str, Character],
     ) -> None:
-        super().__init__(sources, main=_CHARACTER)
+        super().__init__(sources, characters, main=_CHARACTER)
         self.name = name
         self.version = version
         self.language = language
         self.hash = hash
-        self.characters = dict(characters)
-        self._profiles = Profiles(self.characters)
-
-    def character(self, name: str) -> Character:
-        """The profile of `name`, or a `Character` with `known=False`: see `Profiles.find`."""
-        return self._profiles.find(name)
 
     def character_chat(self, character: Character, question: str) -> Chat:
-        """What the character is asked first. Raises RubricError, as a template does."""
+        """The chat to which the character's first answer replies. RubricError: see `Templates`."""
         return (
             self._message("system", self.render_template(_CHARACTER, {"character": character})),
             self._message("user", question),
@@ -73,7 +74,7 @@ class RoleplayPrompts(Templates):
     def second_chat(
         self, character: Character, question1: str, answer1: str, question2: str
     ) -> Chat:
-        """What the character is asked after its first answer. Raises what `character_chat` does."""
+        """The chat to which the character's second answer replies."""
         return (
             *self.character_chat(character, question1),
             self._message("assistant", answer1),
@@ -81,7 +82,7 @@ class RoleplayPrompts(Templates):
         )
 
     def user_chat(self, character: Character, question1: str, answer1: str) -> Chat:
-        """What the user is asked: to react to the first answer. Raises as `character_chat`."""
+        """The chat to which the user simulator replies with the second question."""
         chat = {"character": character, "question": question1, "answer": answer1}
         return (
             self._message("system", self.render_block(_USER, "system", {"character": character})),
@@ -92,24 +93,19 @@ class RoleplayPrompts(Templates):
         return Message(role, text.strip())
 
 
-def shipped_prompts() -> dict[str, Path]:
-    """The sets of instructions that come with the program: name -> folder."""
-    return shipped(_MANIFEST)
-
-
 def load_prompts(name: str | Path = "roleplay", language: str | None = None) -> RoleplayPrompts:
-    """Read a shipped set by name, or any folder that has a `roleplay.toml`.
+    """Read a set of roleplay prompts in one language.
 
-    Every template is rendered once for every profile and for a stranger, so that a fault is found
-    here and not in the middle of a run.
+    All templates are rendered for every profile and for a character without one, so that faults
+    are found now and not in the middle of a run.
 
     Args:
-        name: `roleplay`, or the path of a folder.
-        language: one of the set's languages; default the first it lists.
+        name: `roleplay`, which comes with the program, or a folder with a `roleplay.toml`.
+        language: one of the set's languages; the first one by default.
 
     Raises:
-        RubricError: no such set, or a file of it that cannot be read as what it should be.
-        UsageError: a language that the set does not have.
+        RubricError: there is no such set, or one of its files is wrong.
+        UsageError: the set does not have this language.
     """
     folder = find_folder(name, _MANIFEST, "set of roleplay prompts")
     top = read_toml(folder / _MANIFEST)
@@ -129,24 +125,27 @@ def load_prompts(name: str | Path = "roleplay", language: str | None = None) -> 
         top.text("name"), top.text("version"), chosen, hash_files(paths), sources, characters
     )
     for character in (*characters.values(), Character(name="?")):
-        _try(prompts, character)
+        _check_chats(prompts, character)
     return prompts
 
 
-def _try(prompts: RoleplayPrompts, character: Character) -> None:
-    """RubricError where a chat cannot be rendered, has an empty message or lacks the chat."""
+def _check_chats(prompts: RoleplayPrompts, character: Character) -> None:
+    """Raise a RubricError if a chat has an empty instruction or does not show the dialogue."""
     question, answer = "<question>", "<answer>"
-    told = prompts.character_chat(character, question)[0].text
-    asked, shown = (message.text for message in prompts.user_chat(character, question, answer))
-    for template, block, text in ((_CHARACTER, "it", told), (_USER, "block `system`", asked)):
+    of_character = prompts.character_chat(character, question)[0].text
+    of_user, chat = (message.text for message in prompts.user_chat(character, question, answer))
+    for template, what, text in (
+        (_CHARACTER, "the template", of_character),
+        (_USER, "block `system`", of_user),
+    ):
         if not text:
             raise RubricError(
-                f"{block} renders to nothing",
+                f"{what} renders to an empty text",
                 path=prompts.template_path(template),
-                hint="say in it what is to be written",
+                hint="write instructions into it",
             )
     for variable, text in (("question", question), ("answer", answer)):
-        if text not in shown:
+        if text not in chat:
             raise RubricError(
                 f"block `chat` does not show the {variable}",
                 path=prompts.template_path(_USER),

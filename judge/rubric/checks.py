@@ -1,8 +1,8 @@
-"""Every fault of a rubric set that can be found without a judge.
+"""Find the faults of a rubric set without running a judge.
 
-A set is used template by template and language by language, so a fault can hide until the
-last hour of a run. Here every template is compiled, every block is rendered for every known
-character and an unknown one, and each metric's text is searched for its levels.
+A run uses one language and renders templates as it needs them, so a fault could show up late. Here
+every template of every language is compiled, every block is rendered for every character with a
+profile and for one without, and the text of each metric is searched for its levels.
 """
 
 from __future__ import annotations
@@ -17,10 +17,17 @@ from typing import NamedTuple
 from jinja2 import TemplateSyntaxError, meta, nodes
 
 from judge.errors import RubricError
-from judge.rubric.characters import character_tables, read_character
-from judge.rubric.folders import read_templates
-from judge.rubric.load import Manifest, build, faults, find_set, read_manifest
-from judge.rubric.sets import BLOCKS, RubricSet
+from judge.rubric.load import (
+    RubricManifest,
+    build,
+    character_tables,
+    faults,
+    find_set,
+    read_character,
+    read_manifest,
+)
+from judge.rubric.render import BLOCKS, RubricSet
+from judge.rubric.set_files import read_templates
 from judge.types import Character, Dialogue, Turn
 
 __all__ = ["SAMPLE", "Problem", "check"]
@@ -41,11 +48,11 @@ SAMPLE = Dialogue(
         ),
     ),
 )
-"""A dialogue of two rounds to try a set on."""
+"""A dialogue of two rounds to try a rubric set on."""
 
 
 class Problem(NamedTuple):
-    """One fault of a rubric set; `line` is 1-based, None where no single line is at fault."""
+    """One fault of a rubric set; `line` is 1-based, None if the fault is not in one line."""
 
     path: Path
     line: int | None
@@ -56,7 +63,10 @@ class Problem(NamedTuple):
 
 
 def check(name: str | Path) -> list[Problem]:
-    """The faults of a shipped set or of a folder, in all its languages; none for a good set.
+    """The faults of a rubric set in all its languages; an empty list for a good set.
+
+    Args:
+        name: a shipped set, or a folder with a `rubric.toml`.
 
     Raises:
         RubricError: there is no such set.
@@ -84,8 +94,10 @@ def _problem(error: RubricError) -> Problem:
     return Problem(error.path or Path(), error.line, error.message + hint)
 
 
-def _check_characters(manifest: Manifest, found: dict[str, Character]) -> Iterator[Problem]:
-    """Reads the good profiles into `found`."""
+def _check_characters(
+    manifest: RubricManifest, characters: dict[str, Character]
+) -> Iterator[Problem]:
+    """The faults of profiles; valid profiles are added to `characters`."""
     try:
         tables = character_tables(manifest.characters)
     except RubricError as error:
@@ -94,15 +106,15 @@ def _check_characters(manifest: Manifest, found: dict[str, Character]) -> Iterat
     for table in tables:
         try:
             character = read_character(table)
-            if character.name in found:
-                raise table.error("name", f"{character.name} has a profile already")
-            found[character.name] = character
+            if character.name in characters:
+                raise table.error("name", f"{character.name} already has a profile")
+            characters[character.name] = character
         except RubricError as error:
             yield _problem(error)
 
 
 def _check_language(
-    manifest: Manifest,
+    manifest: RubricManifest,
     language: str,
     sources: Mapping[str, tuple[str, Path]],
     characters: Mapping[str, Character],
@@ -112,24 +124,24 @@ def _check_language(
     expected = [f"{metric.name}.j2" for metric in manifest.metrics]
     missing = [name for name in expected if name not in sources]
     if len(missing) == len(expected) and not _includes(rubric):
-        missing = []  # a set whose layout says all there is to say
+        missing = []  # a set with short prompts, which are written in the layout alone
     for name in missing:
         yield Problem(folder / name, None, "the template of this metric is missing")
     for name, (_, path) in sources.items():
         if name not in expected and name != "layout.j2" and not name.startswith("_"):
             yield Problem(path, None, "no metric has this name (shared parts begin with _)")
-    # Empty stand-ins for what is missing let the rest be checked.
-    stand_ins = {name: ("", folder / name) for name in missing}
-    rubric = RubricSet(rubric.rubric, {**sources, **stand_ins}, characters)
-    told = set()  # rendering meets again what reading has found, and one fault in many blocks
+    # Empty templates in place of the missing ones, so that the rest can be checked.
+    placeholders = {name: ("", folder / name) for name in missing}
+    rubric = RubricSet(rubric.rubric, {**sources, **placeholders}, characters)
+    reported = set()  # rendering meets faults that parsing has reported, often in several blocks
     for part in (_check_names(rubric), _check_blocks(rubric), _check_metrics(rubric, sources)):
-        found = [p for p in part if p.line is None or (p.path, p.line) not in told]
-        told |= {(problem.path, problem.line) for problem in found}
-        yield from found
+        new = [p for p in part if p.line is None or (p.path, p.line) not in reported]
+        reported |= {(problem.path, problem.line) for problem in new}
+        yield from new
 
 
 def _includes(rubric: RubricSet) -> bool:
-    """Whether the layout includes a template other than the shared parts."""
+    """Whether the layout includes a template other than the shared parts, which begin with _."""
     try:
         names = meta.find_referenced_templates(_parse(rubric, "layout.j2"))
         return any(name is None or not name.startswith("_") for name in names)
@@ -143,7 +155,7 @@ def _parse(rubric: RubricSet, name: str) -> nodes.Template:
 
 
 def _check_names(rubric: RubricSet) -> Iterator[Problem]:
-    """Syntax, and variables that are not there, even in branches that no sample takes."""
+    """Syntax errors and undefined variables, also in branches that no rendering reaches."""
     everywhere = tuple(sorted({name for names in BLOCKS.values() for name in names}))
     for template in rubric.sources:
         try:
@@ -175,9 +187,10 @@ def _undefined(
 
 
 def _check_blocks(rubric: RubricSet) -> Iterator[Problem]:
-    """Every block with every value that its variables can take here, then every stub.
+    """Render every block with all combinations of values, then check the block `stub`.
 
-    A judge that gives its reason first has to be told how its answer begins after it.
+    The block `rationale` has to contain the stub, because a judge that writes its reason first has
+    to be told how to begin its answer after it.
     """
     metrics = rubric.rubric.metrics
     values: dict[str, Sequence[object]] = {
@@ -192,13 +205,13 @@ def _check_blocks(rubric: RubricSet) -> Iterator[Problem]:
     replies = [metric for metric in metrics if metric.unit == "replies"]
     reasoned = rubric.dialogue_metrics if _has_rationale(rubric) else ()
     for block, names in BLOCKS.items():
-        of_replies = block.startswith("replies")
+        about_replies = block.startswith("replies")
         if block in {"system", "dialogue"} and not rubric.dialogue_metrics:
             continue
-        if of_replies and not replies:
+        if about_replies and not replies:
             continue
-        asked = replies if of_replies else metrics
-        choices = {**values, "metric": reasoned if block == "rationale" else asked}
+        judged = replies if about_replies else metrics
+        choices = {**values, "metric": reasoned if block == "rationale" else judged}
         for chosen in product(*(choices[name] for name in names)):
             try:
                 rubric.render(block, **dict(zip(names, chosen, strict=True)))
@@ -210,7 +223,7 @@ def _check_blocks(rubric: RubricSet) -> Iterator[Problem]:
         except RubricError as error:
             yield _problem(error)
     for metric in reasoned:
-        with suppress(RubricError):  # told just now
+        with suppress(RubricError):  # reported above
             question = rubric.question(metric, rationale=True)
             if question.prefill.strip() not in question.text:
                 what = f"block `rationale`: it does not show the stub of {metric.name}"
@@ -220,12 +233,12 @@ def _check_blocks(rubric: RubricSet) -> Iterator[Problem]:
 def _has_rationale(rubric: RubricSet) -> bool:
     try:
         return rubric.has_rationale
-    except RubricError:  # told by the names
+    except RubricError:  # reported by _check_names
         return False
 
 
 def _check_metrics(rubric: RubricSet, sources: Iterable[str]) -> Iterator[Problem]:
-    """Each metric's own text: that it reaches the prompt, and that it has every level."""
+    """Whether the text of each metric describes every level and appears in the prompt."""
     labels = rubric.rubric.labels
     for metric in rubric.rubric.metrics:
         name = f"{metric.name}.j2"
@@ -238,14 +251,14 @@ def _check_metrics(rubric: RubricSet, sources: Iterable[str]) -> Iterator[Proble
             yield _problem(error)
             continue
         for label in labels:
-            begins = re.compile(rf"[\W_]*{re.escape(label)}(?![0-9A-Za-z])")
-            if not any(begins.match(line) for line in text.splitlines()):
+            level_line = re.compile(rf"[\W_]*{re.escape(label)}(?![0-9A-Za-z])")
+            if not any(level_line.match(line) for line in text.splitlines()):
                 yield Problem(path, None, f"no line begins with the label {label}")
         for number, line in enumerate(source.splitlines(), start=1):
             level = re.match(r"[\W_]*([0-9]+)\s*[:：]", line)
             if level and level[1] not in labels and labels[0].isdecimal():
                 yield Problem(path, number, f"the level {level[1]} is not a label of the scale")
-        with suppress(RubricError):  # told by the blocks
+        with suppress(RubricError):  # reported by _check_blocks
             prompt = "".join(rubric.segments(metric, SAMPLE).values())
             if "".join(text.split()) not in "".join(prompt.split()):
                 yield Problem(path, None, "the layout does not put this text into the prompt")

@@ -1,7 +1,7 @@
-"""From the files of a rubric set to a `RubricSet`.
+"""Read the files of a rubric set into a `RubricSet`.
 
-Whatever the TOML files hold that they should not (another type, an unknown key, a metric in
-no dimension) is a RubricError that names the file, the line and the key.
+Anything wrong in the TOML files, such as a value of another type, an unknown key or a metric in no
+dimension, is a RubricError that names the file, the line and the key.
 """
 
 from __future__ import annotations
@@ -12,26 +12,39 @@ from pathlib import Path
 from typing import Literal, NamedTuple
 
 from judge.errors import RubricError, UsageError
-from judge.rubric.characters import read_characters
-from judge.rubric.folders import characters_file, find_folder, hash_files, read_templates, shipped
-from judge.rubric.sets import RubricSet
-from judge.rubric.toml import Table, read_toml
+from judge.rubric.render import RubricSet
+from judge.rubric.set_files import (
+    TomlTable,
+    characters_file,
+    find_folder,
+    hash_files,
+    read_templates,
+    read_toml,
+    shipped,
+)
 from judge.types import Character, Dimension, Metric, Rubric
 
 __all__ = [
-    "Manifest",
+    "RubricManifest",
     "build",
+    "character_tables",
     "faults",
     "find_set",
     "languages",
     "load_rubric",
+    "read_character",
+    "read_characters",
     "read_manifest",
     "shipped_sets",
 ]
 
 
-class Manifest(NamedTuple):
-    """What a `rubric.toml` says; `characters` is the file of the profiles, None without any."""
+_CHARACTER_TEXTS = ("traits", "speech", "habits", "people")
+_CHARACTER_LISTS = ("address", "catchphrases", "terms")
+
+
+class RubricManifest(NamedTuple):
+    """The content of a `rubric.toml`; `characters` is the file of the profiles, or None."""
 
     path: Path
     name: str
@@ -49,29 +62,29 @@ def shipped_sets() -> dict[str, Path]:
 
 
 def find_set(name: str | Path) -> Path:
-    """The folder of a shipped set, or `name` itself if it is a folder with a `rubric.toml`.
+    """The folder of a rubric set, given by the name of a shipped set or by its path.
 
     Raises:
-        RubricError: neither.
+        RubricError: there is no such set, or the folder has no `rubric.toml`.
     """
     return find_folder(name, "rubric.toml", "rubric set")
 
 
 def languages(name: str | Path) -> tuple[str, ...]:
-    """The languages of a set, as its `rubric.toml` lists them. Raises what `load_rubric` does."""
+    """The languages that the `rubric.toml` of a set lists. Raises the errors of `load_rubric`."""
     return read_manifest(find_set(name)).languages
 
 
 def load_rubric(name: str | Path, language: str | None = None) -> RubricSet:
-    """Read a shipped set by name, or any folder that has a `rubric.toml`.
+    """Read a rubric set in one language.
 
     Args:
-        name: `esrp`, `tiny`, ... or the path of a folder.
-        language: one of the set's languages; default the first it lists.
+        name: a shipped set (`esrp` or `tiny`), or a folder with a `rubric.toml`.
+        language: one of the set's languages; the first one by default.
 
     Raises:
-        RubricError: no such set, or a file of it that cannot be read as what it should be.
-        UsageError: a language that the set does not have.
+        RubricError: there is no such set, or one of its files is wrong.
+        UsageError: the set does not have this language.
     """
     manifest = read_manifest(find_set(name))
     chosen = manifest.languages[0] if language is None else language
@@ -87,12 +100,12 @@ def load_rubric(name: str | Path, language: str | None = None) -> RubricSet:
 
 
 def build(
-    manifest: Manifest,
+    manifest: RubricManifest,
     language: str,
     sources: Mapping[str, tuple[str, Path]],
     characters: Mapping[str, Character],
 ) -> RubricSet:
-    """Put the parts of a set together; the hash is that of the files they came from."""
+    """A `RubricSet` of its parts, with the hash of the files that they came from."""
     paths = [manifest.path, *(path for _, path in sources.values())]
     rubric = Rubric(
         name=manifest.name,
@@ -109,12 +122,12 @@ def build(
 # rubric.toml
 
 
-def read_manifest(folder: Path) -> Manifest:
-    """The `rubric.toml` of a set, every value of the right type. `faults` judges the sense.
+def read_manifest(folder: Path) -> RubricManifest:
+    """Read the `rubric.toml` of a set. Only types are checked here; `faults` checks the values.
 
     Raises:
-        RubricError: it is not TOML, or of another format, or a key is missing, unknown or of
-            the wrong type.
+        RubricError: it is not TOML, has another format, or a key is missing, unknown or of the
+            wrong type.
     """
     top = read_toml(folder / "rubric.toml")
     keys = ("format", "name", "version", "labels", "languages", "characters")
@@ -127,7 +140,7 @@ def read_manifest(folder: Path) -> Manifest:
         for table in tables
     )
     dimension_of = {metric: d.name for d in dimensions for metric in d.metrics}
-    return Manifest(
+    return RubricManifest(
         path=top.path,
         name=top.text("name"),
         version=top.text("version"),
@@ -139,12 +152,12 @@ def read_manifest(folder: Path) -> Manifest:
     )
 
 
-def faults(manifest: Manifest) -> Iterator[str]:
-    """What makes no sense in a `rubric.toml` that reads well, one sentence each."""
+def faults(manifest: RubricManifest) -> Iterator[str]:
+    """What is inconsistent in a `rubric.toml` whose types are right, one sentence per fault."""
     yield from _label_faults(manifest.labels)
-    yield from _twice("language", manifest.languages)
-    yield from _twice("dimension", [dimension.name for dimension in manifest.dimensions])
-    yield from _twice("metric", [metric.name for metric in manifest.metrics])
+    yield from _duplicates("language", manifest.languages)
+    yield from _duplicates("dimension", [dimension.name for dimension in manifest.dimensions])
+    yield from _duplicates("metric", [metric.name for metric in manifest.metrics])
     metrics = {metric.name for metric in manifest.metrics}
     for dimension in manifest.dimensions:
         for name in dimension.metrics:
@@ -173,17 +186,17 @@ def _label_faults(labels: Sequence[str]) -> Iterator[str]:
     elif any(label.split() != [label] for label in labels):
         yield f"labels must be single words, found {list(labels)}"
     elif any(label.isdecimal() for label in labels) and list(labels) != scale:
-        # A score is a position on the scale, so labels 0-4 would be reported as 1-5.
+        # Scores are positions on the scale 1..K, so labels 0-4 would be reported as 1-5.
         yield f"labels that are numbers must be {scale}, found {list(labels)}"
 
 
-def _twice(what: str, names: Iterable[str]) -> Iterator[str]:
+def _duplicates(what: str, names: Iterable[str]) -> Iterator[str]:
     for name, count in Counter(names).items():
         if count > 1:
             yield f"the {what} {name} is there twice"
 
 
-def _metric(table: Table, dimension_of: Mapping[str, str]) -> Metric:
+def _metric(table: TomlTable, dimension_of: Mapping[str, str]) -> Metric:
     table.allow("name", "titles", "unit")
     name = table.text("name")
     unit: Literal["dialogue", "replies"] = "dialogue"
@@ -192,3 +205,60 @@ def _metric(table: Table, dimension_of: Mapping[str, str]) -> Metric:
         if table.text("unit") != unit:
             raise table.error("unit", f"must be dialogue or replies, found {table.text('unit')!r}")
     return Metric(name, dimension_of.get(name, ""), table.texts_by("titles"), unit)
+
+
+# characters.toml
+
+
+def read_characters(path: Path | None) -> dict[str, Character]:
+    """The profiles of a file by the names of the characters; none if `path` is None.
+
+    Raises:
+        RubricError: a profile is not valid, or a character has two.
+    """
+    characters: dict[str, Character] = {}
+    for table in character_tables(path):
+        character = read_character(table)
+        if character.name in characters:
+            raise table.error("name", f"{character.name} already has a profile")
+        characters[character.name] = character
+    return characters
+
+
+def character_tables(path: Path | None) -> tuple[TomlTable, ...]:
+    """The `[[character]]` tables of a file; none if `path` is None.
+
+    Raises:
+        RubricError: the file cannot be read.
+    """
+    if path is None:
+        return ()
+    top = read_toml(path)
+    top.allow("format", "character")
+    return top.tables("character")
+
+
+def read_character(table: TomlTable) -> Character:
+    """The profile in a `[[character]]` table.
+
+    Raises:
+        RubricError: a key is missing, unknown or of the wrong type.
+    """
+    table.allow("name", "names", "work", *_CHARACTER_TEXTS, *_CHARACTER_LISTS)
+    traits, speech, habits, people = (table.text(key) for key in _CHARACTER_TEXTS)
+    address, catchphrases, terms = (
+        table.texts(key, least=0) if key in table.values else () for key in _CHARACTER_LISTS
+    )
+    return Character(
+        name=table.text("name"),
+        known=True,
+        names=table.texts_by("names"),
+        work=table.texts_by("work"),
+        traits=traits,
+        speech=speech,
+        habits=habits,
+        people=people,
+        address=address,
+        catchphrases=catchphrases,
+        terms=terms,
+    )

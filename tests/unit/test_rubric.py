@@ -446,7 +446,7 @@ def test_a_manifest_that_cannot_be_right(esrp: Path, old: str, new: str, place: 
         ('traits = "单纯', 'trait = "单纯', "trait: unknown key"),
         ('address = ["路飞"', 'address = [1, "路飞"', "address: must be a list of texts"),
         (f'name = "{LUFFY}"\n', "", "character 1, name: the key is missing"),
-        ('name = "《火影忍者》的漩涡鸣人"', f'name = "{LUFFY}"  # again', "has a profile already"),
+        ('name = "《火影忍者》的漩涡鸣人"', f'name = "{LUFFY}"  # again', "already has a profile"),
         ('work = { zh = "海贼王"', "work = { zh = 1", "work: must be a table of texts"),
     ],
 )

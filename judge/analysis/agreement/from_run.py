@@ -17,7 +17,7 @@ from judge.analysis.summary import rubric_groups, rubric_titles
 from judge.analysis.table import Cell, dialogue_order
 from judge.errors import DataError
 from judge.ratings import Ratings, join_ratings
-from judge.rubric import is_draw
+from judge.rubric import is_reply_set
 from judge.types import Dialogue, Failure, Judgment, Rubric
 
 __all__ = ["Point", "observed_from_run"]
@@ -63,8 +63,8 @@ def observed_from_run(
         DataError: no rating belongs to anything that was judged.
         StoreError: two judgments of the same thing, or one that the rubric does not know.
     """
-    judgments = [j for j in judgments if not is_draw(j.scenario)]
-    dialogues = [d for d in dialogues if not is_draw(d.scenario)]
+    judgments = [j for j in judgments if not is_reply_set(j.scenario)]
+    dialogues = [d for d in dialogues if not is_reply_set(d.scenario)]
     wanted = chosen_metrics(metrics, judged_metrics(judgments, rubric))
     unrated = tuple(metric for metric in wanted if metric not in ratings.metrics)
     asked = [j for j in judgments if j.metric in wanted and j.metric not in unrated]

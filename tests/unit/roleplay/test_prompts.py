@@ -206,7 +206,7 @@ def test_faults_at_a_line(folder: Path, file: str, old: str, new: str, message: 
 @pytest.mark.parametrize(
     ("file", "text", "message"),
     [
-        ("character.j2", "{# nothing #}", "it renders to nothing"),
+        ("character.j2", "{# nothing #}", "the template renders to an empty text"),
         (
             "user.j2",
             "{% block chat %}{{ question }}{{ answer }}{% endblock %}",
@@ -216,7 +216,7 @@ def test_faults_at_a_line(folder: Path, file: str, old: str, new: str, message: 
         (
             "user.j2",
             "{% block system %}{% endblock %}{% block chat %}{{ question, answer }}{% endblock %}",
-            "block `system` renders to nothing",
+            "block `system` renders to an empty text",
         ),
         (
             "user.j2",

@@ -12,7 +12,7 @@ from judge.engines.mock import MockEngine
 from judge.errors import RunMismatchError, UsageError
 from judge.pipeline import Outcome, score
 from judge.rubric import load_rubric
-from judge.rubric.replies import draw_replies, is_draw, replies_metric, replies_tree
+from judge.rubric.reply_sets import draw_replies, is_reply_set, replies_metric, replies_tree
 from judge.scoring import keys
 from judge.store import Store
 from judge.types import Dialogue, Turn
@@ -51,7 +51,7 @@ def test_sets_of_k_from_as_many_dialogues() -> None:
         for character, system in ((LUFFY, "a"), (LUFFY, "b"), (OTHER, "a"))
         for n in (1, 2)
     ]
-    assert all(is_draw(d.scenario) for d in sets)
+    assert all(is_reply_set(d.scenario) for d in sets)
     for d in sets:
         assert len({question.split(".")[0] for question in questions(d)}) == len(d.turns) == 5
         assert all(turn.answer.startswith(f"{d.system}：{d.character}") for turn in d.turns)
@@ -147,7 +147,7 @@ def test_a_rubric_without_the_metric() -> None:
     tiny = load_rubric("tiny")
     assert replies_metric(tiny.rubric) is None
     assert replies_metric(ESRP.rubric) == "response_diversity"
-    with pytest.raises(UsageError, match="rubric set tiny has no metric of many replies"):
+    with pytest.raises(UsageError, match="rubric set tiny has no metric that judges sets of replies"):
         replies_tree(tiny, play("a"), seed=0)
 
 
@@ -164,7 +164,7 @@ def test_sets_go_the_way_of_dialogues(tmp_path: Path) -> None:
         assert score(again, engine, store) == Outcome(0, 6)
         judged = [j for j in store.judgments() if j.metric == "response_diversity"]
         assert len(judged) == 6
-        assert all(j.score is not None and is_draw(j.scenario) for j in judged)
+        assert all(j.score is not None and is_reply_set(j.scenario) for j in judged)
 
 
 def test_another_seed_does_not_mix(tmp_path: Path) -> None:
