@@ -5,11 +5,13 @@ from __future__ import annotations
 import csv
 import json
 import os
+import select
 import signal
 import sqlite3
 import subprocess
 import sys
-from collections.abc import Callable, Mapping
+import tempfile
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing
 from pathlib import Path
 from typing import NamedTuple
@@ -17,6 +19,8 @@ from typing import NamedTuple
 import pytest
 
 ROOT = Path(__file__).parents[2]
+PATIENCE = 120
+"""Seconds for a command to end."""
 LUFFY = "《海贼王》的蒙奇·D·路飞"
 
 
@@ -28,23 +32,76 @@ class Done(NamedTuple):
     err: str
 
 
+def _expected(done: Done, code: int | None) -> Done:
+    assert "Traceback" not in done.err, done.err
+    assert code is None or done.code == code, done.err
+    return done
+
+
 def _hear_interrupts() -> None:
     signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
-class Program:
-    """`python -m judge` in a folder of its own, where no released data is in sight."""
+def environment(**more: str) -> dict[str, str]:
+    """The variables that the program sees."""
+    fixed = {"PYTHONPATH": str(ROOT), "HF_HUB_OFFLINE": "1", "OMP_NUM_THREADS": "1"}
+    return {**os.environ, **fixed, "COLUMNS": "80", **more}
 
-    def __init__(self, folder: Path) -> None:
+
+class ForkServer:
+    """The process of `fork_server.py`: the program runs in children of it, one at a time."""
+
+    def __init__(self) -> None:
+        self._process = subprocess.Popen(
+            [sys.executable, str(Path(__file__).with_name("fork_server.py"))],
+            env=environment(),
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            encoding="utf-8",
+            preexec_fn=_hear_interrupts,  # noqa: PLW1509 - the tests start no threads
+        )
+        assert self._answer() == "ready"
+
+    def run(self, arguments: list[str], folder: Path, variables: Mapping[str, str]) -> Done:
+        """The same as `python -m judge ARGUMENTS` in a folder, without the time to import."""
+        assert self._process.stdin is not None
+        with tempfile.TemporaryDirectory() as outputs:
+            out, err = Path(outputs, "out"), Path(outputs, "err")
+            request = {
+                "arguments": arguments,
+                "folder": str(folder),
+                "environment": dict(variables),
+                "out": str(out),
+                "err": str(err),
+            }
+            self._process.stdin.write(f"{json.dumps(request)}\n")
+            self._process.stdin.flush()
+            code = int(self._answer())
+            return Done(code, out.read_text(encoding="utf-8"), err.read_text(encoding="utf-8"))
+
+    def close(self) -> None:
+        """End it, and with it whatever it runs."""
+        self._process.kill()
+        self._process.communicate()
+
+    def _answer(self) -> str:
+        assert self._process.stdout is not None
+        ready, _, _ = select.select([self._process.stdout], [], [], PATIENCE)
+        assert ready, f"no answer within {PATIENCE} seconds"
+        return self._process.stdout.readline().strip()
+
+
+class Program:
+    """`judge` in a folder of its own, where no released data is in sight.
+
+    Called, it runs in a child of the fork server. What is about starting and ending a process, such
+    as signals, encodings and full disks, is asked of `python -m judge` by `start` and `end`.
+    """
+
+    def __init__(self, folder: Path, server: ForkServer) -> None:
         self.folder = folder
-        self.environment = {
-            **os.environ,
-            "PYTHONPATH": str(ROOT),
-            "JUDGE_DATA": str(folder / "no-data"),
-            "HF_HUB_OFFLINE": "1",
-            "OMP_NUM_THREADS": "1",
-            "COLUMNS": "80",
-        }
+        self.environment = environment(JUDGE_DATA=str(folder / "no-data"))
+        self._server = server
 
     def start(self, *args: object, before: tuple[str, ...] = ()) -> subprocess.Popen[str]:
         """Begin; `before` are words before the command, such as `bash -c ...`."""
@@ -62,13 +119,13 @@ class Program:
 
     def end(self, process: subprocess.Popen[str], code: int | None = 0) -> Done:
         """Wait; a user never sees a traceback, and the exit status is as expected."""
-        out, err = process.communicate(timeout=120)
-        assert "Traceback" not in err, err
-        assert code is None or process.returncode == code, err
-        return Done(process.returncode, out, err)
+        out, err = process.communicate(timeout=PATIENCE)
+        return _expected(Done(process.returncode, out, err), code)
 
-    def __call__(self, *args: object, code: int = 0) -> Done:
-        return self.end(self.start(*args), code)
+    def __call__(self, *args: object, code: int | None = 0) -> Done:
+        """Run to its end, likewise."""
+        done = self._server.run(list(map(str, args)), self.folder, self.environment)
+        return _expected(done, code)
 
     def mistake(self, *args: object) -> tuple[str, str]:
         """Message and hint of a command that ends as the user's mistake, with nothing else."""
@@ -94,9 +151,17 @@ class Program:
             return list(csv.DictReader(file))
 
 
+@pytest.fixture(scope="session")
+def fork_server() -> Iterator[ForkServer]:
+    """One for all tests of this process."""
+    server = ForkServer()
+    yield server
+    server.close()
+
+
 @pytest.fixture
-def judge(tmp_path: Path) -> Program:
-    return Program(tmp_path)
+def judge(tmp_path: Path, fork_server: ForkServer) -> Program:
+    return Program(tmp_path, fork_server)
 
 
 @pytest.fixture

@@ -52,7 +52,7 @@ def test_from_dialogues_to_report(judge: Program) -> None:
 
     The table is on stdout, notices on stderr, five files in the run folder, exit 0.
     """
-    done = judge("eval", "--model", DEMO, "--judge", "lexical", "--out", "run")
+    done = judge.end(judge.start("eval", "--model", DEMO, "--judge", "lexical", "--out", "run"))
     assert sorted(p.name for p in (judge.folder / "run").iterdir()) == FILES
     rows = judge.scores("run")
     dialogues = sum(
@@ -378,7 +378,8 @@ def test_the_output_goes_to_a_full_disk(
 def test_a_terminal_without_chinese(judge: Program, recorded: Recorded) -> None:
     """What it cannot show is escaped, and no reason to break off after hours of judging."""
     judge.environment["PYTHONIOENCODING"] = "ascii"
-    done = judge("eval", "--model", recorded(), "--judge", "mock", "--out", "run")
+    args = ("eval", "--model", recorded(), "--judge", "mock", "--out", "run")
+    done = judge.end(judge.start(*args))
     assert "Fluency (\\u6d41\\u7545\\u6027)" in done.out
 
 

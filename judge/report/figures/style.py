@@ -320,9 +320,17 @@ def pdf(drawn: Drawn) -> bytes:
 
 
 def _written(drawn: Drawn, kind: str, **settings: object) -> bytes:
+    # By the canvas of the format itself: savefig draws everything once more before it writes, to
+    # lay it out, which `finish` has done.
+    from matplotlib.backends.backend_pdf import FigureCanvasPdf  # noqa: PLC0415 - see look
+    from matplotlib.backends.backend_svg import FigureCanvasSVG  # noqa: PLC0415 - see look
+
     file = io.BytesIO()
     with look(**settings):
-        drawn.figure.savefig(file, format=kind, metadata=_NOTHING[kind])
+        if kind == "svg":
+            FigureCanvasSVG(drawn.figure).print_svg(file, metadata=_NOTHING[kind])
+        else:
+            FigureCanvasPdf(drawn.figure).print_pdf(file, metadata=_NOTHING[kind])
     return file.getvalue()
 
 
