@@ -22,8 +22,7 @@ import numpy as np
 from calibration.agreement.small_sample import permutation_p
 from calibration.diversity import MEASURES, DiversityMeasures, DiversitySettings, measure_diversity
 from judge.analysis import read_bars, word_segmenter
-from judge.analysis.diverse import MEASURE_TITLES
-from judge.analysis.diversity import Segmenter
+from judge.analysis.reply_diversity import MEASURE_TITLES, Segmenter
 from judge.dialogues import read_dialogues
 from judge.types import Dialogue
 

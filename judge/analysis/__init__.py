@@ -1,15 +1,21 @@
 """From stored judgments to one `Results` object that every report is drawn from."""
 
-from judge.analysis.applying import Calibrated, ItemKey, ItemScore, calibrated
-from judge.analysis.bars import Bars, read_bars
-from judge.analysis.calibrated import CalibratedMean, CalibratedMetric, CalibratedResults
-from judge.analysis.calibrating import calibrate
-from judge.analysis.diverse import DiversityResults, SystemDiversity
-from judge.analysis.diversity import summarise_diversity, word_segmenter
-from judge.analysis.fitting import AUTO
-from judge.analysis.lines import calibrate_to_published
+from judge.analysis.apply_calibration import Calibrated, ItemKey, ItemScore, calibrated
+from judge.analysis.fit_calibration import AUTO, calibrate
+from judge.analysis.fit_to_published import calibrate_to_published
 from judge.analysis.published import PAPER, Published, paper_means, read_published
+from judge.analysis.reply_diversity import (
+    Bars,
+    DiversityResults,
+    SystemDiversity,
+    read_bars,
+    summarise_diversity,
+    word_segmenter,
+)
 from judge.analysis.results import (
+    CalibratedMean,
+    CalibratedMetric,
+    CalibratedResults,
     Extreme,
     FailureCount,
     Group,

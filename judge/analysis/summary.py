@@ -12,25 +12,25 @@ from numpy.typing import NDArray
 
 from calibration.agreement.correlation import spearman
 from calibration.intervals import ClusteredMean, clustered_mean
-from judge.analysis.diverse import DiversityResults
-from judge.analysis.diversity import of_dialogues
-from judge.analysis.extremes import extreme_dialogues
+from judge.analysis.judgment_table import NOT_JUDGED, Cell, Table, dialogue_order, tabulate
 from judge.analysis.published import Published
+from judge.analysis.reply_diversity import DiversityResults, of_dialogues
 from judge.analysis.results import (
     OVERALL,
+    Extreme,
     FailureCount,
     Group,
     Measure,
+    MetricScore,
     Results,
     SystemAgreement,
     SystemResults,
 )
-from judge.analysis.table import NOT_JUDGED, Table, dialogue_order, tabulate
 from judge.errors import StoreError
 from judge.roleplay.playing_summary import PlayingSummary
 from judge.types import Dialogue, Failure, Judgment, Reading, Rubric
 
-__all__ = ["FLAG_BELOW", "LEAST_SYSTEMS", "summarise"]
+__all__ = ["FLAG_BELOW", "LEAST_SYSTEMS", "extreme_dialogues", "summarise"]
 
 FLAG_BELOW = 0.5
 """Label mass below which a judgment is flagged."""
@@ -303,3 +303,36 @@ def _own_notes(
         if not named.intersection(metrics):
             notes.append(f"{published.source} holds none of the metrics that were judged.")
     return tuple(notes)
+
+
+def extreme_dialogues(
+    table: Table, judgments: Sequence[Judgment], dialogues: Iterable[Dialogue], most: int
+) -> tuple[tuple[Extreme, ...], tuple[Extreme, ...]]:
+    """The `most` lowest, lowest first, and the `most` highest, highest first.
+
+    Only dialogues with every metric scored take part; equal scores go in the order of ids.
+    No dialogue is in both lists, so few dialogues make short lists.
+    """
+    scores = [round(float(score), 10) for score in table.score.mean(axis=1)]
+    order = sorted((s, row) for row, s in enumerate(scores) if not math.isnan(s))
+    low = [row for _, row in order[: min(most, len(order) // 2)]]
+    down = sorted((-s, row) for s, row in order if row not in low)
+    high = [row for _, row in down[:most]]
+    wanted = {table.cells[row] for row in (*low, *high)}
+    scored: dict[Cell, dict[str, MetricScore]] = {cell: {} for cell in wanted}
+    for j in judgments:
+        cell, read = (j.system, j.character, j.scenario), j.outcome
+        if cell in wanted and not isinstance(read, Failure):
+            scored[cell][j.metric] = MetricScore(
+                j.metric, read.expected, read.p, read.label_mass, read.reading, j.rationale
+            )
+    turns = {
+        cell: d.turns for d in dialogues if (cell := (d.system, d.character, d.scenario)) in wanted
+    }
+
+    def show(row: int) -> Extreme:
+        cell = table.cells[row]
+        metrics = tuple(scored[cell][metric] for metric in table.metrics)
+        return Extreme(*cell, scores[row], metrics, turns.get(cell, ()))
+
+    return tuple(map(show, low)), tuple(map(show, high))

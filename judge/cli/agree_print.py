@@ -7,7 +7,13 @@ from collections.abc import Iterator, Mapping, Sequence
 import click
 
 from judge.analysis.agreement import Agreement, Comparisons, Overview
-from judge.analysis.agreement.record import LEVELS, Figure, Interval, Level, MeasureAgreement
+from judge.analysis.agreement.agreement_records import (
+    LEVELS,
+    Figure,
+    Interval,
+    Level,
+    MeasureAgreement,
+)
 from judge.cli.plain import table
 from judge.report.agreement_summary import beaten
 

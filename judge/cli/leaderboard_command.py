@@ -12,7 +12,7 @@ from rich.console import Console
 from judge import calibration_file
 from judge import manifest as manifests
 from judge.analysis import calibrated, summarise
-from judge.analysis.leaderboard import Cost, leaderboard
+from judge.analysis.ranking import Cost, leaderboard
 from judge.calibration_file import MadeWith
 from judge.cli.report_command import calibration_option
 from judge.errors import UsageError

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import NamedTuple
 
-from judge.analysis.agreement.record import (
+from judge.analysis.agreement.agreement_records import (
     Agreement,
     AnnotatorTest,
     Figure,

@@ -19,7 +19,7 @@ from rich.table import Table as RichTable
 from rich.text import Text
 
 from judge.analysis import CalibratedMean, Results
-from judge.analysis.leaderboard import FORMAT, HUMAN, Leaderboard, Standing
+from judge.analysis.ranking import FORMAT, HUMAN, Leaderboard, Standing
 from judge.records import write_record, write_text
 from judge.report.agreement_page import Footnotes
 from judge.report.figures import inline

@@ -21,8 +21,8 @@ from judge.analysis import (
     Results,
     SystemResults,
 )
+from judge.analysis.judgment_table import dialogue_order
 from judge.analysis.results import OVERALL
-from judge.analysis.table import dialogue_order
 from judge.report.format import fixed, level, share
 from judge.types import Failure, Judgment
 

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from markupsafe import Markup
 
-from judge.analysis.agreement.record import Agreement
+from judge.analysis.agreement.agreement_records import Agreement
 from judge.report.agreement_page import render_agreement
 from tests.unit.report.page_example import CHARACTERS, EVIL, SYSTEMS, agreement
 

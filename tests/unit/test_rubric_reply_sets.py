@@ -147,7 +147,9 @@ def test_a_rubric_without_the_metric() -> None:
     tiny = load_rubric("tiny")
     assert replies_metric(tiny.rubric) is None
     assert replies_metric(ESRP.rubric) == "response_diversity"
-    with pytest.raises(UsageError, match="rubric set tiny has no metric that judges sets of replies"):
+    with pytest.raises(
+        UsageError, match="rubric set tiny has no metric that judges sets of replies"
+    ):
         replies_tree(tiny, play("a"), seed=0)
 
 

@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from judge import calibration_file, manifest
-from judge.analysis import Results, leaderboard, results
-from judge.analysis.agreement import Agreement, Comparisons, comparison_record, record
+from judge.analysis import Results, ranking, results
+from judge.analysis.agreement import Agreement, Comparisons, agreement_records, two_judges
 from judge.calibration_file import Calibration
 from judge.manifest import Manifest
 from judge.records import read_record, write_record
@@ -17,10 +17,10 @@ from judge.roleplay import playing_summary
 GOLDEN = Path(__file__).parents[1] / "golden" / "records"
 
 FORMATS: dict[str, tuple[type, int]] = {
-    "agreement": (Agreement, record.FORMAT),
+    "agreement": (Agreement, agreement_records.FORMAT),
     "calibration": (Calibration, calibration_file.FORMAT),
-    "comparison": (Comparisons, comparison_record.FORMAT),
-    "leaderboard": (leaderboard.Leaderboard, leaderboard.FORMAT),
+    "comparison": (Comparisons, two_judges.FORMAT),
+    "leaderboard": (ranking.Leaderboard, ranking.FORMAT),
     "manifest": (Manifest, manifest.FORMAT),
     "played": (playing_summary.PlayingSummary, playing_summary.FORMAT),
     "results": (Results, results.FORMAT),

@@ -1,13 +1,11 @@
 """Judge and people side by side, in numbers a report is drawn from."""
 
-from judge.analysis.agreement.assemble import agree
-from judge.analysis.agreement.comparing import compare_judges
-from judge.analysis.agreement.comparison_record import Compared, Comparisons
+from judge.analysis.agreement.agreement_records import Agreement
+from judge.analysis.agreement.data import Observed, simulated
 from judge.analysis.agreement.from_run import Point, observed_from_run
-from judge.analysis.agreement.from_table import judges_of, observed_from_table
-from judge.analysis.agreement.observed import Observed, simulated
-from judge.analysis.agreement.overview import Overview, overview
-from judge.analysis.agreement.record import Agreement
+from judge.analysis.agreement.from_table import Overview, judges_of, observed_from_table, overview
+from judge.analysis.agreement.judge_agreement import agree
+from judge.analysis.agreement.two_judges import Compared, Comparisons, compare_judges
 
 __all__ = [
     "Agreement",

@@ -10,11 +10,10 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from judge.analysis.agreement.observed import Observed
-from judge.analysis.calibrating import chosen_metrics, judged_metrics
-from judge.analysis.distributions import distributions
+from judge.analysis.agreement.data import Observed
+from judge.analysis.fit_calibration import chosen_metrics, judged_metrics
+from judge.analysis.judgment_table import Cell, dialogue_order, distributions
 from judge.analysis.summary import rubric_groups, rubric_titles
-from judge.analysis.table import Cell, dialogue_order
 from judge.errors import DataError
 from judge.ratings import Ratings, join_ratings
 from judge.rubric import is_reply_set

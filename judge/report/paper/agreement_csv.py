@@ -7,7 +7,7 @@ import io
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 
-from judge.analysis.agreement.record import (
+from judge.analysis.agreement.agreement_records import (
     Agreement,
     Figure,
     Level,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-from judge.analysis.agreement.record import (
+from judge.analysis.agreement.agreement_records import (
     LEVELS,
     Agreement,
     AnnotatorTest,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import io
 
-from judge.analysis.agreement.comparison_record import COMPARED, Compared, Comparisons
+from judge.analysis.agreement.two_judges import COMPARED, Compared, Comparisons
 from judge.report.agreement_summary import LEVEL_TITLES
 from judge.report.format import count
 from judge.report.paper.references import Cite, Formula, Paragraph, Part

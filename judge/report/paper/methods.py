@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator, Sequence
 
-from judge.analysis.agreement.record import (
+from judge.analysis.agreement.agreement_records import (
     Agreement,
     Figure,
     Interval,

@@ -8,8 +8,14 @@ from dataclasses import dataclass, replace
 from itertools import groupby
 from typing import Literal, Protocol, TypeGuard
 
-from judge.analysis.agreement.comparison_record import Comparisons
-from judge.analysis.agreement.record import Agreement, Figure, Interval, Kind, MeasureAgreement
+from judge.analysis.agreement.agreement_records import (
+    Agreement,
+    Figure,
+    Interval,
+    Kind,
+    MeasureAgreement,
+)
+from judge.analysis.agreement.two_judges import Comparisons
 from judge.report.format import fixed
 
 __all__ = [

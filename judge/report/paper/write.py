@@ -6,8 +6,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import MappingProxyType
 
-from judge.analysis.agreement.comparison_record import Comparisons
-from judge.analysis.agreement.record import Agreement
+from judge.analysis.agreement.agreement_records import Agreement
+from judge.analysis.agreement.two_judges import Comparisons
 from judge.records import write_text
 from judge.report.agreement_summary import people
 from judge.report.paper.agreement_csv import agreement_csv

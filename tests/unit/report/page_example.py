@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from judge.analysis.agreement.record import (
+from judge.analysis.agreement.agreement_records import (
     COEFFICIENTS,
     LEVELS,
     Agreement,

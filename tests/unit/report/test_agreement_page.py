@@ -14,7 +14,7 @@ from html.parser import HTMLParser
 import pytest
 from markupsafe import Markup
 
-from judge.analysis.agreement.record import Agreement, Disagreement
+from judge.analysis.agreement.agreement_records import Agreement, Disagreement
 from judge.report.agreement_page import SHOWN, Footnotes, render_agreement
 from judge.report.format import signed
 from judge.types import Turn

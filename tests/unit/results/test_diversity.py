@@ -13,11 +13,9 @@ import pytest
 
 from calibration.diversity import DiversitySettings
 from judge.analysis import Results, read_bars, summarise, summarise_diversity, word_segmenter
-from judge.analysis.bars import Bars
-from judge.analysis.calibrating import judged_metrics
-from judge.analysis.distributions import distributions
-from judge.analysis.diverse import DiversityResults
-from judge.analysis.diversity import Segmenter, refuse_unequal
+from judge.analysis.fit_calibration import judged_metrics
+from judge.analysis.judgment_table import distributions
+from judge.analysis.reply_diversity import Bars, DiversityResults, Segmenter, refuse_unequal
 from judge.dialogues import read_dialogues, select
 from judge.errors import DataError, StoreError, UsageError
 from judge.report.format import environment

@@ -13,7 +13,7 @@ import pytest
 from rich.console import Console
 
 from judge.analysis import CalibratedMean, Results, summarise
-from judge.analysis.leaderboard import Cost, Leaderboard, leaderboard
+from judge.analysis.ranking import Cost, Leaderboard, leaderboard
 from judge.errors import StoreError
 from judge.report.leaderboard_page import (
     leaderboard_csv,

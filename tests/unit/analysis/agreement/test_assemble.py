@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from judge.analysis.agreement import Agreement, Observed, agree
-from judge.analysis.agreement.record import Figure
+from judge.analysis.agreement.agreement_records import Figure
 from judge.errors import UsageError
 from tests.unit.analysis.agreement.seen import drawn, rows_of, table
 from tests.unit.stored import reread

@@ -9,8 +9,7 @@ import pytest
 from scipy import stats
 
 from judge.analysis.agreement import agree
-from judge.analysis.agreement.from_table import judges_of, observed_from_table
-from judge.analysis.agreement.overview import overview
+from judge.analysis.agreement.from_table import judges_of, observed_from_table, overview
 from judge.errors import DataError, UsageError
 from judge.ratings import JudgedTable, Scale, read_judged_table
 

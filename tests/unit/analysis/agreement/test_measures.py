@@ -16,7 +16,7 @@ from sklearn.metrics import cohen_kappa_score, confusion_matrix
 
 from calibration.resampling.bootstrap import crossed_bootstrap
 from judge.analysis.agreement import Observed, agree
-from judge.analysis.agreement.record import Coefficient, MeasureAgreement
+from judge.analysis.agreement.agreement_records import Coefficient, MeasureAgreement
 from tests.unit.analysis.agreement.seen import METRICS, drawn, rows_of, table
 
 Floats = NDArray[np.float64]

@@ -13,8 +13,7 @@ from typing import Any
 import pytest
 
 from judge.analysis.agreement import agree
-from judge.analysis.agreement.from_table import judges_of, observed_from_table
-from judge.analysis.agreement.overview import overview
+from judge.analysis.agreement.from_table import judges_of, observed_from_table, overview
 from judge.ratings import Point, read_judged_table
 
 

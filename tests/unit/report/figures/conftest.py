@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from judge.analysis.agreement import Agreement
-from judge.analysis.agreement.record import (
+from judge.analysis.agreement.agreement_records import (
     COEFFICIENTS,
     LEVELS,
     Bin,

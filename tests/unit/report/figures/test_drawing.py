@@ -11,7 +11,7 @@ from matplotlib.axes import Axes
 from matplotlib.colors import to_hex
 
 from judge.analysis.agreement import Agreement
-from judge.analysis.agreement.record import Figure, Level, MeasureAgreement
+from judge.analysis.agreement.agreement_records import Figure, Level, MeasureAgreement
 from judge.report.figures import Drawn, figures
 from judge.report.figures.forest import forest
 from judge.report.figures.radar import radar

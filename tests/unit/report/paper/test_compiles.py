@@ -13,7 +13,7 @@ import pytest
 from matplotlib.figure import Figure
 
 from judge.analysis.agreement import Agreement
-from judge.analysis.agreement.comparison_record import Compared, Comparisons
+from judge.analysis.agreement.two_judges import Compared, Comparisons
 from judge.report.paper import write_comparison_tables, write_paper
 from judge.report.paper.latex import CJK_FALLBACK, escape
 from tests.unit.report.page_example import agreement

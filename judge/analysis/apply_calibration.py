@@ -15,9 +15,8 @@ from calibration.calibrators.ridge import filled_cells
 from calibration.conformal import item_intervals
 from calibration.ppi import powered_mean
 from calibration.unseen_system import unseen_system_mean
-from judge.analysis.calibrated import CalibratedMean, CalibratedMetric, CalibratedResults
-from judge.analysis.distributions import Distributions, distributions, system_means
-from judge.analysis.results import Results
+from judge.analysis.judgment_table import Distributions, distributions, system_means
+from judge.analysis.results import CalibratedMean, CalibratedMetric, CalibratedResults, Results
 from judge.calibration_file import Calibration, Fit
 from judge.errors import DataError
 from judge.ratings import Ratings, join_ratings, mean_ratings

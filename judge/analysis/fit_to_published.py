@@ -12,9 +12,8 @@ from numpy.typing import NDArray
 
 from calibration.calibrators import Linear
 from calibration.published_line import published_line
-from judge.analysis.calibrating import chosen_metrics, judged_metrics, now, versions
-from judge.analysis.distributions import Distributions, distributions, system_means
-from judge.analysis.fitting import plain
+from judge.analysis.fit_calibration import chosen_metrics, judged_metrics, now, plain, versions
+from judge.analysis.judgment_table import Distributions, distributions, system_means
 from judge.analysis.published import PAPER_NOTE, PAPER_SOURCE, Published
 from judge.calibration_file import Calibration, Fit, MadeWith
 from judge.errors import DataError

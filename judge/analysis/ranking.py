@@ -13,9 +13,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from calibration.intervals import MeanInterval, mean_interval, ranks
-from judge.analysis.calibrated import CalibratedMean
-from judge.analysis.results import OVERALL, Measure, Results, SystemResults
-from judge.analysis.table import Table, tabulate
+from judge.analysis.judgment_table import Table, tabulate
+from judge.analysis.results import OVERALL, CalibratedMean, Measure, Results, SystemResults
 from judge.errors import StoreError
 from judge.records import plain_record
 from judge.types import Judgment

@@ -1,17 +1,21 @@
 """Response diversity: judged over sets of replies, and measured over all of them.
 
-It has a record of its own beside the means of the nine metrics: a set of replies is no dialogue,
-and no dimension holds what is said of it.
+Its results stand beside the means of the nine metrics: a set of replies is no dialogue, and no
+dimension contains its score.
 """
 
 from __future__ import annotations
 
+import csv
+import hashlib
 import importlib
 import importlib.metadata
 import math
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import replace
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from types import MappingProxyType
 from typing import NamedTuple
 
 import numpy as np
@@ -19,25 +23,202 @@ import numpy as np
 from calibration import diversity as measures
 from calibration.diversity import MEASURES, DiversitySettings, measure_diversity
 from calibration.intervals import clustered_mean
-from judge.analysis.bars import Bars
-from judge.analysis.diverse import (
-    DiversityFigure,
-    DiversityResults,
-    JudgedDiversity,
-    SystemDiversity,
-)
-from judge.analysis.table import NOT_JUDGED
-from judge.errors import StoreError, UsageError
+from judge.analysis.judgment_table import NOT_JUDGED
+from judge.errors import DataError, StoreError, UsageError
 from judge.rubric.reply_sets import is_reply_set, replies_metric
 from judge.types import Dialogue, Failure, Judgment, Rubric
 
 __all__ = [
+    "MEASURE_TITLES",
+    "Bars",
+    "DiversityFigure",
+    "DiversityResults",
+    "JudgedDiversity",
     "Segmenter",
+    "SystemDiversity",
     "of_dialogues",
+    "read_bars",
     "refuse_unequal",
     "summarise_diversity",
     "word_segmenter",
 ]
+
+_HINT = "the file needs a header `system,relative_height` and one row per system, from 0 to 1"
+
+
+@dataclass(frozen=True, slots=True)
+class Bars:
+    """Relative response diversity by system, the file it was read from, and its SHA-256."""
+
+    source: str
+    heights: Mapping[str, float] = field(default_factory=dict)
+    sha256: str = ""
+
+
+def read_bars(path: Path | str) -> Bars:
+    """Read a CSV with the columns `system, relative_height`; lines that begin with # are comments.
+
+    Raises:
+        DataError: the file, or a row of it, is not that; the message names the line.
+    """
+    path = Path(path)
+    try:
+        data = path.read_bytes()
+        lines = data.decode("utf-8-sig").splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        raise DataError(f"cannot be read: {error}", path=path, hint=_HINT) from error
+    rows = [
+        (number, [cell.strip() for cell in next(csv.reader([line]))])
+        for number, line in enumerate(lines, start=1)
+        if line.strip() and not line.startswith("#")
+    ]
+    if not rows or rows[0][1] != ["system", "relative_height"]:
+        raise DataError("has not the columns of bars", path=path, hint=_HINT)
+    heights: dict[str, float] = {}
+    for number, cells in rows[1:]:
+        if len(cells) != 2 or not cells[0] or cells[0] in heights:
+            what = "is not one new system and its height"
+            raise DataError(what, path=path, line=number, hint=_HINT)
+        heights[cells[0]] = _height(cells[1], path, number)
+    if not heights:
+        raise DataError("holds no bars", path=path, hint=_HINT)
+    return Bars(path.name, heights, hashlib.sha256(data).hexdigest())
+
+
+def _height(text: str, path: Path, line: int) -> float:
+    try:
+        value = float(text)
+    except ValueError:
+        value = math.nan
+    if not 0 <= value <= 1:
+        raise DataError(f"the height {text!r} is not in 0 to 1", path=path, line=line, hint=_HINT)
+    return value
+
+
+MEASURE_TITLES: Mapping[str, str] = MappingProxyType(
+    {
+        "distinct_1": "Distinct characters",
+        "distinct_2": "Distinct pairs of characters",
+        "distinct_1_words": "Distinct words",
+        "distinct_2_words": "Distinct pairs of words",
+        "compression_ratio": "Compression ratio",
+        "self_bleu": "Self-BLEU",
+        "repeated_openings": "Repeated openings",
+    }
+)
+
+
+@dataclass(frozen=True, slots=True)
+class DiversityFigure:
+    """A `calibration.diversity.DiversityEstimate` as results store it; None where undefined."""
+
+    mean: float | None
+    standard_error: float | None
+    spread: float | None
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class JudgedDiversity:
+    """What the judge says of one system's sets of replies.
+
+    Attributes:
+        asked: sets that were asked about.
+        n: how many of them have a score.
+        characters: as how many characters.
+        mean: over characters and draws, on the label scale; None, with a `reason`, without any.
+        standard_error: clustered by character; None, with a reason, when undefined.
+        unscored: why the other sets have no score, counted by failure code.
+        flagged: share of the scored ones with a label mass below .5.
+        reason: why the mean or the standard error is missing.
+    """
+
+    asked: int
+    n: int
+    characters: int
+    mean: float | None
+    standard_error: float | None
+    unscored: Mapping[str, int]
+    flagged: float | None
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class SystemDiversity:
+    """One system: judged, measured by the names of `MEASURE_TITLES`, and its published bar.
+
+    `replies` counts those that are not blank, over all `characters`.
+    """
+
+    system: str
+    characters: int
+    replies: int
+    judged: JudgedDiversity
+    measured: Mapping[str, DiversityFigure]
+    bar: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class DiversityResults:
+    """All that a report says of response diversity.
+
+    Attributes:
+        metric: the judged metric, None where the rubric has none.
+        replies: of one judged set; None where none was asked about.
+        settings: the budgets of the measures.
+        seed: of the draws of the measures.
+        systems: in the order of their names.
+        bars: the file of the published bars, "" without one.
+        bars_sha256: of its bytes.
+        notes: what to know.
+    """
+
+    metric: str | None
+    replies: int | None
+    settings: DiversitySettings
+    seed: int
+    systems: tuple[SystemDiversity, ...]
+    bars: str = ""
+    bars_sha256: str = ""
+    notes: tuple[str, ...] = ()
+
+    @property
+    def measures(self) -> tuple[str, ...]:
+        """The measures that any system has."""
+        return tuple(
+            name
+            for name in MEASURE_TITLES
+            if any(system.measured[name].mean is not None for system in self.systems)
+        )
+
+    def title(self, measure: str) -> str:
+        """What a measure is called."""
+        return MEASURE_TITLES[measure]
+
+    def more_is_varied(self, measure: str) -> bool:
+        """Whether a higher figure means more variety."""
+        return MEASURES[measure]
+
+    @property
+    def judged(self) -> bool:
+        """Whether any system has a judged mean."""
+        return any(system.judged.mean is not None for system in self.systems)
+
+    @property
+    def missing(self) -> tuple[str, ...]:
+        """Why figures are missing, each reason once, with the systems and measures it is of."""
+        found: dict[str, dict[str, None]] = {}
+        for s in self.systems:
+            reasons = {MEASURE_TITLES[name]: one.reason for name, one in s.measured.items()}
+            for what, reason in {"Judged": s.judged.reason, **reasons}.items():
+                if reason:
+                    found.setdefault(f"{what}: {reason}", {})[s.system] = None
+        everyone = len(self.systems)
+        return tuple(
+            reason if len(of) == everyone else f"{', '.join(of)}: {reason}"
+            for reason, of in found.items()
+        )
+
 
 _FLAG_BELOW = 0.5
 _UNLIKE = (
