@@ -18,6 +18,7 @@ import difflib
 import hashlib
 import math
 import re
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -123,6 +124,7 @@ def select(
     characters: Sequence[str] = (),
     scenarios: Sequence[str] = (),
     limit: int | None = None,
+    seed: int = 0,
 ) -> tuple[Dialogue, ...]:
     """The dialogues of these characters and scenarios, in the order given.
 
@@ -130,8 +132,9 @@ def select(
         dialogues: what to choose from.
         characters: exact names, or parts that fit one name only; empty means all.
         scenarios: lists such as `1-12,15`; empty means all.
-        limit: keep so many, taken in turns: the first dialogue of every character of every
-            system, then the second of each, and so on.
+        limit: keep so many, drawn so that every system has the same characters and scenarios,
+            and as many different ones as can be.
+        seed: of that draw.
 
     Raises:
         UsageError: a name or scenario that nothing fits, or nothing is left.
@@ -152,7 +155,7 @@ def select(
             "no dialogue is left after --characters and --scenarios",
             hint="see what a file holds with `judge data check PATH`",
         )
-    return tuple(chosen if limit is None else _spread(chosen, limit))
+    return tuple(chosen if limit is None else _spread(chosen, limit, seed))
 
 
 def _match_character(asked: str, known: Sequence[str]) -> str:
@@ -189,15 +192,55 @@ def _match_scenarios(asked: str, known: Sequence[str]) -> Iterator[str]:
         yield from fits
 
 
-def _spread(dialogues: Sequence[Dialogue], limit: int) -> list[Dialogue]:
-    """`limit` dialogues, chosen in turns over (system, character), left in their order."""
-    seen: dict[tuple[str, str], int] = {}
-    turns: list[tuple[int, int]] = []
-    for index, dialogue in enumerate(dialogues):
-        cell = (dialogue.system, dialogue.character)
-        seen[cell] = seen.get(cell, 0) + 1
-        turns.append((seen[cell], index))
-    return [dialogues[index] for index in sorted(index for _, index in sorted(turns)[:limit])]
+def _spread(dialogues: Sequence[Dialogue], limit: int, seed: int) -> list[Dialogue]:
+    """`limit` dialogues, left in their order, that use characters and scenarios evenly.
+
+    All systems walk through the same order of (character, scenario) pairs, so that they are
+    compared on the same ones.
+    """
+    order = _balanced_order(
+        [dialogue.character for dialogue in dialogues],
+        [dialogue.scenario for dialogue in dialogues],
+        seed,
+    )
+    by_pair = sorted(range(len(dialogues)), key=order.__getitem__)
+    taken: Counter[str] = Counter()
+    turns: list[tuple[int, int, int]] = []
+    for index in by_pair:
+        system = dialogues[index].system
+        taken[system] += 1
+        turns.append((taken[system], order[index], index))
+    return [dialogues[index] for index in sorted(index for *_, index in sorted(turns)[:limit])]
+
+
+def _balanced_order(characters: Sequence[str], scenarios: Sequence[str], seed: int) -> list[int]:
+    """(n,) position of each pair in a walk through the whole table of characters x scenarios.
+
+    Both factors are shuffled by hashes of their names and the seed, so that the order is the same
+    on every machine. Step t of the walk takes character t mod C and scenario
+    (t + t // lcm(C, S)) mod S: a diagonal, moved on by one whenever it closes. Every pair has its
+    own step, and any first steps use all characters, and all scenarios, about equally often.
+    """
+
+    def shuffled(name: str) -> bytes:
+        return hashlib.sha256(f"{seed}/{name}".encode()).digest()
+
+    row, column = (
+        {name: position for position, name in enumerate(sorted(set(names), key=shuffled))}
+        for names in (characters, scenarios)
+    )
+    common = math.gcd(len(row), len(column))
+    rows, columns = len(row) // common, len(column) // common
+    inverse = pow(rows, -1, columns)
+
+    def step(character: str, scenario: str) -> int:
+        i, j = row[character], column[scenario]
+        diagonal = (j - i) % common
+        # The one u below lcm(C, S) with u = i mod C and u = j - diagonal mod S.
+        u = i + len(row) * ((j - diagonal - i) // common * inverse % columns)
+        return diagonal * len(row) * columns + u
+
+    return [step(*pair) for pair in zip(characters, scenarios, strict=True)]
 
 
 # From bytes to records

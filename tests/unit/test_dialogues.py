@@ -7,6 +7,7 @@ import json
 import os
 import re
 import sys
+from collections import Counter
 from datetime import date
 from pathlib import Path
 
@@ -185,8 +186,10 @@ def test_the_public_dialogues() -> None:
     assert len(found.sources) == 11
     for system in summarise(found.dialogues):
         assert (system.characters, system.scenarios, system.rounds) == (20, 60, 2_400)
-    twenty = select(found.dialogues, characters=(), scenarios=(), limit=20)
-    assert len({dialogue.character for dialogue in twenty}) == 20
+    some = select(found.dialogues, limit=220)
+    assert len({dialogue.character for dialogue in some}) == 20
+    assert len({dialogue.scenario for dialogue in some}) == 20
+    assert set(Counter(dialogue.system for dialogue in some).values()) == {20}
 
 
 # What is refused
@@ -416,15 +419,30 @@ def test_scenarios_that_do_not_exist(asked: str) -> None:
     assert caught.value.hint == "there are: 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12"
 
 
-def test_limit_takes_turns() -> None:
-    """Six of 2 systems x 4 characters touch six cells; ten take a second from the first two."""
-    assert [d.id for d in chosen(limit=6)] == [
-        f"{system}/{name}/1"
-        for system, name in [*(("s", n) for n in NAMES), *(("t", n) for n in NAMES[:2])]
+def test_limit_spreads_over_both_factors() -> None:
+    """40 of 11 x 20 x 60 are 3 or 4 of each system, of pairs that share no character or scenario.
+
+    The first scenarios of the file alone would say nothing of the others.
+    """
+    everything = [
+        Dialogue(f"s{s}", f"c{c}", str(k), ())
+        for s in range(11)
+        for c in range(20)
+        for k in range(60)
     ]
-    seconds = [d.character for d in chosen(limit=10) if d.scenario == "2"]
-    assert seconds == list(NAMES[:2])
+    few = select(everything, limit=40)
+    assert {Counter(d.system for d in few)[f"s{s}"] for s in range(11)} == {3, 4}
+    pairs = {(d.character, d.scenario) for d in few}
+    assert len(pairs) == len({c for c, _ in pairs}) == len({k for _, k in pairs}) == 4
+    assert select(everything, limit=40) == few
+    assert select(everything, limit=40, seed=1) != few
     assert chosen(limit=10_000) == ALL
+
+
+def test_limit_gives_systems_with_different_dialogues_equal_shares() -> None:
+    """Systems that share no scenario still take turns."""
+    apart = [Dialogue(s, "c", f"{s}{k}", ()) for s in "ab" for k in range(9)]
+    assert Counter(d.system for d in select(apart, limit=6)) == {"a": 3, "b": 3}
 
 
 @pytest.mark.parametrize("limit", [0, -1])
