@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from calibration.agreement.compare import _LEVELS, Level, perm_both
+from calibration.agreement.compare import _LEVELS, Level, exchange_test, perm_both
 from calibration.agreement.groups import grid, rows_iv
 
 every = pytest.mark.parametrize("level", get_args(Level))
@@ -126,6 +126,67 @@ def test_equal_judges_are_told_apart_as_rarely_as_promised(level: Level) -> None
         tables = [worth + rng.normal(size=worth.shape) for _ in range(3)]
         p.append(perm_both(*_long(*tables), rng, level, resamples=59).p)
     assert 0.03 <= np.mean(np.array(p) <= 0.1) <= 0.15
+
+
+def test_exchanging_whole_systems_by_hand() -> None:
+    """Three systems: the four exchanges that differ, each correlated by scipy; p is their share.
+
+    The same whatever is drawn, as all of them are looked at.
+    """
+    first, second, human = _study(3, 6, np.random.default_rng(8))
+    a, b = _standard(first).mean(axis=1), _standard(second).mean(axis=1)
+    people = human.mean(axis=1)
+    gaps = []
+    for swapped in product([False, True], repeat=3):
+        mixed = np.where(swapped, b, a), np.where(swapped, a, b)
+        one, other = (stats.spearmanr(side, people).statistic for side in mixed)
+        gaps.append(abs(one - other))
+    expected = np.mean(np.array(gaps) >= gaps[0] - 1e-9)
+    for seed in range(2):
+        rng = np.random.default_rng(seed)
+        result = exchange_test(*_long(first, second, human), {}, rng, "systems")
+        assert result.p == pytest.approx(expected)
+        assert (result.resamples, result.factor) == (4, "system")
+
+
+def test_the_largest_p_over_the_factors_is_taken() -> None:
+    """A judge that is better on one character of four only is not better on others like it."""
+    rng = np.random.default_rng(3)
+    worth = rng.normal(size=(8, 40))
+    human = worth + 0.3 * rng.normal(size=worth.shape)
+    second = worth + rng.normal(size=worth.shape)
+    first = second.copy()
+    first[:, :10] = worth[:, :10]
+    columns = _long(first, second, human)
+    system, item = columns[3], columns[4]
+    by_system = exchange_test(*columns, {}, rng, "all", 400)
+    both = exchange_test(*columns, {"character": item // 10}, rng, "all", 400)
+    assert (by_system.factor, both.factor) == ("system", "character")
+    assert by_system.p < 0.05 < both.p
+    assert both.p >= 2 / 2**4  # of 16 subsets, this one and its complement at the least
+    with pytest.raises(ValueError, match="character differs between rows of one item"):
+        exchange_test(*columns, {"character": system}, rng)
+
+
+def test_equal_judges_with_tastes_of_their_own() -> None:
+    """SIMULATED: two judges with equal noise and equal liking for systems of their own.
+
+    Of 200 studies, 5% are to be told apart at .05; 10.5% is where a true 5% ends (binomial,
+    99.9%). PERM-BOTH calls a third of them different, which is why it is not the default.
+    """
+    rng = np.random.default_rng(11)
+    exchanged, both = [], []
+    for _ in range(200):
+        quality = rng.normal(0, 0.3, (8, 1)) + rng.normal(0, 0.3, (1, 60))
+        human = quality + rng.normal(0, 0.8, (8, 60))
+        judges = [
+            quality + rng.normal(0, 0.3, (8, 1)) + rng.normal(0, 0.5, (8, 60)) for _ in range(2)
+        ]
+        columns = _long(*judges, human)
+        exchanged.append(exchange_test(*columns, {}, rng, "systems").p <= 0.05)
+        both.append(perm_both(*columns, rng, "systems", 59).p <= 0.05)
+    assert np.mean(exchanged) <= 0.105
+    assert np.mean(both) > 0.2
 
 
 def test_gaps_are_masked_and_counted() -> None:
