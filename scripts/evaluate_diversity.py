@@ -21,7 +21,7 @@ import numpy as np
 
 from calibration.agreement.small_sample import permutation_p
 from calibration.diversity import MEASURES, DiversityMeasures, DiversitySettings, measure_diversity
-from judge.analysis import read_bars, word_segmenter
+from judge.analysis import read_published_diversity, word_segmenter
 from judge.analysis.reply_diversity import MEASURE_TITLES, Segmenter
 from judge.dialogues import read_dialogues
 from judge.types import Dialogue
@@ -157,7 +157,7 @@ def _plain(measured: DiversityMeasures) -> Figures:
 def main(data: Path, seed: int, draws: int, write: Path | None, json_file: Path | None) -> None:
     """Measure the released systems and set them beside the published bars."""
     dialogues = read_dialogues(data / "chatanime").dialogues
-    bars = read_bars(data / "published" / "chatanime_diversity_bars.csv")
+    bars = read_published_diversity(data / "published" / "chatanime_diversity_bars.csv")
     found = measure(dialogues, DiversitySettings(draws=draws), seed, word_segmenter())
     figures: Figures = {
         "seed": seed,

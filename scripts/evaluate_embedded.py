@@ -22,7 +22,7 @@ import click
 import numpy as np
 
 from calibration.agreement.correlation import spearman
-from judge.analysis import Published, read_published
+from judge.analysis import PublishedMeans, read_published
 from judge.dialogues import read_dialogues
 from judge.engines import Engine, EngineOptions, open_engine, resolve_judge
 from judge.perturbation_pairs import PerturbationPair, pairs, split
@@ -69,7 +69,7 @@ def pair_figures(engine: Engine, rubric: RubricSet, made: Sequence[PerturbationP
 
 
 def system_figures(
-    engine: Engine, rubric: RubricSet, dialogues: Sequence[Dialogue], published: Published
+    engine: Engine, rubric: RubricSet, dialogues: Sequence[Dialogue], published: PublishedMeans
 ) -> Figures:
     """Metric -> rho of the judge's and the published system means, over the same cells."""
     found = scores(engine, rubric, dialogues)

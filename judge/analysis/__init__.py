@@ -1,60 +1,60 @@
 """From stored judgments to one `Results` object that every report is drawn from."""
 
-from judge.analysis.apply_calibration import Calibrated, ItemKey, ItemScore, calibrated
+from judge.analysis.calibrated_scores import CalibratedScores, ItemKey, ItemScore, apply_calibration
 from judge.analysis.fit_calibration import AUTO, calibrate
 from judge.analysis.fit_to_published import calibrate_to_published
-from judge.analysis.published import PAPER, Published, paper_means, read_published
+from judge.analysis.published import PAPER, PublishedMeans, paper_means, read_published
 from judge.analysis.reply_diversity import (
-    Bars,
     DiversityResults,
+    PublishedDiversity,
     SystemDiversity,
-    read_bars,
-    summarise_diversity,
+    read_published_diversity,
+    summarize_diversity,
     word_segmenter,
 )
 from judge.analysis.results import (
     CalibratedMean,
     CalibratedMetric,
     CalibratedResults,
-    Extreme,
+    ExtremeDialogue,
     FailureCount,
-    Group,
+    JudgedDimension,
     Measure,
     MetricScore,
     Results,
     SystemAgreement,
     SystemResults,
 )
-from judge.analysis.summary import summarise
+from judge.analysis.summary import summarize
 
 __all__ = [
     "AUTO",
     "PAPER",
-    "Bars",
-    "Calibrated",
     "CalibratedMean",
     "CalibratedMetric",
     "CalibratedResults",
+    "CalibratedScores",
     "DiversityResults",
-    "Extreme",
+    "ExtremeDialogue",
     "FailureCount",
-    "Group",
     "ItemKey",
     "ItemScore",
+    "JudgedDimension",
     "Measure",
     "MetricScore",
-    "Published",
+    "PublishedDiversity",
+    "PublishedMeans",
     "Results",
     "SystemAgreement",
     "SystemDiversity",
     "SystemResults",
+    "apply_calibration",
     "calibrate",
     "calibrate_to_published",
-    "calibrated",
     "paper_means",
-    "read_bars",
     "read_published",
-    "summarise",
-    "summarise_diversity",
+    "read_published_diversity",
+    "summarize",
+    "summarize_diversity",
     "word_segmenter",
 ]

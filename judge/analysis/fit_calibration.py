@@ -25,7 +25,7 @@ from calibration.selection import CandidateErrors, Selection, pair_accuracy, sel
 from calibration.unseen_system import system_shifts
 from judge import __version__
 from judge.analysis.judgment_table import Distributions, distributions
-from judge.analysis.reply_diversity import of_dialogues
+from judge.analysis.reply_diversity import dialogue_judgments
 from judge.calibration_file import Calibration, Fit, MadeWith
 from judge.errors import DataError, UsageError
 from judge.ratings import Cell, Ratings, compare, join_ratings
@@ -34,7 +34,7 @@ from judge.types import Judgment, Rubric
 __all__ = [
     "AUTO",
     "RAW",
-    "Rated",
+    "RatedMetric",
     "calibrate",
     "chosen_metrics",
     "fit_metric",
@@ -111,7 +111,7 @@ def calibrate(
 
 def judged_metrics(judgments: Sequence[Judgment], rubric: Rubric) -> tuple[str, ...]:
     """The metrics of dialogues that were judged, in the rubric's order."""
-    asked = {judgment.metric for judgment in of_dialogues(judgments, rubric)}
+    asked = {judgment.metric for judgment in dialogue_judgments(judgments, rubric)}
     return tuple(metric.name for metric in rubric.metrics if metric.name in asked)
 
 
@@ -182,11 +182,13 @@ def _counts(judged: Distributions, ratings: Ratings) -> dict[str, int]:
     }
 
 
-def _rated(judged: Distributions, ratings: Ratings, metric: str, scale: tuple[int, int]) -> Rated:
+def _rated(
+    judged: Distributions, ratings: Ratings, metric: str, scale: tuple[int, int]
+) -> RatedMetric:
     joined = join_ratings(ratings, judged.cells, [metric])
     use = joined.both
     system, character, scenario = map(judged.names, range(3))
-    return Rated(
+    return RatedMetric(
         probs=judged.probs,
         target=judged.metrics.index(metric),
         scores=ratings.score[use],
@@ -199,7 +201,7 @@ def _rated(judged: Distributions, ratings: Ratings, metric: str, scale: tuple[in
     )
 
 
-def _fit_all(rated: Sequence[Rated], rung: str, confidence: float) -> list[Fit]:
+def _fit_all(rated: Sequence[RatedMetric], rung: str, confidence: float) -> list[Fit]:
     fit = partial(fit_metric, rung=rung, confidence=confidence)
     workers = min(os.cpu_count() or 1, len(rated))
     if workers < 2 or sum(len(one.scores) for one in rated) < _PARALLEL_FROM:
@@ -223,7 +225,7 @@ def _notes(judged: Distributions, ratings: Ratings, wanted: Sequence[str]) -> It
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Rated:
+class RatedMetric:
     """The ratings of one metric beside the judge's distributions of all metrics.
 
     Attributes:
@@ -245,7 +247,7 @@ class Rated:
     scale: tuple[int, int]
 
 
-def fit_metric(rated: Rated, rung: str, confidence: float) -> Fit:
+def fit_metric(rated: RatedMetric, rung: str, confidence: float) -> Fit:
     """Choose a rung, fit it to all ratings, and measure it on systems it has not seen.
 
     Args:

@@ -14,7 +14,7 @@ from calibration.calibrators import Linear
 from calibration.published_line import published_line
 from judge.analysis.fit_calibration import chosen_metrics, judged_metrics, now, plain, versions
 from judge.analysis.judgment_table import Distributions, distributions, system_means
-from judge.analysis.published import PAPER_NOTE, PAPER_SOURCE, Published
+from judge.analysis.published import PAPER_NOTE, PAPER_SOURCE, PublishedMeans
 from judge.calibration_file import Calibration, Fit, MadeWith
 from judge.errors import DataError
 from judge.types import Judgment, Rubric
@@ -31,7 +31,7 @@ LIMITS = (
 def calibrate_to_published(
     judgments: Sequence[Judgment],
     rubric: Rubric,
-    published: Published,
+    published: PublishedMeans,
     made_with: MadeWith,
     *,
     metrics: Sequence[str] = (),
@@ -99,7 +99,7 @@ def calibrate_to_published(
 def _fit(
     judged: Distributions,
     means: Mapping[str, NDArray[np.float64]],
-    published: Published,
+    published: PublishedMeans,
     systems: Sequence[str],
     metric: str,
 ) -> Fit:

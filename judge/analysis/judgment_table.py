@@ -17,11 +17,11 @@ __all__ = [
     "NOT_JUDGED",
     "Cell",
     "Distributions",
-    "Table",
+    "JudgmentTable",
     "dialogue_order",
     "distributions",
+    "judgment_table",
     "system_means",
-    "tabulate",
 ]
 
 NOT_JUDGED = "not_judged"
@@ -37,7 +37,7 @@ def dialogue_order(system: str, character: str, scenario: str) -> tuple[object, 
 
 
 @dataclass(frozen=True, slots=True)
-class Table:
+class JudgmentTable:
     """Judgments as arrays over (dialogues, metrics); nan where there is no score."""
 
     cells: list[Cell]
@@ -57,7 +57,7 @@ class Table:
         return [self.metrics.index(metric) for metric in metrics]
 
 
-def tabulate(judgments: Sequence[Judgment], metrics: list[str]) -> Table:
+def judgment_table(judgments: Sequence[Judgment], metrics: list[str]) -> JudgmentTable:
     """Rows in the order of `dialogue_order`, columns as `metrics`.
 
     Raises:
@@ -86,7 +86,7 @@ def tabulate(judgments: Sequence[Judgment], metrics: list[str]) -> Table:
         top[at], sampled[at] = j.outcome.top_is_label, j.outcome.reading == "sampled"
         if math.isnan(score[at]):
             raise StoreError(f"no label has any probability in {what}", hint="judge it again")
-    return Table(cells, metrics, score, mass, top, sampled, code)
+    return JudgmentTable(cells, metrics, score, mass, top, sampled, code)
 
 
 @dataclass(frozen=True, slots=True, eq=False)

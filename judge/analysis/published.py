@@ -15,7 +15,7 @@ __all__ = [
     "PAPER",
     "PAPER_NOTE",
     "PAPER_SOURCE",
-    "Published",
+    "PublishedMeans",
     "paper_means",
     "read_published",
 ]
@@ -34,7 +34,7 @@ _HINT = "the file needs a header `system,metric,mean` and one row per system and
 
 
 @dataclass(frozen=True, slots=True)
-class Published:
+class PublishedMeans:
     """Mean human ratings by system and metric, the file they were read from, and its SHA-256."""
 
     source: str
@@ -49,13 +49,13 @@ class Published:
         return math.fsum(row[metric] for metric in metrics) / len(metrics)
 
 
-def paper_means() -> Published:
+def paper_means() -> PublishedMeans:
     """The means that Figure 1 of the ChatAnime paper (arXiv 2508.06388) shows, shipped."""
     found = read_published(Path(__file__).parents[1] / "embedded" / "published.csv")
     return replace(found, source=PAPER_SOURCE)
 
 
-def read_published(path: Path | str) -> Published:
+def read_published(path: Path | str) -> PublishedMeans:
     """Read a CSV with the columns `system, metric, mean`; lines that begin with # are comments.
 
     Further columns are allowed and left alone.
@@ -95,7 +95,7 @@ def read_published(path: Path | str) -> Published:
         means[system][metric] = _number(row.get("mean", ""), path, number)
     if not means:
         raise DataError("holds no rows", path=path, hint=_HINT)
-    return Published(path.name, means, hashlib.sha256(data).hexdigest())
+    return PublishedMeans(path.name, means, hashlib.sha256(data).hexdigest())
 
 
 def _number(text: str, path: Path, line: int) -> float:

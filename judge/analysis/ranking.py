@@ -13,13 +13,21 @@ import numpy as np
 from numpy.typing import NDArray
 
 from calibration.intervals import MeanInterval, mean_interval, ranks
-from judge.analysis.judgment_table import Table, tabulate
+from judge.analysis.judgment_table import JudgmentTable, judgment_table
 from judge.analysis.results import OVERALL, CalibratedMean, Measure, Results, SystemResults
 from judge.errors import StoreError
 from judge.records import plain_record
 from judge.types import Judgment
 
-__all__ = ["FORMAT", "HUMAN", "Cost", "Leaderboard", "Pair", "Standing", "leaderboard"]
+__all__ = [
+    "FORMAT",
+    "HUMAN",
+    "Leaderboard",
+    "SystemCost",
+    "SystemPair",
+    "SystemStanding",
+    "leaderboard",
+]
 
 FORMAT = 1
 """The format of leaderboard.json."""
@@ -29,7 +37,7 @@ HUMAN = "human"
 
 
 @dataclass(frozen=True, slots=True)
-class Cost:
+class SystemCost:
     """What a system took, None where nobody measured it.
 
     Attributes:
@@ -44,7 +52,7 @@ class Cost:
 
 
 @dataclass(frozen=True, slots=True)
-class Standing:
+class SystemStanding:
     """One system's row.
 
     Attributes:
@@ -74,11 +82,11 @@ class Standing:
     dimensions: Mapping[str, Measure]
     calibrated: CalibratedMean | None
     sampled: bool
-    cost: Cost
+    cost: SystemCost
 
 
 @dataclass(frozen=True, slots=True)
-class Pair:
+class SystemPair:
     """Two systems on the dialogues that both have an overall score of.
 
     Attributes:
@@ -122,8 +130,8 @@ class Leaderboard:
 
     labels: tuple[str, ...]
     titles: Mapping[str, str]
-    standings: tuple[Standing, ...]
-    pairs: tuple[Pair, ...]
+    standings: tuple[SystemStanding, ...]
+    pairs: tuple[SystemPair, ...]
     confidence: float
     pair_confidence: float
     calibration: str
@@ -133,7 +141,7 @@ class Leaderboard:
     provenance: Mapping[str, str]
 
     @property
-    def ranked(self) -> tuple[Standing, ...]:
+    def ranked(self) -> tuple[SystemStanding, ...]:
         """Those that have a rank."""
         return tuple(standing for standing in self.standings if standing.rank is not None)
 
@@ -156,7 +164,7 @@ def leaderboard(
     results: Results,
     judgments: Sequence[Judgment],
     *,
-    costs: Mapping[str, Cost] = MappingProxyType({}),
+    costs: Mapping[str, SystemCost] = MappingProxyType({}),
     confidence: float = 0.95,
 ) -> Leaderboard:
     """Order the systems by the mean of their overall scores, and say which order is shown.
@@ -188,7 +196,9 @@ def leaderboard(
             f"there is no overall score to order by: only {', '.join(results.metrics)} were judged",
             hint="run the same `judge eval` without --metrics: it adds the others to the run",
         )
-    table = tabulate([j for j in judgments if j.metric in results.metrics], list(results.metrics))
+    table = judgment_table(
+        [j for j in judgments if j.metric in results.metrics], list(results.metrics)
+    )
     cells = {system.system: _cells(table, system.system) for system in results.systems}
     systems = sorted(
         results.systems, key=lambda s: (s.mean(OVERALL) is None, -(s.mean(OVERALL) or 0), s.system)
@@ -213,7 +223,7 @@ def leaderboard(
                 places.get(system.system),
                 _interval(cells[system.system], confidence),
                 calibration.mean(system.system, OVERALL) if calibration else None,
-                costs.get(system.system, Cost()),
+                costs.get(system.system, SystemCost()),
             )
             for system in systems
         ),
@@ -232,7 +242,7 @@ _Cells = Mapping[tuple[str, str], float]
 """(character, scenario) -> overall score of one system, where there is one."""
 
 
-def _cells(table: Table, system: str) -> _Cells:
+def _cells(table: JudgmentTable, system: str) -> _Cells:
     rows = table.rows(system)
     scores: NDArray[np.float64] = table.score[rows].mean(axis=1)
     return {
@@ -247,14 +257,14 @@ def _interval(cells: _Cells, confidence: float) -> MeanInterval:
     return mean_interval(list(cells.values()), characters, scenarios, confidence)
 
 
-def _pair(one: str, other: str, ours: _Cells, theirs: _Cells, confidence: float) -> Pair:
+def _pair(one: str, other: str, ours: _Cells, theirs: _Cells, confidence: float) -> SystemPair:
     differences = {cell: ours[cell] - theirs[cell] for cell in ours if cell in theirs}
     found = _interval(differences, confidence)
     if not found.n:
-        return Pair(one, other, 0, None, None, None, "they share no character and scenario")
+        return SystemPair(one, other, 0, None, None, None, "they share no character and scenario")
     if found.reason:
-        return Pair(one, other, found.n, found.mean, None, None, _why(found))
-    return Pair(one, other, found.n, found.mean, found.lower, found.upper)
+        return SystemPair(one, other, found.n, found.mean, None, None, _why(found))
+    return SystemPair(one, other, found.n, found.mean, found.lower, found.upper)
 
 
 def _why(found: MeanInterval) -> str:
@@ -266,7 +276,7 @@ def _why(found: MeanInterval) -> str:
     return f"only one {' and one '.join(few)}" if few else found.reason
 
 
-def _better(systems: Sequence[str], pairs: Sequence[Pair]) -> NDArray[np.bool_]:
+def _better(systems: Sequence[str], pairs: Sequence[SystemPair]) -> NDArray[np.bool_]:
     at = {system: row for row, system in enumerate(systems)}
     better = np.zeros((len(systems), len(systems)), dtype=np.bool_)
     for pair in pairs:
@@ -276,7 +286,7 @@ def _better(systems: Sequence[str], pairs: Sequence[Pair]) -> NDArray[np.bool_]:
     return better
 
 
-def _notes(pairs: Sequence[Pair]) -> Iterator[str]:
+def _notes(pairs: Sequence[SystemPair]) -> Iterator[str]:
     for pair in pairs:
         if pair.better == pair.other:
             yield (
@@ -290,14 +300,14 @@ def _standing(
     place: tuple[int, int, int] | None,
     found: MeanInterval,
     calibrated: CalibratedMean | None,
-    cost: Cost,
-) -> Standing:
+    cost: SystemCost,
+) -> SystemStanding:
     rank, first, last = place or (None, None, None)
     reason = _why(found) if found.n else "no dialogue was scored"
     if OVERALL not in system.measures:
         reason = "not all metrics were judged"
     defined = not found.reason
-    return Standing(
+    return SystemStanding(
         system=system.system,
         rank=rank,
         first=first,

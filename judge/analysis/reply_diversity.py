@@ -30,16 +30,16 @@ from judge.types import Dialogue, Failure, Judgment, Rubric
 
 __all__ = [
     "MEASURE_TITLES",
-    "Bars",
-    "DiversityFigure",
+    "DiversityEstimate",
     "DiversityResults",
     "JudgedDiversity",
+    "PublishedDiversity",
     "Segmenter",
     "SystemDiversity",
-    "of_dialogues",
-    "read_bars",
+    "dialogue_judgments",
+    "read_published_diversity",
     "refuse_unequal",
-    "summarise_diversity",
+    "summarize_diversity",
     "word_segmenter",
 ]
 
@@ -47,7 +47,7 @@ _HINT = "the file needs a header `system,relative_height` and one row per system
 
 
 @dataclass(frozen=True, slots=True)
-class Bars:
+class PublishedDiversity:
     """Relative response diversity by system, the file it was read from, and its SHA-256."""
 
     source: str
@@ -55,7 +55,7 @@ class Bars:
     sha256: str = ""
 
 
-def read_bars(path: Path | str) -> Bars:
+def read_published_diversity(path: Path | str) -> PublishedDiversity:
     """Read a CSV with the columns `system, relative_height`; lines that begin with # are comments.
 
     Raises:
@@ -82,7 +82,7 @@ def read_bars(path: Path | str) -> Bars:
         heights[cells[0]] = _height(cells[1], path, number)
     if not heights:
         raise DataError("holds no bars", path=path, hint=_HINT)
-    return Bars(path.name, heights, hashlib.sha256(data).hexdigest())
+    return PublishedDiversity(path.name, heights, hashlib.sha256(data).hexdigest())
 
 
 def _height(text: str, path: Path, line: int) -> float:
@@ -109,7 +109,7 @@ MEASURE_TITLES: Mapping[str, str] = MappingProxyType(
 
 
 @dataclass(frozen=True, slots=True)
-class DiversityFigure:
+class DiversityEstimate:
     """A `calibration.diversity.DiversityEstimate` as results store it; None where undefined."""
 
     mean: float | None
@@ -154,7 +154,7 @@ class SystemDiversity:
     characters: int
     replies: int
     judged: JudgedDiversity
-    measured: Mapping[str, DiversityFigure]
+    measured: Mapping[str, DiversityEstimate]
     bar: float | None = None
 
 
@@ -244,7 +244,7 @@ def word_segmenter() -> Segmenter | None:
     return Segmenter(f"rjieba {importlib.metadata.version('rjieba')}", rjieba.cut)
 
 
-def of_dialogues(judgments: Iterable[Judgment], rubric: Rubric) -> list[Judgment]:
+def dialogue_judgments(judgments: Iterable[Judgment], rubric: Rubric) -> list[Judgment]:
     """The judgments of dialogues, without those of sets of replies."""
     metric = replies_metric(rubric)
     return [j for j in judgments if j.metric != metric]
@@ -262,7 +262,7 @@ def refuse_unequal(results: Iterable[DiversityResults]) -> None:
         raise UsageError(str(error), hint=_BUDGETS) from error
 
 
-def summarise_diversity(
+def summarize_diversity(
     judgments: Iterable[Judgment],
     dialogues: Iterable[Dialogue],
     rubric: Rubric,
@@ -270,7 +270,7 @@ def summarise_diversity(
     settings: DiversitySettings | None = None,
     seed: int = 0,
     segmenter: Segmenter | None = None,
-    bars: Bars | None = None,
+    bars: PublishedDiversity | None = None,
 ) -> DiversityResults:
     """Sum up what was judged of sets of replies, and measure all replies.
 
@@ -335,20 +335,20 @@ def _measured(
     settings: DiversitySettings,
     seed: int,
     segmenter: Segmenter | None,
-) -> tuple[int, dict[str, DiversityFigure]]:
+) -> tuple[int, dict[str, DiversityEstimate]]:
     """How many replies of one system there are, and its figures."""
     groups: dict[str, list[str]] = {}
     for d in sorted(dialogues, key=lambda d: (d.character, d.scenario)):
         groups.setdefault(d.character, []).extend(turn.answer for turn in d.turns)
     if not groups:
-        return 0, dict.fromkeys(MEASURES, DiversityFigure(None, None, None, "no replies at hand"))
+        return 0, dict.fromkeys(MEASURES, DiversityEstimate(None, None, None, "no replies at hand"))
     cut = segmenter.cut if segmenter else None
     try:
         found = measure_diversity(groups, settings, np.random.default_rng(seed), cut)
     except ValueError as error:
         raise UsageError(f"the settings of the measures: {error}", hint="mend them") from error
     figures = {
-        name: DiversityFigure(
+        name: DiversityEstimate(
             _known(one.mean), _known(one.standard_error), _known(one.spread), one.reason
         )
         for name, one in found.figures.items()

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from judge.analysis.published import Published
+from judge.analysis.published import PublishedMeans
 from judge.analysis.reply_diversity import DiversityResults
 from judge.records import plain_record
 from judge.roleplay.playing_summary import PlayingSummary
@@ -19,9 +19,9 @@ __all__ = [
     "CalibratedMean",
     "CalibratedMetric",
     "CalibratedResults",
-    "Extreme",
+    "ExtremeDialogue",
     "FailureCount",
-    "Group",
+    "JudgedDimension",
     "Measure",
     "MetricScore",
     "Results",
@@ -202,7 +202,7 @@ class SystemResults:
 
 
 @dataclass(frozen=True, slots=True)
-class Group:
+class JudgedDimension:
     """A dimension and those of its metrics that were asked; `complete` if all were."""
 
     name: str
@@ -226,7 +226,7 @@ class MetricScore:
 
 
 @dataclass(frozen=True, slots=True)
-class Extreme:
+class ExtremeDialogue:
     """A dialogue with one of the lowest or highest scores; `turns` empty if not at hand."""
 
     system: str
@@ -277,13 +277,13 @@ class Results:
     language: str
     labels: tuple[str, ...]
     titles: Mapping[str, str]
-    groups: tuple[Group, ...]
+    groups: tuple[JudgedDimension, ...]
     systems: tuple[SystemResults, ...]
     failures: tuple[FailureCount, ...]
     extremes_by: Literal["overall", "asked"]
-    lowest: tuple[Extreme, ...]
-    highest: tuple[Extreme, ...]
-    published: Published | None
+    lowest: tuple[ExtremeDialogue, ...]
+    highest: tuple[ExtremeDialogue, ...]
+    published: PublishedMeans | None
     agreement: tuple[SystemAgreement, ...]
     provenance: Mapping[str, str]
     notes: tuple[str, ...]

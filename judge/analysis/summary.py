@@ -12,14 +12,20 @@ from numpy.typing import NDArray
 
 from calibration.agreement.correlation import spearman
 from calibration.intervals import ClusteredMean, clustered_mean
-from judge.analysis.judgment_table import NOT_JUDGED, Cell, Table, dialogue_order, tabulate
-from judge.analysis.published import Published
-from judge.analysis.reply_diversity import DiversityResults, of_dialogues
+from judge.analysis.judgment_table import (
+    NOT_JUDGED,
+    Cell,
+    JudgmentTable,
+    dialogue_order,
+    judgment_table,
+)
+from judge.analysis.published import PublishedMeans
+from judge.analysis.reply_diversity import DiversityResults, dialogue_judgments
 from judge.analysis.results import (
     OVERALL,
-    Extreme,
+    ExtremeDialogue,
     FailureCount,
-    Group,
+    JudgedDimension,
     Measure,
     MetricScore,
     Results,
@@ -30,7 +36,7 @@ from judge.errors import StoreError
 from judge.roleplay.playing_summary import PlayingSummary
 from judge.types import Dialogue, Failure, Judgment, Reading, Rubric
 
-__all__ = ["FLAG_BELOW", "LEAST_SYSTEMS", "extreme_dialogues", "summarise"]
+__all__ = ["FLAG_BELOW", "LEAST_SYSTEMS", "extreme_dialogues", "summarize"]
 
 FLAG_BELOW = 0.5
 """Label mass below which a judgment is flagged."""
@@ -41,14 +47,14 @@ LEAST_SYSTEMS = 3
 _WAYS = ("character", "scenario")
 
 
-def summarise(
+def summarize(
     judgments: Sequence[Judgment],
     rubric: Rubric,
     *,
     dialogues: Iterable[Dialogue] = (),
     provenance: Mapping[str, str] | None = None,
     notes: Sequence[str] = (),
-    published: Published | None = None,
+    published: PublishedMeans | None = None,
     extremes: int = 5,
     diversity: DiversityResults | None = None,
     played: Sequence[PlayingSummary] = (),
@@ -75,10 +81,10 @@ def summarise(
         StoreError: there are no judgments, two of the same thing, one that the rubric does
             not know, or one whose distribution is not a number.
     """
-    judgments = of_dialogues(judgments, rubric)
+    judgments = dialogue_judgments(judgments, rubric)
     groups = rubric_groups(judgments, rubric)
     metrics = [metric for group in groups for metric in group.metrics]
-    table = tabulate(judgments, metrics)
+    table = judgment_table(judgments, metrics)
     full = all(group.complete for group in groups) and len(groups) == len(rubric.dimensions)
     parts: dict[str, tuple[str, ...]] = {}
     for group in groups:
@@ -111,7 +117,7 @@ def summarise(
     )
 
 
-def rubric_groups(judgments: Sequence[Judgment], rubric: Rubric) -> tuple[Group, ...]:
+def rubric_groups(judgments: Sequence[Judgment], rubric: Rubric) -> tuple[JudgedDimension, ...]:
     if not judgments:
         raise StoreError("the run holds no judgments", hint="make some first: judge eval --help")
     asked = {judgment.metric for judgment in judgments}
@@ -119,7 +125,7 @@ def rubric_groups(judgments: Sequence[Judgment], rubric: Rubric) -> tuple[Group,
     for dimension in rubric.dimensions:
         of_it = tuple(metric for metric in dimension.metrics if metric in asked)
         if of_it:
-            groups.append(Group(dimension.name, of_it, of_it == dimension.metrics))
+            groups.append(JudgedDimension(dimension.name, of_it, of_it == dimension.metrics))
     unknown = asked.difference(*(group.metrics for group in groups))
     if unknown:
         names = ", ".join(sorted(unknown))
@@ -131,7 +137,7 @@ def rubric_groups(judgments: Sequence[Judgment], rubric: Rubric) -> tuple[Group,
 
 
 def _systems(
-    table: Table, parts: Mapping[str, tuple[str, ...]], dimensions: set[str]
+    table: JudgmentTable, parts: Mapping[str, tuple[str, ...]], dimensions: set[str]
 ) -> tuple[SystemResults, ...]:
     results = []
     for system in sorted({cell[0] for cell in table.cells}):
@@ -161,7 +167,7 @@ def _rank(result: SystemResults) -> tuple[bool, float, str]:
 
 
 def _measure(
-    table: Table,
+    table: JudgmentTable,
     rows: NDArray[np.int64],
     name: str,
     parts: tuple[str, ...],
@@ -229,7 +235,7 @@ def _failures(
 def _agreement(
     systems: Sequence[SystemResults],
     parts: Mapping[str, tuple[str, ...]],
-    published: Published | None,
+    published: PublishedMeans | None,
 ) -> tuple[SystemAgreement, ...]:
     if published is None:
         return ()
@@ -251,7 +257,9 @@ def _agreement(
     return tuple(rows)
 
 
-def rubric_titles(rubric: Rubric, groups: Sequence[Group], *, full: bool) -> dict[str, str]:
+def rubric_titles(
+    rubric: Rubric, groups: Sequence[JudgedDimension], *, full: bool
+) -> dict[str, str]:
     asked = {metric for group in groups for metric in group.metrics}
     asked |= {group.name for group in groups}
     known = {dimension.name: dimension.titles for dimension in rubric.dimensions}
@@ -287,7 +295,7 @@ def _reading_notes(readings: Mapping[Reading, int]) -> Iterator[str]:
 
 
 def _own_notes(
-    table: Table, metrics: Sequence[str], published: Published | None
+    table: JudgmentTable, metrics: Sequence[str], published: PublishedMeans | None
 ) -> tuple[str, ...]:
     notes = []
     asked: dict[str, set[tuple[str, str]]] = {}
@@ -306,8 +314,8 @@ def _own_notes(
 
 
 def extreme_dialogues(
-    table: Table, judgments: Sequence[Judgment], dialogues: Iterable[Dialogue], most: int
-) -> tuple[tuple[Extreme, ...], tuple[Extreme, ...]]:
+    table: JudgmentTable, judgments: Sequence[Judgment], dialogues: Iterable[Dialogue], most: int
+) -> tuple[tuple[ExtremeDialogue, ...], tuple[ExtremeDialogue, ...]]:
     """The `most` lowest, lowest first, and the `most` highest, highest first.
 
     Only dialogues with every metric scored take part; equal scores go in the order of ids.
@@ -330,9 +338,9 @@ def extreme_dialogues(
         cell: d.turns for d in dialogues if (cell := (d.system, d.character, d.scenario)) in wanted
     }
 
-    def show(row: int) -> Extreme:
+    def show(row: int) -> ExtremeDialogue:
         cell = table.cells[row]
         metrics = tuple(scored[cell][metric] for metric in table.metrics)
-        return Extreme(*cell, scores[row], metrics, turns.get(cell, ()))
+        return ExtremeDialogue(*cell, scores[row], metrics, turns.get(cell, ()))
 
     return tuple(map(show, low)), tuple(map(show, high))

@@ -13,15 +13,15 @@ import numpy as np
 
 from judge.analysis.agreement import (
     Comparisons,
-    Observed,
+    PairedScores,
     Point,
     agree,
     compare_judges,
-    judges_of,
-    observed_from_run,
-    observed_from_table,
     overview,
+    scores_from_run,
+    scores_from_table,
     simulated,
+    table_judges,
 )
 from judge.cli.agree_print import show, show_comparisons, show_overview
 from judge.cli.progress import Progress
@@ -150,7 +150,7 @@ def agree_run(
         _report(observed[0], folder, choices, as_json=as_json)
 
 
-def _report(observed: Observed, folder: Path, choices: _Choices, *, as_json: bool) -> None:
+def _report(observed: PairedScores, folder: Path, choices: _Choices, *, as_json: bool) -> None:
     with Progress("agreement") as progress:
         found = agree(
             observed,
@@ -172,7 +172,7 @@ def _report(observed: Observed, folder: Path, choices: _Choices, *, as_json: boo
 
 
 def _compare(
-    observed: Sequence[Observed], folder: Path, choices: _Choices, *, as_json: bool
+    observed: Sequence[PairedScores], folder: Path, choices: _Choices, *, as_json: bool
 ) -> None:
     found: Comparisons = compare_judges(observed[0], observed[1], seed=choices.seed)
     files = write_comparisons(found, folder)
@@ -184,7 +184,9 @@ def _compare(
     click.echo(f"tables: {', '.join(map(str, files))}")
 
 
-def _of_runs(runs: Sequence[Path], rated: Mapping[str, Any], choices: _Choices) -> list[Observed]:
+def _of_runs(
+    runs: Sequence[Path], rated: Mapping[str, Any], choices: _Choices
+) -> list[PairedScores]:
     """What each judge said of what was rated: of one judge or of two."""
     if rated["ratings"] is None:
         raise UsageError(
@@ -206,7 +208,7 @@ def _of_runs(runs: Sequence[Path], rated: Mapping[str, Any], choices: _Choices) 
         ratings = ratings or rated_file(rated, manifest.rubric.metrics)
         assert ratings is not None  # noqa: S101 - the option was given
         observed.append(
-            observed_from_run(
+            scores_from_run(
                 run.judgments,
                 run.dialogues,
                 manifest.rubric,
@@ -229,7 +231,7 @@ def _of_tables(
     where: Sequence[str],
     choices: _Choices,
     as_json: bool,
-) -> list[Observed]:
+) -> list[PairedScores]:
     """What the named judges said; nothing where all are only listed."""
     if rated["ratings"] is not None:
         raise UsageError(
@@ -249,7 +251,7 @@ def _of_tables(
         judges=judges,
         point=choices.point,
     )
-    known = judges_of(tidy)
+    known = table_judges(tidy)
     if not judges and len(known) > 1:
         found = overview(tidy, metrics=choices.metrics)
         people_of = (tidy.raters[code] for code in np.unique(tidy.rater[~tidy.judged]) if code >= 0)
@@ -262,7 +264,7 @@ def _of_tables(
         return []
     scale = None if rated["scale"] is None else Scale.parse(rated["scale"], rated["step"])
     return [
-        observed_from_table(tidy, judge, metrics=choices.metrics, scale=scale)
+        scores_from_table(tidy, judge, metrics=choices.metrics, scale=scale)
         for judge in judges or known
     ]
 

@@ -9,7 +9,7 @@ import click
 from judge.analysis.agreement import Agreement, Comparisons, Overview
 from judge.analysis.agreement.agreement_records import (
     LEVELS,
-    Figure,
+    Estimate,
     Interval,
     Level,
     MeasureAgreement,
@@ -154,7 +154,7 @@ def _name(measure: MeasureAgreement) -> str:
     return f"  {measure.name}" if measure.kind == "metric" else measure.name
 
 
-def _figure(figure: Figure, interval: Interval | None) -> str:
+def _figure(figure: Estimate, interval: Interval | None) -> str:
     text = _number(figure.value)
     if interval is None or interval.lower is None or interval.upper is None:
         return text

@@ -11,8 +11,8 @@ from rich.console import Console
 
 from judge import calibration_file
 from judge import manifest as manifests
-from judge.analysis import calibrated, summarise
-from judge.analysis.ranking import Cost, leaderboard
+from judge.analysis import apply_calibration, summarize
+from judge.analysis.ranking import SystemCost, leaderboard
 from judge.calibration_file import MadeWith
 from judge.cli.report_command import calibration_option
 from judge.errors import UsageError
@@ -67,14 +67,14 @@ def leaderboard_of_runs(
     found = open_run(*runs)
     manifest, judgments = found.manifest, found.judgments
     _refuse_namesakes(runs)
-    results = summarise(
+    results = summarize(
         judgments, manifest.rubric, provenance=manifest.provenance, notes=manifest.notices
     )
     if calibration is not None:
         stored = calibration_file.read(calibration)
         run = MadeWith.of(manifest.judge, manifest.rubric, manifest.prompts)
         calibration_file.refuse_mismatch(calibration, stored, run)
-        results = calibrated(results, stored, judgments).results
+        results = apply_calibration(results, stored, judgments).results
     board = leaderboard(results, judgments, costs=_costs(runs), confidence=confidence)
     page = write_leaderboard(board, results, out)
     failed = sum(isinstance(judgment.outcome, Failure) for judgment in judgments)
@@ -107,26 +107,26 @@ def _refuse_namesakes(runs: Sequence[Path]) -> None:
                 )
 
 
-def _costs(runs: Sequence[Path]) -> Mapping[str, Cost]:
+def _costs(runs: Sequence[Path]) -> Mapping[str, SystemCost]:
     """System -> what it took; of a system in several runs only what all of them know."""
-    found: dict[str, Cost] = {}
+    found: dict[str, SystemCost] = {}
     for run in runs:
         with Store(run, create=False) as store:
             systems = {system for system, *_ in store.keys()}  # noqa: SIM118 - a method of ours
             timed = store.seconds()
         one = read_playing_summary(run)
         for system in systems:
-            cost = Cost(judging=timed.get(system))
+            cost = SystemCost(judging=timed.get(system))
             if one is not None and one.system == system:
                 took = [one.took[part] for part in _ANSWERS if part in one.took]
                 writing = sum(part.seconds for part in took) if took else None
-                cost = Cost(one.tokens, writing, cost.judging)
+                cost = SystemCost(one.tokens, writing, cost.judging)
             found[system] = _both(found[system], cost) if system in found else cost
     return found
 
 
-def _both(one: Cost, other: Cost) -> Cost:
+def _both(one: SystemCost, other: SystemCost) -> SystemCost:
     known = one.judging is not None and other.judging is not None
     judging = (one.judging or 0) + (other.judging or 0) if known else None
     # Runs that share a system share its dialogues, which were written once.
-    return Cost(one.tokens or other.tokens, one.writing or other.writing, judging)
+    return SystemCost(one.tokens or other.tokens, one.writing or other.writing, judging)

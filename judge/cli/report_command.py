@@ -13,16 +13,16 @@ from rich.console import Console
 from judge import calibration_file
 from judge.analysis import (
     PAPER,
-    Bars,
-    Calibrated,
-    Published,
+    CalibratedScores,
+    PublishedDiversity,
+    PublishedMeans,
     Results,
-    calibrated,
+    apply_calibration,
     paper_means,
-    read_bars,
     read_published,
-    summarise,
-    summarise_diversity,
+    read_published_diversity,
+    summarize,
+    summarize_diversity,
     word_segmenter,
 )
 from judge.calibration_file import Calibration, MadeWith
@@ -129,7 +129,7 @@ def report(
     ctx.exit(1 if drawn.failed else 0)
 
 
-def published_means(asked: Path | None) -> Published | None:
+def published_means(asked: Path | None) -> PublishedMeans | None:
     """The means asked for, or else those of the file beside the public data, if there."""
     beside = data_root() / "published" / "chatanime_figure1.csv"
     if asked is None and not beside.is_file():
@@ -137,7 +137,7 @@ def published_means(asked: Path | None) -> Published | None:
     return means_of(asked or beside)
 
 
-def means_of(asked: Path) -> Published:
+def means_of(asked: Path) -> PublishedMeans:
     """The means of a file, or the shipped ones of the paper."""
     return paper_means() if asked == Path(PAPER) else read_published(asked)
 
@@ -174,7 +174,7 @@ def draw(
     manifest: Manifest,
     judgments: Sequence[Judgment],
     dialogues: Sequence[Dialogue],
-    published: Published | None,
+    published: PublishedMeans | None,
     folder: Path,
     human: HumanScale | None = None,
     played: Sequence[PlayingSummary] = (),
@@ -183,30 +183,30 @@ def draw(
 
     `played` says how the systems played that were not recorded.
     """
-    results = summarise(
+    results = summarize(
         judgments,
         manifest.rubric,
         dialogues=dialogues,
         provenance=manifest.provenance,
         notes=manifest.notices,
         published=published,
-        diversity=summarise_diversity(
+        diversity=summarize_diversity(
             judgments, dialogues, manifest.rubric, segmenter=word_segmenter(), bars=_bars()
         ),
         played=played,
     )
-    found = Calibrated(results, {})
+    found = CalibratedScores(results, {})
     if human is not None:
-        found = calibrated(results, human.calibration, judgments, human.ratings)
+        found = apply_calibration(results, human.calibration, judgments, human.ratings)
     files = write_report(found.results, folder, judgments=judgments, items=found.items)
     failed = sum(isinstance(judgment.outcome, Failure) for judgment in judgments)
     return Drawn(found.results, files.html, failed)
 
 
-def _bars() -> Bars | None:
+def _bars() -> PublishedDiversity | None:
     """The published bars of response diversity, if they are beside the public data."""
     beside = data_root() / "published" / "chatanime_diversity_bars.csv"
-    return read_bars(beside) if beside.is_file() else None
+    return read_published_diversity(beside) if beside.is_file() else None
 
 
 def show(drawn: Drawn, *, as_json: bool, **facts: object) -> None:

@@ -7,8 +7,8 @@ from typing import NamedTuple
 
 from judge.analysis.agreement.agreement_records import (
     Agreement,
-    AnnotatorTest,
-    Figure,
+    AltTest,
+    Estimate,
     Interval,
     Level,
     MeasureAgreement,
@@ -201,7 +201,7 @@ def _ceiling(metrics: list[MeasureAgreement]) -> str:
     return f"{head} from {fixed(100 * low, 0)}% ({worst}) to {fixed(100 * high, 0)}% ({best})."
 
 
-def _annotators(tests: list[AnnotatorTest], agreement: Agreement) -> str:
+def _annotators(tests: list[AltTest], agreement: Agreement) -> str:
     head = (
         f"The alternative annotator test (ε = {agreement.epsilon:g}, for {agreement.annotators} "
         "annotators)"
@@ -221,7 +221,7 @@ def _annotators(tests: list[AnnotatorTest], agreement: Agreement) -> str:
     return f"{head} is passed on {' and on '.join(parts)}{also}."
 
 
-def _rho(figure: Figure, agreement: Agreement, *, name: bool = True) -> str:
+def _rho(figure: Estimate, agreement: Agreement, *, name: bool = True) -> str:
     """`ρ = 0.52 (95% interval 0.41 to 0.60)`."""
     if figure.value is None:
         return f"an undefined ρ ({figure.reason})"

@@ -19,7 +19,7 @@ from rich.table import Table as RichTable
 from rich.text import Text
 
 from judge.analysis import CalibratedMean, Results
-from judge.analysis.ranking import FORMAT, HUMAN, Leaderboard, Standing
+from judge.analysis.ranking import FORMAT, HUMAN, Leaderboard, SystemStanding
 from judge.records import write_record, write_text
 from judge.report.agreement_page import Footnotes
 from judge.report.figures import inline
@@ -228,7 +228,7 @@ def measured(board: Leaderboard) -> list[str]:
     ]
 
 
-def why_no_tokens(row: Standing) -> str:
+def why_no_tokens(row: SystemStanding) -> str:
     """Why the tokens that a system wrote are not known."""
     return WRITING if row.cost.writing is None else "nobody counted its tokens"
 
@@ -261,7 +261,7 @@ def terminal_leaderboard(board: Leaderboard) -> RenderableType:
     return Group(table, Text(signature, style="dim"))
 
 
-def _rank(row: Standing) -> str:
+def _rank(row: SystemStanding) -> str:
     """`4 (3–10)`, `1` or a dash."""
     if row.rank is None:
         return fixed(None)
@@ -362,7 +362,7 @@ def _columns(board: Leaderboard) -> _Columns:
     ]
 
 
-def _dimension(rows: Sequence[Standing], name: str) -> Iterator[tuple[Number, Number]]:
+def _dimension(rows: Sequence[SystemStanding], name: str) -> Iterator[tuple[Number, Number]]:
     """Mean and standard error of each system."""
     for row in rows:
         if name in row.dimensions:

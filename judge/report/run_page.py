@@ -7,7 +7,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import NamedTuple
 
-from judge.analysis import Extreme, ItemKey, ItemScore, Measure, Results
+from judge.analysis import ExtremeDialogue, ItemKey, ItemScore, Measure, Results
 from judge.analysis.results import FORMAT, OVERALL
 from judge.records import write_record, write_text
 from judge.report import format as numbers
@@ -92,7 +92,7 @@ def _top_is_label(results: Results) -> float | None:
     return sum(m.n * (m.top_is_label or 0) for m in metrics) / n if n else None
 
 
-def _extremes(results: Results) -> list[tuple[str, tuple[Extreme, ...]]]:
+def _extremes(results: Results) -> list[tuple[str, tuple[ExtremeDialogue, ...]]]:
     lists = [("Lowest scores", results.lowest), ("Highest scores", results.highest)]
     return [(title, found) for title, found in lists if found]
 

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from judge.analysis import summarise
+from judge.analysis import summarize
 from judge.errors import StoreError, UsageError
 from judge.report.scores_table import scores_csv
 from judge.runs import group_by_judge, open_run, score_frame, show_frame
@@ -95,6 +95,6 @@ def test_a_folder_that_is_no_run(tmp_path: Path) -> None:
 def test_the_columns_are_those_of_the_file(folder: Path) -> None:
     """scores.csv has these columns in this order, and calibrated ones after them."""
     run = open_run(folder)
-    results = summarise(run.judgments, run.manifest.rubric, provenance=run.manifest.provenance)
+    results = summarize(run.judgments, run.manifest.rubric, provenance=run.manifest.provenance)
     head = next(csv.reader(scores_csv(run.judgments, results).splitlines()))
     assert list(run.to_frame().columns) == head[: -len(["calibrated", "lower", "upper"])]

@@ -14,21 +14,21 @@ __all__ = [
     "FORMAT",
     "LEVELS",
     "Agreement",
-    "AnnotatorTest",
+    "AltTest",
     "Bin",
     "Ceiling",
     "Coefficient",
     "Disagreement",
-    "Figure",
+    "Estimate",
     "Interval",
     "Kind",
+    "LeftOutSystem",
     "Level",
     "MeasureAgreement",
-    "Pairwise",
+    "PairwiseAccuracy",
     "RaterPair",
     "Sentinel",
     "SystemPoint",
-    "Without",
     "no_share",
 ]
 
@@ -67,7 +67,7 @@ class Interval:
 
 
 @dataclass(frozen=True, slots=True)
-class Figure:
+class Estimate:
     """A number and what it rests on; `value` is None, with a `reason`, where it is undefined.
 
     Attributes:
@@ -86,7 +86,7 @@ class Figure:
 
 
 @dataclass(frozen=True, slots=True)
-class Pairwise:
+class PairwiseAccuracy:
     """Tie-calibrated pairwise accuracy (Deutsch et al. 2023).
 
     Attributes:
@@ -97,14 +97,14 @@ class Pairwise:
         tied: pairs that people tie.
     """
 
-    accuracy: Figure
+    accuracy: Estimate
     at_zero: float | None
     threshold: float | None
     tied: int
 
 
 @dataclass(frozen=True, slots=True)
-class AnnotatorTest:
+class AltTest:
     """The alternative annotator test (Calderon et al. 2025) of one way to read the judge.
 
     Attributes:
@@ -128,7 +128,7 @@ class AnnotatorTest:
     reason: str = ""
 
 
-def no_share(part: Figure, whole: Figure) -> str:
+def no_share(part: Estimate, whole: Estimate) -> str:
     """Why one of two correlations is no share of the other."""
     if part.value is None or whole.value is None:
         return whole.reason or part.reason
@@ -155,12 +155,12 @@ class Ceiling:
         repeated: cells with at least two ratings, of `cells`.
     """
 
-    rater: Figure
-    judge: Figure
+    rater: Estimate
+    judge: Estimate
     share: float | None
-    single: Figure
-    mean: Figure
-    pearson: Figure
+    single: Estimate
+    mean: Estimate
+    pearson: Estimate
     pearson_share: float | None
     repeated: int
     cells: int
@@ -181,7 +181,7 @@ class Sentinel:
     """
 
     name: str
-    levels: Mapping[Level, Figure]
+    levels: Mapping[Level, Estimate]
 
 
 @dataclass(frozen=True, slots=True)
@@ -216,17 +216,17 @@ class SystemPoint:
     judge_error: float | None
     human: float
     human_error: float | None
-    within: Figure
+    within: Estimate
 
 
 @dataclass(frozen=True, slots=True)
-class Without:
+class LeftOutSystem:
     """Spearman at the levels that need several systems, with one system left out."""
 
     system: str
-    all: Figure
-    within_item: Figure
-    systems: Figure
+    all: Estimate
+    within_item: Estimate
+    systems: Estimate
 
 
 @dataclass(frozen=True, slots=True)
@@ -267,28 +267,28 @@ class MeasureAgreement:
     not_rated: int
     not_judged: int
     ratings: int
-    levels: Mapping[Coefficient, Mapping[Level, Figure]]
+    levels: Mapping[Coefficient, Mapping[Level, Estimate]]
     bonett_wright: Interval
-    permutation_p: Figure
+    permutation_p: Estimate
     permutation_exact: bool
-    rmse: Figure
-    mae: Figure
-    bias: Figure
-    kappa: Figure
-    alpha_human: Figure
-    alpha_with_judge: Figure
-    soft_pairwise: Figure
-    pairwise: Pairwise
-    annotator_tests: tuple[AnnotatorTest, ...]
+    rmse: Estimate
+    mae: Estimate
+    bias: Estimate
+    kappa: Estimate
+    alpha_human: Estimate
+    alpha_with_judge: Estimate
+    soft_pairwise: Estimate
+    pairwise: PairwiseAccuracy
+    annotator_tests: tuple[AltTest, ...]
     ceiling: Ceiling
     sentinels: tuple[Sentinel, ...]
     confusion: tuple[tuple[int, ...], ...]
     curve: tuple[Bin, ...]
     systems: tuple[SystemPoint, ...]
-    without: tuple[Without, ...]
+    without: tuple[LeftOutSystem, ...]
 
     @property
-    def spearman(self) -> Mapping[Level, Figure]:
+    def spearman(self) -> Mapping[Level, Estimate]:
         """The headline: Spearman's rho at every level."""
         return self.levels["spearman"]
 
@@ -300,7 +300,7 @@ class RaterPair:
     measure: str
     first: str
     second: str
-    spearman: Figure
+    spearman: Estimate
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,11 +16,19 @@ from judge.analysis.agreement.agreement_records import Kind
 from judge.ratings import mean_ratings
 from judge.types import Turn
 
-__all__ = ["OVERALL", "Axes", "Measured", "Observed", "human_means", "measured", "simulated"]
+__all__ = [
+    "OVERALL",
+    "GroupCodes",
+    "MeasureScores",
+    "PairedScores",
+    "human_means",
+    "measure_scores",
+    "simulated",
+]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Observed:
+class PairedScores:
     """n dialogues (one system on one item each), M metrics, r human ratings.
 
     Attributes:
@@ -89,7 +97,7 @@ Codes = NDArray[np.int64]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Axes:
+class GroupCodes:
     """Where the n dialogues belong, as codes in the order of the sorted labels.
 
     Attributes:
@@ -107,7 +115,7 @@ class Axes:
     clusters: Codes
 
     @classmethod
-    def of(cls, observed: Observed) -> Axes:
+    def of(cls, observed: PairedScores) -> GroupCodes:
         """The axes of what was observed."""
         names, system = np.unique(observed.system, return_inverse=True)
         character, scenario = (
@@ -121,7 +129,7 @@ class Axes:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Measured:
+class MeasureScores:
     """One measure of n dialogues and r ratings; of a composite, ratings are raters' means.
 
     Attributes:
@@ -158,7 +166,7 @@ class Measured:
         return self.judge[self.both], self.human[self.both]
 
 
-def measured(observed: Observed) -> list[Measured]:
+def measure_scores(observed: PairedScores) -> list[MeasureScores]:
     """Metrics group by group, each group followed by its dimension; the overall score last."""
     human = human_means(observed)
     ends = np.array([observed.scale[metric] for metric in observed.metrics])
@@ -175,12 +183,12 @@ def measured(observed: Observed) -> list[Measured]:
     ]
 
 
-def human_means(observed: Observed) -> Floats:
+def human_means(observed: PairedScores) -> Floats:
     """(n, M) mean rating of each dialogue and metric, nan where there is none."""
     return mean_ratings(observed.cell, observed.metric, observed.rating, observed.score.shape)
 
 
-def _names(observed: Observed) -> Iterator[tuple[str, Kind, tuple[str, ...]]]:
+def _names(observed: PairedScores) -> Iterator[tuple[str, Kind, tuple[str, ...]]]:
     grouped = [metric for parts in observed.groups.values() for metric in parts]
     for dimension, parts in observed.groups.items():
         yield from ((metric, "metric", (metric,)) for metric in parts)
@@ -194,14 +202,14 @@ def _names(observed: Observed) -> Iterator[tuple[str, Kind, tuple[str, ...]]]:
 
 
 def _one(
-    observed: Observed,
+    observed: PairedScores,
     human: Floats,
     rounded: Floats,
     ends: Floats,
     name: str,
     kind: Kind,
     parts: tuple[str, ...],
-) -> Measured:
+) -> MeasureScores:
     columns = [observed.metrics.index(part) for part in parts]
     judge, people, labels = (
         mean_of_parts(scores[:, columns]).values for scores in (observed.score, human, rounded)
@@ -210,7 +218,7 @@ def _one(
     low, high = ends[columns].mean(axis=0).tolist()
     cell, rater, rating = _ratings(observed, columns)
     both = ~np.isnan(judge + people)
-    return Measured(
+    return MeasureScores(
         name=name,
         kind=kind,
         title=observed.titles.get(name, name),
@@ -230,7 +238,7 @@ def _one(
     )
 
 
-def _ratings(observed: Observed, columns: list[int]) -> tuple[Codes, Codes, Floats]:
+def _ratings(observed: PairedScores, columns: list[int]) -> tuple[Codes, Codes, Floats]:
     """Cell, rater and rating; of several metrics, the means of raters who are known and gave all.
 
     The order is that of cell, rater and rating.
@@ -251,7 +259,7 @@ def _ratings(observed: Observed, columns: list[int]) -> tuple[Codes, Codes, Floa
     return cell[order], rater[order], rating[order]
 
 
-def _off(observed: Observed, column: int) -> str:
+def _off(observed: PairedScores, column: int) -> str:
     low, high = scale = observed.scale[observed.metrics[column]]
     own, judge = observed.judge_scale, observed.score[:, column]
     if own is not None and own != scale:

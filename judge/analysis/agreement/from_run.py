@@ -10,7 +10,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from judge.analysis.agreement.data import Observed
+from judge.analysis.agreement.data import PairedScores
 from judge.analysis.fit_calibration import chosen_metrics, judged_metrics
 from judge.analysis.judgment_table import Cell, dialogue_order, distributions
 from judge.analysis.summary import rubric_groups, rubric_titles
@@ -19,7 +19,7 @@ from judge.ratings import Ratings, join_ratings
 from judge.rubric import is_reply_set
 from judge.types import Dialogue, Failure, Judgment, Rubric
 
-__all__ = ["Point", "observed_from_run"]
+__all__ = ["Point", "scores_from_run"]
 
 Point = Literal["expected", "argmax"]
 """How a distribution is read: its mean, or its most probable label (of equal ones the lowest)."""
@@ -30,7 +30,7 @@ Floats = NDArray[np.float64]
 Codes = NDArray[np.int64]
 
 
-def observed_from_run(
+def scores_from_run(
     judgments: Sequence[Judgment],
     dialogues: Sequence[Dialogue],
     rubric: Rubric,
@@ -41,7 +41,7 @@ def observed_from_run(
     notes: Sequence[str],
     metrics: Sequence[str] = (),
     point: Point = "expected",
-) -> Observed:
+) -> PairedScores:
     """The dialogues of a run, with the ratings that belong to them; sets of replies are left out.
 
     A metric that nobody has rated is left out, and the dimension it belongs to with it.
@@ -91,7 +91,7 @@ def observed_from_run(
     length[list(turns)] = [sum(len(turn.answer) for turn in said) for said in turns.values()]
     column_of = {name: column for column, name in enumerate(names)}
     system, character, scenario = (np.array(labels) for labels in zip(*cells, strict=True))
-    return Observed(
+    return PairedScores(
         judge=judge,
         metrics=names,
         titles=rubric_titles(rubric, groups, full=full),

@@ -10,8 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from calibration.agreement.levels import Levels, at_levels
-from judge.analysis.agreement.agreement_records import LEVELS, Coefficient, Figure, Level
-from judge.analysis.agreement.data import Observed
+from judge.analysis.agreement.agreement_records import LEVELS, Coefficient, Estimate, Level
+from judge.analysis.agreement.data import PairedScores
 from judge.analysis.agreement.rater_statistics import MOST_RATERS
 from judge.analysis.agreement.statistics import of_level
 from judge.errors import DataError, UsageError
@@ -21,10 +21,10 @@ __all__ = [
     "Grid",
     "Overview",
     "judge_code",
-    "judges_of",
     "nothing_in_common",
-    "observed_from_table",
     "overview",
+    "scores_from_table",
+    "table_judges",
 ]
 
 Floats = NDArray[np.float64]
@@ -32,7 +32,7 @@ Codes = NDArray[np.int64]
 Flags = NDArray[np.bool_]
 
 
-def judges_of(tidy: JudgedTable) -> tuple[str, ...]:
+def table_judges(tidy: JudgedTable) -> tuple[str, ...]:
     """The judges of a table, in the order in which they first stand there."""
     codes, first = np.unique(tidy.rater[tidy.judged], return_index=True)
     return tuple(tidy.raters[code] for code in codes[np.argsort(first)].tolist())
@@ -40,7 +40,7 @@ def judges_of(tidy: JudgedTable) -> tuple[str, ...]:
 
 def judge_code(tidy: JudgedTable, judge: str) -> int:
     """The rater code of a judge; UsageError if there is no such judge."""
-    known = judges_of(tidy)
+    known = table_judges(tidy)
     if judge not in known:
         more = ", ..." if len(known) > 20 else ""
         raise UsageError(
@@ -153,14 +153,14 @@ def nothing_in_common(tidy: JudgedTable, grid: Grid, judge: str, scores: Floats)
     )
 
 
-def observed_from_table(
+def scores_from_table(
     tidy: JudgedTable, judge: str, *, metrics: Sequence[str] = (), scale: Scale | None = None
-) -> Observed:
+) -> PairedScores:
     """One judge of a table beside people; an item of the table is a character in no scenario.
 
     Args:
         tidy: the table.
-        judge: one of `judges_of(tidy)`.
+        judge: one of `table_judges(tidy)`.
         metrics: these dimensions only, in this order; () for all that both sides have scored.
         scale: of the people in every dimension; None for the lowest to the highest score that
             they gave in each, and at least all labels that a judge gives probabilities of.
@@ -180,13 +180,13 @@ def observed_from_table(
     rated = np.isin(grid.rating_metric, columns)
     used = (~np.isnan(scores[:, columns])).any(axis=1) | (grid.people[:, columns] > 0).any(axis=1)
     row = np.cumsum(used) - 1
-    rater, raters = grid.raters(rated, judges_of(tidy))
+    rater, raters = grid.raters(rated, table_judges(tidy))
     rating, metric = grid.rating[rated], np.searchsorted(columns, grid.rating_metric[rated])
     probs = grid.probs(judge_code(tidy, judge))
     ends = (float(tidy.labels[0]), float(tidy.labels[-1])) if probs is not None else None
-    others = [name for name in judges_of(tidy) if name != judge]
+    others = [name for name in table_judges(tidy) if name != judge]
     few = 1 + len(others) + len(np.unique(rater[rater >= 0])) <= MOST_RATERS
-    return Observed(
+    return PairedScores(
         judge=judge,
         metrics=names,
         titles={name: name for name in names},
@@ -282,7 +282,7 @@ class Overview:
     n: int
     not_rated: int
     not_judged: int
-    levels: Mapping[Coefficient, Mapping[Level, Figure]]
+    levels: Mapping[Coefficient, Mapping[Level, Estimate]]
 
 
 def overview(
@@ -307,7 +307,7 @@ def overview(
     grid = Grid(tidy, metrics)
     human = grid.means()
     rows = []
-    for judge in judges or judges_of(tidy):
+    for judge in judges or table_judges(tidy):
         scores = grid.judge(judge_code(tidy, judge))
         for m, name in enumerate(grid.metrics):
             either = ~(np.isnan(scores[:, m]) & np.isnan(human[:, m]))
@@ -330,6 +330,6 @@ def overview(
                 )
             )
     if not rows:
-        judge = (*judges, *judges_of(tidy))[0]
+        judge = (*judges, *table_judges(tidy))[0]
         raise nothing_in_common(tidy, grid, judge, grid.judge(judge_code(tidy, judge)))
     return tuple(rows)

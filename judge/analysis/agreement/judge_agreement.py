@@ -16,12 +16,18 @@ from calibration.agreement.small_sample import bonett_wright, permutation_p
 from calibration.resampling.bootstrap import CrossedBootstrap, crossed_bootstrap
 from judge.analysis.agreement.agreement_records import (
     Agreement,
-    Figure,
+    Estimate,
     Interval,
     MeasureAgreement,
-    Pairwise,
+    PairwiseAccuracy,
 )
-from judge.analysis.agreement.data import Axes, Measured, Observed, measured, simulated
+from judge.analysis.agreement.data import (
+    GroupCodes,
+    MeasureScores,
+    PairedScores,
+    measure_scores,
+    simulated,
+)
 from judge.analysis.agreement.rater_statistics import (
     alphas,
     annotator_tests,
@@ -33,9 +39,9 @@ from judge.analysis.agreement.statistics import (
     confusion,
     curve,
     errors,
-    figure,
+    estimate,
+    finite_or_none,
     kappa,
-    known,
     levels,
     sentinels,
     system_points,
@@ -43,11 +49,11 @@ from judge.analysis.agreement.statistics import (
 )
 from judge.errors import UsageError
 
-__all__ = ["Settings", "agree", "measure_agreement"]
+__all__ = ["AgreementSettings", "agree", "measure_agreement"]
 
 
 @dataclass(frozen=True, slots=True)
-class Settings:
+class AgreementSettings:
     """What was asked for; see `Agreement`."""
 
     resamples: int
@@ -62,10 +68,10 @@ class Settings:
 
 
 def measure_agreement(
-    observed: Observed,
-    measure: Measured,
-    axes: Axes,
-    settings: Settings,
+    observed: PairedScores,
+    measure: MeasureScores,
+    axes: GroupCodes,
+    settings: AgreementSettings,
     bootstrap: CrossedBootstrap | None = None,
     target: int = 0,
 ) -> MeasureAgreement:
@@ -101,7 +107,7 @@ def measure_agreement(
         ratings=int(measure.used.sum()),
         levels=values,
         bonett_wright=_bonett_wright(values["spearman"]["systems"], settings.confidence),
-        permutation_p=figure(permuted.value, permuted.n, reason=permuted.reason),
+        permutation_p=estimate(permuted.value, permuted.n, reason=permuted.reason),
         permutation_exact=permuted.exact,
         **errors(measure, bootstrap, target, settings.confidence),
         kappa=kappa(measure),
@@ -119,13 +125,20 @@ def measure_agreement(
     )
 
 
-def _bonett_wright(rho: Figure, confidence: float) -> Interval:
+def _bonett_wright(rho: Estimate, confidence: float) -> Interval:
     value = math.nan if rho.value is None else rho.value
     found = bonett_wright(value, rho.n, confidence)
-    return Interval(known(found.lower), known(found.upper), "Bonett-Wright", reason=found.reason)
+    return Interval(
+        finite_or_none(found.lower),
+        finite_or_none(found.upper),
+        "Bonett-Wright",
+        reason=found.reason,
+    )
 
 
-def _soft_pairwise(measure: Measured, axes: Axes, settings: Settings) -> Figure:
+def _soft_pairwise(
+    measure: MeasureScores, axes: GroupCodes, settings: AgreementSettings
+) -> Estimate:
     found = soft_pairwise_accuracy(
         measure.judge,
         measure.human,
@@ -133,15 +146,15 @@ def _soft_pairwise(measure: Measured, axes: Axes, settings: Settings) -> Figure:
         axes.item,
         settings.rng("soft pairwise accuracy", measure.name),
     )
-    return figure(found.value, found.pairs, undefined=found.undefined, reason=found.reason)
+    return estimate(found.value, found.pairs, undefined=found.undefined, reason=found.reason)
 
 
-def _pairwise(measure: Measured, axes: Axes) -> Pairwise:
+def _pairwise(measure: MeasureScores, axes: GroupCodes) -> PairwiseAccuracy:
     found = tie_calibrated_accuracy(measure.judge, measure.human, axes.system, axes.item)
-    return Pairwise(
-        accuracy=figure(found.value, found.pairs, reason=found.reason),
-        at_zero=known(found.at_zero),
-        threshold=known(found.threshold),
+    return PairwiseAccuracy(
+        accuracy=estimate(found.value, found.pairs, reason=found.reason),
+        at_zero=finite_or_none(found.at_zero),
+        threshold=finite_or_none(found.threshold),
         tied=found.tied,
     )
 
@@ -151,7 +164,7 @@ Progress = Callable[[int, int], None]
 
 
 def agree(
-    observed: Observed,
+    observed: PairedScores,
     *,
     resamples: int = 2000,
     confidence: float = 0.95,
@@ -177,9 +190,9 @@ def agree(
     Raises:
         UsageError: an option that makes no sense.
     """
-    settings = Settings(resamples, confidence, seed, systems_fixed, annotators)
+    settings = AgreementSettings(resamples, confidence, seed, systems_fixed, annotators)
     _settings_iv(settings)
-    axes, parts = Axes.of(observed), measured(observed)
+    axes, parts = GroupCodes.of(observed), measure_scores(observed)
     resampled = _resample(parts, axes, settings)
     found = []
     for done, measure in enumerate(parts):
@@ -220,7 +233,7 @@ def agree(
     )
 
 
-def _settings_iv(settings: Settings) -> None:
+def _settings_iv(settings: AgreementSettings) -> None:
     if settings.resamples < 0:
         raise UsageError(
             f"--resamples {settings.resamples}: it cannot be negative",
@@ -241,7 +254,7 @@ def _settings_iv(settings: Settings) -> None:
 
 
 def _resample(
-    parts: Sequence[Measured], axes: Axes, settings: Settings
+    parts: Sequence[MeasureScores], axes: GroupCodes, settings: AgreementSettings
 ) -> dict[str, tuple[CrossedBootstrap, int]]:
     """Measure -> its resamples and its column among them; none for a measure without rows.
 
@@ -251,7 +264,7 @@ def _resample(
     if not settings.resamples:
         return {}
     ways = (axes.system, axes.character, axes.scenario)
-    alike: dict[tuple[bytes, ...], list[Measured]] = {}
+    alike: dict[tuple[bytes, ...], list[MeasureScores]] = {}
     for measure in parts:
         if measure.both.any():
             there = tuple(np.unique(way[measure.both]).tobytes() for way in ways)

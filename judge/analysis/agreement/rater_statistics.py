@@ -14,14 +14,14 @@ from calibration.agreement.alt_test import EPSILON, alt_test
 from calibration.agreement.correlation import spearman, tie_codes
 from calibration.agreement.raters import Alpha, against_rest, krippendorff_alpha, reliability
 from judge.analysis.agreement.agreement_records import (
-    AnnotatorTest,
+    AltTest,
     Ceiling,
     Disagreement,
-    Figure,
+    Estimate,
     RaterPair,
 )
-from judge.analysis.agreement.data import Measured, Observed
-from judge.analysis.agreement.statistics import figure, known
+from judge.analysis.agreement.data import MeasureScores, PairedScores
+from judge.analysis.agreement.statistics import estimate, finite_or_none
 from judge.analysis.judgment_table import Cell, dialogue_order
 
 __all__ = [
@@ -35,28 +35,28 @@ __all__ = [
 ]
 
 
-def alphas(measure: Measured) -> tuple[Figure, Figure]:
+def alphas(measure: MeasureScores) -> tuple[Estimate, Estimate]:
     """Krippendorff's alpha among people, and with the judge as one more of them."""
     people = _alpha(krippendorff_alpha(measure.rating, measure.cell))
     if measure.off:
-        return people, figure(math.nan, 0, reason=measure.off)
+        return people, estimate(math.nan, 0, reason=measure.off)
     return people, _alpha(krippendorff_alpha(measure.rating, measure.cell, judge=measure.judge))
 
 
-def _alpha(found: Alpha) -> Figure:
+def _alpha(found: Alpha) -> Estimate:
     value, reason = found.value, found.reason
     # Of a single cell, what is observed is what is expected: alpha is 0 whatever was rated.
     if found.units == 1 and not reason:
         value, reason = math.nan, "only one dialogue has two ratings"
-    return figure(value, found.ratings, groups=found.units, reason=reason)
+    return estimate(value, found.ratings, groups=found.units, reason=reason)
 
 
-def annotator_tests(measure: Measured, annotators: str) -> tuple[AnnotatorTest, ...]:
+def annotator_tests(measure: MeasureScores, annotators: str) -> tuple[AltTest, ...]:
     """On the judge's scores as they are, and as if it gave whole labels."""
     return tuple(_tests(measure, EPSILON[annotators]))
 
 
-def _tests(measure: Measured, epsilon: float) -> Iterator[AnnotatorTest]:
+def _tests(measure: MeasureScores, epsilon: float) -> Iterator[AltTest]:
     scores: Literal["continuous", "rounded"]
     named = measure.rater >= 0
     for scores, judge in (("continuous", measure.judge), ("rounded", measure.rounded)):
@@ -65,17 +65,17 @@ def _tests(measure: Measured, epsilon: float) -> Iterator[AnnotatorTest]:
         if scores == "rounded" and measure.kind == "metric" and not measure.whole:
             reason = reason or "the ratings are not whole labels"
         if reason:
-            yield AnnotatorTest(scores, epsilon, None, None, 0, 0, (0, 0), None, reason)
+            yield AltTest(scores, epsilon, None, None, 0, 0, (0, 0), None, reason)
             continue
         found = alt_test(
             judge, measure.rating[named], measure.cell[named], measure.rater[named], epsilon
         )
         items = found.items.tolist()
-        yield AnnotatorTest(
+        yield AltTest(
             scores=scores,
             epsilon=epsilon,
-            winning_rate=known(found.winning_rate),
-            advantage=known(found.advantage),
+            winning_rate=finite_or_none(found.winning_rate),
+            advantage=finite_or_none(found.advantage),
             annotators=len(items),
             replaced=int(found.replaced.sum()),
             items=(min(items, default=0), max(items, default=0)),
@@ -84,7 +84,7 @@ def _tests(measure: Measured, epsilon: float) -> Iterator[AnnotatorTest]:
         )
 
 
-def ceiling(measure: Measured, pearson: Figure) -> Ceiling:
+def ceiling(measure: MeasureScores, pearson: Estimate) -> Ceiling:
     """A rater and the judge, each against the same others; and how reliable the ratings are.
 
     Args:
@@ -101,12 +101,12 @@ def ceiling(measure: Measured, pearson: Figure) -> Ceiling:
         measure.rater[use] if named.any() else None,
     )
     rater, judge = (
-        figure(value, rest.cells, groups=rest.raters, undefined=rest.left_out, reason=rest.reason)
+        estimate(value, rest.cells, groups=rest.raters, undefined=rest.left_out, reason=rest.reason)
         for value in (rest.rater, rest.judge)
     )
     of_cells = reliability(measure.rating, measure.cell)
     single, mean, highest = (
-        figure(value, of_cells.ratings, groups=of_cells.cells, reason=of_cells.reason)
+        estimate(value, of_cells.ratings, groups=of_cells.cells, reason=of_cells.reason)
         for value in (of_cells.single, of_cells.mean, of_cells.ceiling)
     )
     return Ceiling(
@@ -122,7 +122,7 @@ def ceiling(measure: Measured, pearson: Figure) -> Ceiling:
     )
 
 
-def _share(part: Figure, whole: Figure, above: float = 0) -> float | None:
+def _share(part: Estimate, whole: Estimate, above: float = 0) -> float | None:
     """Divided by something near 0 it would be noise, however large."""
     if part.value is None or whole.value is None or part.value < 0 or whole.value <= above:
         return None
@@ -133,7 +133,7 @@ MOST_RATERS = 12
 """Pairs of more raters than this, other judges among them, fill a table that nobody reads."""
 
 
-def rater_pairs(observed: Observed) -> tuple[RaterPair, ...]:
+def rater_pairs(observed: PairedScores) -> tuple[RaterPair, ...]:
     """Every two of the judge, the other judges and the raters, metric by metric; () if too many."""
     raters = np.unique(observed.rater[observed.rater >= 0]).tolist()
     if not observed.pairs or len(raters) + len(observed.others) > MOST_RATERS:
@@ -148,7 +148,7 @@ def rater_pairs(observed: Observed) -> tuple[RaterPair, ...]:
             row[observed.cell[own]] = observed.rating[own]
         for first, second in combinations(scores, 2):
             rho = spearman(scores[first], scores[second])
-            pair = figure(rho.value, rho.n, reason=rho.reason)
+            pair = estimate(rho.value, rho.n, reason=rho.reason)
             found.append(RaterPair(metric, first, second, pair))
     return tuple(found)
 
@@ -159,7 +159,9 @@ MOST_DISAGREEMENTS = 40
 Floats = NDArray[np.float64]
 
 
-def disagreements(observed: Observed, measures: Sequence[Measured]) -> tuple[Disagreement, ...]:
+def disagreements(
+    observed: PairedScores, measures: Sequence[MeasureScores]
+) -> tuple[Disagreement, ...]:
     """By metric in the order of `measures`, largest gap first, equal ones in that of dialogues."""
     return tuple(
         shown
@@ -169,7 +171,7 @@ def disagreements(observed: Observed, measures: Sequence[Measured]) -> tuple[Dis
     )
 
 
-def _of_metric(observed: Observed, measure: Measured) -> list[Disagreement]:
+def _of_metric(observed: PairedScores, measure: MeasureScores) -> list[Disagreement]:
     rows = np.flatnonzero(measure.both)
     judge, human = measure.points
     if measure.off:
@@ -189,7 +191,7 @@ def _of_metric(observed: Observed, measure: Measured) -> list[Disagreement]:
     ]
 
 
-def _show(observed: Observed, measure: Measured, row: int, gap: float) -> Disagreement:
+def _show(observed: PairedScores, measure: MeasureScores, row: int, gap: float) -> Disagreement:
     column = observed.metrics.index(measure.name)
     first, last = np.searchsorted(measure.cell, [row, row + 1])
     ratings = zip(measure.rater[first:last].tolist(), measure.rating[first:last], strict=True)
@@ -210,7 +212,7 @@ def _show(observed: Observed, measure: Measured, row: int, gap: float) -> Disagr
     )
 
 
-def _cell(observed: Observed, row: int) -> Cell:
+def _cell(observed: PairedScores, row: int) -> Cell:
     return str(observed.system[row]), str(observed.character[row]), str(observed.scenario[row])
 
 

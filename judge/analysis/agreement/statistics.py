@@ -18,23 +18,23 @@ from judge.analysis.agreement.agreement_records import (
     LEVELS,
     Bin,
     Coefficient,
-    Figure,
+    Estimate,
     Interval,
+    LeftOutSystem,
     Level,
     Sentinel,
     SystemPoint,
-    Without,
 )
-from judge.analysis.agreement.data import Axes, Measured
+from judge.analysis.agreement.data import GroupCodes, MeasureScores
 
 __all__ = [
     "confusion",
     "curve",
     "errors",
-    "figure",
+    "estimate",
+    "finite_or_none",
     "interval",
     "kappa",
-    "known",
     "levels",
     "of_level",
     "sentinels",
@@ -43,12 +43,12 @@ __all__ = [
 ]
 
 
-def known(value: float) -> float | None:
+def finite_or_none(value: float) -> float | None:
     """The number, None for nan."""
     return None if math.isnan(value) else float(value)
 
 
-def figure(
+def estimate(
     value: float,
     n: int,
     *,
@@ -56,16 +56,16 @@ def figure(
     undefined: int = 0,
     interval: Interval | None = None,
     reason: str = "",
-) -> Figure:
-    """A `Figure`; an undefined one has no interval, and a defined one no reason."""
+) -> Estimate:
+    """A `Estimate`; an undefined one has no interval, and a defined one no reason."""
     if math.isnan(value):
-        return Figure(None, n, groups, undefined, None, reason)
-    return Figure(float(value), n, groups, undefined, interval)
+        return Estimate(None, n, groups, undefined, None, reason)
+    return Estimate(float(value), n, groups, undefined, interval)
 
 
-def of_level(found: LevelValue, interval: Interval | None = None) -> Figure:
+def of_level(found: LevelValue, interval: Interval | None = None) -> Estimate:
     """A correlation at one level."""
-    return figure(
+    return estimate(
         found.value,
         found.n,
         groups=found.groups,
@@ -81,8 +81,8 @@ def interval(
     """What the resamples say of one statistic of one target."""
     found = bootstrap.interval(statistic, level, target, confidence=confidence)
     return Interval(
-        known(found.lower),
-        known(found.upper),
+        finite_or_none(found.lower),
+        finite_or_none(found.upper),
         f"bootstrap {found.method}",
         found.undefined,
         found.reason,
@@ -95,14 +95,14 @@ _RESAMPLED: dict[Coefficient, Statistic] = {"spearman": "spearman", "pearson": "
 
 
 def levels(
-    measure: Measured,
-    axes: Axes,
+    measure: MeasureScores,
+    axes: GroupCodes,
     bootstrap: CrossedBootstrap | None,
     target: int,
     confidence: float,
-) -> dict[Coefficient, dict[Level, Figure]]:
+) -> dict[Coefficient, dict[Level, Estimate]]:
     """Every coefficient at every level, with the intervals of those that are resampled."""
-    found: dict[Coefficient, dict[Level, Figure]] = {}
+    found: dict[Coefficient, dict[Level, Estimate]] = {}
     for coefficient in COEFFICIENTS:
         values = at_levels(measure.judge, measure.human, axes.system, axes.item, coefficient)
         statistic = None if bootstrap is None else _RESAMPLED.get(coefficient)
@@ -119,7 +119,7 @@ def levels(
 
 
 def sentinels(
-    measure: Measured, axes: Axes, length: Floats, *, of_items: bool
+    measure: MeasureScores, axes: GroupCodes, length: Floats, *, of_items: bool
 ) -> tuple[Sentinel, ...]:
     """Spearman of scores that know nothing of the dialogue's worth, on the same dialogues.
 
@@ -138,19 +138,19 @@ def sentinels(
         few = f"no {name.split()[0]} has 10 rated dialogues"
         found.append(_sentinel(name, group_mean(human, group).values, human, axes, few))
     # The mean human score of a system is what it would be compared with.
-    trivial = figure(np.nan, found[-1].levels["systems"].n, reason="it is people's own mean")
+    trivial = estimate(np.nan, found[-1].levels["systems"].n, reason="it is people's own mean")
     found[-1] = Sentinel("system mean", {**found[-1].levels, "systems": trivial})
     return tuple(found)
 
 
-def _sentinel(name: str, values: Floats, human: Floats, axes: Axes, none: str) -> Sentinel:
+def _sentinel(name: str, values: Floats, human: Floats, axes: GroupCodes, none: str) -> Sentinel:
     if np.isnan(values + human).all():
-        return Sentinel(name, {level: figure(np.nan, 0, reason=none) for level in LEVELS})
+        return Sentinel(name, {level: estimate(np.nan, 0, reason=none) for level in LEVELS})
     found = at_levels(values, human, axes.system, axes.item)
     return Sentinel(name, {level: of_level(getattr(found, level)) for level in LEVELS})
 
 
-def system_points(measure: Measured, axes: Axes) -> tuple[SystemPoint, ...]:
+def system_points(measure: MeasureScores, axes: GroupCodes) -> tuple[SystemPoint, ...]:
     """The systems that have a dialogue with both scores, by falling human mean, then by name."""
     points = []
     for code, name in enumerate(axes.systems):
@@ -167,10 +167,10 @@ def system_points(measure: Measured, axes: Axes) -> tuple[SystemPoint, ...]:
                 system=name,
                 n=judge.n,
                 judge=judge.mean,
-                judge_error=known(judge.standard_error),
+                judge_error=finite_or_none(judge.standard_error),
                 human=human.mean,
-                human_error=known(human.standard_error),
-                within=figure(within.value, within.n, reason=within.reason),
+                human_error=finite_or_none(human.standard_error),
+                within=estimate(within.value, within.n, reason=within.reason),
             )
         )
     # Rounded, so that means which are equal but for their last bits are in the order of names.
@@ -178,8 +178,8 @@ def system_points(measure: Measured, axes: Axes) -> tuple[SystemPoint, ...]:
 
 
 def without_each(
-    measure: Measured, axes: Axes, points: tuple[SystemPoint, ...]
-) -> tuple[Without, ...]:
+    measure: MeasureScores, axes: GroupCodes, points: tuple[SystemPoint, ...]
+) -> tuple[LeftOutSystem, ...]:
     """Spearman without each system, in the order of `points`."""
     found = []
     for point in points:
@@ -188,7 +188,7 @@ def without_each(
             measure.judge[rest], measure.human[rest], axes.system[rest], axes.item[rest]
         )
         found.append(
-            Without(
+            LeftOutSystem(
                 system=point.system,
                 all=of_level(values.all),
                 within_item=of_level(values.within_item),
@@ -204,13 +204,13 @@ _LABELS = 11
 
 
 def errors(
-    measure: Measured, bootstrap: CrossedBootstrap | None, target: int, confidence: float
-) -> dict[str, Figure]:
+    measure: MeasureScores, bootstrap: CrossedBootstrap | None, target: int, confidence: float
+) -> dict[str, Estimate]:
     """`rmse`, `mae` and `bias` against the mean ratings of the dialogues."""
     judge, human = measure.points
     n = len(judge)
     if measure.off or not n:
-        nothing = figure(math.nan, n, reason=measure.off or "no dialogue has both scores")
+        nothing = estimate(math.nan, n, reason=measure.off or "no dialogue has both scores")
         return dict.fromkeys(("rmse", "mae", "bias"), nothing)
     found = point_errors(judge, human)
     mae, bias = (
@@ -218,27 +218,27 @@ def errors(
         for name in ("mae", "bias")
     )
     return {
-        "rmse": figure(found.rmse, n),
-        "mae": figure(found.mae, n, interval=mae),
-        "bias": figure(found.bias, n, interval=bias),
+        "rmse": estimate(found.rmse, n),
+        "mae": estimate(found.mae, n, interval=mae),
+        "bias": estimate(found.bias, n, interval=bias),
     }
 
 
-def kappa(measure: Measured) -> Figure:
+def kappa(measure: MeasureScores) -> Estimate:
     """Quadratic kappa of the rounded judge with single ratings, labels fixed to the scale."""
     n = int(measure.used.sum())
     if reason := _no_labels(measure):
-        return figure(math.nan, n, reason=reason)
+        return estimate(math.nan, n, reason=reason)
     found = quadratic_kappa(
         measure.judge[measure.cell[measure.used]],
         measure.rating[measure.used],
         int(measure.low),
         int(measure.high),
     )
-    return figure(found.value, found.n, reason=found.reason)
+    return estimate(found.value, found.n, reason=found.reason)
 
 
-def confusion(measure: Measured) -> tuple[tuple[int, ...], ...]:
+def confusion(measure: MeasureScores) -> tuple[tuple[int, ...], ...]:
     """`[human][judge]` counts of single ratings and the rounded judge; () without labels."""
     size = int(measure.high - measure.low) + 1
     if _no_labels(measure) or not measure.used.any() or size > _LABELS:
@@ -249,7 +249,7 @@ def confusion(measure: Measured) -> tuple[tuple[int, ...], ...]:
     return tuple(map(tuple, counts.tolist()))
 
 
-def _no_labels(measure: Measured) -> str:
+def _no_labels(measure: MeasureScores) -> str:
     if measure.kind != "metric":
         return "a mean of metrics is no label"
     if measure.off:
@@ -257,7 +257,7 @@ def _no_labels(measure: Measured) -> str:
     return "" if measure.whole else "the ratings are not whole labels"
 
 
-def curve(measure: Measured) -> tuple[Bin, ...]:
+def curve(measure: MeasureScores) -> tuple[Bin, ...]:
     """Ten bins of about equally many dialogues, fewer where there are fewer scores.
 
     Equal judge scores share a bin.

@@ -13,17 +13,24 @@ from numpy.typing import NDArray
 from calibration.agreement.compare import perm_both
 from calibration.agreement.small_sample import benjamini_yekutieli, holm
 from judge.analysis.agreement.agreement_records import Kind
-from judge.analysis.agreement.data import Axes, Measured, Observed, human_means, measured, simulated
-from judge.analysis.agreement.judge_agreement import Settings
-from judge.analysis.agreement.statistics import known
+from judge.analysis.agreement.data import (
+    GroupCodes,
+    MeasureScores,
+    PairedScores,
+    human_means,
+    measure_scores,
+    simulated,
+)
+from judge.analysis.agreement.judge_agreement import AgreementSettings
+from judge.analysis.agreement.statistics import finite_or_none
 from judge.errors import UsageError
 from judge.records import plain_record
 
 __all__ = [
     "COMPARED",
     "FORMAT",
-    "Compared",
     "ComparedLevel",
+    "ComparedMeasure",
     "Comparisons",
     "Correction",
     "compare_judges",
@@ -39,7 +46,7 @@ Correction = Literal["Benjamini-Yekutieli", "Holm", "none"]
 
 
 @dataclass(frozen=True, slots=True)
-class Compared:
+class ComparedMeasure:
     """One measure at one level; None, with a `reason`, where a number is undefined.
 
     Attributes:
@@ -90,7 +97,7 @@ class Comparisons:
     exchanges: int
     seed: int
     simulated: bool
-    rows: tuple[Compared, ...]
+    rows: tuple[ComparedMeasure, ...]
     partial: str = ""
     notes: tuple[str, ...] = ()
 
@@ -111,8 +118,8 @@ _CORRECTIONS: dict[Kind, tuple[Correction, _Correct]] = {
 
 
 def compare_judges(
-    first: Observed,
-    second: Observed,
+    first: PairedScores,
+    second: PairedScores,
     *,
     levels: Sequence[ComparedLevel] = COMPARED,
     exchanges: int = 1000,
@@ -137,8 +144,8 @@ def compare_judges(
     if exchanges < 1:
         raise UsageError(f"{exchanges} exchanges: at least 1 is needed", hint="1000 are usual")
     here, there = _common_rows(first, second)
-    theirs = {(measure.name, measure.parts): measure for measure in measured(second)}
-    measures = [own for own in measured(first) if (own.name, own.parts) in theirs]
+    theirs = {(measure.name, measure.parts): measure for measure in measure_scores(second)}
+    measures = [own for own in measure_scores(first) if (own.name, own.parts) in theirs]
     if not measures:
         raise UsageError(
             f"the judges have no metric in common: one has {', '.join(first.metrics)}, the other "
@@ -146,7 +153,10 @@ def compare_judges(
             hint="compare runs that were asked the same metrics",
         )
     _same_ratings_iv(first, second, here, there)
-    axes, settings = Axes.of(first), Settings(0, 0.95, seed, systems_fixed=False, annotators="")
+    axes, settings = (
+        GroupCodes.of(first),
+        AgreementSettings(0, 0.95, seed, systems_fixed=False, annotators=""),
+    )
     found = []
     for done, own in enumerate(measures):
         if progress is not None:
@@ -172,7 +182,7 @@ def compare_judges(
     )
 
 
-def _common_rows(first: Observed, second: Observed) -> tuple[Codes, Codes]:
+def _common_rows(first: PairedScores, second: PairedScores) -> tuple[Codes, Codes]:
     """Rows of either that are the same dialogues, in the order of the first."""
     cells = [
         list(
@@ -193,7 +203,7 @@ def _common_rows(first: Observed, second: Observed) -> tuple[Codes, Codes]:
     return here, there
 
 
-def _same_ratings_iv(first: Observed, second: Observed, here: Codes, there: Codes) -> None:
+def _same_ratings_iv(first: PairedScores, second: PairedScores, here: Codes, there: Codes) -> None:
     common = [metric for metric in first.metrics if metric in second.metrics]
     one, other = (
         human_means(side)[rows][:, [side.metrics.index(metric) for metric in common]]
@@ -206,14 +216,14 @@ def _same_ratings_iv(first: Observed, second: Observed, here: Codes, there: Code
 
 
 def _compare(
-    own: Measured,
+    own: MeasureScores,
     other: Floats,
     here: Codes,
-    axes: Axes,
+    axes: GroupCodes,
     rng: np.random.Generator,
     level: ComparedLevel,
     exchanges: int,
-) -> Compared:
+) -> ComparedMeasure:
     test = perm_both(
         own.judge[here],
         other,
@@ -224,15 +234,15 @@ def _compare(
         level,
         exchanges,
     )
-    return Compared(
+    return ComparedMeasure(
         name=own.name,
         kind=own.kind,
         title=own.title,
         level=level,
-        first=known(test.first),
-        second=known(test.second),
-        difference=known(test.difference),
-        p=known(test.p),
+        first=finite_or_none(test.first),
+        second=finite_or_none(test.second),
+        difference=finite_or_none(test.difference),
+        p=finite_or_none(test.p),
         adjusted=None,
         correction=_CORRECTIONS[own.kind][0],
         n=test.n,
@@ -243,12 +253,12 @@ def _compare(
     )
 
 
-def _corrected(rows: Sequence[Compared]) -> tuple[Compared, ...]:
+def _corrected(rows: Sequence[ComparedMeasure]) -> tuple[ComparedMeasure, ...]:
     """With the adjusted p-values, over the measures of one kind at one level."""
     adjusted: dict[tuple[str, str], float | None] = {}
     for kind, level in {(row.kind, row.level) for row in rows}:
         family = [row for row in rows if (row.kind, row.level) == (kind, level)]
         p = np.array([math.nan if row.p is None else row.p for row in family])
         for row, value in zip(family, _CORRECTIONS[kind][1](p).tolist(), strict=True):
-            adjusted[row.name, level] = known(value)
+            adjusted[row.name, level] = finite_or_none(value)
     return tuple(replace(row, adjusted=adjusted[row.name, row.level]) for row in rows)

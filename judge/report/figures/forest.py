@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from judge.analysis.agreement import Agreement
-from judge.analysis.agreement.agreement_records import Figure as Number
+from judge.analysis.agreement.agreement_records import Estimate as Number
 from judge.analysis.agreement.agreement_records import Level, MeasureAgreement
 from judge.report.figures.style import (
     PALETTE,

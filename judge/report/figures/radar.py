@@ -7,7 +7,7 @@ import textwrap
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
-from judge.analysis import Published, Results, SystemResults
+from judge.analysis import PublishedMeans, Results, SystemResults
 from judge.analysis.agreement import Agreement
 from judge.report.figures.style import (
     PALETTE,
@@ -301,10 +301,10 @@ def _judged(system: SystemResults, metrics: Sequence[str], colour: int) -> Line:
     )
 
 
-def _published(published: Published, name: str, metrics: Sequence[str], colour: int) -> Line:
+def _published(published: PublishedMeans, name: str, metrics: Sequence[str], colour: int) -> Line:
     values = tuple(published.mean(name, (metric,)) for metric in metrics)
     return Line(f"{plain(name)}, published", values, dashed=True, colour=colour)
 
 
-def _sum(published: Published, name: str, metrics: Sequence[str]) -> float:
+def _sum(published: PublishedMeans, name: str, metrics: Sequence[str]) -> float:
     return math.fsum(published.means[name].get(metric, 0.0) for metric in metrics)

@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 
 from judge.analysis.agreement.agreement_records import (
     Agreement,
-    Figure,
+    Estimate,
     Level,
     MeasureAgreement,
     no_share,
@@ -30,7 +30,7 @@ class _Row:
     """What is said of one number; see `agreement_csv`."""
 
     statistic: str
-    figure: Figure
+    figure: Estimate
     level: str = ""
     scorer: str = "judge"
     subject: str = ""
@@ -85,7 +85,7 @@ def _rows(m: MeasureAgreement) -> Iterator[_Row]:
     pairs = m.pairwise.accuracy
     yield _Row("pairwise accuracy at 0", _like(pairs, m.pairwise.at_zero))
     yield _Row("tie threshold", _like(pairs, m.pairwise.threshold))
-    yield _Row("pairs tied by people", Figure(m.pairwise.tied, pairs.n))
+    yield _Row("pairs tied by people", Estimate(m.pairwise.tied, pairs.n))
     yield _Row("alpha", m.alpha_human, scorer="people")
     yield _Row("alpha", m.alpha_with_judge, scorer="people and judge")
     yield from _counts(m)
@@ -95,7 +95,7 @@ def _rows(m: MeasureAgreement) -> Iterator[_Row]:
         for level, figure in sentinel.levels.items():
             yield _Row("spearman", figure, level, sentinel.name)
     for without in m.without:
-        left: Mapping[Level, Figure] = {
+        left: Mapping[Level, Estimate] = {
             "all": without.all,
             "within_item": without.within_item,
             "systems": without.systems,
@@ -105,40 +105,40 @@ def _rows(m: MeasureAgreement) -> Iterator[_Row]:
     yield from _points(m)
 
 
-def _like(figure: Figure, value: float | None) -> Figure:
+def _like(figure: Estimate, value: float | None) -> Estimate:
     """Another number of the same pairs; undefined for the same reason."""
     reason = figure.reason or "undefined" if value is None else ""
-    return Figure(value, figure.n, reason=reason)
+    return Estimate(value, figure.n, reason=reason)
 
 
 def _counts(m: MeasureAgreement) -> Iterator[_Row]:
     for name in ("n", "not_rated", "not_judged", "ratings"):
         number: int = getattr(m, name)
         title = {"n": "dialogues"}.get(name, name.replace("_", " "))
-        yield _Row(title, Figure(number, number), scorer="")
+        yield _Row(title, Estimate(number, number), scorer="")
 
 
 def _ceiling(m: MeasureAgreement) -> Iterator[_Row]:
     found = m.ceiling
     yield _Row("spearman with the rest", found.rater, scorer="rater")
     yield _Row("spearman with the rest", found.judge)
-    share = Figure(found.share, found.rater.n, reason=found.share_reason)
+    share = Estimate(found.share, found.rater.n, reason=found.share_reason)
     yield _Row("share of ceiling", share)
     yield _Row("reliability of one rating", found.single, scorer="people")
     yield _Row("reliability of the mean", found.mean, scorer="people")
     yield _Row("pearson ceiling", found.pearson, scorer="people")
     pearson = m.levels["pearson"]["all"]
     reason = "" if found.pearson_share is not None else no_share(pearson, found.pearson)
-    highest = Figure(found.pearson_share, found.pearson.n, reason=reason)
+    highest = Estimate(found.pearson_share, found.pearson.n, reason=reason)
     yield _Row("share of pearson ceiling", highest)
-    yield _Row("cells rated twice", Figure(found.repeated, found.cells), scorer="people")
+    yield _Row("cells rated twice", Estimate(found.repeated, found.cells), scorer="people")
 
 
 def _annotators(m: MeasureAgreement) -> Iterator[_Row]:
     for test in m.annotator_tests:
         for name, value in (("omega", test.winning_rate), ("advantage", test.advantage)):
             reason = test.reason or ("undefined" if value is None else "")
-            figure = Figure(value, test.annotators, reason=reason)
+            figure = Estimate(value, test.annotators, reason=reason)
             yield _Row(
                 f"annotator test {name}", figure, subject=f"{test.scores}, epsilon {test.epsilon:g}"
             )
@@ -150,19 +150,19 @@ def _points(m: MeasureAgreement) -> Iterator[_Row]:
             ("people", point.human, point.human_error),
             ("judge", point.judge, point.judge_error),
         ):
-            yield _Row("mean", Figure(mean, point.n), scorer=scorer, subject=point.system)
+            yield _Row("mean", Estimate(mean, point.n), scorer=scorer, subject=point.system)
             reason = "" if error is not None else "too few characters or scenarios"
-            figure = Figure(error, point.n, reason=reason)
+            figure = Estimate(error, point.n, reason=reason)
             yield _Row("standard error", figure, scorer=scorer, subject=point.system)
         yield _Row("spearman", point.within, "within_system", subject=point.system)
     for at, one in enumerate(m.curve, start=1):
         for scorer, value in (("judge", one.judge), ("people", one.human)):
-            yield _Row("curve", Figure(value, one.n), scorer=scorer, subject=f"bin {at}")
+            yield _Row("curve", Estimate(value, one.n), scorer=scorer, subject=f"bin {at}")
         reason = "" if one.error is not None else "a single dialogue has no standard error"
-        error_ = Figure(one.error, one.n, reason=reason)
+        error_ = Estimate(one.error, one.n, reason=reason)
         yield _Row("curve standard error", error_, scorer="people", subject=f"bin {at}")
     low = int(m.scale[0])
     for human, row in enumerate(m.confusion):
         for judge, number in enumerate(row):
             subject = f"people {low + human}, judge {low + judge}"
-            yield _Row("confusion", Figure(number, sum(row)), subject=subject)
+            yield _Row("confusion", Estimate(number, sum(row)), subject=subject)

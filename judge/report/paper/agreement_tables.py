@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from judge.analysis.agreement.agreement_records import (
     LEVELS,
     Agreement,
-    AnnotatorTest,
+    AltTest,
     Coefficient,
     Level,
     MeasureAgreement,
@@ -285,23 +285,23 @@ def annotator_table(agreement: Agreement) -> Table | None:
     )
 
 
-def _test(measure: MeasureAgreement, way: str) -> AnnotatorTest | None:
+def _test(measure: MeasureAgreement, way: str) -> AltTest | None:
     return next((test for test in measure.annotator_tests if test.scores == way), None)
 
 
-def _rate(test: AnnotatorTest | None, what: str) -> Number:
+def _rate(test: AltTest | None, what: str) -> Number:
     value = None if test is None else getattr(test, what)
     return Number(value, 2, "not tested" if test is None else test.reason or "undefined")
 
 
-def _said(test: AnnotatorTest | None, text: Callable[[AnnotatorTest], str]) -> Entry:
+def _said(test: AltTest | None, text: Callable[[AltTest], str]) -> Entry:
     """A text about a test that was made."""
     if test is None or test.passed is None:
         return _rate(test, "passed")
     return text(test)
 
 
-def _items(test: AnnotatorTest) -> str:
+def _items(test: AltTest) -> str:
     low, high = test.items
     return f"{low:,}" if low == high else f"{low:,}–{high:,}"
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import io
 
-from judge.analysis.agreement.two_judges import COMPARED, Compared, Comparisons
+from judge.analysis.agreement.two_judges import COMPARED, ComparedMeasure, Comparisons
 from judge.report.agreement_summary import LEVEL_TITLES
 from judge.report.format import count
 from judge.report.paper.references import Cite, Formula, Paragraph, Part
@@ -50,7 +50,7 @@ def comparison_table(comparisons: Comparisons) -> Table:
     )
 
 
-def _number(row: Compared | None, what: str, decimals: int) -> Number:
+def _number(row: ComparedMeasure | None, what: str, decimals: int) -> Number:
     if row is None:
         return Number(None, decimals, "not compared")
     return Number(getattr(row, what), decimals, row.reason or "undefined")

@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from judge.analysis.agreement.agreement_records import (
     LEVELS,
     Agreement,
-    Figure,
+    Estimate,
     Level,
     MeasureAgreement,
 )
@@ -192,7 +192,7 @@ def system_tables(agreement: Agreement) -> tuple[Table, ...]:
     """Systems down, measures across: Spearman within each, and without each."""
     tables: list[Table] = []
 
-    def add(name: str, caption: str, of: Callable[[MeasureAgreement], dict[str, Figure]]) -> None:
+    def add(name: str, caption: str, of: Callable[[MeasureAgreement], dict[str, Estimate]]) -> None:
         measures = agreement.measures
         for start in range(0, len(measures), _ABREAST):
             part = measures[start : start + _ABREAST]

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Sequence
 
 from judge.analysis.agreement.agreement_records import (
     Agreement,
-    Figure,
+    Estimate,
     Interval,
     Level,
     MeasureAgreement,
@@ -329,7 +329,7 @@ def left_out(agreement: Agreement) -> Iterator[str]:
     yield f": {'; '.join(missing)}." if missing else "; there is none in the main table."
 
 
-_STATISTICS: dict[str, Callable[[MeasureAgreement], Figure]] = {
+_STATISTICS: dict[str, Callable[[MeasureAgreement], Estimate]] = {
     "ρ over all dialogues": lambda m: m.spearman["all"],
     "ρ within item": lambda m: m.spearman["within_item"],
     "ρ of systems": lambda m: m.spearman["systems"],
@@ -343,7 +343,7 @@ _STATISTICS: dict[str, Callable[[MeasureAgreement], Figure]] = {
 
 
 def _missing(
-    measures: Sequence[MeasureAgreement], what: str, of: Callable[[MeasureAgreement], Figure]
+    measures: Sequence[MeasureAgreement], what: str, of: Callable[[MeasureAgreement], Estimate]
 ) -> str:
     """For which measures a statistic is undefined, by reason."""
     by_reason: dict[str, list[str]] = {}

@@ -10,7 +10,7 @@ from typing import Literal, Protocol, TypeGuard
 
 from judge.analysis.agreement.agreement_records import (
     Agreement,
-    Figure,
+    Estimate,
     Interval,
     Kind,
     MeasureAgreement,
@@ -131,12 +131,12 @@ def missing(entry: Entry) -> TypeGuard[Number | Range]:
     return isinstance(entry, Range) and (entry.lower is None or entry.upper is None)
 
 
-def figure(found: Figure, decimals: int = 2) -> Number:
+def figure(found: Estimate, decimals: int = 2) -> Number:
     """A figure's value."""
     return Number(found.value, decimals, found.reason or "undefined")
 
 
-def span(interval: Interval | None, found: Figure, decimals: int = 2) -> Range:
+def span(interval: Interval | None, found: Estimate, decimals: int = 2) -> Range:
     """An interval of a figure; of an undefined figure there is none, for the same reason."""
     if found.value is None or interval is None:
         reason = found.reason or "undefined" if found.value is None else "no interval was computed"

@@ -6,20 +6,20 @@ from judge.analysis.agreement.agreement_records import (
     COEFFICIENTS,
     LEVELS,
     Agreement,
-    AnnotatorTest,
+    AltTest,
     Bin,
     Ceiling,
     Disagreement,
-    Figure,
+    Estimate,
     Interval,
     Kind,
+    LeftOutSystem,
     Level,
     MeasureAgreement,
-    Pairwise,
+    PairwiseAccuracy,
     RaterPair,
     Sentinel,
     SystemPoint,
-    Without,
 )
 from judge.types import Turn
 
@@ -51,13 +51,13 @@ RHO = {
 CONSTANT = "the judge's score is constant"
 
 
-def figure(value: float | None, n: int = 120, *, half: float | None = None) -> Figure:
+def figure(value: float | None, n: int = 120, *, half: float | None = None) -> Estimate:
     """A number with an interval of that half width; no number, no interval, but a reason."""
     if value is None:
-        return Figure(None, n, reason=CONSTANT)
+        return Estimate(None, n, reason=CONSTANT)
     if half is None:
-        return Figure(value, n)
-    return Figure(value, n, interval=Interval(value - half, value + half, "bootstrap percentile"))
+        return Estimate(value, n)
+    return Estimate(value, n, interval=Interval(value - half, value + half, "bootstrap percentile"))
 
 
 def measure(name: str, rho: float | None, kind: Kind = "metric") -> MeasureAgreement:
@@ -65,7 +65,7 @@ def measure(name: str, rho: float | None, kind: Kind = "metric") -> MeasureAgree
     parts = GROUPS.get(name, (name,)) if kind != "overall" else tuple(RHO)[:2]
     shift: dict[Level, float] = {"all": 0, "within_item": -0.1, "within_system": -0.05}
 
-    def at(level: Level, by: float = 0) -> Figure:
+    def at(level: Level, by: float = 0) -> Estimate:
         if rho is None or (name, level) == ("style", "within_item"):
             return figure(None)
         return figure(rho + shift.get(level, 0.2) + by, 3 if level == "systems" else 120, half=0.09)
@@ -97,12 +97,12 @@ def measure(name: str, rho: float | None, kind: Kind = "metric") -> MeasureAgree
         alpha_human=figure(0.41, 260),
         alpha_with_judge=figure(0.38, 380),
         soft_pairwise=figure(0.71, 3),
-        pairwise=Pairwise(figure(0.66, 3), at_zero=0.61, threshold=0.12, tied=1),
+        pairwise=PairwiseAccuracy(figure(0.66, 3), at_zero=0.61, threshold=0.12, tied=1),
         annotator_tests=(
-            AnnotatorTest("continuous", 0.15, 0.4, 0.61, 5, 2, (31, 60), passed=False),
-            AnnotatorTest("rounded", 0.15, 0.8, 0.77, 5, 4, (31, 60), passed=True)
+            AltTest("continuous", 0.15, 0.4, 0.61, 5, 2, (31, 60), passed=False),
+            AltTest("rounded", 0.15, 0.8, 0.77, 5, 4, (31, 60), passed=True)
             if rho is not None
-            else AnnotatorTest("rounded", 0.15, None, None, 0, 0, (0, 0), None, "one rater only"),
+            else AltTest("rounded", 0.15, None, None, 0, 0, (0, 0), None, "one rater only"),
         ),
         ceiling=Ceiling(
             rater=figure(0.55, 90),
@@ -134,7 +134,7 @@ def measure(name: str, rho: float | None, kind: Kind = "metric") -> MeasureAgree
             for place, system in enumerate(SYSTEMS)
         ),
         without=tuple(
-            Without(system, figure(rho), figure(rho), figure(None, 2)) for system in SYSTEMS
+            LeftOutSystem(system, figure(rho), figure(rho), figure(None, 2)) for system in SYSTEMS
         ),
     )
 

@@ -16,14 +16,14 @@ from scipy import stats
 from calibration.calibrators import Linear
 from calibration.published_line import published_line
 from judge.analysis import (
-    Published,
+    PublishedMeans,
     Results,
+    apply_calibration,
     calibrate,
     calibrate_to_published,
-    calibrated,
     paper_means,
     read_published,
-    summarise,
+    summarize,
 )
 from judge.calibration_file import Calibration, MadeWith
 from judge.errors import DataError, StoreError, UsageError
@@ -235,7 +235,7 @@ def applied(
     judgments: list[Judgment], rubric: Rubric, fitted: Calibration, ratings: Ratings | None = None
 ) -> tuple[Results, dict[tuple[str, str, str, str], tuple[float, int | None, int | None]]]:
     """Results with the calibration, after a way through JSON, and item scores."""
-    found = calibrated(summarise(judgments, rubric), fitted, judgments, ratings)
+    found = apply_calibration(summarize(judgments, rubric), fitted, judgments, ratings)
     again = reread(found.results.to_dict(), Results, 4)
     assert again == found.results
     return again, {key: tuple(item) for key, item in found.items.items()}
@@ -437,10 +437,10 @@ def test_ridge_stays_on_the_scale(
 # Published means
 
 
-def published(scores: Mapping[tuple[str, str], float], slope: float) -> Published:
+def published(scores: Mapping[tuple[str, str], float], slope: float) -> PublishedMeans:
     """SIMULATED means of six systems: a line of the judge's, and a little beside it."""
     rng = np.random.default_rng(5)
-    return Published(
+    return PublishedMeans(
         "p.csv",
         {
             s: {
@@ -516,7 +516,9 @@ def test_too_few_published_means(
     assert fitted.fits["sense"].calibrator is None
     assert fitted.fits["style"].calibrator is not None
     with pytest.raises(DataError, match="has published means"):
-        calibrate_to_published(judgments, rubric, Published("p.csv", {"Z": {"sense": 3.0}}), MADE)
+        calibrate_to_published(
+            judgments, rubric, PublishedMeans("p.csv", {"Z": {"sense": 3.0}}), MADE
+        )
 
 
 def test_the_shipped_means_are_those_of_the_figure(judge_data: Path) -> None:

@@ -12,10 +12,21 @@ from pathlib import Path
 import pytest
 
 from calibration.diversity import DiversitySettings
-from judge.analysis import Results, read_bars, summarise, summarise_diversity, word_segmenter
+from judge.analysis import (
+    Results,
+    read_published_diversity,
+    summarize,
+    summarize_diversity,
+    word_segmenter,
+)
 from judge.analysis.fit_calibration import judged_metrics
 from judge.analysis.judgment_table import distributions
-from judge.analysis.reply_diversity import Bars, DiversityResults, Segmenter, refuse_unequal
+from judge.analysis.reply_diversity import (
+    DiversityResults,
+    PublishedDiversity,
+    Segmenter,
+    refuse_unequal,
+)
 from judge.dialogues import read_dialogues, select
 from judge.errors import DataError, StoreError, UsageError
 from judge.report.format import environment
@@ -53,7 +64,7 @@ def sets(system: str, character: str, draws: int = 1, k: int = 2) -> list[Dialog
 def of(
     judgments: list[Judgment], dialogues: list[Dialogue], rubric: Rubric, **options: object
 ) -> DiversityResults:
-    return summarise_diversity(judgments, dialogues, rubric, settings=SMALL, **options)  # type: ignore[arg-type]
+    return summarize_diversity(judgments, dialogues, rubric, settings=SMALL, **options)  # type: ignore[arg-type]
 
 
 def test_judged_by_hand(varied: Rubric, judged: Make) -> None:
@@ -183,7 +194,7 @@ def test_what_cannot_be_set_side_by_side(varied: Rubric, judged: Make) -> None:
     with pytest.raises(StoreError, match="two judgments of one set of replies of s"):
         of([judged("s/a/replies, draw 1", "variety", 4)] * 2, [], varied)
     with pytest.raises(UsageError, match="draws must be at least 1") as caught:
-        summarise_diversity([], said("s", "a", "x"), varied, settings=replace(SMALL, draws=0))
+        summarize_diversity([], said("s", "a", "x"), varied, settings=replace(SMALL, draws=0))
     assert caught.value.hint
     some = of([], said("s", "a", "x"), varied)
     refuse_unequal([some, some])
@@ -196,19 +207,19 @@ def test_the_nine_metrics_do_not_mix_with_it(varied: Rubric, judged: Make) -> No
     of_dialogues = [judged(f"s/{c}/{n}", "style", 2 + n) for c in "ab" for n in (1, 2)]
     both = [*of_dialogues, judged("s/a/replies, draw 1", "variety", 5)]
     both.append(judged("s/a/replies, draw 2", "variety", LONG))
-    assert summarise(both, varied) == summarise(of_dialogues, varied)
+    assert summarize(both, varied) == summarize(of_dialogues, varied)
     assert judged_metrics(both, varied) == ("style",)
     assert (
         distributions(both, ["style"], 5).cells == distributions(of_dialogues, ["style"], 5).cells
     )
     with pytest.raises(StoreError, match="no judgments"):
-        summarise(both[4:], varied)
+        summarize(both[4:], varied)
 
 
 def test_scores_csv_has_the_sets(varied: Rubric, judged: Make) -> None:
     """A row each, after the dialogues of their character, with no scenario of their own."""
     js = [judged("s/a/replies, draw 1", "variety", 5), judged("s/a/1", "style", 3)]
-    rows = scores_csv(js, summarise(js, varied)).splitlines()[1:]
+    rows = scores_csv(js, summarize(js, varied)).splitlines()[1:]
     assert [row.split(",5.0")[0] for row in rows][1] == 's,a,"replies, draw 1",variety'
     assert rows[0].startswith("s,a,1,style,3.000000")
 
@@ -216,9 +227,9 @@ def test_scores_csv_has_the_sets(varied: Rubric, judged: Make) -> None:
 def test_json_round_trip(varied: Rubric, judged: Make) -> None:
     """Diversity is what it was after a way through JSON, which has no NaN."""
     js = [judged("s/a/replies, draw 1", "variety", 4), judged("s/a/1", "style", 3)]
-    bars = Bars("bars.csv", {"s": 0.5}, "0f")
+    bars = PublishedDiversity("bars.csv", {"s": 0.5}, "0f")
     found = of(js, said("s", "a", "abc def", "abc"), varied, segmenter=WORDS, bars=bars, seed=3)
-    results = summarise(js, varied, diversity=found)
+    results = summarize(js, varied, diversity=found)
     data = json.loads(json.dumps(results.to_dict(), allow_nan=False))
     assert reread(data, Results, 4) == results
     assert results.diversity == found
@@ -227,7 +238,7 @@ def test_json_round_trip(varied: Rubric, judged: Make) -> None:
 
 def test_results_of_format_3_read(varied: Rubric, judged: Make) -> None:
     """They know no diversity."""
-    results = summarise([judged("s/a/1", "style", 3)], varied)
+    results = summarize([judged("s/a/1", "style", 3)], varied)
     data = json.loads(json.dumps(results.to_dict())) | {"format": 3}
     del data["diversity"]
     assert reread(data, Results, 4) == results
@@ -237,7 +248,7 @@ def test_the_table_of_a_report(varied: Rubric, judged: Make) -> None:
     """Every system has a row, a missing figure a dash, and names are escaped."""
     texts = said("<s>", "a", "abc def", "abcdef") + said("t", "a", "ab", "cde")
     js = [judged("<s>/a/replies, draw 1", "variety", 4)]
-    bars = Bars("bars.csv", {"<s>": 0.5})
+    bars = PublishedDiversity("bars.csv", {"<s>": 0.5})
     found = of(js, texts + sets("<s>", "a"), varied, bars=bars)
     page = environment().from_string(
         '{% from "_diversity.j2" import diversity_table, diversity_words %}'
@@ -261,7 +272,7 @@ def test_bars_are_read(tmp_path: Path) -> None:
     """Comments are passed over; the hash is of the bytes."""
     path = tmp_path / "bars.csv"
     path.write_text("# a figure\nsystem,relative_height\nhuman,1.00\n\nx, 0.7\n", encoding="utf-8")
-    bars = read_bars(path)
+    bars = read_published_diversity(path)
     assert (bars.source, bars.heights) == ("bars.csv", {"human": 1.0, "x": 0.7})
     assert len(bars.sha256) == 64
 
@@ -285,7 +296,7 @@ def test_bars_that_are_none(tmp_path: Path, text: str, line: int | None, message
     path = tmp_path / "bars.csv"
     path.write_text(text, encoding="utf-8")
     with pytest.raises(DataError, match=message) as caught:
-        read_bars(path)
+        read_published_diversity(path)
     assert (caught.value.path, caught.value.line) == (path, line)
     assert caught.value.hint
 
@@ -293,7 +304,7 @@ def test_bars_that_are_none(tmp_path: Path, text: str, line: int | None, message
 def test_a_file_of_bars_that_is_not_there(tmp_path: Path) -> None:
     """A missing file is the user's mistake."""
     with pytest.raises(DataError, match="cannot be read"):
-        read_bars(tmp_path / "none.csv")
+        read_published_diversity(tmp_path / "none.csv")
 
 
 def test_public_replies_are_measured(judge_data: Path, varied: Rubric) -> None:
@@ -303,7 +314,7 @@ def test_public_replies_are_measured(judge_data: Path, varied: Rubric) -> None:
         everything = read_dialogues(judge_data / "chatanime" / f"{system}.json").dialogues
         names = list(dict.fromkeys(d.character for d in everything))[:2]
         texts += select(everything, characters=names)
-    found = summarise_diversity([], texts, varied)
+    found = summarize_diversity([], texts, varied)
     for system in found.systems:
         assert (system.characters, system.replies) == (2, 240)
         figures = {k: f for k, f in system.measured.items() if "words" not in k}

@@ -12,8 +12,8 @@ from dataclasses import replace
 import pytest
 from rich.console import Console
 
-from judge.analysis import CalibratedMean, Results, summarise
-from judge.analysis.ranking import Cost, Leaderboard, leaderboard
+from judge.analysis import CalibratedMean, Results, summarize
+from judge.analysis.ranking import Leaderboard, SystemCost, leaderboard
 from judge.errors import StoreError
 from judge.report.leaderboard_page import (
     leaderboard_csv,
@@ -60,7 +60,7 @@ def judgments(judged: Make) -> Callable[..., list[Judgment]]:
 def board(judgments: Callable[..., list[Judgment]], rubric: Rubric) -> Callable[..., Leaderboard]:
     def make(systems: Mapping[str, Cells], **options: object) -> Leaderboard:
         made = judgments(systems)
-        return leaderboard(summarise(made, rubric), made, **options)  # type: ignore[arg-type]
+        return leaderboard(summarize(made, rubric), made, **options)  # type: ignore[arg-type]
 
     return make
 
@@ -153,11 +153,11 @@ def test_without_an_overall_score(judgments: Callable[..., list[Judgment]], rubr
     """Where a metric is missing everywhere there is no order; where it is for one, no rank."""
     part = judgments({"a": grid(4)}, ("fluency", "sense"))
     with pytest.raises(StoreError, match="only fluency, sense were judged") as caught:
-        leaderboard(summarise(part, rubric), part)
+        leaderboard(summarize(part, rubric), part)
     assert caught.value.hint is not None
     assert "without --metrics" in caught.value.hint
     both = part + judgments({"b": grid(3)})
-    found = leaderboard(summarise(both, rubric), both)
+    found = leaderboard(summarize(both, rubric), both)
     assert [(s.system, s.rank) for s in found.standings] == [("b", 1), ("a", None)]
     assert found.standings[1].reason == "not all metrics were judged"
     assert found.standings[1].dimensions.keys() == {"talk"}
@@ -177,8 +177,8 @@ def full(judgments: Callable[..., list[Judgment]], rubric: Rubric) -> tuple[Lead
             "void": dict.fromkeys(grid(1), broken),
         }
     )
-    results = summarise(made, rubric, provenance={"judge": "j"})
-    costs = {"<b>&_": Cost(1234, 56.75, 7.25), "human": Cost(judging=61.0)}
+    results = summarize(made, rubric, provenance={"judge": "j"})
+    costs = {"<b>&_": SystemCost(1234, 56.75, 7.25), "human": SystemCost(judging=61.0)}
     return leaderboard(results, made, costs=costs), results
 
 
@@ -264,7 +264,7 @@ def test_calibrated_scores_stand_beside(
 ) -> None:
     """The ranks stay those of raw scores, and an interval that does not exist is a dash."""
     made = judgments({"a": grid(4, 0.1), "b": grid(3, 0.1)})
-    found = leaderboard(summarise(made, rubric), made)
+    found = leaderboard(summarize(made, rubric), made)
     means = (
         CalibratedMean(20, 2.5, 2.25, 2.75, "new"),
         CalibratedMean(20, 3.5, None, None, "fitted", reason="no interval for a fitted system"),

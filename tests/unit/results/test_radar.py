@@ -10,7 +10,7 @@ from xml.etree import ElementTree as ET
 import pytest
 from matplotlib.lines import Line2D
 
-from judge.analysis import Published, Results, summarise
+from judge.analysis import PublishedMeans, Results, summarize
 from judge.report.figures import Drawn, inline
 from judge.report.figures.radar import MOST_LINES, run_radar
 from judge.types import Dimension, Failure, Judgment, Metric, Rubric
@@ -49,8 +49,8 @@ def results_of(
         for metric in list(TITLES)[:metrics]
     ]
     means = {f"s{s:02}": dict.fromkeys(TITLES, 3.0) for s in range(known or 0)}
-    published = None if known is None else Published("p.csv", means)
-    return summarise(judgments, nine, published=published)
+    published = None if known is None else PublishedMeans("p.csv", means)
+    return summarize(judgments, nine, published=published)
 
 
 def drawn_lines(picture: Drawn) -> list[Line2D]:
@@ -112,7 +112,7 @@ def test_a_missing_value_leaves_a_gap(nine: Rubric, judged: Make) -> None:
     """A mean of 3 lies halfway out; an axis without a mean has no corner at all, not one at 0."""
     judgments = [judged("s/a/1", metric, 3) for metric in TITLES]
     judgments[4] = judged("s/a/1", "speech_style", Failure("too_long", "no"))
-    picture = run_radar(summarise(judgments, nine))
+    picture = run_radar(summarize(judgments, nine))
     assert picture is not None
     (line,) = drawn_lines(picture)
     corners = [(float(x), float(y)) for x, y in line.get_xydata()]

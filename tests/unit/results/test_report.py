@@ -14,7 +14,7 @@ import pytest
 from rich.cells import cell_len
 from rich.console import Console
 
-from judge.analysis import Published, Results, summarise
+from judge.analysis import PublishedMeans, Results, summarize
 from judge.errors import StoreError
 from judge.report import render_html, terminal_table, write_report
 from judge.report.format import fixed, share
@@ -75,13 +75,15 @@ def judgments(judged: Make) -> list[Judgment]:
     return js
 
 
-def drawn(judgments: list[Judgment], rubric: Rubric, published: Published | None = None) -> Results:
+def drawn(
+    judgments: list[Judgment], rubric: Rubric, published: PublishedMeans | None = None
+) -> Results:
     """Their results, with a dialogue and notes that try to break out of the page."""
     dialogues = [
         Dialogue(j.system, j.character, j.scenario, (Turn(EVIL, f"a & b {EVIL}"),))
         for j in judgments
     ]
-    return summarise(
+    return summarize(
         judgments,
         rubric,
         dialogues=dialogues,
@@ -91,10 +93,10 @@ def drawn(judgments: list[Judgment], rubric: Rubric, published: Published | None
     )
 
 
-def published() -> Published:
+def published() -> PublishedMeans:
     """Three systems in common with the judged ones, one not judged."""
     means = {"one": 3.0, "three": 4.0, "four": 2.0, "elsewhere": 3.3}
-    return Published("means.csv", {s: dict.fromkeys(METRICS, x) for s, x in means.items()})
+    return PublishedMeans("means.csv", {s: dict.fromkeys(METRICS, x) for s, x in means.items()})
 
 
 @pytest.mark.parametrize("systems", [1, 4])
@@ -138,14 +140,14 @@ def test_the_page_says_what_it_should(judgments: list[Judgment], rubric: Rubric)
 
 def test_an_undefined_error_is_a_dash_with_its_reason(rubric: Rubric, judged: Make) -> None:
     """One character: the page says why there is no standard error, and shows none."""
-    text = Page(render_html(summarise([judged("s/a/1", "style", 3)], rubric))).text
+    text = Page(render_html(summarize([judged("s/a/1", "style", 3)], rubric))).text
     assert "only one character and one scenario" in text
     assert re.search(r"Style \(风格\)\s*3\.00\s*–", text)
 
 
 def test_missing_text_is_said(rubric: Rubric, judged: Make) -> None:
     """Extremes without their dialogue files keep their scores and say what is missing."""
-    text = Page(render_html(summarise([judged("s/a/1", "style", 3)], rubric))).text
+    text = Page(render_html(summarize([judged("s/a/1", "style", 3)], rubric))).text
     assert "file of dialogues was not found" in text
 
 
@@ -187,7 +189,7 @@ def test_scores_csv_says_how_and_why(rubric: Rubric, judged: Make, tmp_path: Pat
         judged("s/a/2", "style", 3, reading="truncated"),
         judged("s/a/3", "style", Failure("too_long", "x"), reason="why"),
     ]
-    files = write_report(summarise(js, rubric), tmp_path, judgments=js)
+    files = write_report(summarize(js, rubric), tmp_path, judgments=js)
     with files.scores.open(encoding="utf-8", newline="") as file:
         rows = [(r["status"], r["reading"], r["rationale"]) for r in csv.DictReader(file)]
     assert rows == [
@@ -201,7 +203,7 @@ def test_scores_csv_says_how_and_why(rubric: Rubric, judged: Make, tmp_path: Pat
 def test_sampled_scores_are_marked(rubric: Rubric, judged: Make, systems: int) -> None:
     """In the page and on the terminal, at the means, at the scores and with their number."""
     js = [judged(f"s{i}/a/1", "style", 3, reading="sampled") for i in range(systems)]
-    results = summarise(js, rubric)
+    results = summarize(js, rubric)
     text = Page(render_html(results)).text
     assert "Mean, sampled" in text
     assert "3.00 sampled" in text
@@ -211,7 +213,7 @@ def test_sampled_scores_are_marked(rubric: Rubric, judged: Make, systems: int) -
     table, _, signature = console.export_text().partition("rubric: ")
     assert table.count("sampled") == systems
     assert f"sampled: {systems} of {systems}" in signature
-    plain = summarise([judged("s/a/1", "style", 3)], rubric)
+    plain = summarize([judged("s/a/1", "style", 3)], rubric)
     assert "sampled" not in render_html(plain)
 
 
@@ -222,12 +224,12 @@ def test_the_page_shows_reasons(rubric: Rubric, judged: Make) -> None:
         judged("s/a/1", "fluency", 3, reason=""),
         judged("s/a/1", "sense", 3),
     ]
-    page = Page(render_html(summarise(js, rubric)))
+    page = Page(render_html(summarize(js, rubric)))
     assert "script" not in page.tags
     assert f"“a” {EVIL}" in page.text
     assert re.search(r"Fluency\s*\(nothing written\)", page.text)
     assert page.text.count("The judge’s reasons") == 1
-    plain = render_html(summarise([judged("s/a/1", "style", 3)], rubric))
+    plain = render_html(summarize([judged("s/a/1", "style", 3)], rubric))
     assert "reasons</summary>" not in plain
 
 

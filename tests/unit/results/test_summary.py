@@ -1,4 +1,4 @@
-"""What `summarise` says of judgments whose scores are known."""
+"""What `summarize` says of judgments whose scores are known."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from dataclasses import replace
 
 import pytest
 
-from judge.analysis import Published, Results, summarise
+from judge.analysis import PublishedMeans, Results, summarize
 from judge.errors import StoreError
 from judge.types import Dialogue, Failure, Judgment, Reading, Rubric, ScoreDistribution, Turn
 from tests.unit.stored import reread
@@ -27,7 +27,7 @@ def test_means_and_errors_by_hand(rubric: Rubric, judged: Make) -> None:
     js = [judged(who, "fluency", x) for who, x in zip(GRID, [1, 2, 3, 5], strict=True)]
     js += [judged(who, "sense", 3) for who in GRID]
     js += [judged(who, "style", 4) for who in GRID]
-    system = summarise(js, rubric).systems[0]
+    system = summarize(js, rubric).systems[0]
     # Residuals -1.75 -.75 .25 2.25: rows -2.5 2.5, columns -1.5 1.5.
     variance = (2 * 12.5 + 2 * 4.5 - 4 / 3 * 8.75) / 16
     assert system.mean("fluency") == pytest.approx(2.75)
@@ -44,7 +44,7 @@ def test_a_missing_part_misses_the_whole(rubric: Rubric, judged: Make) -> None:
     js = [judged(who, metric, 3) for who in GRID[1:] for metric in ("fluency", "sense", "style")]
     js += [judged(GRID[0], "fluency", 5), judged(GRID[0], "sense", LONG)]
     js += [judged(GRID[0], "style", EMPTY)]
-    measures = summarise(js, rubric).systems[0].measures
+    measures = summarize(js, rubric).systems[0].measures
     assert measures["fluency"].mean == pytest.approx(3.5)
     assert (measures["fluency"].n, measures["fluency"].unscored) == (4, {})
     assert (measures["sense"].n, measures["sense"].unscored) == (3, {"too_long": 1})
@@ -56,7 +56,7 @@ def test_a_missing_part_misses_the_whole(rubric: Rubric, judged: Make) -> None:
 def test_nothing_scored_has_no_number(rubric: Rubric, judged: Make) -> None:
     """A metric that failed throughout has neither mean nor error nor shares."""
     measure = (
-        summarise([judged(who, "style", LONG) for who in GRID], rubric).systems[0].measures["style"]
+        summarize([judged(who, "style", LONG) for who in GRID], rubric).systems[0].measures["style"]
     )
     assert (measure.n, measure.mean, measure.standard_error) == (0, None, None)
     assert (measure.flagged, measure.top_is_label, measure.unscored_share) == (None, None, 1)
@@ -66,14 +66,14 @@ def test_nothing_scored_has_no_number(rubric: Rubric, judged: Make) -> None:
 def test_an_interrupted_run_is_counted_as_such(rubric: Rubric, judged: Make) -> None:
     """A dialogue judged on one metric but not on another that was asked is `not_judged` there."""
     js = [judged(who, "fluency", 3) for who in GRID] + [judged(GRID[0], "sense", 3)]
-    results = summarise(js, rubric)
+    results = summarize(js, rubric)
     assert results.systems[0].measures["sense"].unscored == {"not_judged": 3}
     assert [(f.code, f.count) for f in results.failures] == [("not_judged", 3)]
 
 
 def test_only_what_was_asked_appears(rubric: Rubric, judged: Make) -> None:
     """A dimension needs all its metrics, the overall score all metrics."""
-    results = summarise([judged(who, m, 3) for who in GRID for m in ("style", "fluency")], rubric)
+    results = summarize([judged(who, m, 3) for who in GRID for m in ("style", "fluency")], rubric)
     assert list(results.systems[0].measures) == ["fluency", "role", "style"]
     assert results.measures == ("fluency", "role", "style")
     assert results.metrics == ("fluency", "style")
@@ -83,7 +83,7 @@ def test_only_what_was_asked_appears(rubric: Rubric, judged: Make) -> None:
 
 def test_one_character_has_no_error(rubric: Rubric, judged: Make) -> None:
     """Clustering by character is undefined with one character, and the reason is given."""
-    measure = summarise([judged(who, "style", 3) for who in GRID[:2]], rubric).systems[0].measures
+    measure = summarize([judged(who, "style", 3) for who in GRID[:2]], rubric).systems[0].measures
     assert measure["style"].standard_error is None
     assert measure["style"].standard_error_reason == "only one character"
     assert measure["style"].clustered_by == ()
@@ -97,7 +97,7 @@ def test_shares_of_flagged_and_of_labels_on_top(rubric: Rubric, judged: Make) ->
         for who, mass, top in zip(GRID, masses, tops, strict=True)
     ]
     js += [judged(who, "sense", 2, mass=0.51) for who in GRID]
-    measures = summarise(js, rubric).systems[0].measures
+    measures = summarize(js, rubric).systems[0].measures
     assert (measures["fluency"].flagged, measures["fluency"].top_is_label) == (0.5, 0.75)
     assert (measures["talk"].flagged, measures["talk"].top_is_label) == (0.25, 0.875)
 
@@ -107,7 +107,7 @@ def test_readings_are_counted_and_noted(rubric: Rubric, judged: Make) -> None:
     ways: list[Reading] = ["sampled", "exact", "truncated", "sampled"]
     js = [judged(who, "fluency", 2, reading=way) for who, way in zip(GRID, ways, strict=True)]
     js += [judged(who, "sense", 2) for who in GRID[:3]] + [judged(GRID[3], "sense", LONG)]
-    results = summarise(js, rubric, notes=["mine"])
+    results = summarize(js, rubric, notes=["mine"])
     assert results.readings == {"exact": 4, "sampled": 2, "truncated": 1}
     mine, sampled, truncated = results.notes
     assert mine == "mine"
@@ -124,7 +124,7 @@ def test_readings_are_counted_and_noted(rubric: Rubric, judged: Make) -> None:
 
 def test_exact_scores_need_no_note(rubric: Rubric, judged: Make) -> None:
     """Nothing is marked where there is nothing to say."""
-    results = summarise([judged("s/a/1", "style", 3)], rubric)
+    results = summarize([judged("s/a/1", "style", 3)], rubric)
     assert (results.readings, results.notes) == ({"exact": 1}, ())
     assert {"sampled", "truncated", "exact"}.isdisjoint(results.signature)
     assert not results.systems[0].sampled
@@ -137,7 +137,7 @@ def test_extremes_carry_the_reasons(rubric: Rubric, judged: Make) -> None:
         judged("s/a/1", "sense", 3, reason=""),
         judged("s/a/1", "style", 3),
     ]
-    (extreme,) = summarise(js, rubric).highest
+    (extreme,) = summarize(js, rubric).highest
     found = [(s.metric, s.reading, s.rationale) for s in extreme.metrics]
     assert found == [
         ("fluency", "truncated", "“a”: smooth"),
@@ -151,7 +151,7 @@ def test_failures_are_counted_with_an_example(rubric: Rubric, judged: Make) -> N
     js = [judged(who, "style", LONG) for who in ("s/a/10", "s/a/9")] + [
         judged("s/b/1", "style", EMPTY)
     ]
-    failures = summarise(js, rubric).failures
+    failures = summarize(js, rubric).failures
     assert [(f.code, f.count, f.example) for f in failures] == [
         ("too_long", 2, "s/a/9 style"),
         ("empty_reply", 1, "s/b/1 style"),
@@ -163,7 +163,7 @@ def test_extremes_are_ordered_with_ties_by_id(rubric: Rubric, judged: Make) -> N
     score = {"s/a/2": 3, "s/a/10": 3, "s/a/1": 5, "s/b/1": 1, "s/b/2": 5, "s/b/3": 1}
     js = [judged(who, "style", x) for who, x in score.items()] + [judged("s/b/9", "style", LONG)]
     text = Dialogue("s", "b", "1", (Turn("q", "a"),))
-    results = summarise(js, rubric, dialogues=[text], extremes=3)
+    results = summarize(js, rubric, dialogues=[text], extremes=3)
     assert [(e.character, e.scenario) for e in results.lowest] == [
         ("b", "1"),
         ("b", "3"),
@@ -182,7 +182,7 @@ def test_extremes_are_ordered_with_ties_by_id(rubric: Rubric, judged: Make) -> N
 @pytest.mark.parametrize("n", [1, 2, 3, 5])
 def test_no_dialogue_is_both_lowest_and_highest(rubric: Rubric, judged: Make, n: int) -> None:
     """Few dialogues with one score make short lists that share nothing and miss nothing."""
-    results = summarise([judged(f"s/a/{i}", "style", 3) for i in range(n)], rubric)
+    results = summarize([judged(f"s/a/{i}", "style", 3) for i in range(n)], rubric)
     shown = [e.scenario for e in (*results.lowest, *results.highest)]
     assert sorted(shown) == [str(i) for i in range(n)]
 
@@ -195,7 +195,7 @@ def test_systems_are_ordered_by_overall(rubric: Rubric, judged: Make) -> None:
         for system, x in score.items()
         for metric in ("fluency", "sense", "style")
     ]
-    assert [s.system for s in summarise(js, rubric).systems] == ["top", "mid", "low", "none"]
+    assert [s.system for s in summarize(js, rubric).systems] == ["top", "mid", "low", "none"]
 
 
 def test_rank_agreement_with_published_means(rubric: Rubric, judged: Make) -> None:
@@ -205,7 +205,7 @@ def test_rank_agreement_with_published_means(rubric: Rubric, judged: Make) -> No
     theirs = {"a": 3.1, "b": 3.5, "c": 3.3, "d": 4.0, "elsewhere": 1.0}
     means = {s: {"fluency": x} for s, x in theirs.items()}
     means["a"]["sense"], means["b"]["sense"] = 3.0, 4.0
-    found = summarise(js, rubric, published=Published("p.csv", means)).agreement
+    found = summarize(js, rubric, published=PublishedMeans("p.csv", means)).agreement
     rows = {row.measure: row for row in found}
     assert rows["fluency"].rho == pytest.approx(0.8)
     assert rows["fluency"].n == 4
@@ -216,15 +216,17 @@ def test_rank_agreement_with_published_means(rubric: Rubric, judged: Make) -> No
 def test_equal_systems_have_no_rank_agreement(rubric: Rubric, judged: Make) -> None:
     """A judge that gives all systems one mean has no order to compare."""
     js = [judged(f"{s}/x/1", "style", 3) for s in "abc"]
-    published = Published("p.csv", {s: {"style": x} for s, x in zip("abc", (1, 2, 3), strict=True)})
-    row = summarise(js, rubric, published=published).agreement[-1]
+    published = PublishedMeans(
+        "p.csv", {s: {"style": x} for s, x in zip("abc", (1, 2, 3), strict=True)}
+    )
+    row = summarize(js, rubric, published=published).agreement[-1]
     assert (row.rho, row.n, row.reason) == (None, 3, "one side is constant")
 
 
 def test_unlike_dialogues_are_noted(rubric: Rubric, judged: Make) -> None:
     """Systems judged on different scenarios are not silently compared."""
-    alike = summarise([judged("s/a/1", "style", 3), judged("t/a/1", "style", 3)], rubric)
-    unlike = summarise([judged("s/a/1", "style", 3), judged("t/a/2", "style", 3)], rubric)
+    alike = summarize([judged("s/a/1", "style", 3), judged("t/a/1", "style", 3)], rubric)
+    unlike = summarize([judged("s/a/1", "style", 3), judged("t/a/2", "style", 3)], rubric)
     assert alike.notes == ()
     assert "not judged on the same" in unlike.notes[0]
 
@@ -232,9 +234,9 @@ def test_unlike_dialogues_are_noted(rubric: Rubric, judged: Make) -> None:
 def test_json_round_trip(rubric: Rubric, judged: Make) -> None:
     """Results are what they were after a way through JSON, which has no NaN."""
     js = [judged(who, "style", x) for who, x in zip(GRID, (1, 2, 3, LONG), strict=True)]
-    published = Published("p.csv", {"s": {"style": 3.0}})
+    published = PublishedMeans("p.csv", {"s": {"style": 3.0}})
     text = Dialogue("s", "a", "1", (Turn("q", "a"),))
-    results = summarise(
+    results = summarize(
         js, rubric, dialogues=[text], provenance={"seed": "0"}, notes=["n"], published=published
     )
     data = json.loads(json.dumps(results.to_dict(), allow_nan=False))
@@ -244,7 +246,7 @@ def test_json_round_trip(rubric: Rubric, judged: Make) -> None:
 
 def test_results_of_format_1_read(rubric: Rubric, judged: Make) -> None:
     """They know neither readings nor reasons: scores without a mark, and no reason."""
-    results = summarise([judged("s/a/1", "style", 3)], rubric)
+    results = summarize([judged("s/a/1", "style", 3)], rubric)
     data = json.loads(json.dumps(results.to_dict())) | {"format": 1}
     del data["readings"]
     for measure in data["systems"][0]["measures"].values():
@@ -256,8 +258,8 @@ def test_results_of_format_1_read(rubric: Rubric, judged: Make) -> None:
 
 def test_results_of_format_2_read(rubric: Rubric, judged: Make) -> None:
     """They know no calibration, and no hash of published means: raw scores, a hash unknown."""
-    published = Published("p.csv", {"s": {"style": 3.0}})
-    results = summarise([judged("s/a/1", "style", 3)], rubric, published=published)
+    published = PublishedMeans("p.csv", {"s": {"style": 3.0}})
+    results = summarize([judged("s/a/1", "style", 3)], rubric, published=published)
     data = json.loads(json.dumps(results.to_dict())) | {"format": 2}
     del data["calibration"], data["published"]["sha256"]
     assert reread(data, Results, 4) == results
@@ -273,7 +275,7 @@ def test_other_formats_are_refused(
     rubric: Rubric, judged: Make, version: int | str | None, message: str
 ) -> None:
     """Results of a newer format, or of none, are not guessed at."""
-    data = summarise([judged("s/a/1", "style", 3)], rubric).to_dict() | {"format": version}
+    data = summarize([judged("s/a/1", "style", 3)], rubric).to_dict() | {"format": version}
     with pytest.raises(StoreError, match=message):
         reread(data, Results, 4)
 
@@ -281,7 +283,7 @@ def test_other_formats_are_refused(
 def test_order_of_judgments_does_not_matter(rubric: Rubric, judged: Make) -> None:
     """Every order of the same judgments gives the same results."""
     js = [judged(who, "style", x) for who, x in zip(GRID, (1.5, 2.25, 3, LONG), strict=True)]
-    results = [summarise(order, rubric) for order in itertools.permutations(js)]
+    results = [summarize(order, rubric) for order in itertools.permutations(js)]
     assert all(other == results[0] for other in results)
 
 
@@ -298,5 +300,5 @@ def test_what_cannot_be_summarised_is_refused(rubric: Rubric, judged: Make) -> N
     ]
     for js, message in cases:
         with pytest.raises(StoreError, match=message) as caught:
-            summarise(js, rubric)
+            summarize(js, rubric)
         assert caught.value.hint

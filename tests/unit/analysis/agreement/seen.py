@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from calibration.simulate import Shape, simulate
-from judge.analysis.agreement import Observed
+from judge.analysis.agreement import PairedScores
 
 METRICS = ("fluency", "sense", "style")
 GROUPS = {"talk": ("fluency", "sense"), "role": ("style",)}
@@ -24,7 +24,7 @@ def drawn(
     raters: int = 4,
     per_cell: tuple[int, int] = (1, 3),
     **changed: Any,
-) -> Observed:
+) -> PairedScores:
     """Three metrics in two dimensions, by named raters."""
     shape = Shape(systems, characters, scenarios, len(METRICS), raters, per_cell)
     data = simulate(np.random.default_rng(seed), shape)
@@ -52,7 +52,7 @@ def drawn(
         "length": np.random.default_rng(seed + 1).integers(20, 200, n).astype(np.float64),
         "pairs": True,
     }
-    return Observed(**(fields | changed))
+    return PairedScores(**(fields | changed))
 
 
 def table(
@@ -62,7 +62,7 @@ def table(
     systems: Sequence[str] | None = None,
     items: Sequence[str] | None = None,
     **changed: Any,
-) -> Observed:
+) -> PairedScores:
     """By hand: a judge's scores of each metric; (dialogue, metric, rater or "", rating).
 
     One dialogue a system unless told otherwise; one dimension `all` of all metrics.
@@ -94,10 +94,10 @@ def table(
         "declared": True,
         "length": np.full(n, np.nan),
     }
-    return Observed(**(fields | changed))
+    return PairedScores(**(fields | changed))
 
 
-def rows_of(observed: Observed, order: NDArray[np.int64]) -> dict[str, Any]:
+def rows_of(observed: PairedScores, order: NDArray[np.int64]) -> dict[str, Any]:
     """The fields that change when just the dialogues `order`, in that order, are kept."""
     place = np.full(len(observed.system), -1)
     place[order] = np.arange(len(order))

@@ -12,8 +12,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from judge.analysis.agreement import Agreement, Observed, agree
-from judge.analysis.agreement.agreement_records import Figure
+from judge.analysis.agreement import Agreement, PairedScores, agree
+from judge.analysis.agreement.agreement_records import Estimate
 from judge.errors import UsageError
 from tests.unit.analysis.agreement.seen import drawn, rows_of, table
 from tests.unit.stored import reread
@@ -39,7 +39,7 @@ def nearly(value: Any) -> Any:
     """With numbers rounded: a mean may differ in its last bits with the order of its terms."""
     if isinstance(value, float):
         return round(value, 9) + 0.0
-    if isinstance(value, Figure):
+    if isinstance(value, Estimate):
         return nearly(asdict(value))
     if isinstance(value, dict):
         return {key: nearly(inner) for key, inner in value.items()}
@@ -184,14 +184,14 @@ def test_simulated_raters_are_told() -> None:
     assert not agree(replace(observed, raters=names, **used), resamples=0).simulated
 
 
-def hide(observed: Observed, rows: np.ndarray[Any, Any]) -> Observed:
+def hide(observed: PairedScores, rows: np.ndarray[Any, Any]) -> PairedScores:
     """Without the judge's scores of some dialogues."""
     score = observed.score.copy()
     score[rows] = np.nan
     return replace(observed, score=score)
 
 
-DEGENERATE: dict[str, Callable[[], Observed]] = {
+DEGENERATE: dict[str, Callable[[], PairedScores]] = {
     "one system": lambda: drawn(systems=1),
     "two systems": lambda: drawn(systems=2),
     "one character": lambda: drawn(characters=1),

@@ -11,20 +11,20 @@ import pytest
 from scipy import stats
 from statsmodels.stats.multitest import multipletests
 
-from judge.analysis.agreement import Comparisons, Observed, agree, compare_judges
+from judge.analysis.agreement import Comparisons, PairedScores, agree, compare_judges
 from judge.errors import StoreError, UsageError
 from tests.unit.analysis.agreement.seen import drawn, rows_of
 from tests.unit.stored import reread
 
 
-def other(observed: Observed, noise: float = 1.0) -> Observed:
+def other(observed: PairedScores, noise: float = 1.0) -> PairedScores:
     """A judge that sees the same less well."""
     rng = np.random.default_rng(9)
     score = observed.score + rng.normal(0, noise, observed.score.shape)
     return replace(observed, judge="noisy", score=score, probs=None)
 
 
-def compared(first: Observed, second: Observed, **options: Any) -> Comparisons:
+def compared(first: PairedScores, second: PairedScores, **options: Any) -> Comparisons:
     return compare_judges(first, second, **{"exchanges": 99, **options})
 
 

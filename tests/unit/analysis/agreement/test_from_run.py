@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from judge.analysis.agreement import Observed, agree, observed_from_run
+from judge.analysis.agreement import PairedScores, agree, scores_from_run
 from judge.errors import DataError, UsageError
 from judge.ratings import Scale, read_ratings
 from judge.types import (
@@ -29,7 +29,7 @@ HEAD = "system,character,scenario,metric,rater,score"
 SYSTEMS, CHARACTERS, SCENARIOS = ("ape", "bee", "cat"), ("Lin", "玛修"), ("1", "2", "10")
 CELLS = [(s, c, k) for s in SYSTEMS for c in CHARACTERS for k in SCENARIOS]
 METRICS = ("fluency", "sense", "style")
-Join = Callable[..., Observed]
+Join = Callable[..., PairedScores]
 
 
 @pytest.fixture
@@ -81,12 +81,12 @@ def join(rubric: Rubric, tmp_path: Path) -> Join:
         dialogues: Sequence[Dialogue] = DIALOGUES,
         scale: Scale | None = None,
         **options: Any,
-    ) -> Observed:
+    ) -> PairedScores:
         path = tmp_path / "ratings.csv"
         lines = [HEAD, *(",".join(map(str, row)) for row in rows)]
         path.write_text("\n".join(lines), encoding="utf-8")
         ratings = read_ratings(path, scale=scale)
-        return observed_from_run(
+        return scores_from_run(
             judgments,
             dialogues,
             rubric,

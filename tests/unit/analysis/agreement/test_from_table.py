@@ -9,7 +9,7 @@ import pytest
 from scipy import stats
 
 from judge.analysis.agreement import agree
-from judge.analysis.agreement.from_table import judges_of, observed_from_table, overview
+from judge.analysis.agreement.from_table import overview, scores_from_table, table_judges
 from judge.errors import DataError, UsageError
 from judge.ratings import JudgedTable, Scale, read_judged_table
 
@@ -38,7 +38,7 @@ def table(tmp_path: Path, text: str = TABLE, **options: object) -> JudgedTable:
 
 def test_one_judge_beside_people(tmp_path: Path) -> None:
     """What either side has scored of a dimension that both have; the rest is left out and told."""
-    observed = observed_from_table(table(tmp_path), "gpt")
+    observed = scores_from_table(table(tmp_path), "gpt")
     assert observed.metrics == ("wit",)
     where = list(zip(observed.system, observed.character, observed.scenario, strict=True))
     assert where == [("A", "1", ""), ("A", "2", ""), ("A", "3", ""), ("B", "1", ""), ("B", "2", "")]
@@ -70,13 +70,13 @@ def test_one_judge_beside_people(tmp_path: Path) -> None:
 def test_a_judge_called_as_a_person(tmp_path: Path) -> None:
     """In the list of pairs a person and a judge must not be taken for one another."""
     tidy = table(tmp_path, TABLE.replace("gpt", "ann"))
-    assert observed_from_table(tidy, "ann").raters == ("ann (person)", "bob")
+    assert scores_from_table(tidy, "ann").raters == ("ann (person)", "bob")
 
 
 def test_probabilities_are_the_judges_scale(tmp_path: Path) -> None:
     """They sum to 1 in `probs`, and the scale has all their labels, used or not."""
     text = "item,system,dimension,rater,score,p1,p2,p3\n1,A,d,ann,2,,,\n1,A,d,m,,.2,.3,.3\n"
-    observed = observed_from_table(table(tmp_path, text), "m")
+    observed = scores_from_table(table(tmp_path, text), "m")
     assert observed.probs is not None
     assert observed.probs[0, 0].tolist() == pytest.approx([0.25, 0.375, 0.375])
     assert observed.scale == {"d": (1, 3)}
@@ -92,8 +92,8 @@ def test_a_measure_judges_every_dimension(tmp_path: Path) -> None:
         for name, score in zip(("wit", "warmth", "BLEU"), scores, strict=True)
     )
     tidy = table(tmp_path, text, people=("wit", "warmth"))
-    assert judges_of(tidy) == ("BLEU",)
-    observed = observed_from_table(tidy, "BLEU", metrics=["warmth", "wit"])
+    assert table_judges(tidy) == ("BLEU",)
+    observed = scores_from_table(tidy, "BLEU", metrics=["warmth", "wit"])
     assert observed.metrics == ("warmth", "wit")
     np.testing.assert_array_equal(observed.score, [[0.1, 0.1], [0.2, 0.2], [0.3, 0.3]])
     assert observed.raters == ()
@@ -110,7 +110,7 @@ def test_no_item_has_two_systems(tmp_path: Path) -> None:
             f"{i},{'AB'[i % 2]},wit,m,llm,{i % 3}",
         ]
     tidy = table(tmp_path, "\n".join(lines))
-    observed = observed_from_table(tidy, "m")
+    observed = scores_from_table(tidy, "m")
     assert (
         observed.notes[-1] == "No item has two systems, so that nothing can be said within an item."
     )
@@ -125,7 +125,7 @@ def test_one_system_and_one_score(tmp_path: Path) -> None:
     text = "item,dimension,rater,score\n" + "".join(
         f"{i},d,ann,3\n{i},d,m,{i}\n" for i in range(1, 5)
     )
-    found = agree(observed_from_table(table(tmp_path, text, judges=("m",)), "m"), resamples=20)
+    found = agree(scores_from_table(table(tmp_path, text, judges=("m",)), "m"), resamples=20)
     assert {figure.value for figure in found.measure("d").spearman.values()} == {None}
     assert all(figure.reason for figure in found.measure("d").spearman.values())
 
@@ -166,7 +166,7 @@ def test_the_overview_says_what_the_report_says(tmp_path: Path) -> None:
     """Both are made of one table: the figures of every level are equal."""
     tidy = table(tmp_path)
     row = overview(tidy, judges=["gpt"])[0]
-    measure = agree(observed_from_table(tidy, "gpt"), resamples=0).measure("wit")
+    measure = agree(scores_from_table(tidy, "gpt"), resamples=0).measure("wit")
     assert (row.n, row.not_rated, row.not_judged) == (
         measure.n,
         measure.not_rated,
@@ -179,18 +179,18 @@ def test_the_overview_says_what_the_report_says(tmp_path: Path) -> None:
 def test_a_scale_that_is_given(tmp_path: Path) -> None:
     """It holds for every dimension; people's scores off it are not made to fit."""
     tidy = table(tmp_path)
-    observed = observed_from_table(tidy, "gpt", scale=Scale(0, 10))
+    observed = scores_from_table(tidy, "gpt", scale=Scale(0, 10))
     assert observed.scale == {"wit": (0, 10)}
     assert observed.declared
     with pytest.raises(UsageError, match="scores of wit go from 1 to 5"):
-        observed_from_table(tidy, "gpt", scale=Scale(1, 4))
+        scores_from_table(tidy, "gpt", scale=Scale(1, 4))
 
 
 def test_names_that_are_none(tmp_path: Path) -> None:
     """A judge and a dimension are looked for, and the error lists those there are."""
     tidy = table(tmp_path)
     with pytest.raises(UsageError, match="no judge of the table") as caught:
-        observed_from_table(tidy, "ann")
+        scores_from_table(tidy, "ann")
     assert caught.value.hint == "its judges are gpt, claude"
     with pytest.raises(UsageError, match="people have not rated it") as caught:
         overview(tidy, metrics=["tact"])
@@ -203,7 +203,7 @@ def test_nothing_in_common(tmp_path: Path) -> None:
     with pytest.raises(
         DataError, match=r"in common of warmth: it scored .* A/1/wit, people A/1/wit"
     ):
-        observed_from_table(tidy, "gpt", metrics=["wit", "warmth"])
+        scores_from_table(tidy, "gpt", metrics=["wit", "warmth"])
     apart = table(tmp_path, TABLE.replace("gpt,llm", "gpt,human").replace("2,B,wit,c", "x,B,wit,c"))
     with pytest.raises(DataError, match="claude and people have scored nothing in common of wit"):
         overview(apart)

@@ -15,7 +15,7 @@ from scipy import stats
 from sklearn.metrics import cohen_kappa_score, confusion_matrix
 
 from calibration.resampling.bootstrap import crossed_bootstrap
-from judge.analysis.agreement import Observed, agree
+from judge.analysis.agreement import PairedScores, agree
 from judge.analysis.agreement.agreement_records import Coefficient, MeasureAgreement
 from tests.unit.analysis.agreement.seen import METRICS, drawn, rows_of, table
 
@@ -29,12 +29,12 @@ OUTSIDE: dict[Coefficient, Any] = {
 }
 
 
-def one(observed: Observed, name: str = "fluency", **options: Any) -> MeasureAgreement:
+def one(observed: PairedScores, name: str = "fluency", **options: Any) -> MeasureAgreement:
     """A measure without intervals."""
     return agree(observed, resamples=0, **options).measure(name)
 
 
-def mean_ratings(observed: Observed, metric: int) -> Floats:
+def mean_ratings(observed: PairedScores, metric: int) -> Floats:
     """The plain way: dialogue by dialogue."""
     return np.array([
         observed.rating[(observed.cell == row) & (observed.metric == metric)].mean()
@@ -203,7 +203,7 @@ def test_intervals_are_those_of_the_measure_alone() -> None:
     assert [interval.lower, interval.upper] == pytest.approx([ends.lower, ends.upper], abs=0.03)
 
 
-def only(observed: Observed, metric: str) -> Observed:
+def only(observed: PairedScores, metric: str) -> PairedScores:
     """Without the other metrics."""
     column = observed.metrics.index(metric)
     own = observed.metric == column

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from judge.analysis.agreement import agree
-from judge.analysis.agreement.from_table import judges_of, observed_from_table, overview
+from judge.analysis.agreement.from_table import overview, scores_from_table, table_judges
 from judge.ratings import Point, read_judged_table
 
 
@@ -61,7 +61,7 @@ def test_empathic_pairs(folder: Path, expected: dict[str, Any]) -> None:
     tidy = read_judged_table([folder / "empathic_comm.csv.gz"])
     found = {
         (pair.measure, *sorted((pair.first, pair.second))): pair.spearman.value
-        for pair in agree(observed_from_table(tidy, "gemini"), resamples=0).pairs
+        for pair in agree(scores_from_table(tidy, "gemini"), resamples=0).pairs
     }
     assert len(published["spearman"]) == 84
     for row in published["spearman"]:
@@ -75,7 +75,7 @@ def test_empathic_alphas(folder: Path, expected: dict[str, Any]) -> None:
     """21 dimensions: Krippendorff's alpha of the three experts, without the crowd."""
     published = expected["empathic_comm"]
     tidy = read_judged_table([folder / "empathic_comm.csv.gz"], where=[("rater_type!", "crowd")])
-    found = agree(observed_from_table(tidy, "gemini"), resamples=0)
+    found = agree(scores_from_table(tidy, "gemini"), resamples=0)
     wanted = published["alpha_interval_experts"]
     assert len(wanted) == 21
     assert {measure.name for measure in found.measures} == wanted.keys()
@@ -92,8 +92,8 @@ def test_llm_rubric(folder: Path, expected: dict[str, Any], point: Point) -> Non
     tidy = read_judged_table(
         [folder / name for name in names], where=[("split", "real")], point=point
     )
-    (judge,) = judges_of(tidy)
-    measure = agree(observed_from_table(tidy, judge, metrics=["Q0"]), resamples=0).measure("Q0")
+    (judge,) = table_judges(tidy)
+    measure = agree(scores_from_table(tidy, judge, metrics=["Q0"]), resamples=0).measure("Q0")
     found = {
         "rmse": measure.rmse,
         "pearson": measure.levels["pearson"]["all"],
@@ -109,7 +109,7 @@ def test_topical_chat(folder: Path, expected: dict[str, Any]) -> None:
     """UniEval against the mean of three people, 360 replies, 6 dimensions (Zhong et al. 2022)."""
     published = expected["topical_chat"]
     tidy = read_judged_table([folder / "topical_chat.csv.gz"])
-    found = agree(observed_from_table(tidy, "unieval"), resamples=0)
+    found = agree(scores_from_table(tidy, "unieval"), resamples=0)
     assert {measure.name for measure in found.measures} == published["values"].keys()
     for name, values in published["values"].items():
         measure = found.measure(name)
@@ -122,8 +122,8 @@ def test_topical_chat(folder: Path, expected: dict[str, Any]) -> None:
 def test_hanna(folder: Path) -> None:
     """1,056 stories, 3 ratings each, 16 judges: items are prompts that 11 systems answered."""
     tidy = read_judged_table([folder / "hanna.csv.gz"])
-    observed = observed_from_table(tidy, "ChatGPT-prompt1")
-    assert len(judges_of(tidy)) == 16
+    observed = scores_from_table(tidy, "ChatGPT-prompt1")
+    assert len(table_judges(tidy)) == 16
     assert observed.score.shape == (1056, 6)
     assert len(observed.rating) == 1056 * 6 * 3
     assert not observed.notes

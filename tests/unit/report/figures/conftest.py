@@ -11,14 +11,14 @@ from judge.analysis.agreement.agreement_records import (
     LEVELS,
     Bin,
     Ceiling,
-    Figure,
+    Estimate,
     Interval,
     Kind,
+    LeftOutSystem,
     MeasureAgreement,
-    Pairwise,
+    PairwiseAccuracy,
     Sentinel,
     SystemPoint,
-    Without,
 )
 from judge.report.figures import Drawn, figures
 
@@ -58,12 +58,12 @@ def measure(
     """One measure; its numbers follow from its name alone."""
     rng = np.random.default_rng(sorted(TITLES).index(name) if name in TITLES else 99)
 
-    def number(low: float, high: float) -> Figure:
+    def number(low: float, high: float) -> Estimate:
         value = float(rng.uniform(low, high))
         ends = Interval(value - 0.05, value + 0.06, "bootstrap percentile")
-        return Figure(value, 1200, interval=ends)
+        return Estimate(value, 1200, interval=ends)
 
-    def levels(low: float, high: float) -> dict[str, Figure]:
+    def levels(low: float, high: float) -> dict[str, Estimate]:
         return {level: number(low, high) for level in LEVELS}
 
     human = np.sort(rng.uniform(3.0, 4.4, len(systems)))[::-1]
@@ -100,7 +100,7 @@ def measure(
         alpha_human=number(0.3, 0.5),
         alpha_with_judge=number(0.3, 0.5),
         soft_pairwise=number(0.7, 0.9),
-        pairwise=Pairwise(number(0.5, 0.7), 0.4, 0.2, 3000),
+        pairwise=PairwiseAccuracy(number(0.5, 0.7), 0.4, 0.2, 3000),
         annotator_tests=(),
         ceiling=Ceiling(
             rater=number(0.55, 0.7),
@@ -122,7 +122,7 @@ def measure(
         curve=tuple(curve),
         systems=tuple(points),
         without=tuple(
-            Without(s, number(0.3, 0.5), number(0.3, 0.5), number(0.3, 0.5)) for s in systems
+            LeftOutSystem(s, number(0.3, 0.5), number(0.3, 0.5), number(0.3, 0.5)) for s in systems
         ),
     )
 

@@ -11,7 +11,7 @@ from matplotlib.axes import Axes
 from matplotlib.colors import to_hex
 
 from judge.analysis.agreement import Agreement
-from judge.analysis.agreement.agreement_records import Figure, Level, MeasureAgreement
+from judge.analysis.agreement.agreement_records import Estimate, Level, MeasureAgreement
 from judge.report.figures import Drawn, figures
 from judge.report.figures.forest import forest
 from judge.report.figures.radar import radar
@@ -19,7 +19,7 @@ from judge.report.figures.reliability import confusion, reliability
 from judge.report.figures.style import PALETTE
 from judge.report.figures.systems import systems
 
-UNDEFINED = Figure(None, 0, reason="one side is constant")
+UNDEFINED = Estimate(None, 0, reason="one side is constant")
 
 
 def changed(agreement: Agreement, name: str, **fields: object) -> Agreement:
@@ -28,7 +28,7 @@ def changed(agreement: Agreement, name: str, **fields: object) -> Agreement:
     return replace(agreement, measures=measures)
 
 
-def with_spearman(agreement: Agreement, name: str, **levels: Figure) -> Agreement:
+def with_spearman(agreement: Agreement, name: str, **levels: Estimate) -> Agreement:
     """The agreement with Spearman of one measure replaced at some levels."""
     before = agreement.measure(name).levels
     after = {**before, "spearman": {**before["spearman"], **levels}}

@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from judge.analysis.agreement import Agreement, Observed, agree
+from judge.analysis.agreement import Agreement, PairedScores, agree
 
 METRICS = (
     *("fluency", "coherency", "consistency"),
@@ -46,7 +46,7 @@ def computed() -> Agreement:
     rating = np.clip(np.rint(worth[cell, metric] + 0.6 * rng.normal(size=cell.size)), 1, 5)
     kept = rng.random(cell.size) > 0.1
     names = {**{name: name.replace("_", " ") for name in METRICS}, **dict.fromkeys(GROUPS, "组")}
-    observed = Observed(
+    observed = PairedScores(
         judge="tiny_judge 8B (评审)",
         metrics=METRICS,
         titles={**names, "overall": "Overall"},

@@ -13,7 +13,7 @@ import pytest
 from matplotlib.figure import Figure
 
 from judge.analysis.agreement import Agreement
-from judge.analysis.agreement.two_judges import Compared, Comparisons
+from judge.analysis.agreement.two_judges import ComparedMeasure, Comparisons
 from judge.report.paper import write_comparison_tables, write_paper
 from judge.report.paper.latex import CJK_FALLBACK, escape
 from tests.unit.report.page_example import agreement
@@ -40,7 +40,9 @@ def text_of(file: Path) -> str:
 
 def comparisons(name: str = "first") -> Comparisons:
     rows = [
-        Compared(measure, kind, title, level, 0.5, 0.41, 0.09, 0.03, 0.06, correction, 120, 1, 0, 0)
+        ComparedMeasure(
+            measure, kind, title, level, 0.5, 0.41, 0.09, 0.03, 0.06, correction, 120, 1, 0, 0
+        )
         for measure, kind, title, correction in (
             ("fluency", "metric", "Fluency (流畅性)", "Benjamini-Yekutieli"),
             ("talk", "dimension", "Talk (对话)", "Holm"),

@@ -22,7 +22,7 @@ from judge.errors import DataError
 from judge.ratings import Ratings, join_ratings, mean_ratings
 from judge.types import Judgment
 
-__all__ = ["Calibrated", "ItemKey", "ItemScore", "calibrated"]
+__all__ = ["CalibratedScores", "ItemKey", "ItemScore", "apply_calibration"]
 
 Floats = NDArray[np.float64]
 ItemKey = tuple[str, str, str, str]
@@ -39,7 +39,7 @@ class ItemScore(NamedTuple):
     upper: int | None
 
 
-class Calibrated(NamedTuple):
+class CalibratedScores(NamedTuple):
     """Results with calibrated means, and (system, character, scenario, metric) -> item score."""
 
     results: Results
@@ -59,12 +59,12 @@ class _Applied:
         return [self.judged.metrics.index(metric) for metric in metrics]
 
 
-def calibrated(
+def apply_calibration(
     results: Results,
     calibration: Calibration,
     judgments: Sequence[Judgment],
     ratings: Ratings | None = None,
-) -> Calibrated:
+) -> CalibratedScores:
     """The results with every measure on the human scale too, where the calibration has a map.
 
     Args:
@@ -109,7 +109,7 @@ def calibrated(
             if note not in results.notes
         ),
     )
-    return Calibrated(replace(results, calibration=found), _items(applied))
+    return CalibratedScores(replace(results, calibration=found), _items(applied))
 
 
 def _mean(applied: _Applied, system: str, parts: Sequence[str]) -> CalibratedMean:
