@@ -1,4 +1,8 @@
-"""The main job without its frills: ask an engine what is still unasked, keep every answer."""
+"""Judging: ask an engine for what is not judged yet, and store its judgments.
+
+A prompt is identified by its key (`judge.scoring`). `run_batches` asks the engine for the prompts
+without a stored answer, and the store keeps each batch of judgments as soon as it is made.
+"""
 
 from __future__ import annotations
 
@@ -11,47 +15,58 @@ from judge import manifest as manifests
 from judge.engines.interface import Engine
 from judge.errors import EngineError, RunMismatchError, StoreError, UsageError
 from judge.manifest import Manifest
-from judge.scoring import blank_reply, judgment, keys
+from judge.scoring import PromptId, blank_reply_failure, make_judgment, prompt_keys
 from judge.store import Store
-from judge.types import Failure, LabelRead, PromptItem, PromptTree, Written
+from judge.types import Failure, LabelRead, PromptItem, PromptTree, Rationale
 
-__all__ = ["Outcome", "Progress", "Run", "refuse_rationale", "run", "run_batches", "score"]
+__all__ = [
+    "FinishedRun",
+    "JudgingOutcome",
+    "Progress",
+    "RationaleCost",
+    "TokenPlan",
+    "plan_tokens",
+    "rationale_cost",
+    "refuse_rationale",
+    "run",
+    "run_batches",
+    "score",
+]
 
 Progress = Callable[[int, int], None]
-"""Called with (judgments there, judgments asked for) at the start and after every batch."""
+"""Called with (stored judgments, judgments in all) at the start and after every batch."""
 
-Place = tuple[int, str]
-"""An item of the tree and a metric."""
+_Answer = TypeVar("_Answer", LabelRead, Rationale)
+_Answers = TypeVar("_Answers")
+_Key = TypeVar("_Key")
 
-Answer = TypeVar("Answer", LabelRead, Written)
-Answers = TypeVar("Answers")
-Key = TypeVar("Key")
+# Judging a tree of prompts
 
 
 @dataclass(frozen=True, slots=True)
-class Outcome:
-    """How many judgments `score` made now, and how many were there.
+class JudgingOutcome:
+    """What a call of `score` has done.
 
     Attributes:
         made: judgments made now.
-        reused: judgments that were there.
-        written: tokens of the reasons written now.
-        cut: how many of those reasons the limit of tokens ended.
-        reasoned: the items and metrics for which a reason was written now, with the reasons.
+        reused: judgments that were stored before.
+        tokens_written: tokens of the rationales written now.
+        rationales_cut: how many of those rationales the token limit ended.
+        with_reasons: the items for whose metrics a rationale was written now, with the rationales.
     """
 
     made: int
     reused: int
-    written: int = 0
-    cut: int = 0
-    reasoned: tuple[PromptItem, ...] = field(default=(), compare=False, repr=False)
+    tokens_written: int = 0
+    rationales_cut: int = 0
+    with_reasons: tuple[PromptItem, ...] = field(default=(), compare=False, repr=False)
 
 
 @dataclass(frozen=True, slots=True)
-class Run:
-    """A run that is complete: what was done now, and the manifest it has."""
+class FinishedRun:
+    """What was done for a run that is complete now, and its manifest."""
 
-    outcome: Outcome
+    outcome: JudgingOutcome
     manifest: Manifest
 
 
@@ -61,26 +76,27 @@ def run(
     store: Store,
     manifest: Manifest,
     progress: Progress = lambda *_: None,
-    sets: PromptTree | None = None,
-) -> Run:
-    """`score` with the manifest in step: there before the first judgment, finished after the last.
+    reply_sets: PromptTree | None = None,
+) -> FinishedRun:
+    """Judge a tree and keep the manifest of the run folder up to date.
 
-    Where nothing was left to judge, the manifest stays as it was.
+    The manifest is written before the first judgment and marked as finished after the last. If all
+    judgments were stored already, it stays as it was.
 
     Args:
         tree: what is to be judged.
         engine: the judge.
-        store: the run folder's database; the manifest lies beside it.
-        manifest: what would describe the run if it began now.
-        progress: told of every batch.
-        sets: sets of replies, to be judged after the dialogues; few, and not counted in what is
-            returned.
+        store: the database of the run folder, which also has the manifest.
+        manifest: describes the run as if it began now.
+        progress: is told of every batch.
+        reply_sets: the prompts about sets of replies. They are judged after the dialogues, and are
+            few, so that they are not counted in the outcome.
 
     Raises:
-        RunMismatchError: the folder holds a run of another rubric, judge, way or text.
+        RunMismatchError: the folder holds a run with another rubric, judge, setting or text.
         StoreError: the folder cannot be read or written.
         EngineError: the judge cannot be asked.
-        UsageError: reasons from an engine that cannot write.
+        UsageError: rationales are asked of an engine that cannot write.
     """
     if tree.rationale:
         refuse_rationale(engine)
@@ -98,17 +114,17 @@ def run(
             manifest = manifests.merge(before, manifest)
         manifests.write(folder, manifest)
     outcome = score(tree, engine, store, progress)
-    more = None if sets is None else score(sets, engine, store)
+    of_sets = None if reply_sets is None else score(reply_sets, engine, store)
     with store.transaction():
-        made = outcome.made + (more.made if more else 0)
+        made = outcome.made + (of_sets.made if of_sets else 0)
         if before is not None and before.finished and not made:
             manifest = before
         else:
-            # Read again: another process may have added systems of its own meanwhile.
+            # Read again: another process may have added its systems in the meantime.
             now = manifests.read(folder) or manifest
             manifest = manifests.finish(manifests.merge(now, manifest))
         manifests.write(folder, manifest)
-    return Run(outcome, manifest)
+    return FinishedRun(outcome, manifest)
 
 
 def score(
@@ -116,82 +132,78 @@ def score(
     engine: Engine,
     store: Store,
     progress: Progress = lambda *_: None,
-) -> Outcome:
-    """Judge all that `tree` asks and keep it; what the store holds is not asked again.
+) -> JudgingOutcome:
+    """Judge the prompts of `tree` that have no stored judgment, and store the judgments.
 
-    Batches are cut from the whole tree, not from what is left of it, and are kept whole or not
-    at all: a run that was interrupted asks the same batches as one that was not, and so gets
-    the same numbers to the last bit. Where the tree wants reasons, the judge first writes those
-    of a batch, then is asked for its labels with each reason begun.
+    Where the tree asks for rationales, the judge first writes those of a batch, and is then asked
+    for the labels with its own rationale before each of them.
 
     Raises:
-        RunMismatchError: the store holds another text of a dialogue, or an answer to another
-            question about it.
+        RunMismatchError: the store holds other text of a dialogue, or the answer to another prompt
+            about it.
         StoreError: the store cannot be written.
         EngineError: the judge cannot be asked.
-        UsageError: reasons from an engine that cannot write.
+        UsageError: rationales are asked of an engine that cannot write.
     """
     if tree.rationale:
         refuse_rationale(engine)
     store.add_dialogues(item.dialogue for item in tree.items)
-    key_of = keys(tree, engine.fingerprint)
-    kept = _kept(tree, key_of, store)
-    made = written = cut = 0
-    reasoned: list[PromptItem] = []
-    progress(len(kept), len(key_of))
+    keys = prompt_keys(tree, engine.fingerprint)
+    stored = _stored_prompts(tree, keys, store)
+    made = tokens_written = rationales_cut = 0
+    with_reasons: list[PromptItem] = []
+    progress(len(stored), len(keys))
 
-    def ask(missing: Sequence[Place]) -> _Answers:
-        return _ask(tree, missing, engine)
+    def ask(missing: Sequence[PromptId]) -> _BatchAnswers:
+        return _ask_batch(tree, missing, engine)
 
-    def keep(answers: _Answers, seconds: float) -> None:
-        nonlocal made, written, cut
+    def keep(answers: _BatchAnswers, seconds: float) -> None:
+        nonlocal made, tokens_written, rationales_cut
         judgments = [
-            judgment(
+            make_judgment(
                 read,
                 tree.items[read.item].dialogue,
-                key_of[read.item, read.metric],
+                keys[read.item, read.metric],
                 answers.reason(read),
             )
             for read in answers.reads
         ]
         store.add(judgments, seconds)
         made += len(answers.reads)
-        written += sum(w.tokens for w in answers.written)
-        cut += sum(w.cut for w in answers.written)
-        reasoned.extend(answers.reasoned.values())
-        progress(len(kept) + made, len(key_of))
+        tokens_written += sum(r.tokens for r in answers.rationales)
+        rationales_cut += sum(r.cut for r in answers.rationales)
+        with_reasons.extend(answers.with_reasons.values())
+        progress(len(stored) + made, len(keys))
 
-    prompts = [[(i, m) for m in item.metrics] for i, item in enumerate(tree.items)]
-    run_batches(prompts, kept, engine, ask, keep)
-    return Outcome(made, len(kept), written, cut, tuple(reasoned))
+    prompts = [[(i, metric) for metric in item.metrics] for i, item in enumerate(tree.items)]
+    run_batches(prompts, stored, engine, ask, keep)
+    return JudgingOutcome(made, len(stored), tokens_written, rationales_cut, tuple(with_reasons))
 
 
 def run_batches(
-    groups: Sequence[Sequence[Key]],
-    done: Container[Key],
+    groups: Sequence[Sequence[_Key]],
+    done: Container[_Key],
     engine: Engine,
-    ask: Callable[[Sequence[Key]], Answers],
-    keep: Callable[[Answers, float], None],
+    ask: Callable[[Sequence[_Key]], _Answers],
+    keep: Callable[[_Answers, float], None],
 ) -> None:
-    """Ask an engine what is not done yet, in batches that do not depend on what is done.
+    """Ask an engine for everything that is not done, in batches that can be resumed.
 
-    Batches are cut from all groups, so that a run that was interrupted asks the same batches as one
-    that was not, and gets the same numbers to the last bit.
+    Batches are cut from all groups, not from the unfinished ones. A run that was interrupted
+    therefore asks the same batches as one that was not, and gets the same numbers to the last bit.
 
     Args:
-        groups: the keys of what is to be asked. Keys of one group come into one batch; a batch has
-            `engine.batch_size` groups.
+        groups: the keys of what is to be asked. The keys of a group are asked in one batch, and a
+            batch has `engine.batch_size` groups.
         done: the keys that were answered before.
-        engine: is loaded before the first batch that has something to ask.
-        ask: asks the engine for the keys of a batch that are not done.
-        keep: stores the answers of a batch, with the seconds that asking took, completely or not
-            at all.
+        engine: is loaded before the first batch with something to ask.
+        ask: gets the answers for the keys of a batch that are not done.
+        keep: stores the answers of a batch, all or none, with the seconds that asking took.
     """
     size = engine.batch_size
     for start in range(0, len(groups), size):
-        missing = [
-            key for group in groups[start : start + size] for key in group if key not in done
-        ]
+        batch = groups[start : start + size]
+        missing = [key for group in batch for key in group if key not in done]
         if missing:
             engine.load()
             began = time.monotonic()
@@ -200,10 +212,10 @@ def run_batches(
 
 
 def refuse_rationale(engine: Engine) -> None:
-    """Refuse to want reasons of an engine that cannot write.
+    """Refuse to ask an engine that cannot write for rationales.
 
     Raises:
-        UsageError: it cannot.
+        UsageError: it cannot write.
     """
     if not engine.capabilities.generate:
         raise UsageError(
@@ -212,78 +224,163 @@ def refuse_rationale(engine: Engine) -> None:
         )
 
 
-def _kept(tree: PromptTree, key_of: Mapping[Place, str], store: Store) -> set[Place]:
-    """What of `tree` the store has an answer to."""
-    stored = store.keys()
-    kept = set()
-    for (index, metric), key in key_of.items():
+def _stored_prompts(tree: PromptTree, keys: Mapping[PromptId, str], store: Store) -> set[PromptId]:
+    """The prompts of `tree` to which the store has an answer."""
+    stored_keys = store.keys()
+    stored = set()
+    for (index, metric), key in keys.items():
         d = tree.items[index].dialogue
-        found = stored.get((d.system, d.character, d.scenario, metric))
-        if found is not None and found != key:
+        stored_key = stored_keys.get((d.system, d.character, d.scenario, metric))
+        if stored_key is None:
+            continue
+        if stored_key != key:
             raise RunMismatchError(
-                f"{metric} of {d.id} was asked in other words",
+                f"{metric} of {d.id} was judged with another prompt",
                 path=store.folder,
-                hint="choose another --out: answers to two questions do not mix",
+                hint="choose another --out: answers to two different prompts do not mix",
             )
-        if found is not None:
-            kept.add((index, metric))
-    return kept
+        stored.add((index, metric))
+    return stored
 
 
 @dataclass(frozen=True, slots=True)
-class _Answers:
-    """To one batch: a read for each place, what was written, and items with their reasons."""
+class _BatchAnswers:
+    """The answers to one batch: a read for each prompt, and the rationales written before."""
 
     reads: Sequence[LabelRead]
-    written: Sequence[Written] = ()
-    reasoned: Mapping[int, PromptItem] = field(default_factory=dict)
+    rationales: Sequence[Rationale] = ()
+    with_reasons: Mapping[int, PromptItem] = field(default_factory=dict)
 
     def reason(self, read: LabelRead) -> str | None:
-        """What was written before `read`."""
-        item = self.reasoned.get(read.item)
+        """The text of the rationale that was written before `read`."""
+        item = self.with_reasons.get(read.item)
         return None if item is None else item.reasons.get(read.metric)
 
 
-def _ask(tree: PromptTree, missing: Sequence[Place], engine: Engine) -> _Answers:
-    """A read for each of `missing`, its item counted in `tree`; blank replies are not asked."""
+def _ask_batch(tree: PromptTree, missing: Sequence[PromptId], engine: Engine) -> _BatchAnswers:
+    """A read for each prompt in `missing`. Dialogues with a blank reply are not asked."""
     reads = []
     metrics: dict[int, list[str]] = {}
     for index, metric in missing:
-        blank = blank_reply(tree.items[index].dialogue)
-        if blank is None:
+        failure = blank_reply_failure(tree.items[index].dialogue)
+        if failure is None:
             metrics.setdefault(index, []).append(metric)
         else:
-            reads.append(LabelRead(index, metric, blank))
-    asked = {i: replace(tree.items[i], metrics=tuple(of)) for i, of in metrics.items()}
+            reads.append(LabelRead(index, metric, failure))
+    items = {i: replace(tree.items[i], metrics=tuple(names)) for i, names in metrics.items()}
     if not tree.rationale:
-        return _Answers([*reads, *_put(engine.score, tree, asked)])
-    written = _put(engine.write, tree, asked)
-    reasons: dict[int, dict[str, str]] = {i: {} for i in asked}
-    for one in written:
-        if isinstance(one.outcome, Failure):
-            reads.append(LabelRead(one.item, one.metric, one.outcome))
+        return _BatchAnswers([*reads, *_ask_engine(engine.score, tree, items)])
+    rationales = _ask_engine(engine.write, tree, items)
+    reasons: dict[int, dict[str, str]] = {i: {} for i in items}
+    for rationale in rationales:
+        if isinstance(rationale.outcome, Failure):
+            reads.append(LabelRead(rationale.item, rationale.metric, rationale.outcome))
         else:
-            reasons[one.item][one.metric] = one.outcome
-    reasoned = {
-        i: replace(asked[i], metrics=tuple(own), reasons=own) for i, own in reasons.items() if own
+            reasons[rationale.item][rationale.metric] = rationale.outcome
+    with_reasons = {
+        i: replace(items[i], metrics=tuple(texts), reasons=texts)
+        for i, texts in reasons.items()
+        if texts
     }
-    return _Answers([*reads, *_put(engine.score, tree, reasoned)], written, reasoned)
+    reads += _ask_engine(engine.score, tree, with_reasons)
+    return _BatchAnswers(reads, rationales, with_reasons)
 
 
-def _put(
-    ask: Callable[[PromptTree], Iterator[Answer]],
+def _ask_engine(
+    method: Callable[[PromptTree], Iterator[_Answer]],
     tree: PromptTree,
     items: Mapping[int, PromptItem],
-) -> list[Answer]:
-    """What the engine answers about `items`, each under the number that it has in `tree`."""
+) -> list[_Answer]:
+    """The answers that `method` gives about `items`, numbered by their positions in `tree`."""
     if not items:
         return []
-    places = list(items)
-    answers = list(ask(replace(tree, items=tuple(items.values()))))
-    expected = [(at, m) for at, item in enumerate(items.values()) for m in item.metrics]
+    positions = list(items)
+    answers = list(method(replace(tree, items=tuple(items.values()))))
+    expected = [(i, metric) for i, item in enumerate(items.values()) for metric in item.metrics]
     if [(answer.item, answer.metric) for answer in answers] != expected:
         raise EngineError(
-            "the engine answered something else than it was asked",
+            "the engine returned answers to other prompts than it was given",
             hint="this is a defect of the engine: please report it",
         )
-    return [replace(answer, item=places[answer.item]) for answer in answers]
+    return [replace(answer, item=positions[answer.item]) for answer in answers]
+
+
+# Tokens
+
+
+@dataclass(frozen=True, slots=True)
+class TokenPlan:
+    """How many tokens judging a tree will take.
+
+    With rationales these are upper bounds, and every prompt counts twice: it is read once to write
+    the rationale, and once with it to read the label.
+
+    Attributes:
+        longest: tokens of the longest prompt.
+        one_by_one: tokens read if every prompt were asked alone.
+        shared_once: tokens read if every shared part is read once.
+        written: tokens of rationales.
+    """
+
+    longest: int
+    one_by_one: int
+    shared_once: int
+    written: int
+
+    @property
+    def ratio(self) -> float | None:
+        """How many times fewer tokens sharing reads; None if there is nothing to ask."""
+        return self.one_by_one / self.shared_once if self.shared_once else None
+
+
+@dataclass(frozen=True, slots=True)
+class RationaleCost:
+    """Tokens read for judgments with rationales, and for the same judgments without.
+
+    Attributes:
+        read: an upper bound: every shared part read once for the rationales and once for the
+            labels.
+        plain: without rationales; None for a judge that always thinks first.
+    """
+
+    read: int
+    plain: int | None
+
+
+def plan_tokens(tree: PromptTree, engine: Engine) -> TokenPlan | None:
+    """How many tokens `tree` will take; None for an engine that has no tokens."""
+    count = engine.count(tree)
+    if count is None:
+        return None
+    written = tree.rationale * count.prompts
+    passes = 2 if tree.rationale else 1
+    return TokenPlan(
+        longest=count.longest + tree.rationale,
+        one_by_one=passes * count.naive + written,
+        shared_once=passes * count.tree + written,
+        written=written,
+    )
+
+
+def rationale_cost(
+    with_reasons: Sequence[PromptItem], tree: PromptTree, plain: PromptTree, engine: Engine
+) -> RationaleCost | None:
+    """How many tokens were read for judgments with rationales; None for an engine without tokens.
+
+    Args:
+        with_reasons: the items of the judgments with their rationales.
+        tree: the tree that they were asked with.
+        plain: a tree with the same questions without rationales; its items do not matter.
+        engine: the judge.
+    """
+    bare = tuple(replace(item, reasons={}) for item in with_reasons)
+    first, second = (
+        engine.count(replace(tree, items=tuple(items))) for items in (bare, with_reasons)
+    )
+    if first is None or second is None:
+        return None
+    try:
+        without = engine.count(replace(plain, profiles=tree.profiles, items=bare))
+    except EngineError:
+        without = None
+    return RationaleCost(first.tree + second.tree, without.tree if without else None)

@@ -1,9 +1,27 @@
-"""The nouns of the program: frozen records that every floor above shares.
+"""The vocabulary of the project: the records that all other modules share.
 
-A *system* is who answers, an LLM or `human`. A *dialogue* is what one system said as one
-character in one scenario. A *metric* is one thing that is judged, on a scale of whole-number
-labels. A *judgment* is one metric of one dialogue: a distribution over the labels, or a
-failure with its reason. Nothing here reads, writes or computes beyond its own fields.
+    system       who answers: a language model, or `human`
+    character    whom the system plays, with a profile of traits, speech and habits
+    scenario     what the user is worried about; it has the same number for every system
+    dialogue     what one system said as one character in one scenario
+    turn, round  one question of the user and the system's answer
+    metric       one quality that is judged, such as fluency
+    dimension    a group of metrics whose mean is reported too
+    rubric       what the judge is told about the metrics, in one language
+    label        one step of the scale, such as "4"; a scale has labels 1 to K
+    judge        the language model that rates dialogues
+    engine       the program that asks a model: transformers, vLLM, an HTTP server, ...
+    prompt       what the judge reads about one metric of one dialogue
+    prefill      the beginning of the judge's answer, which the label follows
+    rationale    the reason that a judge may write before the label
+    label mass   the total probability of the labels, before they are renormalised
+    score        the mean of the renormalised label distribution
+    judgment     the score distribution of one metric of one dialogue, or a failure
+    failure      why something could not be judged or written; it is counted and never a number
+    rating       a score that a person gave (see `judge.ratings`)
+    run          all judgments of one judge with one rubric, in one run folder
+
+All records are immutable. Nothing here reads files or computes beyond its own fields.
 """
 
 from __future__ import annotations
@@ -25,24 +43,34 @@ __all__ = [
     "PromptItem",
     "PromptTree",
     "Question",
+    "Rationale",
     "Reading",
     "Reply",
     "Rubric",
     "Sampling",
     "ScoreDistribution",
     "Turn",
-    "Written",
 ]
 
 Reading = Literal["exact", "truncated", "sampled"]
-"""How label probabilities were got. `exact`: from the full next-token distribution. `truncated`:
-from the most probable tokens only; a label that is not among them has no number and counts as 0, so
-that the label mass is a lower bound. `sampled`: shares of sampled answers."""
+"""How the probabilities of the labels were obtained.
+
+`exact`: from the full next-token distribution. `truncated`: from the most probable tokens only; a
+label that is not among them counts as probability 0, so the label mass is a lower bound. `sampled`:
+as shares of sampled answers."""
+
+
+# Dialogues
 
 
 @dataclass(frozen=True, slots=True)
 class Turn:
-    """One round: what the user said and what the system answered in character."""
+    """One round of a dialogue.
+
+    Attributes:
+        question: what the user said.
+        answer: what the system said as the character; "" if it said nothing.
+    """
 
     question: str
     answer: str
@@ -50,7 +78,14 @@ class Turn:
 
 @dataclass(frozen=True, slots=True)
 class Dialogue:
-    """One system as one character in one scenario."""
+    """What one system said as one character in one scenario.
+
+    Attributes:
+        system: who answered, such as `gpt-4.1` or `human`.
+        character: the character's name as the data set spells it.
+        scenario: the scenario's id, such as "17".
+        turns: the rounds in order.
+    """
 
     system: str
     character: str
@@ -65,9 +100,20 @@ class Dialogue:
 
 @dataclass(frozen=True, slots=True)
 class Character:
-    """What a rubric set knows of a character; `known` is False when it has no profile.
+    """The profile of a character. Without a profile all fields but `name` are empty.
 
-    `name` is the name the dialogues use; every other field is empty for an unknown character.
+    Attributes:
+        name: the name that the dialogues use.
+        known: whether there is a profile.
+        names: language -> the character's full name.
+        work: language -> the work that the character is from.
+        traits: what the character is like.
+        speech: how the character speaks.
+        habits: how the character behaves.
+        people: who matters to the character.
+        address: forms by which others call the character.
+        catchphrases: phrases typical of the character.
+        terms: names and things from the work.
     """
 
     name: str
@@ -83,12 +129,19 @@ class Character:
     terms: tuple[str, ...] = ()
 
 
+# Rubrics
+
+
 @dataclass(frozen=True, slots=True)
 class Metric:
-    """One thing that is judged.
+    """One quality that is judged.
 
-    `unit` is what is judged at once: a `dialogue`, or the `replies` of one system as one
-    character. `titles` maps a language to the metric's name in it.
+    Attributes:
+        name: its identifier, such as `speech_style`.
+        dimension: the name of its dimension; "" if `unit` is `replies`.
+        titles: language -> its title in that language.
+        unit: what is judged at once: a `dialogue`, or a set of `replies` of one system as one
+            character.
     """
 
     name: str
@@ -99,7 +152,13 @@ class Metric:
 
 @dataclass(frozen=True, slots=True)
 class Dimension:
-    """A group of metrics whose mean is reported beside them."""
+    """A group of metrics whose mean is reported beside them.
+
+    Attributes:
+        name: its identifier, such as `role_playing`.
+        titles: language -> its title in that language.
+        metrics: the names of its metrics.
+    """
 
     name: str
     titles: Mapping[str, str]
@@ -108,10 +167,17 @@ class Dimension:
 
 @dataclass(frozen=True, slots=True)
 class Rubric:
-    """Which rubric set, in which language, asked for what.
+    """What a rubric set declares, in one of its languages.
 
-    `hash` is a SHA-256 over every file the prompts are made of, so that two runs with one
-    hash asked the same questions.
+    Attributes:
+        name: of the rubric set, such as `esrp`.
+        version: of the rubric set.
+        language: of the prompts.
+        hash: SHA-256 (hex) over all files that the prompts are made of: runs with the same hash
+            asked the same questions.
+        labels: of the scale, from the worst to the best.
+        dimensions: in the order of reports.
+        metrics: in the order of reports.
     """
 
     name: str
@@ -130,11 +196,17 @@ class Rubric:
         raise KeyError(name)
 
 
+# Prompts
+
+
 @dataclass(frozen=True, slots=True)
 class Question:
-    """The last segment of a prompt: what is asked, and the start of the judge's answer.
+    """The last segment of a prompt, and the beginning of the judge's answer.
 
-    The score label follows `prefill` immediately.
+    Attributes:
+        metric: the name of the metric.
+        text: what the judge is asked.
+        prefill: how the judge's answer begins; the label follows it directly.
     """
 
     metric: str
@@ -144,9 +216,13 @@ class Question:
 
 @dataclass(frozen=True, slots=True)
 class PromptItem:
-    """One dialogue in the tree and the metrics still to be asked about it.
+    """One dialogue (or reply set) in a prompt tree.
 
-    `reasons` maps a metric to the judge's own reason, which its answer begins with.
+    Attributes:
+        dialogue: what is judged.
+        text: the dialogue as a segment of the prompt.
+        metrics: the names of the metrics that are asked about it.
+        reasons: metric -> the rationale that the judge wrote, with which its answer begins.
     """
 
     dialogue: Dialogue
@@ -157,15 +233,21 @@ class PromptItem:
 
 @dataclass(frozen=True, slots=True)
 class PromptTree:
-    """All prompts of a run as text segments, from most shared to least.
+    """All prompts of a run as segments of text, from the most shared to the least shared.
 
-    The prompt for metric m of item i reads `system`, `profiles[i.dialogue.character]`,
-    `i.text`, `questions[m].text`, and the judge's answer begins with `questions[m].prefill`; or
-    with `i.reasons[m]`, a line break and the prefill. Segments are kept apart so that an engine can
-    tokenize each once and share prefixes.
+    The prompt about metric m of item i consists of `system`, `profiles[i.dialogue.character]`,
+    `i.text` and `questions[m].text`. The judge's answer begins with `questions[m].prefill`; if
+    there is a rationale, with `i.reasons[m]`, a line break and the prefill. Segments are kept apart
+    so that an engine can tokenize and compute each shared segment once.
 
-    `rationale` is 0, or the most tokens that the judge may write of a reason before the labels are
-    read: the questions then ask for it.
+    Attributes:
+        system: the system text, which all prompts share.
+        profiles: character -> the segment about the character.
+        questions: metric -> the question.
+        labels: of the scale, from the worst to the best.
+        items: the dialogues.
+        rationale: the maximum number of tokens that the judge may write as a rationale; 0 for
+            none. If it is positive, the questions ask for a rationale.
     """
 
     system: str
@@ -176,15 +258,20 @@ class PromptTree:
     rationale: int = 0
 
     def __len__(self) -> int:
+        """The number of prompts."""
         return sum(len(item.metrics) for item in self.items)
+
+
+# What engines return
 
 
 @dataclass(frozen=True, slots=True)
 class Failure:
-    """A judgment that could not be made. Data, not an exception: it is stored and counted.
+    """Why a judgment or a reply could not be made. It is stored and counted, not raised.
 
-    `code` is a stable short name (`too_long`, `empty_reply`, `no_label_mass`), `reason` a
-    sentence for people.
+    Attributes:
+        code: a stable short name, such as `too_long`, `empty_reply` or `no_label_mass`.
+        reason: a sentence for people.
     """
 
     code: str
@@ -193,10 +280,16 @@ class Failure:
 
 @dataclass(frozen=True, slots=True)
 class LabelRead:
-    """What an engine read for one prompt of the tree.
+    """The log-probabilities of the labels that an engine read for one prompt.
 
-    `logprobs` are natural-log probabilities of the labels under the full next-token
-    distribution, not renormalised, in the order of `PromptTree.labels`; or why there are none.
+    Attributes:
+        item: the position of the item in the tree.
+        metric: the name of the metric.
+        outcome: the natural logarithms of the labels' probabilities in the full next-token
+            distribution, not renormalised, in the order of `PromptTree.labels`; or why there are
+            none.
+        top_is_label: whether the most probable token is a label.
+        reading: how the probabilities were obtained.
     """
 
     item: int
@@ -207,10 +300,15 @@ class LabelRead:
 
 
 @dataclass(frozen=True, slots=True)
-class Written:
-    """The reason that a judge wrote for one prompt of the tree, before any label was read.
+class Rationale:
+    """The reason that a judge wrote about one prompt before its label was read.
 
-    `tokens` is how many it wrote, `cut` whether the limit of the tree ended it.
+    Attributes:
+        item: the position of the item in the tree.
+        metric: the name of the metric.
+        outcome: the text, or why there is none.
+        tokens: how many tokens it has.
+        cut: whether `PromptTree.rationale` ended it.
     """
 
     item: int
@@ -222,7 +320,7 @@ class Written:
 
 @dataclass(frozen=True, slots=True)
 class Message:
-    """One message of a chat. A chat is a sequence of them that ends with the user's."""
+    """One message of a chat. A chat is a sequence of messages whose last one is the user's."""
 
     role: Literal["system", "user", "assistant"]
     text: str
@@ -230,13 +328,13 @@ class Message:
 
 @dataclass(frozen=True, slots=True)
 class Sampling:
-    """How a model writes its replies.
+    """How a model samples its replies.
 
     Attributes:
-        max_tokens: most tokens of a reply, its thought included.
-        temperature: 0 is greedy.
-        top_p: the replies are drawn from the most probable tokens that together have this share.
-        seed: of the draws; engines in this process give the same replies to the same chats.
+        max_tokens: the maximum length of a reply in tokens, including what the model thinks first.
+        temperature: 0 always takes the most probable token.
+        top_p: sample from the most probable tokens whose probabilities together reach this share.
+        seed: of the random draws. Engines in this process give the same replies to the same chats.
         thinking: let a model that can think do so before it replies.
     """
 
@@ -249,15 +347,17 @@ class Sampling:
 
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """What a model wrote to one chat of a sequence, or why it could not.
+    """What a model wrote to one of several chats.
 
     Attributes:
         chat: the position of the chat.
-        outcome: the reply, without a thought and without white space around it; "" if it is empty.
-        thought: what the model thought first, "" where it did not.
-        tokens: written, the thought included; 0 where that is not known.
-        prompt_tokens: read; 0 where that is not known.
-        cut: `Sampling.max_tokens` ended it. A thought that was cut leaves an empty reply.
+        outcome: the reply without the model's thoughts and without surrounding white space, which
+            may be ""; or why there is none.
+        thought: what the model thought first; "" if it did not.
+        tokens: the number of tokens written, including the thought; 0 if it is not known.
+        prompt_tokens: the number of tokens read; 0 if it is not known.
+        cut: whether `Sampling.max_tokens` ended the reply. If it ended the thought, the reply is
+            empty.
     """
 
     chat: int
@@ -268,11 +368,17 @@ class Reply:
     cut: bool = False
 
 
+# Judgments
+
+
 @dataclass(frozen=True, slots=True)
 class ScoreDistribution:
-    """The judge's belief over the labels 1..K of one metric of one dialogue.
+    """The judge's probabilities of the labels 1 to K for one metric of one dialogue.
 
-    `logprobs` are raw (their exponentials sum to `label_mass` <= 1).
+    Attributes:
+        logprobs: natural logarithms, not renormalised: their exponentials sum to `label_mass`.
+        top_is_label: whether the most probable token was a label.
+        reading: how the probabilities were obtained.
     """
 
     logprobs: tuple[float, ...]
@@ -281,12 +387,12 @@ class ScoreDistribution:
 
     @property
     def label_mass(self) -> float:
-        """Total probability of the labels before renormalising, in [0, 1]."""
+        """The total probability of the labels before renormalising, in (0, 1]."""
         return math.fsum(math.exp(value) for value in self.logprobs)
 
     @property
     def p(self) -> tuple[float, ...]:
-        """Probabilities renormalised over the labels; they sum to 1."""
+        """The probabilities renormalised over the labels; they sum to 1."""
         top = max(self.logprobs)
         weights = [math.exp(value - top) for value in self.logprobs]
         total = math.fsum(weights)
@@ -294,16 +400,22 @@ class ScoreDistribution:
 
     @property
     def expected(self) -> float:
-        """The mean of `p` over the labels 1..K: the score (arXiv 2503.03064)."""
+        """The score: the mean of `p` over the labels 1 to K (Wang et al., arXiv 2503.03064)."""
         return math.fsum(k * p for k, p in enumerate(self.p, start=1))
 
 
 @dataclass(frozen=True, slots=True)
 class Judgment:
-    """One metric of one dialogue, judged.
+    """The judgment of one metric of one dialogue.
 
-    `key` is the hash of what was asked, `rationale` the reason that the judge wrote first, if it
-    was asked for one.
+    Attributes:
+        key: SHA-256 (hex) of the judge and the prompt.
+        system: of the dialogue.
+        character: of the dialogue.
+        scenario: of the dialogue.
+        metric: the name of the metric.
+        outcome: the probabilities of the labels, or why there are none.
+        rationale: the reason that the judge wrote first; None if it was not asked for one.
     """
 
     key: str
@@ -316,5 +428,5 @@ class Judgment:
 
     @property
     def score(self) -> float | None:
-        """The expected score on the label scale, or None: no measurement, no number."""
+        """The expected score on the scale 1 to K; None if the judgment failed."""
         return None if isinstance(self.outcome, Failure) else self.outcome.expected

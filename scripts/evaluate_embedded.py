@@ -28,7 +28,7 @@ from judge.engines import Engine, EngineOptions, open_engine, resolve_judge
 from judge.perturbation_pairs import PerturbationPair, pairs, split
 from judge.perturbations import Pool
 from judge.rubric import RubricSet, load_rubric
-from judge.scoring import judgment
+from judge.scoring import make_judgment
 from judge.types import Dialogue
 
 PARTS = {"new_scenarios": "held-out scenarios", "new_characters": "held-out characters"}
@@ -48,7 +48,7 @@ def scores(
     for start in range(0, len(once), engine.batch_size):
         part = once[start : start + engine.batch_size]
         for read in engine.score(rubric.tree(part)):
-            score = judgment(read, part[read.item], "").score
+            score = make_judgment(read, part[read.item], "").score
             if score is not None:
                 found[part[read.item]][read.metric] = score
     return [found[d] for d in dialogues]

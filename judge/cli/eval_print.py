@@ -8,10 +8,9 @@ from pathlib import Path
 import click
 
 from judge.cli.stage import Stage
-from judge.cost import cost, plan
 from judge.engines import Engine, JudgeSpec
 from judge.manifest import Manifest
-from judge.pipeline import Outcome
+from judge.pipeline import JudgingOutcome, plan_tokens, rationale_cost
 from judge.roleplay.playing_summary import PlayingSummary
 from judge.types import PromptTree
 
@@ -37,7 +36,7 @@ def say_played(played: PlayingSummary) -> None:
         click.echo(line, err=True)
 
 
-def say_done(outcome: Outcome, judge: Engine, failed: int) -> None:
+def say_done(outcome: JudgingOutcome, judge: Engine, failed: int) -> None:
     """Say on stderr what was done now."""
     click.echo(
         f"{outcome.made} judgments made, {outcome.reused} were there; {failed} could not be made",
@@ -49,22 +48,27 @@ def say_done(outcome: Outcome, judge: Engine, failed: int) -> None:
 
 
 def reasons(
-    outcome: Outcome, tree: PromptTree, plain: PromptTree, judge: Engine
+    outcome: JudgingOutcome, tree: PromptTree, plain: PromptTree, judge: Engine
 ) -> dict[str, object]:
     """What the reasons written now took, said on stderr and given back; nothing without any."""
-    if not outcome.reasoned:
+    if not outcome.with_reasons:
         return {}
-    facts: dict[str, object] = {"tokens_written": outcome.written, "reasons_cut": outcome.cut}
-    line = f"with reasons: {outcome.written} tokens written"
-    spent = cost(outcome.reasoned, tree, plain, judge)
+    facts: dict[str, object] = {
+        "tokens_written": outcome.tokens_written,
+        "reasons_cut": outcome.rationales_cut,
+    }
+    line = f"with reasons: {outcome.tokens_written} tokens written"
+    spent = rationale_cost(outcome.with_reasons, tree, plain, judge)
     if spent is not None:
         facts |= {"tokens_read_at_most": spent.read, "tokens_read_without": spent.plain}
         line += f", at most {spent.read} read"
         if spent.plain is not None:
             line += f"; without: {spent.plain} read"
     click.echo(line, err=True)
-    if outcome.cut:
-        click.echo(f"{outcome.cut} reasons were cut at {tree.rationale} tokens", err=True)
+    if outcome.rationales_cut:
+        click.echo(
+            f"{outcome.rationales_cut} reasons were cut at {tree.rationale} tokens", err=True
+        )
     return facts
 
 
@@ -89,7 +93,7 @@ def show_plan(
         "dialogues": len(tree.items),
         "prompts": len(tree),
     }
-    tokens = plan(tree, judge)
+    tokens = plan_tokens(tree, judge)
     if tokens is not None:
         facts["longest_prompt"] = tokens.longest
         ways = {"one_by_one": tokens.one_by_one, "shared_parts_once": tokens.shared_once}

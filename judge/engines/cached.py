@@ -16,7 +16,7 @@ from typing import Any
 from judge.engines.causal import CausalModel, cache_argument
 from judge.engines.tokens import TokenTree
 from judge.errors import EngineError
-from judge.types import LabelRead, Written
+from judge.types import LabelRead, Rationale
 
 __all__ = ["CHECKED_TOKENS", "Cached", "Reason"]
 
@@ -35,7 +35,7 @@ class Reason:
     the answer is one of them.
     """
 
-    written: Written
+    written: Rationale
     first_tokens: tuple[tuple[int, float], ...]
 
 
@@ -126,7 +126,7 @@ class Cached:
             logits = self._extend(cache, last, torch.tensor([0]))[:, 0]
         return [
             Reason(
-                Written(
+                Rationale(
                     item,
                     metric,
                     text.partition(prefill)[0].strip(),

@@ -30,7 +30,7 @@ from judge.engines.packed import Packed
 from judge.engines.replies import replies
 from judge.engines.tokens import TokenTree
 from judge.errors import EngineError
-from judge.types import Failure, LabelRead, Message, PromptTree, Reply, Sampling, Written
+from judge.types import Failure, LabelRead, Message, PromptTree, Rationale, Reply, Sampling
 
 __all__ = ["HfEngine", "Route", "route"]
 
@@ -109,7 +109,7 @@ class HfEngine:
         for place in _places(tree):
             yield reads[place]
 
-    def write(self, tree: PromptTree) -> Iterator[Written]:
+    def write(self, tree: PromptTree) -> Iterator[Rationale]:
         """See `Engine.write`; by copies of the cache, whatever the way labels are read."""
         tokens = self._judge.checkpoint.prompt_tokenizer(tree, write=True)
         self._judge.checkpoint.refuse_foreign_ids(tokens)
@@ -126,7 +126,7 @@ class HfEngine:
                 if failure is None:
                     asked.append(metric)
                 else:
-                    reasons[metric] = Written(index, metric, failure)
+                    reasons[metric] = Rationale(index, metric, failure)
             if asked:
                 written = list(self._cached.write(tokens, {index: asked}))
                 self._prove_writing(tokens, written[0])

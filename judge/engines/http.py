@@ -25,14 +25,14 @@ from judge.engines.servers.chat import refuses_system
 from judge.engines.servers.server import DRAWN, Server, ServerPrompt, seed_of
 from judge.engines.servers.workers import in_order
 from judge.errors import EngineError, UsageError
-from judge.types import Failure, LabelRead, Message, PromptTree, Reply, Sampling, Written
+from judge.types import Failure, LabelRead, Message, PromptTree, Rationale, Reply, Sampling
 
 __all__ = ["HttpEngine"]
 
 _CONNECTIONS = 32
 _WORD = "The weights are what the server says they are: their hash is not known."
 
-_Answer = TypeVar("_Answer", LabelRead, Written)
+_Answer = TypeVar("_Answer", LabelRead, Rationale)
 
 
 class HttpEngine:
@@ -137,17 +137,17 @@ class HttpEngine:
 
         return self._each(self._prompts(tree), ask)
 
-    def write(self, tree: PromptTree) -> Iterator[Written]:
+    def write(self, tree: PromptTree) -> Iterator[Rationale]:
         """See `Engine.write`."""
 
-        def ask(asked: ServerPrompt) -> Written:
+        def ask(asked: ServerPrompt) -> Rationale:
             failure = self._too_long(asked, tree.rationale)
             if failure is not None:
-                return Written(asked.item, asked.metric, failure)
+                return Rationale(asked.item, asked.metric, failure)
             try:
                 return self._server.write(asked, tree.rationale)
             except TooLong as error:
-                return Written(asked.item, asked.metric, Failure("too_long", str(error)))
+                return Rationale(asked.item, asked.metric, Failure("too_long", str(error)))
 
         return self._each(self._prompts(tree, write=True), ask)
 

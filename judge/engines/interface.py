@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-from judge.types import LabelRead, Message, PromptTree, Reply, Sampling, Written
+from judge.types import LabelRead, Message, PromptTree, Rationale, Reply, Sampling
 
 __all__ = ["Capabilities", "Engine", "EngineOptions", "TokenCount"]
 
@@ -108,7 +108,7 @@ class Engine(Protocol):
         """
         ...
 
-    def write(self, tree: PromptTree) -> Iterator[Written]:
+    def write(self, tree: PromptTree) -> Iterator[Rationale]:
         """The judge's reason for each metric of each item, in the tree's order.
 
         Greedy; at most `tree.rationale` tokens; ends before the prefill, should the judge come to

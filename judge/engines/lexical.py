@@ -25,10 +25,10 @@ from judge.types import (
     LabelRead,
     Message,
     PromptTree,
+    Rationale,
     Reply,
     Sampling,
     Turn,
-    Written,
 )
 
 __all__ = ["FORMAT", "Array", "LexicalEngine", "Model", "Reader", "Tables", "grams", "load", "save"]
@@ -190,7 +190,7 @@ class LexicalEngine:
                     reason = f"the lexical judge knows nothing of {metric} on these labels"
                     yield LabelRead(index, metric, Failure("unknown_metric", reason))
 
-    def write(self, tree: PromptTree) -> Iterator[Written]:
+    def write(self, tree: PromptTree) -> Iterator[Rationale]:
         """It has no words."""
         del tree
         raise EngineError("the lexical judge writes no reasons", hint="leave out --rationale")

@@ -14,7 +14,7 @@ import numpy as np
 
 from judge.engines.interface import Capabilities, EngineOptions, TokenCount
 from judge.errors import EngineError
-from judge.types import LabelRead, Message, PromptItem, PromptTree, Reply, Sampling, Written
+from judge.types import LabelRead, Message, PromptItem, PromptTree, Rationale, Reply, Sampling
 
 __all__ = ["MockEngine"]
 
@@ -55,7 +55,7 @@ class MockEngine:
                     top_is_label=bool(p.max() > 1 - mass),
                 )
 
-    def write(self, tree: PromptTree) -> Iterator[Written]:
+    def write(self, tree: PromptTree) -> Iterator[Rationale]:
         """A mark and some words of the dialogue, drawn; a character is a token here."""
         for index, item in enumerate(tree.items):
             for metric in item.metrics:
@@ -63,7 +63,7 @@ class MockEngine:
                 start, length = int(rng.integers(len(item.text) + 1)), int(rng.integers(4, 40))
                 whole = f"[{rng.choice(['+', '-'])}] {item.text[start : start + length]}".strip()
                 reason = whole[: tree.rationale].rstrip()
-                yield Written(index, metric, reason, len(reason), cut=reason != whole)
+                yield Rationale(index, metric, reason, len(reason), cut=reason != whole)
 
     def generate(self, chats: Sequence[Sequence[Message]], sampling: Sampling) -> Iterator[Reply]:
         """It writes reasons only: what it played would be judged as if somebody had said it."""

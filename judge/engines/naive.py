@@ -15,7 +15,7 @@ from judge.engines.causal import CausalModel
 from judge.engines.interface import Capabilities, EngineOptions, TokenCount
 from judge.engines.replies import replies
 from judge.errors import EngineError
-from judge.types import LabelRead, Message, PromptTree, Reply, Sampling, Written
+from judge.types import LabelRead, Message, PromptTree, Rationale, Reply, Sampling
 
 __all__ = ["NaiveHfEngine", "whole_prompts"]
 
@@ -71,7 +71,7 @@ class NaiveHfEngine:
                     else LabelRead(item, metric, failure)
                 )
 
-    def write(self, tree: PromptTree) -> Iterator[Written]:
+    def write(self, tree: PromptTree) -> Iterator[Rationale]:
         """The reference reads labels only."""
         del tree
         raise EngineError("the engine hf-naive writes no reasons", hint="use --engine hf")

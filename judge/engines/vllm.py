@@ -37,7 +37,7 @@ from judge.engines.vllm_load import (
     unload,
 )
 from judge.errors import EngineError
-from judge.types import Failure, LabelRead, Message, PromptTree, Reply, Sampling, Written
+from judge.types import Failure, LabelRead, Message, PromptTree, Rationale, Reply, Sampling
 
 __all__ = ["VllmEngine"]
 
@@ -162,7 +162,7 @@ class VllmEngine:
             else:
                 yield _label_read(item, metric, answer, tokens.label_ids[metric])
 
-    def write(self, tree: PromptTree) -> Iterator[Written]:
+    def write(self, tree: PromptTree) -> Iterator[Rationale]:
         """See `Engine.write`."""
         prompt_tokenizer = self._checkpoint.prompt_tokenizer
         tokens = prompt_tokenizer(tree, write=True)
@@ -177,12 +177,12 @@ class VllmEngine:
         }
         for item, metric, answer in self._ask(tokens, sampling, more=tree.rationale):
             if isinstance(answer, Failure):
-                yield Written(item, metric, answer)
+                yield Rationale(item, metric, answer)
                 continue
             ids = _written(answer)
             text = prompt_tokenizer.decode(ids).partition(tree.questions[metric].prefill)[0].strip()
             cut = answer.finish_reason == "length"
-            yield Written(item, metric, text, tokens=len(ids), cut=cut)
+            yield Rationale(item, metric, text, tokens=len(ids), cut=cut)
 
     def generate(self, chats: Sequence[Sequence[Message]], sampling: Sampling) -> Iterator[Reply]:
         """See `Engine.generate`; all of them at once, as vLLM makes its batches itself."""

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from judge.scoring import judgment, keys
+from judge.scoring import make_judgment, prompt_keys
 from judge.types import (
     Dialogue,
     LabelRead,
@@ -42,7 +42,7 @@ def tree(question: Asked, *, who: str = "bot", before: int = 0) -> PromptTree:
 
 def key(question: Asked, **kwargs: object) -> str:
     built = tree(question, **kwargs)  # type: ignore[arg-type]
-    return keys(built, question[0])[len(built.items) - 1, "m"]
+    return prompt_keys(built, question[0])[len(built.items) - 1, "m"]
 
 
 @given(asked, asked)
@@ -64,8 +64,8 @@ def test_any_one_change_changes_the_key(one: Asked, part: int, new: str) -> None
 def test_reasons_make_other_keys(one: Asked, other: Asked, most: int, less: int) -> None:
     """An answer with a reason is never taken for one without, or with a longer one."""
     assume(most != less)
-    (reasoned,) = keys(replace(tree(one), rationale=most), one[0]).values()
-    (different,) = keys(replace(tree(other), rationale=less), other[0]).values()
+    (reasoned,) = prompt_keys(replace(tree(one), rationale=most), one[0]).values()
+    (different,) = prompt_keys(replace(tree(other), rationale=less), other[0]).values()
     assert reasoned != different
 
 
@@ -103,7 +103,7 @@ def test_more_probability_higher_up_is_a_higher_score(values: list[float], at: i
 def test_every_read_is_a_sound_score_or_none(values: list[float]) -> None:
     """Whatever an engine hands over, a score is within the scale and its mass within [0, 1]."""
     dialogue = Dialogue("bot", "c", "1", (Turn("q", "a"),))
-    made = judgment(LabelRead(0, "m", tuple(values)), dialogue, "k")
+    made = make_judgment(LabelRead(0, "m", tuple(values)), dialogue, "k")
     if isinstance(made.outcome, ScoreDistribution):
         assert 1 <= made.outcome.expected <= len(values)
         assert 1e-12 <= made.outcome.label_mass <= 1.001

@@ -14,10 +14,10 @@ from judge.engines import EngineOptions, open_engine, resolve_judge
 from judge.engines.mock import MockEngine
 from judge.errors import EngineError, RunMismatchError, StoreError, UsageError
 from judge.manifest import Manifest
-from judge.pipeline import Outcome, run, score
+from judge.pipeline import JudgingOutcome, run, score
 from judge.rubric import load_rubric
 from judge.store import Store
-from judge.types import Dialogue, Failure, LabelRead, PromptTree, Turn, Written
+from judge.types import Dialogue, Failure, LabelRead, PromptTree, Rationale, Turn
 
 TINY, ESRP = load_rubric("tiny"), load_rubric("esrp")
 
@@ -57,7 +57,7 @@ def test_everything_is_asked_once_in_batches(tmp_path: Path) -> None:
     heard: list[tuple[int, int]] = []
     with Store(tmp_path) as store:
         outcome = score(asking(dialogues()), engine, store, lambda *call: heard.append(call))
-        assert outcome == Outcome(made=90, reused=0)
+        assert outcome == JudgingOutcome(made=90, reused=0)
         assert [len(batch) for batch in engine.asked] == [36, 36, 18]
         assert heard == [(0, 90), (36, 90), (72, 90), (90, 90)]
         assert len(store.judgments()) == 90
@@ -69,7 +69,7 @@ def test_a_second_time_asks_nothing(tmp_path: Path) -> None:
     with Store(tmp_path) as store:
         score(asking(dialogues()), Recorder(), store)
         engine = Recorder()
-        assert score(asking(dialogues()), engine, store) == Outcome(made=0, reused=90)
+        assert score(asking(dialogues()), engine, store) == JudgingOutcome(made=0, reused=90)
         assert engine.asked == []
 
 
@@ -87,7 +87,7 @@ def test_an_interrupted_run_goes_on_with_the_same_batches(
             score(asking(dialogues()), broken, store)
         kept = 36 * breaks_after
         assert len(store.judgments()) == kept
-        assert score(asking(dialogues()), rest, store) == Outcome(90 - kept, kept)
+        assert score(asking(dialogues()), rest, store) == JudgingOutcome(90 - kept, kept)
         assert store.judgments() == expected
     assert broken.asked + rest.asked == unbroken.asked
 
@@ -110,10 +110,10 @@ def test_the_time_is_kept(tmp_path: Path) -> None:
 def test_a_run_grows(tmp_path: Path) -> None:
     """More dialogues, then more metrics: only what is new is asked."""
     with Store(tmp_path) as store:
-        assert score(asking(dialogues(4), ["fluency"]), Recorder(), store) == Outcome(4, 0)
-        assert score(asking(dialogues(6), ["fluency"]), Recorder(), store) == Outcome(2, 4)
+        assert score(asking(dialogues(4), ["fluency"]), Recorder(), store) == JudgingOutcome(4, 0)
+        assert score(asking(dialogues(6), ["fluency"]), Recorder(), store) == JudgingOutcome(2, 4)
         engine = Recorder()
-        assert score(asking(dialogues(6)), engine, store) == Outcome(48, 6)
+        assert score(asking(dialogues(6)), engine, store) == JudgingOutcome(48, 6)
     asked = [place for batch in engine.asked for place in batch]
     assert len(asked) == len(set(asked)) == 48
     assert all(metric != "fluency" for _, metric in asked)
@@ -124,7 +124,7 @@ def test_two_systems_that_say_the_same_are_both_judged(tmp_path: Path) -> None:
     (one,) = dialogues(1)
     two = replace(one, system="human")
     with Store(tmp_path) as store:
-        assert score(asking([one, two]), Recorder(1), store) == Outcome(18, 0)
+        assert score(asking([one, two]), Recorder(1), store) == JudgingOutcome(18, 0)
         bot, human = store.judgments()[:9], store.judgments()[9:]
     assert [j.system for j in human] == ["human"] * 9
     assert [(j.key, j.outcome) for j in bot] == [(j.key, j.outcome) for j in human]
@@ -136,10 +136,10 @@ def test_a_blank_reply_is_a_failure_that_nobody_is_asked_about(tmp_path: Path) -
     said[1] = replace(said[1], turns=(Turn("累了。", " "),))
     engine = Recorder()
     with Store(tmp_path) as store:
-        assert score(asking(said), engine, store) == Outcome(27, 0)
+        assert score(asking(said), engine, store) == JudgingOutcome(27, 0)
         blank = [j for j in store.judgments() if j.scenario == "1"]
         others = [j for j in store.judgments() if j.scenario != "1"]
-        assert score(asking(said), Recorder(), store) == Outcome(0, 27)
+        assert score(asking(said), Recorder(), store) == JudgingOutcome(0, 27)
     expected = Failure("empty_reply", "the reply of round 1 is empty")
     assert [j.outcome for j in blank] == [expected] * 9
     assert all(j.score is not None for j in others)
@@ -151,7 +151,7 @@ def test_a_batch_of_blank_replies_only(tmp_path: Path) -> None:
     said = [replace(d, turns=(Turn("累了。", ""),)) for d in dialogues(2)]
     engine = Recorder(1)
     with Store(tmp_path) as store:
-        assert score(asking(said), engine, store) == Outcome(18, 0)
+        assert score(asking(said), engine, store) == JudgingOutcome(18, 0)
     assert engine.asked == []
 
 
@@ -172,7 +172,7 @@ class Careless(MockEngine):
 def test_an_engine_that_answers_something_else(tmp_path: Path, how: str) -> None:
     """No answer is filed under another question: the batch is refused whole."""
     with Store(tmp_path) as store:
-        with pytest.raises(EngineError, match="something else than it was asked"):
+        with pytest.raises(EngineError, match="answers to other prompts than it was given"):
             score(asking(dialogues(2)), Careless(how), store)
         assert store.judgments() == []
 
@@ -193,7 +193,7 @@ def test_other_words_for_the_same_metric(tmp_path: Path) -> None:
     with Store(tmp_path) as store:
         tree = asking(dialogues(2))
         score(tree, Recorder(), store)
-        with pytest.raises(RunMismatchError, match="bot/角色0/0 was asked in other words"):
+        with pytest.raises(RunMismatchError, match="bot/角色0/0 was judged with another prompt"):
             score(replace(tree, system="Be strict."), Recorder(), store)
 
 
@@ -207,7 +207,7 @@ def test_the_manifest_is_there_before_the_first_judgment(tmp_path: Path) -> None
     assert first.finished is None
     with Store(tmp_path) as store:
         done = run(asking(dialogues()), Recorder(), store, manifest(engine, "bot"))
-    assert done.outcome == Outcome(90, 0)
+    assert done.outcome == JudgingOutcome(90, 0)
     assert done.manifest == manifests.read(tmp_path)
     assert done.manifest.started == first.started
     assert done.manifest.finished
@@ -220,7 +220,7 @@ def test_a_run_with_nothing_left_keeps_its_manifest(tmp_path: Path) -> None:
         before = (tmp_path / "manifest.json").read_bytes()
         later = replace(manifest(Recorder(), "bot"), environment={"python": "9"})
         again = run(asking(dialogues(3)), Recorder(), store, later)
-    assert again.outcome == Outcome(0, 27)
+    assert again.outcome == JudgingOutcome(0, 27)
     assert (tmp_path / "manifest.json").read_bytes() == before
 
 
@@ -306,9 +306,9 @@ def test_each_judgment_is_read_after_its_own_reason(tmp_path: Path) -> None:
         assert not isinstance(judged.outcome, Failure)
         assert judged.outcome.logprobs == read.outcome
     assert (outcome.made, outcome.reused) == (45, 0)
-    assert outcome.written == sum(w.tokens for w in written)
-    assert outcome.cut == sum(w.cut for w in written) > 0
-    assert outcome.reasoned == items
+    assert outcome.tokens_written == sum(w.tokens for w in written)
+    assert outcome.rationales_cut == sum(w.cut for w in written) > 0
+    assert outcome.with_reasons == items
 
 
 def test_plain_runs_write_nothing(tmp_path: Path) -> None:
@@ -316,7 +316,7 @@ def test_plain_runs_write_nothing(tmp_path: Path) -> None:
     with Store(tmp_path) as store:
         outcome = score(ESRP.tree(dialogues(2)), Recorder(), store)
         assert {j.rationale for j in store.judgments()} == {None}
-    assert (outcome.written, outcome.cut, outcome.reasoned) == (0, 0, ())
+    assert (outcome.tokens_written, outcome.rationales_cut, outcome.with_reasons) == (0, 0, ())
 
 
 def test_an_interrupted_run_with_reasons_goes_on_as_it_would_have(tmp_path: Path) -> None:
@@ -332,7 +332,7 @@ def test_an_interrupted_run_with_reasons_goes_on_as_it_would_have(tmp_path: Path
         rest = score(tree, Recorder(), store)
         assert store.judgments() == expected
     assert (rest.made, rest.reused) == (54, 36)
-    assert rest.written == whole.written - first
+    assert rest.tokens_written == whole.tokens_written - first
 
 
 class Speechless(Recorder):
@@ -342,11 +342,11 @@ class Speechless(Recorder):
         super().__init__(2)
         self._silent, self._turns = silent, turns
 
-    def write(self, tree: PromptTree) -> Iterator[Written]:
+    def write(self, tree: PromptTree) -> Iterator[Rationale]:
         written = list(super().write(tree))
         for w in written[::-1] if self._turns else written:
             failure = Failure("too_long", "no room for a reason")
-            yield Written(w.item, w.metric, failure) if w.metric in self._silent else w
+            yield Rationale(w.item, w.metric, failure) if w.metric in self._silent else w
 
 
 def test_a_reason_that_fails_is_the_failure_of_the_judgment(tmp_path: Path) -> None:
@@ -355,9 +355,9 @@ def test_a_reason_that_fails_is_the_failure_of_the_judgment(tmp_path: Path) -> N
     with Store(tmp_path) as store:
         outcome = score(tree, engine, store)
         made = store.judgments()
-        assert score(tree, Speechless("fluency"), store) == Outcome(0, 27)
+        assert score(tree, Speechless("fluency"), store) == JudgingOutcome(0, 27)
     assert outcome.made == 27
-    assert [len(item.metrics) for item in outcome.reasoned] == [8, 8, 8]
+    assert [len(item.metrics) for item in outcome.with_reasons] == [8, 8, 8]
     failed = [j for j in made if isinstance(j.outcome, Failure)]
     assert {(j.metric, j.outcome, j.rationale) for j in failed} == {
         ("fluency", Failure("too_long", "no room for a reason"), None)
@@ -384,13 +384,13 @@ def test_a_blank_reply_needs_no_reason(tmp_path: Path) -> None:
     with Store(tmp_path) as store:
         outcome = score(reasoning(said), Recorder(), store)
         assert {j.rationale for j in store.judgments()} == {None}
-    assert (outcome, outcome.reasoned) == (Outcome(9, 0), ())
+    assert (outcome, outcome.with_reasons) == (JudgingOutcome(9, 0), ())
 
 
 def test_reasons_in_another_order_are_refused(tmp_path: Path) -> None:
     """No reason is filed under another metric."""
     with Store(tmp_path) as store:
-        with pytest.raises(EngineError, match="something else than it was asked"):
+        with pytest.raises(EngineError, match="answers to other prompts than it was given"):
             score(reasoning(dialogues(2)), Speechless(turns=True), store)
         assert store.judgments() == []
 
@@ -417,9 +417,9 @@ def test_reasons_do_not_join_a_plain_run(tmp_path: Path) -> None:
         run(ESRP.tree(dialogues(2)), engine, store, plain)
         with pytest.raises(RunMismatchError, match="made with no reasons, not reasons of at most"):
             run(reasoning(dialogues(2)), engine, store, reasoned)
-        with pytest.raises(RunMismatchError, match="asked in other words"):
+        with pytest.raises(RunMismatchError, match="judged with another prompt"):
             score(reasoning(dialogues(2)), engine, store)
     with Store(tmp_path / "other") as store:
         score(reasoning(dialogues(2)), engine, store)
-        with pytest.raises(RunMismatchError, match="asked in other words"):
+        with pytest.raises(RunMismatchError, match="judged with another prompt"):
             score(reasoning(dialogues(2), most=31), engine, store)

@@ -10,10 +10,10 @@ import pytest
 from judge.engines import EngineOptions
 from judge.engines.mock import MockEngine
 from judge.errors import RunMismatchError, UsageError
-from judge.pipeline import Outcome, score
+from judge.pipeline import JudgingOutcome, score
 from judge.rubric import load_rubric
 from judge.rubric.reply_sets import draw_replies, is_reply_set, replies_metric, replies_tree
-from judge.scoring import keys
+from judge.scoring import prompt_keys
 from judge.store import Store
 from judge.types import Dialogue, Turn
 
@@ -131,8 +131,8 @@ def test_tree_and_segments_are_one_prompt(language: str) -> None:
 def test_no_prompt_is_that_of_a_dialogue() -> None:
     """The keys of sets are others than those of dialogues, of other draws and of other systems."""
     said = play("a") + play("b")
-    found = [*keys(ESRP.tree(said), "m").values()]
-    found += keys(replies_tree(ESRP, said, seed=0), "m").values()
+    found = [*prompt_keys(ESRP.tree(said), "m").values()]
+    found += prompt_keys(replies_tree(ESRP, said, seed=0), "m").values()
     assert len(set(found)) == len(found) == 24 * 9 + 6
 
 
@@ -159,11 +159,11 @@ def test_sets_go_the_way_of_dialogues(tmp_path: Path) -> None:
     said = play("a") + play("b")
     tree = replies_tree(ESRP, said, seed=0)
     with Store(tmp_path) as store:
-        assert score(ESRP.tree(said, ["fluency"]), engine, store) == Outcome(24, 0)
-        assert score(tree, engine, store) == Outcome(6, 0)
-        assert score(tree, engine, store) == Outcome(0, 6)
+        assert score(ESRP.tree(said, ["fluency"]), engine, store) == JudgingOutcome(24, 0)
+        assert score(tree, engine, store) == JudgingOutcome(6, 0)
+        assert score(tree, engine, store) == JudgingOutcome(0, 6)
         again = replies_tree(ESRP, store.dialogues(), seed=0)
-        assert score(again, engine, store) == Outcome(0, 6)
+        assert score(again, engine, store) == JudgingOutcome(0, 6)
         judged = [j for j in store.judgments() if j.metric == "response_diversity"]
         assert len(judged) == 6
         assert all(j.score is not None and is_reply_set(j.scenario) for j in judged)

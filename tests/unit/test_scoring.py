@@ -8,7 +8,7 @@ from dataclasses import replace
 
 import pytest
 
-from judge.scoring import blank_reply, judgment, keys, prompts_hash
+from judge.scoring import blank_reply_failure, make_judgment, prompt_keys, prompts_hash
 from judge.types import (
     Dialogue,
     Failure,
@@ -43,8 +43,8 @@ def test_a_key_by_hand() -> None:
     Each is a netstring without its comma: its length in bytes, a colon, the text.
     """
     asked = "4:mock1:S1:11:21:P3:说1:Q2:A:"
-    assert keys(tree(), "mock")[0, "fluency"] == hashlib.sha256(asked.encode()).hexdigest()
-    assert list(keys(tree(), "mock")) == [(0, "fluency"), (0, "wit")]
+    assert prompt_keys(tree(), "mock")[0, "fluency"] == hashlib.sha256(asked.encode()).hexdigest()
+    assert list(prompt_keys(tree(), "mock")) == [(0, "fluency"), (0, "wit")]
 
 
 def test_the_hash_of_the_prompts_by_hand() -> None:
@@ -57,7 +57,7 @@ def test_reasons_are_part_of_what_is_asked() -> None:
     """The most tokens of a reason stand behind the labels; without reasons nothing is added."""
     reasoned = replace(tree(), rationale=64)
     asked = "4:mock1:S1:11:212:rationale 641:P3:说1:Q2:A:"
-    assert keys(reasoned, "mock")[0, "fluency"] == hashlib.sha256(asked.encode()).hexdigest()
+    assert prompt_keys(reasoned, "mock")[0, "fluency"] == hashlib.sha256(asked.encode()).hexdigest()
     shared = "1:S1:11:212:rationale 64" + "7:fluency1:Q2:A:" + "3:wit1:W2:A:"
     assert prompts_hash(reasoned) == hashlib.sha256(shared.encode()).hexdigest()
 
@@ -65,16 +65,18 @@ def test_reasons_are_part_of_what_is_asked() -> None:
 def test_how_it_was_read_and_why_go_through() -> None:
     """Into the distribution the one, into the judgment the other; a failure keeps its reason."""
     sampled = replace(read(-1.0, -2.0), reading="sampled")
-    made = judgment(sampled, DIALOGUE, "key", "because")
+    made = make_judgment(sampled, DIALOGUE, "key", "because")
     assert made.outcome == ScoreDistribution((-1.0, -2.0), True, "sampled")
     assert made.rationale == "because"
-    failed = judgment(LabelRead(0, "fluency", Failure("too_long", "x")), DIALOGUE, "key", "why")
+    failed = make_judgment(
+        LabelRead(0, "fluency", Failure("too_long", "x")), DIALOGUE, "key", "why"
+    )
     assert (failed.score, failed.rationale) == (None, "why")
 
 
 def test_a_read_becomes_a_judgment() -> None:
     """Who, where and what come from the dialogue and the read; the log-probabilities stay raw."""
-    made = judgment(read(-1.0, -2.0), DIALOGUE, "key")
+    made = make_judgment(read(-1.0, -2.0), DIALOGUE, "key")
     assert (made.key, made.system, made.character) == ("key", "bot", "路飞")
     assert (made.scenario, made.metric) == ("7", "fluency")
     assert made.outcome == ScoreDistribution((-1.0, -2.0), top_is_label=True)
@@ -83,7 +85,7 @@ def test_a_read_becomes_a_judgment() -> None:
 def test_a_failed_read_stays_a_failure() -> None:
     """Code and reason go through untouched, and there is no score."""
     failure = Failure("too_long", "9,000 tokens")
-    made = judgment(LabelRead(0, "fluency", failure), DIALOGUE, "key")
+    made = make_judgment(LabelRead(0, "fluency", failure), DIALOGUE, "key")
     assert (made.outcome, made.score) == (failure, None)
 
 
@@ -103,7 +105,7 @@ def test_no_number_is_made_of_what_is_no_answer(
     logprobs: tuple[float, ...], code: str, reason: str
 ) -> None:
     """Labels that the judge all but excludes, and numbers that cannot be probabilities."""
-    outcome = judgment(read(*logprobs), DIALOGUE, "key").outcome
+    outcome = make_judgment(read(*logprobs), DIALOGUE, "key").outcome
     assert isinstance(outcome, Failure)
     assert outcome.code == code
     assert reason in outcome.reason
@@ -120,18 +122,20 @@ def test_no_number_is_made_of_what_is_no_answer(
 )
 def test_what_is_an_answer_is_kept_as_it_is(logprobs: tuple[float, ...]) -> None:
     """Little mass, a label without any, and a sum of 1 but for rounding are all answers."""
-    assert judgment(read(*logprobs), DIALOGUE, "key").outcome == ScoreDistribution(logprobs, True)
+    assert make_judgment(read(*logprobs), DIALOGUE, "key").outcome == ScoreDistribution(
+        logprobs, True
+    )
 
 
 @pytest.mark.parametrize("blank", ["", " ", "\n\t", "\u3000"])
 def test_a_blank_reply_has_nothing_to_judge(blank: str) -> None:
     """White space of any kind is no reply; the failure names the round."""
     turns = (Turn("累了。", "睡吧。"), Turn("嗯。", blank))
-    assert blank_reply(Dialogue("bot", "路飞", "7", turns)) == Failure(
+    assert blank_reply_failure(Dialogue("bot", "路飞", "7", turns)) == Failure(
         "empty_reply", "the reply of round 2 is empty"
     )
 
 
 def test_a_blank_question_is_no_failure() -> None:
     """Replies are judged, and there is one."""
-    assert blank_reply(Dialogue("bot", "路飞", "7", (Turn("", "睡吧。"),))) is None
+    assert blank_reply_failure(Dialogue("bot", "路飞", "7", (Turn("", "睡吧。"),))) is None

@@ -30,7 +30,7 @@ from judge.engines.servers.server import (
     refuse_other,
 )
 from judge.engines.tokens import PromptTokenizer
-from judge.types import Failure, LabelRead, Message, Reply, Sampling, Written
+from judge.types import Failure, LabelRead, Message, Rationale, Reply, Sampling
 
 __all__ = ["LlamaCppServer"]
 
@@ -143,10 +143,10 @@ class LlamaCppServer:
         del count
         return [self._complete(asked, n_predict=DRAWN, temperature=1, seed=seed)["content"]]
 
-    def write(self, asked: ServerPrompt, limit: int) -> Written:
+    def write(self, asked: ServerPrompt, limit: int) -> Rationale:
         """See `Server.write`."""
         answer = self._complete(asked, n_predict=limit, temperature=0, stop=[asked.prefill.strip()])
-        return Written(
+        return Rationale(
             asked.item,
             asked.metric,
             _short(asked, answer) or answer["content"].strip(),

@@ -17,7 +17,7 @@ from judge.engines.servers.chat import settings, shown
 from judge.engines.servers.server import DRAWN, Identity, ServerPrompt, refuse_other
 from judge.engines.servers.text import TOP, messages, no_logprobs, spelt_read
 from judge.errors import EngineError
-from judge.types import LabelRead, Message, Reply, Sampling, Written
+from judge.types import LabelRead, Message, Rationale, Reply, Sampling
 
 __all__ = ["OllamaServer"]
 
@@ -73,10 +73,10 @@ class OllamaServer:
         answer = self._ask(asked, num_predict=DRAWN, temperature=1, seed=seed)
         return [answer["message"]["content"]]
 
-    def write(self, asked: ServerPrompt, limit: int) -> Written:
+    def write(self, asked: ServerPrompt, limit: int) -> Rationale:
         """See `Server.write`."""
         answer = self._ask(asked, num_predict=limit, temperature=0, stop=[asked.prefill.strip()])
-        return Written(
+        return Rationale(
             asked.item,
             asked.metric,
             answer["message"]["content"].strip(),

@@ -15,7 +15,7 @@ from judge.engines.servers.chat import filtered, reply_of, settings, shown
 from judge.engines.servers.server import DRAWN, Identity, ServerPrompt, refuse_other
 from judge.engines.servers.text import TOP, messages, no_logprobs, spelt_read
 from judge.errors import EngineError
-from judge.types import LabelRead, Message, Reply, Sampling, Written
+from judge.types import LabelRead, Message, Rationale, Reply, Sampling
 
 __all__ = ["OpenAiServer"]
 
@@ -69,11 +69,11 @@ class OpenAiServer:
         answer = self._ask(asked, max_tokens=DRAWN, temperature=1, top_p=1, n=count, seed=seed)
         return [choice["message"]["content"] or "" for choice in answer["choices"]]
 
-    def write(self, asked: ServerPrompt, limit: int) -> Written:
+    def write(self, asked: ServerPrompt, limit: int) -> Rationale:
         """See `Server.write`."""
         answer = self._ask(asked, max_tokens=limit, temperature=0, stop=[asked.prefill.strip()])
         choice = answer["choices"][0]
-        return Written(
+        return Rationale(
             asked.item,
             asked.metric,
             filtered(choice) or (choice["message"]["content"] or "").strip(),

@@ -14,7 +14,7 @@ from typing import Any, ClassVar, NamedTuple, Protocol
 from judge.engines.servers.api import Api
 from judge.engines.tokens import PromptTokenizer
 from judge.errors import EngineError
-from judge.types import Failure, LabelRead, Message, Reply, Sampling, Written
+from judge.types import Failure, LabelRead, Message, Rationale, Reply, Sampling
 
 __all__ = [
     "DRAWN",
@@ -100,7 +100,7 @@ class Server(Protocol):
         """One to `count` answers, drawn at temperature 1."""
         ...
 
-    def write(self, asked: ServerPrompt, limit: int) -> Written:
+    def write(self, asked: ServerPrompt, limit: int) -> Rationale:
         """What the judge writes before the prefill, greedy, of at most `limit` tokens."""
         ...
 

@@ -23,7 +23,7 @@ from judge.engines.servers.server import (
     refuse_other,
 )
 from judge.engines.tokens import PromptTokenizer
-from judge.types import LabelRead, Message, Reply, Sampling, Written
+from judge.types import LabelRead, Message, Rationale, Reply, Sampling
 
 __all__ = ["SglangServer"]
 
@@ -99,12 +99,12 @@ class SglangServer:
         sampling = {"max_new_tokens": DRAWN, "temperature": 1.0, "sampling_seed": seed}
         return [self._generate(asked, sampling)["text"]]
 
-    def write(self, asked: ServerPrompt, limit: int) -> Written:
+    def write(self, asked: ServerPrompt, limit: int) -> Rationale:
         """See `Server.write`."""
         sampling = {"max_new_tokens": limit, "temperature": 0, "stop": [asked.prefill.strip()]}
         answer = self._generate(asked, sampling)
         told = answer["meta_info"]
-        return Written(
+        return Rationale(
             asked.item,
             asked.metric,
             read_whole(asked, told["prompt_tokens"]) or answer["text"].strip(),

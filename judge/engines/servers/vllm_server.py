@@ -24,7 +24,7 @@ from judge.engines.servers.server import (
     refuse_other,
 )
 from judge.engines.tokens import PromptTokenizer
-from judge.types import LabelRead, Message, Reply, Sampling, Written
+from judge.types import LabelRead, Message, Rationale, Reply, Sampling
 
 __all__ = ["VllmServer"]
 
@@ -102,13 +102,13 @@ class VllmServer:
         answer = self._complete(asked, max_tokens=DRAWN, temperature=1, n=count, seed=seed)
         return [choice["text"] for choice in answer["choices"]]
 
-    def write(self, asked: ServerPrompt, limit: int) -> Written:
+    def write(self, asked: ServerPrompt, limit: int) -> Rationale:
         """See `Server.write`."""
         answer = self._complete(
             asked, max_tokens=limit, temperature=0, stop=[asked.prefill.strip()]
         )
         choice, used = answer["choices"][0], answer["usage"]
-        return Written(
+        return Rationale(
             asked.item,
             asked.metric,
             read_whole(asked, used["prompt_tokens"]) or choice["text"].strip(),

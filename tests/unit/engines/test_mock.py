@@ -9,7 +9,7 @@ import numpy as np
 
 from judge.engines import EngineOptions
 from judge.engines.mock import MockEngine
-from judge.types import Failure, LabelRead, PromptTree, Question, Written
+from judge.types import Failure, LabelRead, PromptTree, Question, Rationale
 from tests.unit.engines.small import METRICS, make_tree
 
 TREE = make_tree([f"text {i}" for i in range(200)])
@@ -89,7 +89,7 @@ def test_draws_are_dirichlet() -> None:
 REASONED = replace(TREE, rationale=8)
 
 
-def write(tree: PromptTree, seed: int = 0) -> list[Written]:
+def write(tree: PromptTree, seed: int = 0) -> list[Rationale]:
     return list(MockEngine("mock", EngineOptions(seed=seed)).write(tree))
 
 

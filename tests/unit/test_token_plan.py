@@ -7,10 +7,10 @@ from dataclasses import replace
 
 import pytest
 
-from judge.cost import Cost, Plan, cost, plan
 from judge.engines import EngineOptions, TokenCount
 from judge.engines.mock import MockEngine
 from judge.engines.tokens import Frame, PromptTokenizer
+from judge.pipeline import RationaleCost, TokenPlan, plan_tokens, rationale_cost
 from judge.types import Dialogue, PromptItem, PromptTree, Question, Turn
 
 
@@ -59,8 +59,8 @@ def tree(*items: PromptItem, question: int, rationale: int = 0) -> PromptTree:
 
 def test_a_plan_of_plain_prompts() -> None:
     """Three prompts of 100 + 10 + 6 + 4 + 3; shared: 100 + 10 + 2 x 6 + 3 x 7."""
-    found = plan(tree(item("1", "x", "y"), item("2", "x"), question=4), Counting())
-    assert found == Plan(longest=123, one_by_one=369, shared_once=143, written=0)
+    found = plan_tokens(tree(item("1", "x", "y"), item("2", "x"), question=4), Counting())
+    assert found == TokenPlan(longest=123, one_by_one=369, shared_once=143, written=0)
     assert found.ratio == pytest.approx(369 / 143)
 
 
@@ -70,15 +70,15 @@ def test_a_plan_with_reasons() -> None:
     Three prompts of 100 + 10 + 6 + 7 + 4; shared: 100 + 10 + 2 x 6 + 3 x 11; reasons of 50.
     """
     asked = tree(item("1", "x", "y"), item("2", "x"), question=7, rationale=50)
-    assert plan(asked, Counting()) == Plan(
+    assert plan_tokens(asked, Counting()) == TokenPlan(
         longest=127 + 50, one_by_one=2 * 381 + 150, shared_once=2 * 155 + 150, written=150
     )
 
 
 def test_nothing_to_ask_has_no_ratio() -> None:
     """Nothing is read, and nothing divided."""
-    found = plan(tree(question=4), Counting())
-    assert found == Plan(0, 0, 0, 0)
+    found = plan_tokens(tree(question=4), Counting())
+    assert found == TokenPlan(0, 0, 0, 0)
     assert found.ratio is None
 
 
@@ -91,14 +91,16 @@ def test_what_reasons_took() -> None:
     made = (item("1", "x", "y", x="r" * 5, y="r" * 8), item("2", "x", x="r"))
     asked = tree(question=7, rationale=50)
     asked = replace(asked, items=made)
-    assert cost(made, asked, tree(question=4), Counting()) == Cost(read=155 + 169, plain=143)
+    assert rationale_cost(made, asked, tree(question=4), Counting()) == RationaleCost(
+        read=155 + 169, plain=143
+    )
 
 
 def test_a_judge_that_always_thinks_has_no_plain_mode() -> None:
     """What the plain mode would read is not known, and is not a number."""
     made = (item("1", "x", x="r" * 5),)
     asked = tree(*made, question=7, rationale=50)
-    found = cost(made, asked, tree(question=4), Counting(thinks=True))
+    found = rationale_cost(made, asked, tree(question=4), Counting(thinks=True))
     assert found is not None
     assert found.plain is None
 
@@ -108,5 +110,5 @@ def test_an_engine_without_tokens_has_no_figures() -> None:
     engine = MockEngine("mock", EngineOptions())
     made = (item("1", "x", x="r"),)
     asked = tree(*made, question=7, rationale=50)
-    assert plan(asked, engine) is None
-    assert cost(made, asked, tree(question=4), engine) is None
+    assert plan_tokens(asked, engine) is None
+    assert rationale_cost(made, asked, tree(question=4), engine) is None
