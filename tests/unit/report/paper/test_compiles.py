@@ -71,7 +71,7 @@ def test_a_computed_agreement_compiles_with_a_figure(
     assert "Figure 1: A caption" in text
 
 
-@pytest.mark.parametrize("text", ["hello", NASTY, "角色扮演：很好", "ñandú – “ρ” 😀 \u202e\x00"])
+@pytest.mark.parametrize("text", [NASTY, "hello 角色扮演：很好 ñandú – “ρ” 😀 \u202e\x00"])
 def test_anybodys_text_compiles(
     text: str, tmp_path: Path, pdflatex: Compile, too_wide: Wide
 ) -> None:
