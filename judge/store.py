@@ -1,29 +1,46 @@
-"""The database of a run folder, `judge.sqlite`: every answer, kept the moment it exists.
+"""The SQLite databases of a run folder, and the one with its judgments: `judge.sqlite`.
 
-Every batch of judgments is one transaction. A judgment stands under what was judged (system,
-character, scenario, metric) and carries the hash of what was asked: two systems that said the
-same are asked about alike, and each keeps a judgment of its own. The dialogues are kept beside the
-judgments: a report needs nothing else. How long judging took is kept where it was measured, in a
-table that programs of the same format need not know.
+A database is in write-ahead mode, and every batch of rows is one transaction: a run that is killed
+at any instant leaves whole batches.
+
+A judgment is stored under what was judged (system, character, scenario, metric), with the hash of
+the prompt: two systems that gave the same replies have the same prompts, and each keeps a judgment
+of its own. The dialogues are stored beside the judgments, so that a report needs no other file. How
+long judging took is stored too, in a table that earlier programs of the same format do not know.
 """
 
 from __future__ import annotations
 
 import json
 import math
+import sqlite3
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any, Self, get_args
 
-from judge.database import Database
-from judge.errors import RunMismatchError
+from judge.errors import RunMismatchError, StoreError
 from judge.types import Dialogue, Failure, Judgment, Reading, ScoreDistribution, Turn
 
-__all__ = ["FORMAT", "Store"]
+__all__ = ["FORMAT", "Database", "Store"]
 
 FORMAT = 2
 """The newest format of judge.sqlite that this version reads, in its `user_version`."""
+
+_PATIENCE = 60.0
+"""Seconds to wait for another program that is writing to the same run."""
+
+_NO_ROOM = "free some space, or choose another --out, and run the same command again: it goes on"
+_DAMAGED = "restore it from a copy, or begin again in another --out"
+_HINTS = {
+    sqlite3.SQLITE_FULL: _NO_ROOM,
+    sqlite3.SQLITE_IOERR: _NO_ROOM,
+    sqlite3.SQLITE_BUSY: "another program is using this run folder: wait until it is done",
+    sqlite3.SQLITE_CORRUPT: _DAMAGED,
+    sqlite3.SQLITE_NOTADB: _DAMAGED,
+}
+_NO_ACCESS = "is this a run folder, and may you write to it? If not, work on a copy of it"
 
 _TABLES = (
     """CREATE TABLE IF NOT EXISTS judgment (
@@ -40,7 +57,7 @@ _TABLES = (
 _SPENT = """CREATE TABLE IF NOT EXISTS spent (
     system TEXT NOT NULL PRIMARY KEY, judgments INTEGER NOT NULL, seconds REAL NOT NULL
 ) WITHOUT ROWID"""
-# The columns are named, or SQLite would count those from before another process added some.
+# The columns are named because another process may add columns to a table of format 1.
 _INSERT = """INSERT INTO judgment (
     system, character, scenario, metric,
     key, status, reason, logprobs, top_is_label, reading, rationale
@@ -50,28 +67,113 @@ _FROM_1_TO_2 = (
     "ALTER TABLE judgment ADD COLUMN rationale TEXT",
     "UPDATE judgment SET reading = 'exact' WHERE status = 'ok'",
 )
-"""Format 1 knew no other reading, and no reasons."""
+"""In format 1 every probability was read exactly, and judges wrote no reasons."""
 
 _READINGS: Mapping[str, Reading] = {reading: reading for reading in get_args(Reading)}
 
 
+class Database:
+    """An SQLite file of a run folder. Use as a context manager.
+
+    Args:
+        path: the file, in the run folder.
+        newest: the newest format that this version reads, in the file's `user_version`.
+        tables: the SQL statements that turn an empty file into one of that format.
+        create: make the folder and the file if they do not exist.
+
+    Raises:
+        StoreError: the folder cannot be written, or the file is missing, damaged or of a newer
+            format. Every method raises it when a statement fails.
+    """
+
+    def __init__(self, path: Path, newest: int, tables: Iterable[str], *, create: bool) -> None:
+        self.folder = path.parent
+        self.path = path
+        self._format = newest
+        if create:
+            _make(self.folder)
+        uri = f"{self.path.absolute().as_uri()}?mode={'rwc' if create else 'rw'}"
+        with self._errors():
+            self._db = sqlite3.connect(uri, uri=True, isolation_level=None, timeout=_PATIENCE)
+            try:
+                self._prepare(tables)
+            except BaseException:
+                self._db.close()
+                raise
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._db.close()
+
+    @contextmanager
+    def transaction(self) -> Iterator[None]:
+        """One transaction: no other program writes to the file, and an error undoes all of it."""
+        with self._errors():
+            self._db.execute("BEGIN IMMEDIATE")
+            try:
+                yield
+                self._db.execute("COMMIT")
+            except BaseException:
+                # After a full disk SQLite has rolled back; a second rollback would hide that error.
+                if self._db.in_transaction:
+                    self._db.execute("ROLLBACK")
+                raise
+
+    def _version(self) -> int:
+        return int(self._db.execute("PRAGMA user_version").fetchone()[0])
+
+    def _bring_to_format(self, steps: Iterable[str]) -> None:
+        for step in (*steps, f"PRAGMA user_version = {self._format}"):
+            self._db.execute(step)
+
+    def _prepare(self, tables: Iterable[str]) -> None:
+        version = self._version()
+        if version > self._format:
+            raise StoreError(
+                f"format {version} is newer than this version reads ({self._format})",
+                path=self.path,
+                hint="upgrade esrp-judge",
+            )
+        if version == 0:
+            self._db.execute("PRAGMA journal_mode = WAL")
+            with self.transaction():
+                self._bring_to_format(tables)
+        # In write-ahead mode, what is committed survives the end of the process (not a power cut).
+        self._db.execute("PRAGMA synchronous = NORMAL")
+
+    @contextmanager
+    def _errors(self) -> Iterator[None]:
+        try:
+            yield
+        except sqlite3.Error as error:
+            code = getattr(error, "sqlite_errorcode", 0) & 0xFF  # the low byte is the kind
+            raise StoreError(
+                str(error), path=self.path, hint=_HINTS.get(code, _NO_ACCESS)
+            ) from error
+        except (TypeError, ValueError) as error:
+            raise StoreError(
+                f"a row is not what it should be: {error}", path=self.path, hint=_DAMAGED
+            ) from error
+
+
 class Store(Database):
-    """The database of one run. Use as a context manager.
+    """The judgments and dialogues of one run folder. Use as a context manager.
 
     Args:
         folder: the run folder.
-        create: make the folder and the database if they are not there.
+        create: make the folder and the database if they do not exist.
 
     Raises:
-        StoreError: the folder cannot be written, or the database is missing, damaged or newer.
-            Every method raises it where the database cannot do as told.
+        StoreError: as for `Database`.
     """
 
     def __init__(self, folder: Path, *, create: bool = True) -> None:
         super().__init__(folder / "judge.sqlite", FORMAT, _TABLES, create=create)
 
     def keys(self) -> Mapping[tuple[str, str, str, str], str]:
-        """(system, character, scenario, metric) -> key, of all judgments that are there."""
+        """(system, character, scenario, metric) -> hash of the prompt, of all stored judgments."""
         with self._errors():
             rows = self._db.execute(
                 "SELECT system, character, scenario, metric, key FROM judgment"
@@ -82,21 +184,20 @@ class Store(Database):
         }
 
     def add_dialogues(self, dialogues: Iterable[Dialogue]) -> None:
-        """Keep the text of what is judged, all of it or nothing.
+        """Store the dialogues that are judged, all of them or none.
 
         Raises:
-            RunMismatchError: the run holds another text under the same system, character and
-                scenario.
+            RunMismatchError: another text is stored for the same system, character and scenario.
         """
         with self.transaction():
-            kept = {
+            stored = {
                 (system, character, scenario): turns
                 for system, character, scenario, turns in self._db.execute("SELECT * FROM dialogue")
             }
             for d in dialogues:
-                cell = (d.system, d.character, d.scenario)
+                dialogue_id = (d.system, d.character, d.scenario)
                 turns = json.dumps([[t.question, t.answer] for t in d.turns], ensure_ascii=False)
-                if kept.setdefault(cell, turns) != turns:
+                if stored.setdefault(dialogue_id, turns) != turns:
                     raise RunMismatchError(
                         f"this run was made with another text of the dialogue {d.id}",
                         path=self.folder,
@@ -104,17 +205,18 @@ class Store(Database):
                     )
             self._db.executemany(
                 "INSERT OR IGNORE INTO dialogue VALUES (?, ?, ?, ?)",
-                [(*cell, turns) for cell, turns in kept.items()],
+                [(*dialogue_id, turns) for dialogue_id, turns in stored.items()],
             )
 
     def add(self, judgments: Sequence[Judgment], seconds: float | None = None) -> None:
-        """Keep a batch, all of it or nothing. A judgment that is there already stays.
+        """Store a batch, all of it or nothing. A judgment that is stored already stays as it is.
 
-        A run of an older format becomes one of this format now, and not before.
+        A database of format 1 is brought to the present format here, on the first write.
 
         Args:
             judgments: the batch.
-            seconds: what it took, if that was measured; its judgments share it equally.
+            seconds: how long judging it took, if that was measured; divided equally among its
+                judgments.
         """
         with self.transaction():
             if self._version() == 1:
@@ -124,7 +226,7 @@ class Store(Database):
                 self._spend(seconds, Counter(judgment.system for judgment in judgments))
 
     def seconds(self) -> dict[str, float]:
-        """System -> seconds of judging it, where every one of its judgments was timed."""
+        """System -> seconds of judging it, for systems whose judgments were all timed."""
         with self._errors():
             if not self._db.execute("SELECT 1 FROM sqlite_master WHERE name = 'spent'").fetchone():
                 return {}
@@ -135,7 +237,7 @@ class Store(Database):
             return dict(rows.fetchall())
 
     def judgments(self) -> list[Judgment]:
-        """All of them, in the order of system, character, scenario and metric."""
+        """All judgments, ordered by system, character, scenario and metric."""
         with self._errors():
             rows = self._db.execute(
                 "SELECT * FROM judgment ORDER BY system, character, scenario, metric"
@@ -143,7 +245,7 @@ class Store(Database):
             return [_judgment(row) for row in rows]
 
     def dialogues(self) -> list[Dialogue]:
-        """All of them, in the order of system, character and scenario."""
+        """All dialogues, ordered by system, character and scenario."""
         with self._errors():
             rows = self._db.execute("SELECT * FROM dialogue ORDER BY system, character, scenario")
             return [
@@ -161,6 +263,17 @@ class Store(Database):
             "judgments = judgments + excluded.judgments, seconds = seconds + excluded.seconds",
             [(system, count, count * each) for system, count in judged.items()],
         )
+
+
+def _make(folder: Path) -> None:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise StoreError(
+            f"the run folder cannot be made: {error.strerror}",
+            path=folder,
+            hint="choose another folder with --out",
+        ) from error
 
 
 def _row(j: Judgment) -> tuple[object, ...]:
