@@ -18,7 +18,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from calibration.intervals import confidence_iv
+from calibration.arrays import confidence_iv
 
 __all__ = [
     "ConfidenceTooHighError",

@@ -9,12 +9,13 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.special import ndtri, stdtrit
 
+from calibration.arrays import confidence_iv
+
 __all__ = [
     "ClusteredMean",
     "MeanInterval",
     "Ranks",
     "clustered_mean",
-    "confidence_iv",
     "mean_interval",
     "normal_quantile",
     "ranks",
@@ -47,12 +48,6 @@ class ClusteredMean(NamedTuple):
     groups: tuple[int, ...]
     used: tuple[int, ...]
     reason: str = ""
-
-
-def confidence_iv(confidence: float) -> None:
-    """Raises ValueError unless the confidence lies between 0 and 1."""
-    if not 0 < confidence < 1:
-        raise ValueError(f"a confidence lies between 0 and 1, not at {confidence}")
 
 
 def normal_quantile(confidence: float) -> float:

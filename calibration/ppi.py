@@ -8,7 +8,8 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from calibration.intervals import confidence_iv, t_quantile
+from calibration.arrays import confidence_iv
+from calibration.intervals import t_quantile
 
 __all__ = ["PoweredMean", "powered_mean"]
 

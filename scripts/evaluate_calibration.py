@@ -25,7 +25,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from calibration.agreement.correlation import pearson, spearman
-from calibration.agreement.groups import by_group
+from calibration.agreement.groups import group_correlations
 from calibration.calibrators import CANDIDATES, Ordinal, Sample, Shift, as_distributions
 from calibration.errors_of_fit import point_errors
 from calibration.selection import crossfit, pair_accuracy, select
@@ -135,8 +135,8 @@ def measures(predicted: Floats, sample: Sample) -> dict[str, float]:
         "bias": errors.bias,
         "r": pearson(*pair).value,
         "rho": spearman(*pair).value,
-        "r_within": _mean(by_group(*pair, groups, "pearson").value),
-        "rho_within": _mean(by_group(*pair, groups, "spearman").value),
+        "r_within": _mean(group_correlations(*pair, groups, "pearson").value),
+        "rho_within": _mean(group_correlations(*pair, groups, "spearman").value),
     }
 
 

@@ -1,4 +1,4 @@
-"""The alternative annotator test: may the judge stand in for one of the annotators?"""
+"""The alternative annotator test: may the judge replace one of the annotators?"""
 
 from __future__ import annotations
 
@@ -10,50 +10,52 @@ from numpy.typing import ArrayLike, NDArray
 from scipy.special import stdtr
 
 from calibration.agreement.correlation import TOLERANCE
-from calibration.agreement.raters import others, ratings_iv
+from calibration.agreement.raters import other_ratings, rating_rows_iv
 from calibration.agreement.small_sample import benjamini_yekutieli
+from calibration.arrays import Codes, Floats, Mask
 
 __all__ = ["EPSILON", "AltTestResult", "alt_test"]
 
 EPSILON = {"expert": 0.2, "skilled": 0.15, "crowd": 0.1}
-"""What an annotator of each kind is allowed to be better by: the price of asking them."""
+"""By how much an annotator of each kind may be better than the judge: what asking them costs."""
 
 _LEVEL = 0.05
 
-Floats = NDArray[np.float64]
-
 
 class AltTestResult(NamedTuple):
-    """The result of the test; `winning_rate` is nan, with a `reason`, where it is refused.
+    """The result of the test.
 
     Attributes:
-        winning_rate: omega, the share of annotators the judge may replace; passed from .5 on.
-        advantage: rho, the mean over annotators of how often the judge is at least as close.
+        winning_rate: omega, the share of annotators whom the judge may replace. The test is
+            passed from .5 on. NaN, with a `reason`, where there are too few annotators.
+        advantage: rho, how often the judge is at least as close to the other annotators as the
+            annotator it replaces, averaged over annotators.
         epsilon: as given.
-        annotators: (a,) labels of those with enough items.
-        items: (a,) on how many items each was tested.
-        advantages: (a,) how often the judge is at least as close to the rest as the annotator.
+        annotators: (a,) labels of the annotators with enough items.
+        items: (a,) number of items on which each was tested.
+        advantages: (a,) for each annotator, how often the judge is at least as close.
         p: (a,) one-sided p-values, uncorrected.
-        replaced: (a,) whether the judge wins against this annotator.
-        too_few: annotators left out for too few items.
-        masked: ratings left out, for being NaN or of a dialogue without a judge's score.
+        replaced: (a,) whether the judge may replace this annotator.
+        too_few: number of annotators left out because they have too few items.
+        masked: ratings left out: NaN, or of a dialogue without a judge's score.
+        reason: why there is no winning rate.
     """
 
     winning_rate: float
     advantage: float
     epsilon: float
     annotators: NDArray[np.generic]
-    items: NDArray[np.int64]
+    items: Codes
     advantages: Floats
     p: Floats
-    replaced: NDArray[np.bool_]
+    replaced: Mask
     too_few: int
     masked: int
     reason: str = ""
 
     @property
     def passed(self) -> bool | None:
-        """Whether omega reaches one half; None where the test was refused."""
+        """Whether omega is at least one half; None where there is no omega."""
         return None if math.isnan(self.winning_rate) else self.winning_rate >= 0.5
 
 
@@ -70,75 +72,81 @@ def alt_test(
 ) -> AltTestResult:
     """The alternative annotator test of Calderon, Reichart and Dror (2025).
 
-    Each annotator h in turn is set against the judge f. On every item of h with enough other
-    ratings, the closer one in root mean squared error to these wins, W_f and W_h; both do when
-    they are equally close. A one-sided t-test asks whether the mean of W_h - W_f is below
-    `epsilon`, at .05 after Benjamini and Yekutieli. omega is the share of annotators for whom it
-    is, rho the mean of W_f. Where W_h - W_f never varies, p is 0 or 1, as the limit of t has it.
+    Each annotator h is compared with the judge f on the items that h and enough others rated. On
+    an item, the one with the smaller root mean squared error to the other ratings wins (W_f or
+    W_h is 1); both win if they are equally close. A one-sided t-test asks whether the mean of
+    W_h - W_f is below `epsilon`, at level .05 with the correction of Benjamini and Yekutieli.
+    omega is the share of annotators for whom it is, rho the mean of W_f. Where W_h - W_f does not
+    vary, p is 0 or 1, which is the limit of the t-test.
 
-    With m the mean of the others, the squared errors of f and h differ by (f - h)(f + h - 2 m):
-    no error is computed, and equally close is decided on numbers of the size of the scores.
+    With m the mean of the other ratings, the squared errors of f and h differ by
+    (f - h)(f + h - 2 m). This is computed instead of the errors, so that "equally close" is
+    decided on numbers of the size of the scores.
 
-    Whole-number raters and a judge with fractions are not on equal terms: a fraction can be
-    closer to the mean of the others than any label, and it never ties. So give both the scores
-    and their `to_labels`, and report both.
+    Whole-number ratings and a judge with fractions are not compared on equal terms: a fraction
+    can be closer to the mean of the others than any label, and it never ties. Run the test both
+    on the scores and on their `to_labels`, and report both.
 
     Args:
         judge: (n,) scores of the dialogues on the raters' scale, NaN where missing.
         score: (r,) ratings, one row each.
         cell: (r,) the position in `judge` of what was rated.
-        rater: (r,) who rated it; at most once a cell.
+        rater: (r,) who rated it, at most once per cell.
         epsilon: see `EPSILON`.
-        least_others: other raters an item needs; the authors' code takes 1.
-        least_items: items an annotator needs.
-        least_annotators: annotators the test needs.
+        least_others: number of other raters that an item needs; the authors' code takes 1.
+        least_items: number of items that an annotator needs.
+        least_annotators: number of annotators that the test needs.
 
     Raises:
-        ValueError: lengths differ, infinities, a cell that is no position, a doubled rating, or
-            a bound that makes no sense.
+        ValueError: as `rating_rows_iv`, or a bound that makes no sense.
     """
     if not 0 <= epsilon < 1 or least_others < 1 or least_items < 2 or least_annotators < 1:
-        raise ValueError("epsilon lies in 0..1, and at least 1 other, 2 items, 1 annotator are due")
-    given = ratings_iv(score, cell, rater, judge)
-    human, machine = given.score, given.judge
-    rest = others(human, given.cell)
-    there = ~np.isnan(machine)
-    used = there & (rest.number >= least_others)
-    gap = np.full(len(human), np.nan)
-    gap[used] = ((machine - human) * (machine + human - 2 * rest.mean))[used]
-    noise = TOLERANCE * float(np.max(np.abs(np.append(human, machine[there])), initial=0)) ** 2
-    judge_wins, human_wins = gap <= noise, gap >= -noise
+        raise ValueError(
+            "epsilon must lie in 0..1; at least 1 other rater, 2 items and 1 annotator are needed"
+        )
+    rows = rating_rows_iv(score, cell, rater, judge)
+    rest = other_ratings(rows.score, rows.cell)
+    judged = ~np.isnan(rows.judge)
+    used = judged & (rest.number >= least_others)
+    difference = np.full(len(rows.score), np.nan)
+    product = (rows.judge - rows.score) * (rows.judge + rows.score - 2 * rest.mean)
+    difference[used] = product[used]
+    scores = np.append(rows.score, rows.judge[judged])
+    noise = TOLERANCE * float(np.max(np.abs(scores), initial=0)) ** 2
+    judge_wins, human_wins = difference <= noise, difference >= -noise
 
-    items = np.bincount(given.rater[used], minlength=len(given.raters))
+    items = np.bincount(rows.rater[used], minlength=len(rows.raters))
     enough = np.flatnonzero(items >= least_items)
     advantages, p = np.empty(len(enough)), np.empty(len(enough))
     for position, annotator in enumerate(enough):
-        own = used & (given.rater == annotator)
+        own = used & (rows.rater == annotator)
         advantages[position] = judge_wins[own].mean()
-        p[position] = _below(human_wins[own].astype(float) - judge_wins[own], epsilon)
+        p[position] = _p_below(human_wins[own].astype(float) - judge_wins[own], epsilon)
     replaced = benjamini_yekutieli(p) <= _LEVEL
-    refused = len(enough) < least_annotators
+    reason = ""
+    if len(enough) < least_annotators:
+        reason = (
+            f"{least_annotators} annotators with {least_items} items that {least_others} others "
+            f"rated are needed, not {len(enough)}"
+        )
     return AltTestResult(
-        winning_rate=math.nan if refused else float(replaced.mean()),
-        advantage=math.nan if refused else float(advantages.mean()),
+        winning_rate=math.nan if reason else float(replaced.mean()),
+        advantage=math.nan if reason else float(advantages.mean()),
         epsilon=epsilon,
-        annotators=given.raters[enough],
+        annotators=rows.raters[enough],
         items=items[enough].astype(np.int64),
         advantages=advantages,
         p=p,
         replaced=replaced,
         too_few=len(items) - len(enough),
-        masked=given.masked + int((~there).sum()),
-        reason=f"{least_annotators} annotators with {least_items} items that "
-        f"{least_others} others rated are needed, not {len(enough)}"
-        if refused
-        else "",
+        masked=rows.masked + int((~judged).sum()),
+        reason=reason,
     )
 
 
-def _below(values: Floats, bound: float) -> float:
-    """One-sided p-value of the t-test that the mean is below the bound."""
-    mean, spread = float(values.mean()), float(values.std(ddof=1))
-    if spread == 0:
+def _p_below(values: Floats, bound: float) -> float:
+    """The p-value of a one-sided t-test that the mean is below the bound."""
+    mean, deviation = float(values.mean()), float(values.std(ddof=1))
+    if deviation == 0:
         return 0.0 if mean < bound else 1.0
-    return float(stdtr(len(values) - 1, (mean - bound) / spread * math.sqrt(len(values))))
+    return float(stdtr(len(values) - 1, (mean - bound) / deviation * math.sqrt(len(values))))

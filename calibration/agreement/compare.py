@@ -1,4 +1,4 @@
-"""Is one judge closer to people than another, on the same dialogues?"""
+"""Whether one judge agrees better with people than another, on the same dialogues."""
 
 from __future__ import annotations
 
@@ -7,43 +7,44 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Literal, NamedTuple
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
 from calibration.agreement.correlation import TOLERANCE, mid_ranks, tie_codes
 from calibration.agreement.groups import Rows, cosines, grid, rank_deviations, rows_iv
+from calibration.arrays import Codes, Floats, Mask, codes_of
 
-__all__ = ["ComparisonResult", "exchange_test", "perm_both"]
+__all__ = ["ComparedLevel", "ComparisonResult", "exchange_test", "perm_both"]
 
-Floats = NDArray[np.float64]
-Bools = NDArray[np.bool_]
-Level = Literal["all", "within_item", "systems"]
+ComparedLevel = Literal["all", "within_item", "systems"]
 
 _BATCH = 50
-"""Exchanges looked at together: enough for one large product, few enough for the cache."""
+"""Exchanges computed together: enough for one large matrix product that still fits the cache."""
 
 _ENUMERATED = 12
-"""A factor with at most so many groups has all its exchanges looked at, 2,048 of them."""
+"""For a factor with at most so many groups, all exchanges are evaluated: 2,048 of them."""
 
-_Sides = tuple[Floats, Floats, Floats]
-_Rho = Callable[[Bools, Bools], _Sides]
-"""From (draws, systems) and (draws, items), what is exchanged, to (draws,) rho of either side, and
-over how many groups either is a mean."""
+_Rhos = tuple[Floats, Floats, Floats]
+_Correlate = Callable[[Mask, Mask], _Rhos]
+"""From the (draws, systems) and (draws, items) that are exchanged to (draws,) each: rho of the
+first judge, rho of the second, and the number of groups that both are averaged over."""
 
 
 class ComparisonResult(NamedTuple):
-    """Two judges' correlations with people; nan, with a `reason`, where undefined.
+    """The correlations of two judges with people; NaN, with a `reason`, where undefined.
 
     Attributes:
-        first, second: Spearman's rho of either judge.
+        first, second: Spearman's rho of each judge.
         difference: first less second.
-        p: two-sided.
-        n: rows with both judges' and a human score.
-        masked: rows left out.
-        groups: within items, those in which both judges have a correlation with people: both rhos
-            are means over them; at other levels 1. `left_out`: the other items.
-        resamples: how many exchanges were looked at, for each factor.
-        undefined: those among them that left a constant side; counted as extreme, so that they
+        p: two-sided p-value.
+        n: number of rows with the scores of both judges and of people.
+        masked: number of rows left out.
+        groups: within items, the number of items in which both judges have a correlation, over
+            which both rhos are averaged; 1 at the other levels.
+        left_out: within items, the number of the other items.
+        resamples: number of exchanges evaluated, for each factor.
+        undefined: number of exchanges that left a side constant. They count as extreme, so they
             can only make p larger.
+        reason: why there is no p-value.
         factor: what was exchanged to get this p; "" where undefined.
     """
 
@@ -69,41 +70,42 @@ def exchange_test(
     item: ArrayLike,
     factors: Mapping[str, ArrayLike],
     rng: np.random.Generator,
-    level: Level = "all",
+    level: ComparedLevel = "all",
     resamples: int = 1000,
 ) -> ComparisonResult:
-    """Whether two judges correlate equally with people, where either may have tastes of its own.
+    """Whether two judges correlate equally with people, although each may favour some systems.
 
-    The judges are standardised over all rows. If they are equally good, the scores that they give
-    to all dialogues of one system can be exchanged as a whole, and so can those of one character
-    or one scenario. One factor is exchanged at a time: every subset of its groups where these are
-    at most 12, random subsets else; p is the share of exchanges whose difference is at least as
-    large as the one observed. The result is the largest p over the factors: a difference is shown
-    only if it holds for other systems, and for other characters, and for other scenarios. At the
-    level "systems" whole systems alone are exchanged.
+    The judges are standardised over all rows. If they are equally good, all scores that they give
+    to the dialogues of one system can be exchanged together, and so can those of one character or
+    of one scenario. One factor is exchanged at a time: every subset of its groups if there are at
+    most 12, else random subsets. p is the share of exchanges whose difference is at least as large
+    as the observed one. The result is that of the factor with the largest p: a difference counts
+    only if it holds for other systems, for other characters and for other scenarios. At the level
+    "systems" only whole systems are exchanged.
 
-    PERM-BOTH (see `perm_both`) exchanges single scores in effect, and so tests whether the judges
-    are interchangeable. Equally good judges that favour different systems are not: at nominal 5%
-    it rejects them in 30 to 80% of studies at the level of systems.
+    PERM-BOTH (see `perm_both`) in effect exchanges single scores, so it tests whether the judges
+    are interchangeable. Equally good judges that favour different systems are not: at a nominal
+    5% it rejects them in 30 to 80% of studies at the level of systems.
 
     Args:
-        first, second: (n,) scores of the two judges, on scales of their own; NaN where missing.
+        first, second: (n,) scores of the two judges, NaN where missing. Their scales may differ.
         human: (n,) scores, NaN where missing.
-        system, item: (n,) labels; a system has at most one row for an item.
+        system, item: (n,) labels; a system has at most one row per item.
         factors: name -> (n,) labels that are the same for all rows of an item, such as characters,
             scenarios or the items themselves. Systems are always a factor.
         rng: draws the exchanges.
-        level: "all" dialogues, "within_item" across systems, or "systems"; see `at_levels`.
-        resamples: random subsets of each factor.
+        level: "all" dialogues, "within_item" across systems, or "systems"; see
+            `level_correlations`.
+        resamples: number of random subsets of each factor.
 
     Raises:
-        ValueError: as `perm_both`, or a factor that differs within an item.
+        ValueError: as `perm_both`, or a factor differs within an item.
     """
     rows = _compare_iv(first, second, human, system, item, level, resamples)
     kept = ~np.isnan(np.array([first, second, human], dtype=np.float64)).any(axis=0)
     groups = {} if level == "systems" else _groups_iv(factors, kept, rows)
     observed = _observe(rows, level)
-    if observed.rho is None:
+    if observed.correlate is None:
         return observed.result
     systems, items = observed.shape
     results = []
@@ -136,36 +138,40 @@ def perm_both(
     system: ArrayLike,
     item: ArrayLike,
     rng: np.random.Generator,
-    level: Level = "all",
+    level: ComparedLevel = "all",
     resamples: int = 1000,
 ) -> ComparisonResult:
     """The PERM-BOTH test of Deutsch, Dror and Roth (2021), for Spearman's rho.
 
-    If the judges are interchangeable, it does not matter whose scores are whose. Both are
+    If the judges are interchangeable, it does not matter which judge a score comes from. Both are
     standardised over all rows, then exchanged for randomly drawn systems and for randomly drawn
-    items (twice is not at all): the claim is about systems and items like these, not these alone.
-    p = (1 + b) / (1 + B), with b of B exchanges at least as far from 0 as the difference observed.
-    Within items both rhos are means over the items in which both judges have one, in each exchange
-    anew: else a judge that ties all systems in some items has its mean over other items than its
-    rival.
+    items (a row that is exchanged twice stays as it is). So the claim is about systems and items
+    like these, not only about these. p = (1 + b) / (1 + B), where in b of B exchanges the
+    difference is at least as far from 0 as the observed one.
 
-    Interchangeable is more than equally good: see `exchange_test`, which keeps its size where the
-    judges have tastes of their own.
+    Within items, both rhos are averaged over the items in which both judges have one, anew for
+    each exchange. Otherwise a judge that ties all systems of some items would be averaged over
+    other items than its rival.
+
+    To be interchangeable is more than to be equally good: see `exchange_test`, which keeps its
+    size where the judges favour different systems.
 
     Args:
-        first, second: (n,) scores of the two judges, on scales of their own; NaN where missing.
+        first, second: (n,) scores of the two judges, NaN where missing. Their scales may differ.
         human: (n,) scores, NaN where missing.
-        system, item: (n,) labels; a system has at most one row for an item.
+        system, item: (n,) labels; a system has at most one row per item.
         rng: draws the exchanges.
-        level: "all" dialogues, "within_item" across systems, or "systems"; see `at_levels`.
+        level: "all" dialogues, "within_item" across systems, or "systems"; see
+            `level_correlations`.
         resamples: B.
 
     Raises:
-        ValueError: lengths differ, an infinity, a doubled row, no such level, or resamples < 1.
+        ValueError: lengths differ, a score is infinite, a system has two rows for an item, there
+            is no such level, or `resamples` is below 1.
     """
     rows = _compare_iv(first, second, human, system, item, level, resamples)
     observed = _observe(rows, level)
-    if observed.rho is None:
+    if observed.correlate is None:
         return observed.result._replace(resamples=resamples)
     sizes = [min(_BATCH, resamples - start) for start in range(0, resamples, _BATCH)]
     systems, items = observed.shape
@@ -183,22 +189,22 @@ def perm_both(
 
 
 class _Observed(NamedTuple):
-    """The correlations before any exchange; `rho` is None where one of them is undefined."""
+    """The result before any exchange; `correlate` is None where a correlation is undefined."""
 
     result: ComparisonResult
-    rho: _Rho | None
+    correlate: _Correlate | None
     shape: tuple[int, int]
 
 
-def _observe(rows: Rows, level: Level) -> _Observed:
-    """Standardise the judges, and correlate them with people as they are."""
+def _observe(rows: Rows, level: ComparedLevel) -> _Observed:
+    """Standardise the judges, and correlate their own scores with those of people."""
     n, nan = rows.columns.shape[1], math.nan
     items = int(rows.item.max(initial=-1)) + 1 if level == "within_item" else 1
 
-    def undefined(reason: str, one: float = nan, other: float = nan) -> _Observed:
+    def undefined(reason: str, rho_first: float = nan, rho_second: float = nan) -> _Observed:
         groups = 0 if level == "within_item" else 1
         result = ComparisonResult(
-            one, other, nan, nan, n, rows.masked, groups, items - groups, 0, 0, reason
+            rho_first, rho_second, nan, nan, n, rows.masked, groups, items - groups, 0, 0, reason
         )
         return _Observed(result, None, (0, 0))
 
@@ -210,53 +216,58 @@ def _observe(rows: Rows, level: Level) -> _Observed:
     judges -= judges.mean(axis=1, keepdims=True)
     judges /= judges.std(axis=1, keepdims=True)
     table = grid(rows)
-    rho = _LEVELS[level](rows, table)
+    correlate = _LEVELS[level](rows, table)
     shape = (table.shape[1], table.shape[2])
-    as_it_is = rho(*(np.zeros((1, size), np.bool_) for size in shape))
-    one, other, groups = float(as_it_is[0][0]), float(as_it_is[1][0]), int(as_it_is[2][0])
-    if math.isnan(one) or math.isnan(other):
-        return undefined("a side is constant at this level", one, other)
+    observed = correlate(*(np.zeros((1, size), np.bool_) for size in shape))
+    rho_first, rho_second, groups = (float(values[0]) for values in observed)
+    if math.isnan(rho_first) or math.isnan(rho_second):
+        return undefined("a side is constant at this level", rho_first, rho_second)
     result = ComparisonResult(
-        one, other, one - other, nan, n, rows.masked, groups, items - groups, 0, 0
+        first=rho_first,
+        second=rho_second,
+        difference=rho_first - rho_second,
+        p=nan,
+        n=n,
+        masked=rows.masked,
+        groups=int(groups),
+        left_out=items - int(groups),
+        resamples=0,
+        undefined=0,
     )
-    return _Observed(result, rho, shape)
+    return _Observed(result, correlate, shape)
 
 
-def _count_extreme(
-    observed: _Observed, exchanges: Iterable[tuple[Bools, Bools]]
-) -> tuple[int, int]:
-    """How many exchanges leave a difference at least as large, and how many leave none at all."""
-    assert observed.rho is not None  # noqa: S101 - the callers have looked
+def _count_extreme(observed: _Observed, exchanges: Iterable[tuple[Mask, Mask]]) -> tuple[int, int]:
+    """How many exchanges have a difference at least as large, and how many have none at all."""
+    assert observed.correlate is not None  # noqa: S101 - the callers have checked
     bound = abs(observed.result.difference) - TOLERANCE
     extreme = undefined = 0
     for systems, items in exchanges:
-        first_rho, second_rho, _ = observed.rho(systems, items)
-        gap = np.abs(first_rho - second_rho)
-        undefined += int(np.isnan(gap).sum())
-        extreme += int((~(gap < bound)).sum())
+        firsts, seconds, _ = observed.correlate(systems, items)
+        distance = np.abs(firsts - seconds)
+        undefined += int(np.isnan(distance).sum())
+        extreme += int((~(distance < bound)).sum())
     return extreme, undefined
 
 
-def _subsets(size: int, resamples: int, rng: np.random.Generator) -> Bools:
-    """(subsets, size) of what is exchanged: all subsets, but for complements, or random ones.
+def _subsets(size: int, resamples: int, rng: np.random.Generator) -> Mask:
+    """(subsets, size) of what is exchanged: all subsets but for complements, or random ones.
 
-    A subset and its complement leave the same difference, with the sign turned round.
+    A subset and its complement give the same difference with opposite signs.
     """
     if size > _ENUMERATED:
         return rng.random((resamples, size)) < 0.5
     return (np.arange(2 ** (size - 1))[:, None] >> np.arange(size) & 1).astype(np.bool_)
 
 
-def _groups_iv(
-    factors: Mapping[str, ArrayLike], kept: Bools, rows: Rows
-) -> dict[str, NDArray[np.int64]]:
-    """Factor -> (items,) code of each item's group."""
+def _groups_iv(factors: Mapping[str, ArrayLike], kept: Mask, rows: Rows) -> dict[str, Codes]:
+    """Factor -> (items,) the code of each item's group."""
     groups = {}
     for name, labels in factors.items():
         given = np.asarray(labels)
         if given.shape != kept.shape:
             raise ValueError(f"the factor {name} must be (n,) as the scores are, not {given.shape}")
-        code = np.unique(given[kept], return_inverse=True)[1].astype(np.int64)
+        code = codes_of(given[kept])
         of_item = np.zeros(int(rows.item.max(initial=-1)) + 1, dtype=np.int64)
         of_item[rows.item] = code
         if (of_item[rows.item] != code).any():
@@ -265,98 +276,101 @@ def _groups_iv(
     return groups
 
 
-def _over_all(rows: Rows, table: Floats) -> _Rho:
-    # Both judges are sorted once; the ranks of any mixture follow from counting what it holds.
+def _over_all(rows: Rows, table: Floats) -> _Correlate:
+    # Both judges are sorted together, once. The ranks of any mixture of their scores then follow
+    # from counting how often it holds each value.
     del table
     a, b = tie_codes(rows.columns[:2])
-    groups = int(max(a.max(), b.max())) + 1
+    values = int(max(a.max(), b.max())) + 1
     middle = (len(a) + 1) / 2
-    people = (mid_ranks(rows.columns[2]) - middle)[None]
+    human = (mid_ranks(rows.columns[2]) - middle)[None]
 
-    def of(codes: NDArray[np.int64]) -> float:
-        counts = np.bincount(codes, minlength=groups)
+    def rho(codes: Codes) -> float:
+        counts = np.bincount(codes, minlength=values)
         ranks = (np.cumsum(counts) - (counts - 1) / 2)[codes] - middle
-        return float(cosines(ranks[None], people)[0])
+        return float(cosines(ranks[None], human)[0])
 
-    def rho(systems: Bools, items: Bools) -> _Sides:
+    def correlate(systems: Mask, items: Mask) -> _Rhos:
         swaps = systems[:, rows.system] ^ items[:, rows.item]
-        first = [of(np.where(swap, b, a)) for swap in swaps]
-        second = [of(np.where(swap, a, b)) for swap in swaps]
+        first = [rho(np.where(swap, b, a)) for swap in swaps]
+        second = [rho(np.where(swap, a, b)) for swap in swaps]
         return np.array(first), np.array(second), np.ones(len(swaps))
 
-    return rho
+    return correlate
 
 
-def _within_items(rows: Rows, table: Floats) -> _Rho:
-    # A rank is a sum of signs of differences (see `rank_deviations`), and which judge either
-    # score of a difference comes from depends on the systems alone: one matrix product for all
-    # draws. An item that is exchanged as a whole has the two rhos exchanged.
+def _within_items(rows: Rows, table: Floats) -> _Correlate:
+    # A rank is a sum of signs of differences (see `rank_deviations`). Which judge each score of a
+    # difference comes from depends only on the systems that are exchanged, so that one matrix
+    # product serves all draws. Where a whole item is exchanged, its two rhos are.
     del rows
-    there = ~np.isnan(table[2].T)
-    codes = np.zeros((3, *there.shape), dtype=np.int64)
-    codes[:2, there] = tie_codes(table[:2].transpose(0, 2, 1)[:, there])
-    codes[2, there] = tie_codes(table[2].T[there])
+    present = ~np.isnan(table[2].T)
+    codes = np.zeros((3, *present.shape), dtype=np.int64)
+    codes[:2, present] = tie_codes(table[:2].transpose(0, 2, 1)[:, present])
+    codes[2, present] = tie_codes(table[2].T[present])
 
-    def signs(one: int, other: int) -> Floats:
-        both = there[:, :, None] & there[:, None, :]
-        sign: Floats = np.sign(codes[one][:, :, None] - codes[other][:, None, :]).astype(np.float64)
+    def signs(of: int, against: int) -> Floats:
+        """(items, systems, systems) sign of the scores of one side less those of another."""
+        both = present[:, :, None] & present[:, None, :]
+        difference = codes[of][:, :, None] - codes[against][:, None, :]
+        sign: Floats = np.sign(difference).astype(np.float64)
         sign *= both
         return sign
 
-    people = signs(2, 2).sum(axis=2)
-    still = [signs(0, 0), signs(1, 0)]
-    turned = [signs(0, 1) - still[0], signs(1, 1) - still[1]]
+    human = signs(2, 2).sum(axis=2)
+    against_a = [signs(0, 0), signs(1, 0)]
+    change = [signs(0, 1) - against_a[0], signs(1, 1) - against_a[1]]
 
-    def of(systems: Bools) -> Floats:
-        """(items, draws) rho with b's score for the systems that are exchanged, else a's."""
-        from_a, from_b = (
-            stay.sum(axis=2)[:, :, None] + turn @ systems.T.astype(np.float64)
-            for stay, turn in zip(still, turned, strict=True)
+    def rho(systems: Mask) -> Floats:
+        """(items, draws) rho with b's scores for the systems that are exchanged, a's for others."""
+        ranks_of_a, ranks_of_b = (
+            base.sum(axis=2)[:, :, None] + turn @ systems.T.astype(np.float64)
+            for base, turn in zip(against_a, change, strict=True)
         )
-        ranks = np.where(systems.T, from_b, from_a)
-        scale = np.sqrt((ranks**2).sum(axis=1) * (people**2).sum(axis=1)[:, None])
-        return _ratio((ranks * people[:, :, None]).sum(axis=1), scale)
+        ranks = np.where(systems.T, ranks_of_b, ranks_of_a)
+        scale = np.sqrt((ranks**2).sum(axis=1) * (human**2).sum(axis=1)[:, None])
+        return _ratio((ranks * human[:, :, None]).sum(axis=1), scale)
 
-    def rho(systems: Bools, items: Bools) -> _Sides:
-        one, other = of(systems), of(~systems)
-        both = ~np.isnan(one + other)
+    def correlate(systems: Mask, items: Mask) -> _Rhos:
+        direct, exchanged = rho(systems), rho(~systems)
+        both = ~np.isnan(direct + exchanged)
         groups = both.sum(axis=0, dtype=np.float64)
         first, second = (
             _ratio(np.where(both, np.where(items.T, swapped, kept), 0).sum(axis=0), groups)
-            for kept, swapped in ((one, other), (other, one))
+            for kept, swapped in ((direct, exchanged), (exchanged, direct))
         )
         return first, second, groups
 
-    return rho
+    return correlate
 
 
-def _over_systems(rows: Rows, table: Floats) -> _Rho:
+def _over_systems(rows: Rows, table: Floats) -> _Correlate:
     counts = np.bincount(rows.system)
-    people = mid_ranks(np.bincount(rows.system, rows.columns[2]) / counts)[None]
-    people -= people.mean()
+    human = mid_ranks(np.bincount(rows.system, rows.columns[2]) / counts)[None]
+    human -= human.mean()
     sums = [np.bincount(rows.system, column) for column in rows.columns[:2]]
     gap = np.nan_to_num(table[1] - table[0])
 
-    def of(systems: Bools, items: Bools) -> Floats:
+    def rho(systems: Mask, items: Mask) -> Floats:
         moved = items.astype(np.float64) @ gap.T
         means = np.where(systems, sums[1] - moved, sums[0] + moved) / counts
-        draws = np.arange(means.size).reshape(means.shape)
-        return cosines(rank_deviations(tie_codes(means).ravel(), draws), people)
+        members = np.arange(means.size).reshape(means.shape)
+        return cosines(rank_deviations(tie_codes(means).ravel(), members), human)
 
-    def rho(systems: Bools, items: Bools) -> _Sides:
-        return of(systems, items), of(~systems, items), np.ones(len(systems))
+    def correlate(systems: Mask, items: Mask) -> _Rhos:
+        return rho(systems, items), rho(~systems, items), np.ones(len(systems))
 
-    return rho
+    return correlate
 
 
-def _ratio(over: Floats, under: Floats) -> Floats:
-    """The quotients; nan where there is nothing to divide by."""
-    quotient: Floats = np.full(over.shape, np.nan)
-    np.divide(over, under, out=quotient, where=under > 0)
+def _ratio(numerator: Floats, denominator: Floats) -> Floats:
+    """The quotients; NaN where the denominator is 0."""
+    quotient: Floats = np.full(numerator.shape, np.nan)
+    np.divide(numerator, denominator, out=quotient, where=denominator > 0)
     return quotient
 
 
-_LEVELS: dict[Level, Callable[[Rows, Floats], _Rho]] = {
+_LEVELS: dict[ComparedLevel, Callable[[Rows, Floats], _Correlate]] = {
     "all": _over_all,
     "within_item": _within_items,
     "systems": _over_systems,
@@ -376,4 +390,4 @@ def _compare_iv(
         raise ValueError(f"a level is one of {', '.join(_LEVELS)}, not {level}")
     if resamples < 1:
         raise ValueError(f"at least one resample is needed, not {resamples}")
-    return rows_iv(system, item, first, second, human)
+    return rows_iv(system, item, first=first, second=second, human=human)

@@ -1,4 +1,4 @@
-"""Correlations that say when they are undefined."""
+"""Correlation coefficients, and the rule that decides which scores tie."""
 
 from __future__ import annotations
 
@@ -7,7 +7,9 @@ from collections.abc import Callable
 from typing import Literal, NamedTuple
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
+
+from calibration.arrays import Codes, Floats, finite_iv, scores_iv
 
 __all__ = [
     "CORRELATIONS",
@@ -15,6 +17,7 @@ __all__ = [
     "Coefficient",
     "Correlation",
     "codes_of_sorted",
+    "coefficient_iv",
     "kendall_b",
     "kendall_c",
     "mid_ranks",
@@ -24,45 +27,61 @@ __all__ = [
     "tie_codes",
 ]
 
-TOLERANCE = 1e-9
-"""Sorted neighbours closer than this share of themselves are one value.
+Coefficient = Literal["spearman", "kendall_b", "kendall_c", "pearson"]
 
-Noise is far below it: a mean of n scores is off by about n * 1e-16 of its size, 1e-11 for 100,000.
-True differences are above it: sums of whole labels 1..5 over n and over m ratings that differ at
-all have means at least 1 / (n m) apart, more than 5 * 1e-9 while n and m are below 14,000. The
-measure is relative, so that a judge on 0..1 or on 0..1000 ties as one on 1..5 does, and a measure
-that spans many powers of ten keeps its small values apart. Gaps are compared, not roundings: a
-rounding would still separate two equal means on either side of a half.
+TOLERANCE = 1e-9
+"""Two neighbouring values tie if their difference is at most this share of the larger one.
+
+Rounding errors are far smaller: the mean of n scores is off by about n * 1e-16 of its size, which
+is 1e-11 for 100,000 scores. Real differences are larger: two different means of whole labels 1..5
+over n and over m ratings are at least 1 / (n m) apart, more than 5 * 1e-9 as long as n and m are
+below 14,000. The tolerance is relative, so a judge on a scale of 0..1 or 0..1000 ties exactly as
+one on 1..5 does. Differences are compared instead of rounding the values, because rounding would
+separate two equal means that lie on either side of a rounding boundary.
 """
 
 _FLOOR = 1e-14
-"""So are neighbours closer than this share of the largest: noise where terms cancel to about 0."""
+"""Values closer than this share of the largest value tie too: terms that cancel leave such noise
+around 0."""
 
-Floats = NDArray[np.float64]
-Codes = NDArray[np.int64]
+
+class Correlation(NamedTuple):
+    """A correlation coefficient.
+
+    Attributes:
+        value: the coefficient; NaN, with a `reason`, where it is undefined.
+        n: pairs used.
+        masked: pairs left out because one of the two scores was NaN.
+        reason: why there is no value.
+    """
+
+    value: float
+    n: int
+    masked: int
+    reason: str = ""
 
 
 def tie_codes(values: ArrayLike) -> Codes:
-    """Dense ranks: 0 for the lowest value, one more for each that is truly higher.
+    """Dense ranks: 0 for the lowest value, and one more for each distinct higher value.
 
     Args:
         values: finite numbers, of any shape.
 
     Returns:
-        Integers of the shape of `values`; equal where the values tie.
+        Integers of the shape of `values`, equal where the values tie (see `TOLERANCE`).
 
     Raises:
         ValueError: a value is not finite.
     """
-    flat = _ties_iv(values)
-    order = np.argsort(flat, axis=None, kind="stable")
-    codes = np.empty(flat.size, dtype=np.int64)
-    codes[order] = codes_of_sorted(flat.ravel()[order])
-    return codes.reshape(flat.shape)
+    numbers = finite_iv("values", values)
+    order = np.argsort(numbers, axis=None, kind="stable")
+    codes = np.empty(numbers.size, dtype=np.int64)
+    codes[order] = codes_of_sorted(numbers.ravel()[order])
+    return codes.reshape(numbers.shape)
 
 
 def codes_of_sorted(ordered: Floats) -> Codes:
-    """Dense ranks of finite numbers (n, ...) that rise along the first axis."""
+    """The `tie_codes` of finite numbers (n, ...) that are sorted along the first axis."""
     size = np.abs(ordered)
     slack = TOLERANCE * np.maximum(size[1:], size[:-1])
     np.maximum(slack, _FLOOR * size.max(axis=0, initial=0), out=slack)
@@ -72,10 +91,7 @@ def codes_of_sorted(ordered: Floats) -> Codes:
 
 
 def mid_ranks(values: ArrayLike) -> Floats:
-    """Ranks 1..n of n values; those that tie share the mean of their ranks.
-
-    Args:
-        values: (n,) finite.
+    """Ranks 1..n of (n,) finite values; values that tie share the mean of their ranks.
 
     Raises:
         ValueError: a value is not finite.
@@ -87,68 +103,46 @@ def mid_ranks(values: ArrayLike) -> Floats:
 
 
 def snap(values: ArrayLike) -> Floats:
-    """The values with every tied group at its lowest: their differences are 0 or real.
+    """The values, of any shape, with all that tie set to the lowest of them.
 
-    Args:
-        values: finite, of any shape.
+    The difference of two snapped values is exactly 0 where they tie.
 
     Raises:
         ValueError: a value is not finite.
     """
-    flat, codes = np.asarray(values, dtype=np.float64), tie_codes(values)
+    numbers, codes = np.asarray(values, dtype=np.float64), tie_codes(values)
     lowest = np.full(int(codes.max(initial=-1)) + 1, np.inf)
-    np.minimum.at(lowest, codes.ravel(), flat.ravel())
+    np.minimum.at(lowest, codes.ravel(), numbers.ravel())
     snapped: Floats = lowest[codes]
     return snapped
-
-
-def _ties_iv(values: ArrayLike) -> Floats:
-    flat = np.asarray(values, dtype=np.float64)
-    if not np.isfinite(flat).all():
-        raise ValueError("values must be finite: leave missing ones out and count them")
-    return flat
-
-
-Coefficient = Literal["spearman", "kendall_b", "kendall_c", "pearson"]
-
-
-class Correlation(NamedTuple):
-    """A correlation over `n` pairs; `value` is nan, with a `reason`, where it is undefined.
-
-    `masked` pairs had a NaN on either side and were left out.
-    """
-
-    value: float
-    n: int
-    masked: int
-    reason: str = ""
 
 
 def spearman(x: ArrayLike, y: ArrayLike) -> Correlation:
     """Spearman's rho: the Pearson correlation of average ranks (Spearman 1904).
 
-    Pairs with a NaN are left out and counted, for all four coefficients, and values tie as
-    `ties.tie_codes` decides: two means of the same numbers, summed in different orders, differ
-    in their last bits and have to tie. A side whose values all tie has no correlation.
+    For all four coefficients: pairs with a NaN are left out and counted, and values tie as
+    `tie_codes` decides, because two means of the same numbers that were summed in another order
+    differ in their last bits. Where all values of one side tie, there is no correlation.
 
     Args:
         x, y: (n,) paired scores, each on any scale.
 
     Raises:
-        ValueError: the sides are not one-dimensional and of one length, or hold an infinity.
+        ValueError: the two are not one-dimensional and of one length, or hold an infinity.
     """
     return _correlation(x, y, lambda a, b: _cosine(mid_ranks(a), mid_ranks(b)))
 
 
 def pearson(x: ArrayLike, y: ArrayLike) -> Correlation:
-    """Pearson's r, the correlation of the values themselves (Pearson 1895). See `spearman`."""
+    """Pearson's r, the linear correlation of the values (Pearson 1895). See `spearman`."""
     return _correlation(x, y, _cosine)
 
 
 def kendall_b(x: ArrayLike, y: ArrayLike) -> Correlation:
     """Kendall's tau-b: (C - D) / sqrt((pairs not tied in x) (pairs not tied in y)) (Kendall 1945).
 
-    C and D count the pairs of rows that both sides order alike, and oppositely. See `spearman`.
+    C is the number of concordant pairs (both sides order the two rows in the same way) and D that
+    of discordant pairs. See `spearman` for arguments and ties.
     """
     return _correlation(x, y, lambda a, b: _kendall(a, b, "b"))
 
@@ -156,8 +150,8 @@ def kendall_b(x: ArrayLike, y: ArrayLike) -> Correlation:
 def kendall_c(x: ArrayLike, y: ArrayLike) -> Correlation:
     """Stuart's tau-c: 2 (C - D) / (n^2 (m - 1) / m) (Stuart 1953).
 
-    m is the smaller number of distinct values; unlike tau-b it can reach 1 when one side has more
-    labels than the other. See `spearman` for the arguments.
+    m is the number of distinct values of the side that has fewer. Unlike tau-b, it can reach 1
+    when one side has more distinct values than the other. See `spearman` for arguments and ties.
     """
     return _correlation(x, y, lambda a, b: _kendall(a, b, "c"))
 
@@ -170,10 +164,16 @@ CORRELATIONS: dict[Coefficient, Callable[[ArrayLike, ArrayLike], Correlation]] =
 }
 
 
+def coefficient_iv(coefficient: str) -> None:
+    """Raises ValueError unless it is the name of a coefficient in `CORRELATIONS`."""
+    if coefficient not in CORRELATIONS:
+        raise ValueError(f"a coefficient is one of {', '.join(CORRELATIONS)}, not {coefficient}")
+
+
 def _correlation(
     x: ArrayLike, y: ArrayLike, coefficient: Callable[[Floats, Floats], float]
 ) -> Correlation:
-    left, right = _correlation_iv(x, y)
+    left, right = scores_iv(x=x, y=y)
     kept = ~(np.isnan(left) | np.isnan(right))
     n, masked = int(kept.sum()), int((~kept).sum())
     if n < 2:
@@ -181,19 +181,8 @@ def _correlation(
     left, right = left[kept], right[kept]
     if not tie_codes(left).any() or not tie_codes(right).any():
         return Correlation(math.nan, n, masked, "one side is constant")
-    # Rounding may carry a perfect correlation past 1.
+    # Rounding errors may carry a perfect correlation beyond 1.
     return Correlation(max(-1.0, min(1.0, coefficient(left, right))), n, masked)
-
-
-def _correlation_iv(x: ArrayLike, y: ArrayLike) -> tuple[Floats, Floats]:
-    left, right = np.asarray(x, dtype=np.float64), np.asarray(y, dtype=np.float64)
-    if left.ndim != 1 or left.shape != right.shape:
-        raise ValueError(
-            f"x and y must be one-dimensional and of one length, not {left.shape} and {right.shape}"
-        )
-    if np.isinf(left).any() or np.isinf(right).any():
-        raise ValueError("x and y must not hold infinities")
-    return left, right
 
 
 def _cosine(left: Floats, right: Floats) -> float:
@@ -206,11 +195,11 @@ def _kendall(left: Floats, right: Floats, variant: Literal["b", "c"]) -> float:
     n, labels = len(a), min(int(a.max()), int(b.max())) + 1
     pairs = n * (n - 1) // 2
     tied_a, tied_b = _tied_pairs(a), _tied_pairs(b)
-    if a.max() < b.max():  # fewer values take fewer bits to count
+    if a.max() < b.max():  # `_inversions` is faster for fewer distinct values
         a, b = b, a
     tied_both = _tied_pairs(np.unique(a * labels + b, return_inverse=True)[1])
-    # Within a tie of `a`, `b` rises: such pairs are not discordant.
-    discordant = _falling_pairs(b[np.lexsort((b, a))])
+    # Rows that tie in `a` are sorted by `b`, so they add no inversions.
+    discordant = _inversions(b[np.lexsort((b, a))])
     difference = pairs - tied_a - tied_b + tied_both - 2 * discordant
     if variant == "b":
         return difference / math.sqrt(pairs - tied_a) / math.sqrt(pairs - tied_b)
@@ -222,19 +211,19 @@ def _tied_pairs(codes: Codes) -> int:
     return int((counts * (counts - 1) // 2).sum())
 
 
-def _falling_pairs(codes: Codes) -> int:
-    """How many pairs stand in falling order: the inversions of a sequence of whole numbers.
+def _inversions(codes: Codes) -> int:
+    """The number of pairs i < j with codes[i] > codes[j].
 
-    The higher of two different numbers is the one with a 1 at the highest bit that differs. So,
-    bit by bit, among the numbers whose higher bits are equal, the ones that stand before a zero
-    are counted.
+    Of two different numbers, the larger has a 1 at the highest bit in which they differ. So for
+    each bit, among the numbers that agree in all higher bits, every 1 that stands before a 0 is
+    an inversion.
     """
-    falling = 0
+    inversions = 0
     for bit in range(int(codes.max()).bit_length()):
-        higher = codes >> (bit + 1)
-        order = np.argsort(higher, kind="stable")
-        higher, one = higher[order], codes[order] >> bit & 1
-        ones_before = np.cumsum(one) - one
-        ones_before -= ones_before[np.searchsorted(higher, higher)]
-        falling += int(ones_before[one == 0].sum())
-    return falling
+        higher_bits = codes >> (bit + 1)
+        order = np.argsort(higher_bits, kind="stable")
+        higher_bits, ones = higher_bits[order], codes[order] >> bit & 1
+        ones_before = np.cumsum(ones) - ones
+        ones_before -= ones_before[np.searchsorted(higher_bits, higher_bits)]
+        inversions += int(ones_before[ones == 0].sum())
+    return inversions

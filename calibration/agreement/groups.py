@@ -1,4 +1,4 @@
-"""The correlation within each of many groups, at the cost of one."""
+"""Scores arranged by system and item, and correlations within each of many groups at once."""
 
 from __future__ import annotations
 
@@ -7,12 +7,23 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from calibration.agreement.correlation import CORRELATIONS, Coefficient, tie_codes
+from calibration.agreement.correlation import CORRELATIONS, Coefficient, coefficient_iv, tie_codes
+from calibration.arrays import Codes, Floats, codes_of, same_length_iv, scores_iv
 
-__all__ = ["GroupCorrelations", "Rows", "by_group", "grid", "rows_iv"]
+__all__ = [
+    "GroupCorrelations",
+    "Rows",
+    "cosines",
+    "grid",
+    "group_correlations",
+    "rank_deviations",
+    "rows_iv",
+]
 
-Floats = NDArray[np.float64]
-Codes = NDArray[np.int64]
+Signs = NDArray[np.int8]
+
+_SMALL = 64
+"""Up to this size, groups are compared pair by pair: 1,200 groups of 11 take a few milliseconds."""
 
 
 class Rows(NamedTuple):
@@ -30,19 +41,36 @@ class Rows(NamedTuple):
     masked: int
 
 
-def rows_iv(system: ArrayLike, item: ArrayLike, *columns: ArrayLike) -> Rows:
-    """Rows without a NaN; raises ValueError for unequal lengths and infinities."""
-    scores = [np.asarray(column, dtype=np.float64) for column in columns]
-    labels = [np.asarray(system), np.asarray(item)]
-    shapes = [array.shape for array in (*scores, *labels)]
-    if len(shapes[0]) != 1 or len(set(shapes)) > 1:
-        raise ValueError(f"scores, system and item must be (n,) each, not {shapes}")
-    if any(np.isinf(column).any() for column in scores):
-        raise ValueError("scores must not hold infinities")
-    stacked = np.stack(scores)
-    kept = ~np.isnan(stacked).any(axis=0)
-    codes = [np.unique(label[kept], return_inverse=True)[1].astype(np.int64) for label in labels]
-    return Rows(stacked[:, kept], codes[0], codes[1], int((~kept).sum()))
+class GroupCorrelations(NamedTuple):
+    """One entry for each group, in the order of the sorted labels.
+
+    Attributes:
+        label: (groups,) as given.
+        value: (groups,) NaN where a group has fewer than two pairs or a constant side.
+        n: (groups,) pairs without a NaN.
+    """
+
+    label: NDArray[np.generic]
+    value: Floats
+    n: Codes
+
+
+def rows_iv(system: ArrayLike, item: ArrayLike, **columns: ArrayLike) -> Rows:
+    """The rows without a NaN.
+
+    Args:
+        system, item: (n,) labels, integers or strings.
+        columns: (n,) scores each; their names appear in error messages.
+
+    Raises:
+        ValueError: lengths differ, or a score is infinite.
+    """
+    scores = np.stack(scores_iv(**columns))
+    labels = np.asarray(system), np.asarray(item)
+    same_length_iv(scores=scores[0], system=labels[0], item=labels[1])
+    kept = ~np.isnan(scores).any(axis=0)
+    system_code, item_code = (codes_of(label[kept]) for label in labels)
+    return Rows(scores[:, kept], system_code, item_code, int((~kept).sum()))
 
 
 def grid(rows: Rows) -> Floats:
@@ -52,38 +80,18 @@ def grid(rows: Rows) -> Floats:
         ValueError: two rows have the same system and item.
     """
     shape = (int(rows.system.max(initial=-1)) + 1, int(rows.item.max(initial=-1)) + 1)
-    cell = rows.system * shape[1] + rows.item
-    if np.unique(cell).size < cell.size:
+    position = rows.system * shape[1] + rows.item
+    if np.unique(position).size < position.size:
         raise ValueError("a system has more than one row for the same item")
     table = np.full((len(rows.columns), shape[0] * shape[1]), np.nan)
-    table[:, cell] = rows.columns
+    table[:, position] = rows.columns
     return table.reshape(len(rows.columns), *shape)
 
 
-Signs = NDArray[np.int8]
-
-_SMALL = 64
-"""Groups up to this size are compared pair by pair: 1,200 groups of 11 in a few milliseconds."""
-
-
-class GroupCorrelations(NamedTuple):
-    """One entry for each group, in the order of the sorted labels.
-
-    Attributes:
-        label: (groups,) as given.
-        value: (groups,) nan where a group has fewer than two pairs or a constant side.
-        n: (groups,) pairs without a NaN.
-    """
-
-    label: NDArray[np.generic]
-    value: Floats
-    n: Codes
-
-
-def by_group(
+def group_correlations(
     x: ArrayLike, y: ArrayLike, group: ArrayLike, coefficient: Coefficient = "spearman"
 ) -> GroupCorrelations:
-    """A correlation of x and y within each group.
+    """The correlation of x and y within each group.
 
     Args:
         x, y: (n,) paired scores; pairs with a NaN are left out.
@@ -91,56 +99,44 @@ def by_group(
         coefficient: "spearman", "kendall_b", "kendall_c" or "pearson".
 
     Raises:
-        ValueError: lengths differ, an infinity, or no such coefficient.
+        ValueError: lengths differ, a score is infinite, or there is no such coefficient.
     """
-    left, right, labels = _by_group_iv(x, y, group, coefficient)
-    names, code = np.unique(labels, return_inverse=True)
+    left, right = scores_iv(x=x, y=y)
+    names = np.asarray(group)
+    same_length_iv(x=left, group=names)
+    coefficient_iv(coefficient)
+    labels, code = np.unique(names, return_inverse=True)
     kept = ~(np.isnan(left) | np.isnan(right))
     left, right, code = left[kept], right[kept], code[kept]
-    sizes = np.bincount(code, minlength=len(names))
-    value = np.full(len(names), np.nan)
-    index = pad(code, len(names)) if sizes.max(initial=0) <= _SMALL else None
-    if index is not None:
-        value = small_groups(left, right, index, coefficient)
+    sizes = np.bincount(code, minlength=len(labels))
+    if sizes.max(initial=0) <= _SMALL:
+        value = _small_groups(left, right, _members(code, len(labels)), coefficient)
     else:
-        order = np.split(np.argsort(code, kind="stable"), np.cumsum(sizes)[:-1])
-        for position, members in enumerate(order):
+        value = np.full(len(labels), np.nan)
+        groups = np.split(np.argsort(code, kind="stable"), np.cumsum(sizes)[:-1])
+        for position, members in enumerate(groups):
             value[position] = CORRELATIONS[coefficient](left[members], right[members]).value
-    return GroupCorrelations(names, value, sizes.astype(np.int64))
+    return GroupCorrelations(labels, value, sizes.astype(np.int64))
 
 
-def pad(code: Codes, groups: int) -> Codes:
-    """(groups, largest) positions of each group's members, -1 where it has no more."""
-    sizes = np.bincount(code, minlength=groups)
-    order = np.argsort(code, kind="stable")
-    place = np.arange(len(code)) - np.repeat(np.cumsum(sizes) - sizes, sizes)
-    index = np.full((groups, int(sizes.max(initial=0))), -1, dtype=np.int64)
-    index[code[order], place] = order
-    return index
+def rank_deviations(codes: Codes, members: Codes) -> Floats:
+    """Twice the average rank of each member within its group, less the group's mean.
 
+    A rank is the number of members below and half the number of ties: the row sum of `_signs`.
 
-def signs(codes: Codes, index: Codes) -> Signs:
-    """(groups, m, m) sign of the difference of every two members; 0 where one is missing."""
-    of_group = codes[index]
-    there = index >= 0
-    both = there[:, :, None] & there[:, None, :]
-    higher = of_group[:, :, None] > of_group[:, None, :]
-    # A padded member is compared as if it were another one; `both` takes that out again.
-    sign: Signs = (higher.astype(np.int8) - higher.transpose(0, 2, 1).astype(np.int8)) * both
-    return sign
+    Args:
+        codes: (n,) `tie_codes` of the scores.
+        members: (groups, m) positions in `codes`; -1 fills up smaller groups.
 
-
-def rank_deviations(codes: Codes, index: Codes) -> Floats:
-    """(groups, m) twice the average rank within the group, less its mean; 0 where missing.
-
-    A member's rank is how many are below it and half of how many tie: the row sum of the signs.
+    Returns:
+        (groups, m), 0 where a member is missing.
     """
-    deviations: Floats = signs(codes, index).sum(axis=2, dtype=np.float64)
+    deviations: Floats = _signs(codes, members).sum(axis=2, dtype=np.float64)
     return deviations
 
 
 def cosines(a: Floats, b: Floats) -> Floats:
-    """(groups,) cosine of each row of deviations; nan where a row is all zero."""
+    """(groups,) the cosine of each row of deviations; NaN where a row is all zero."""
     scale = np.sqrt((a * a).sum(axis=1) * (b * b).sum(axis=1))
     defined = scale > 0
     value = np.full(len(a), np.nan)
@@ -148,61 +144,68 @@ def cosines(a: Floats, b: Floats) -> Floats:
     return value
 
 
-def small_groups(x: Floats, y: Floats, index: Codes, coefficient: Coefficient) -> Floats:
-    """(groups,) coefficients of the padded groups."""
+def _members(code: Codes, groups: int) -> Codes:
+    """(groups, largest) the positions of each group's members; -1 fills up smaller groups."""
+    sizes = np.bincount(code, minlength=groups)
+    order = np.argsort(code, kind="stable")
+    rank_in_group = np.arange(len(code)) - np.repeat(np.cumsum(sizes) - sizes, sizes)
+    members = np.full((groups, int(sizes.max(initial=0))), -1, dtype=np.int64)
+    members[code[order], rank_in_group] = order
+    return members
+
+
+def _signs(codes: Codes, members: Codes) -> Signs:
+    """(groups, m, m) sign of the difference of every two members; 0 where one is missing."""
+    of_member = codes[members]
+    present = members >= 0
+    both = present[:, :, None] & present[:, None, :]
+    higher = of_member[:, :, None] > of_member[:, None, :]
+    # A position of -1 reads some other member's code; `both` removes that comparison again.
+    sign: Signs = (higher.astype(np.int8) - higher.transpose(0, 2, 1).astype(np.int8)) * both
+    return sign
+
+
+def _small_groups(x: Floats, y: Floats, members: Codes, coefficient: Coefficient) -> Floats:
+    """(groups,) coefficients of groups that are small enough to compare all pairs."""
     a, b = tie_codes(x), tie_codes(y)
     if coefficient == "spearman":
-        return cosines(rank_deviations(a, index), rank_deviations(b, index))
+        return cosines(rank_deviations(a, members), rank_deviations(b, members))
     if coefficient == "pearson":
-        return _small_pearson(x, y, a, b, index)
-    over, under = signs(a, index), signs(b, index)
-    difference = np.einsum("gij,gij->g", over, under, dtype=np.float64)
+        return _small_pearson(x, y, a, b, members)
+    x_signs, y_signs = _signs(a, members), _signs(b, members)
+    difference = np.einsum("gij,gij->g", x_signs, y_signs, dtype=np.float64)
     if coefficient == "kendall_b":
-        # Daniels (1944): tau-b is the cosine of the two matrices of signs.
-        untied = [np.abs(s).sum(axis=(1, 2), dtype=np.float64) for s in (over, under)]
+        # Tau-b is the cosine of the two matrices of signs (Daniels 1944).
+        untied = [np.abs(s).sum(axis=(1, 2), dtype=np.float64) for s in (x_signs, y_signs)]
         scale = np.sqrt(untied[0] * untied[1])
     else:
-        fewest = np.minimum(_distinct(over, index), _distinct(under, index))
-        sizes = (index >= 0).sum(axis=1)
+        fewest = np.minimum(_distinct(x_signs, members), _distinct(y_signs, members))
+        sizes = (members >= 0).sum(axis=1)
         scale = sizes**2 * (fewest - 1) / np.maximum(fewest, 1)
-    value = np.full(len(index), np.nan)
+    value = np.full(len(members), np.nan)
     defined = scale > 0
     value[defined] = difference[defined] / scale[defined]
     return value
 
 
-def _small_pearson(x: Floats, y: Floats, a: Codes, b: Codes, index: Codes) -> Floats:
-    there = index >= 0
-    sizes = np.maximum(there.sum(axis=1), 1)[:, None]
+def _small_pearson(x: Floats, y: Floats, a: Codes, b: Codes, members: Codes) -> Floats:
+    present = members >= 0
+    sizes = np.maximum(present.sum(axis=1), 1)[:, None]
     deviations = []
     for values, codes in ((x, a), (y, b)):
-        of_group = np.where(there, values[index], 0)
-        off = np.where(there, of_group - of_group.sum(axis=1, keepdims=True) / sizes, 0)
-        # The noise left over from taking a constant off itself is no variation.
-        off[~signs(codes, index).any(axis=(1, 2))] = 0
-        deviations.append(off)
+        of_member = np.where(present, values[members], 0)
+        mean = of_member.sum(axis=1, keepdims=True) / sizes
+        deviation = np.where(present, of_member - mean, 0)
+        # In a group whose values all tie, only rounding errors are left.
+        deviation[~_signs(codes, members).any(axis=(1, 2))] = 0
+        deviations.append(deviation)
     return cosines(*deviations)
 
 
-def _distinct(sign: Signs, index: Codes) -> Codes:
-    there = index >= 0
-    equal = (sign == 0) & there[:, :, None] & there[:, None, :]
-    first = there & ~np.tril(equal, -1).any(axis=2)
+def _distinct(sign: Signs, members: Codes) -> Codes:
+    """(groups,) the number of distinct values in each group."""
+    present = members >= 0
+    equal = (sign == 0) & present[:, :, None] & present[:, None, :]
+    first = present & ~np.tril(equal, -1).any(axis=2)
     distinct: Codes = first.sum(axis=1)
     return distinct
-
-
-def _by_group_iv(
-    x: ArrayLike, y: ArrayLike, group: ArrayLike, coefficient: str
-) -> tuple[Floats, Floats, NDArray[np.generic]]:
-    left, right = np.asarray(x, dtype=np.float64), np.asarray(y, dtype=np.float64)
-    labels = np.asarray(group)
-    if left.ndim != 1 or not left.shape == right.shape == labels.shape:
-        raise ValueError(
-            f"x, y and group must be (n,) each, not {left.shape}, {right.shape}, {labels.shape}"
-        )
-    if np.isinf(left).any() or np.isinf(right).any():
-        raise ValueError("x and y must not hold infinities")
-    if coefficient not in CORRELATIONS:
-        raise ValueError(f"a coefficient is one of {', '.join(CORRELATIONS)}, not {coefficient}")
-    return left, right, labels

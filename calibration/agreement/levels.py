@@ -1,4 +1,4 @@
-"""One agreement, four questions: over all dialogues, within an item, within a system, systems."""
+"""Agreement at four levels, means over metrics, and baseline scores to compare a judge with."""
 
 from __future__ import annotations
 
@@ -6,33 +6,31 @@ import math
 from typing import NamedTuple
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
-from calibration.agreement.correlation import CORRELATIONS, Coefficient
-from calibration.agreement.groups import Rows, by_group, rows_iv
+from calibration.agreement.correlation import CORRELATIONS, Coefficient, coefficient_iv
+from calibration.agreement.groups import group_correlations, rows_iv
+from calibration.arrays import Codes, Floats, codes_of, same_length_iv, scores_iv
 
 __all__ = [
     "Composite",
     "LevelValue",
     "Levels",
     "SentinelScores",
-    "at_levels",
     "group_mean",
+    "level_correlations",
     "mean_of_parts",
-    "system_means",
 ]
-
-Floats = NDArray[np.float64]
 
 
 class LevelValue(NamedTuple):
-    """A correlation, or the mean of one over groups; nan, with a `reason`, where undefined.
+    """A correlation, or the mean of correlations within groups.
 
     Attributes:
-        value: the correlation.
-        n: pairs it rests on: dialogues, or systems at the level of systems.
-        groups: over how many groups it is a mean; 1 where there is no grouping.
-        undefined: groups left out, with a constant side or fewer than two pairs.
+        value: the correlation; NaN, with a `reason`, where it is undefined.
+        n: number of pairs: dialogues, or systems at the level of systems.
+        groups: number of groups that the mean is taken over; 1 where there is no grouping.
+        undefined: groups left out because a side is constant or they have fewer than two pairs.
         reason: why there is no value.
     """
 
@@ -44,15 +42,15 @@ class LevelValue(NamedTuple):
 
 
 class Levels(NamedTuple):
-    """A coefficient at four levels.
+    """A correlation coefficient at four levels.
 
     Attributes:
-        all: over all dialogues. Rewards telling systems and characters apart, too.
-        within_item: over systems within an item, scenario x character; mean over items.
-        within_system: over dialogues within a system; mean over systems.
-        systems: over the means of the systems.
-        not_rated: dialogues with a judge's score and no human one, left out.
-        not_judged: dialogues with a human score and no judge's one, left out.
+        all: over all dialogues. It also rewards telling systems and characters apart.
+        within_item: over the systems within an item (scenario x character), mean over items.
+        within_system: over the dialogues of a system, mean over systems.
+        systems: over the mean scores of the systems.
+        not_rated: dialogues left out because they have only a judge's score.
+        not_judged: dialogues left out because they have only a human score.
     """
 
     all: LevelValue
@@ -63,74 +61,14 @@ class Levels(NamedTuple):
     not_judged: int
 
 
-def at_levels(
-    judge: ArrayLike,
-    human: ArrayLike,
-    system: ArrayLike,
-    item: ArrayLike,
-    coefficient: Coefficient = "spearman",
-) -> Levels:
-    """A correlation of judge and human scores at the four levels (Deutsch et al. 2021, 2023).
-
-    All levels, the means of systems included, rest on the dialogues that have both scores, so
-    that no side is averaged over dialogues the other has not seen.
-
-    Args:
-        judge, human: (n,) scores of each dialogue, NaN where missing; on scales of their own.
-        system, item: (n,) labels, integers or strings.
-        coefficient: "spearman", "kendall_b", "kendall_c" or "pearson".
-
-    Raises:
-        ValueError: lengths differ, an infinity, or no such coefficient.
-    """
-    if coefficient not in CORRELATIONS:
-        raise ValueError(f"a coefficient is one of {', '.join(CORRELATIONS)}, not {coefficient}")
-    rows = rows_iv(system, item, judge, human)
-    x, y = rows.columns
-    means = system_means(rows)
-    no_judge, no_human = (np.isnan(np.asarray(side, dtype=np.float64)) for side in (judge, human))
-    return Levels(
-        all=_one(x, y, coefficient),
-        within_item=_mean_within(x, y, rows.item, coefficient),
-        within_system=_mean_within(x, y, rows.system, coefficient),
-        systems=_one(means[0], means[1], coefficient),
-        not_rated=int((no_human & ~no_judge).sum()),
-        not_judged=int((no_judge & ~no_human).sum()),
-    )
-
-
-def system_means(rows: Rows) -> Floats:
-    """(columns, systems) means of the columns over each system's rows."""
-    counts = np.bincount(rows.system)
-    return np.stack([np.bincount(rows.system, column) / counts for column in rows.columns])
-
-
-def _one(x: Floats, y: Floats, coefficient: Coefficient) -> LevelValue:
-    found = CORRELATIONS[coefficient](x, y)
-    return LevelValue(found.value, found.n, 1, 0, found.reason)
-
-
-def _mean_within(
-    x: Floats, y: Floats, group: NDArray[np.int64], coefficient: Coefficient
-) -> LevelValue:
-    found = by_group(x, y, group, coefficient)
-    defined = ~np.isnan(found.value)
-    groups, undefined = int(defined.sum()), int((~defined).sum())
-    if not groups:
-        reason = "no group has two pairs that differ on both sides"
-        return LevelValue(math.nan, 0, 0, undefined, reason)
-    mean = float(found.value[defined].mean())
-    return LevelValue(mean, int(found.n[defined].sum()), groups, undefined)
-
-
 class Composite(NamedTuple):
-    """The mean of the parts of each row.
+    """Means over the parts of each row.
 
     Attributes:
         values: (n,) means; NaN where a part is missing.
-        missing: rows without a value.
-        partly: those of them that have some of the parts. Their mean would be that of other
-            metrics than the rest have, so it is not taken.
+        missing: number of rows without a mean.
+        partly: number of those rows that have some parts. Their mean is not taken, because it
+            would be a mean over other metrics than in the other rows.
     """
 
     values: Floats
@@ -138,82 +76,125 @@ class Composite(NamedTuple):
     partly: int
 
 
-def mean_of_parts(parts: ArrayLike) -> Composite:
-    """The mean over the parts of each row; a row that lacks one part lacks the mean.
-
-    Args:
-        parts: (n, p) scores, p >= 1; a row is a dialogue, or one rater's ratings of one.
-
-    Raises:
-        ValueError: not two-dimensional, no part, or an infinity.
-    """
-    scores = _composite_iv(parts)
-    gaps = np.isnan(scores).sum(axis=1)
-    missing = int((gaps > 0).sum())
-    partly = missing - int((gaps == scores.shape[1]).sum())
-    return Composite(scores.mean(axis=1), missing, partly)
-
-
-def _composite_iv(parts: ArrayLike) -> Floats:
-    scores = np.asarray(parts, dtype=np.float64)
-    if scores.ndim != 2 or not scores.shape[1]:
-        raise ValueError(f"parts must be (n, p) with p >= 1, not {scores.shape}")
-    if np.isinf(scores).any():
-        raise ValueError("parts must not hold infinities")
-    return scores
-
-
 class SentinelScores(NamedTuple):
-    """A row of scores to be compared with people in the judge's place.
+    """Baseline scores that take the judge's place in a comparison with people.
 
     Attributes:
         values: (n,) the score of each dialogue, NaN where it has none.
-        small: dialogues of groups with too few ratings to have a mean of their own.
+        small: number of dialogues without a score because their group has too few ratings.
     """
 
     values: Floats
     small: int
 
 
+def level_correlations(
+    judge: ArrayLike,
+    human: ArrayLike,
+    system: ArrayLike,
+    item: ArrayLike,
+    coefficient: Coefficient = "spearman",
+) -> Levels:
+    """The correlation of judge and human scores at the four levels (Deutsch et al. 2021, 2023).
+
+    All levels use the dialogues that have both scores, the means of the systems included: both
+    sides are averaged over the same dialogues.
+
+    Args:
+        judge, human: (n,) scores of each dialogue, NaN where missing. Their scales may differ.
+        system, item: (n,) labels, integers or strings.
+        coefficient: "spearman", "kendall_b", "kendall_c" or "pearson".
+
+    Raises:
+        ValueError: lengths differ, a score is infinite, or there is no such coefficient.
+    """
+    coefficient_iv(coefficient)
+    rows = rows_iv(system, item, judge=judge, human=human)
+    x, y = rows.columns
+    counts = np.bincount(rows.system)
+    means = [np.bincount(rows.system, column) / counts for column in rows.columns]
+    no_judge, no_human = (np.isnan(np.asarray(side, dtype=np.float64)) for side in (judge, human))
+    return Levels(
+        all=_ungrouped(x, y, coefficient),
+        within_item=_mean_within(x, y, rows.item, coefficient),
+        within_system=_mean_within(x, y, rows.system, coefficient),
+        systems=_ungrouped(means[0], means[1], coefficient),
+        not_rated=int((no_human & ~no_judge).sum()),
+        not_judged=int((no_judge & ~no_human).sum()),
+    )
+
+
+def mean_of_parts(parts: ArrayLike) -> Composite:
+    """The mean of each row, such as a dimension's score from its metrics.
+
+    A row that lacks one part has no mean.
+
+    Args:
+        parts: (n, p) scores, p >= 1, NaN where missing. A row is a dialogue, or one rater's
+            ratings of a dialogue.
+
+    Raises:
+        ValueError: not two-dimensional, no part, or an infinity.
+    """
+    scores = np.asarray(parts, dtype=np.float64)
+    if scores.ndim != 2 or not scores.shape[1]:
+        raise ValueError(f"parts must be (n, p) with p >= 1, not {scores.shape}")
+    if np.isinf(scores).any():
+        raise ValueError("parts must not hold infinities")
+    gaps = np.isnan(scores).sum(axis=1)
+    missing = int((gaps > 0).sum())
+    partly = missing - int((gaps == scores.shape[1]).sum())
+    return Composite(scores.mean(axis=1), missing, partly)
+
+
 def group_mean(human: ArrayLike, group: ArrayLike, least: int = 10) -> SentinelScores:
-    """Everyone's mean human score in the group: what knowing the system alone is worth.
+    """The mean human score of each dialogue's group: what knowing only the group is worth.
 
-    A sentinel (Perrella et al. 2024) is a score that cannot have read the dialogue: the mean of
-    its character, the mean of its system, the length of the reply (any row of numbers will do,
-    and needs no help from here). Give it to `at_levels` as if it were the judge: where it does as
-    well, that level does not show what the judge can do.
+    A sentinel (Perrella et al. 2024) is a score that cannot depend on what the dialogue says: the
+    mean of its character, the mean of its system, or the length of the reply. Pass it to
+    `level_correlations` in place of the judge. Where the sentinel does as well as the judge, that
+    level does not show what the judge can do.
 
-    The mean includes the dialogue itself. Leaving it out would make the sentinel fall where the
-    rating rises, a correlation of -1 within every group; as it is, it is constant there, thus
-    undefined. A dialogue's own share is 1 / (size of the group), hence `least`.
+    The mean includes the dialogue itself. Without it, the sentinel would be lower where the
+    rating is higher, which gives a correlation of -1 within every group; with it, the sentinel is
+    constant within a group, so that correlation is undefined. Each dialogue contributes
+    1 / (size of the group) to its own sentinel, therefore `least`.
 
     Args:
         human: (n,) scores of the dialogues, NaN where not rated.
         group: (n,) labels, such as characters or systems.
-        least: rated dialogues a group needs.
+        least: the number of rated dialogues that a group needs.
 
     Raises:
-        ValueError: lengths differ, an infinity, or `least` below 1.
+        ValueError: lengths differ, a score is infinite, or `least` is below 1.
     """
-    scores, code = _sentinel_iv(human, group, least)
+    (scores,) = scores_iv(human=human)
+    labels = np.asarray(group)
+    same_length_iv(human=scores, group=labels)
+    if least < 1:
+        raise ValueError(f"a group needs at least 1 rated dialogue, not {least}")
+    code = codes_of(labels)
     rated = ~np.isnan(scores)
     groups = int(code.max(initial=-1)) + 1
     count = np.bincount(code[rated], minlength=groups)
+    total = np.bincount(code[rated], scores[rated], minlength=groups)
     means = np.full(groups, np.nan)
     enough = count >= least
-    total = np.bincount(code[rated], scores[rated], minlength=groups)
     means[enough] = total[enough] / count[enough]
     return SentinelScores(means[code], int((~enough)[code].sum()))
 
 
-def _sentinel_iv(
-    human: ArrayLike, group: ArrayLike, least: int
-) -> tuple[Floats, NDArray[np.int64]]:
-    scores, labels = np.asarray(human, dtype=np.float64), np.asarray(group)
-    if scores.ndim != 1 or scores.shape != labels.shape:
-        raise ValueError(f"human and group must be (n,) each, not {scores.shape}, {labels.shape}")
-    if np.isinf(scores).any():
-        raise ValueError("human scores must not hold infinities")
-    if least < 1:
-        raise ValueError(f"a group needs at least 1 rated dialogue, not {least}")
-    return scores, np.unique(labels, return_inverse=True)[1].astype(np.int64)
+def _ungrouped(x: Floats, y: Floats, coefficient: Coefficient) -> LevelValue:
+    correlation = CORRELATIONS[coefficient](x, y)
+    return LevelValue(correlation.value, correlation.n, 1, 0, correlation.reason)
+
+
+def _mean_within(x: Floats, y: Floats, group: Codes, coefficient: Coefficient) -> LevelValue:
+    within = group_correlations(x, y, group, coefficient)
+    defined = ~np.isnan(within.value)
+    groups, undefined = int(defined.sum()), int((~defined).sum())
+    if not groups:
+        reason = "no group has two pairs that differ on both sides"
+        return LevelValue(math.nan, 0, 0, undefined, reason)
+    mean = float(within.value[defined].mean())
+    return LevelValue(mean, int(within.n[defined].sum()), groups, undefined)

@@ -9,7 +9,8 @@ from typing import Literal, NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from calibration.intervals import confidence_iv, t_quantile
+from calibration.arrays import confidence_iv
+from calibration.intervals import t_quantile
 from calibration.resampling.weighted import (
     LEVELS,
     STATISTICS,

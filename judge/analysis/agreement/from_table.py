@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from calibration.agreement.levels import Levels, at_levels
+from calibration.agreement.levels import Levels, level_correlations
 from judge.analysis.agreement.agreement_records import LEVELS, Coefficient, Estimate, Level
 from judge.analysis.agreement.data import PairedScores
 from judge.analysis.agreement.rater_statistics import MOST_RATERS
@@ -315,7 +315,9 @@ def overview(
             n = int((~np.isnan(sides[0] + sides[1])).sum())
             if not n:
                 continue
-            found: dict[Coefficient, Levels] = {c: at_levels(*sides, c) for c in coefficients}
+            found: dict[Coefficient, Levels] = {
+                c: level_correlations(*sides, c) for c in coefficients
+            }
             rows.append(
                 Overview(
                     judge=judge,

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from calibration.agreement.correlation import spearman, tie_codes
-from calibration.agreement.levels import LevelValue, at_levels, group_mean
+from calibration.agreement.levels import LevelValue, group_mean, level_correlations
 from calibration.errors_of_fit import point_errors, quadratic_kappa
 from calibration.intervals import clustered_mean
 from calibration.resampling.bootstrap import CrossedBootstrap
@@ -104,7 +104,9 @@ def levels(
     """Every coefficient at every level, with the intervals of those that are resampled."""
     found: dict[Coefficient, dict[Level, Estimate]] = {}
     for coefficient in COEFFICIENTS:
-        values = at_levels(measure.judge, measure.human, axes.system, axes.item, coefficient)
+        values = level_correlations(
+            measure.judge, measure.human, axes.system, axes.item, coefficient
+        )
         statistic = None if bootstrap is None else _RESAMPLED.get(coefficient)
         found[coefficient] = {
             level: of_level(
@@ -146,7 +148,7 @@ def sentinels(
 def _sentinel(name: str, values: Floats, human: Floats, axes: GroupCodes, none: str) -> Sentinel:
     if np.isnan(values + human).all():
         return Sentinel(name, {level: estimate(np.nan, 0, reason=none) for level in LEVELS})
-    found = at_levels(values, human, axes.system, axes.item)
+    found = level_correlations(values, human, axes.system, axes.item)
     return Sentinel(name, {level: of_level(getattr(found, level)) for level in LEVELS})
 
 
@@ -184,7 +186,7 @@ def without_each(
     found = []
     for point in points:
         rest = measure.both & (axes.system != axes.systems.index(point.system))
-        values = at_levels(
+        values = level_correlations(
             measure.judge[rest], measure.human[rest], axes.system[rest], axes.item[rest]
         )
         found.append(

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from calibration.agreement.correlation import mid_ranks
-from calibration.agreement.levels import at_levels
+from calibration.agreement.levels import level_correlations
 from calibration.resampling.bootstrap import crossed_bootstrap
 from calibration.resampling.ranks import ranks_of_few
 
@@ -35,7 +35,7 @@ def test_small_means_beside_a_large_one_stay_apart() -> None:
     judge, human = np.array([1e-6, 3e-6, 2e-6, 1e4]), np.array([1.0, 2.0, 3.0, 4.0])
     system = np.arange(4)
     once = np.zeros(4, dtype=np.int64)
-    expected = at_levels(judge, human, system, once).systems.value
+    expected = level_correlations(judge, human, system, once).systems.value
     assert expected == pytest.approx(0.8)
     found = crossed_bootstrap(
         judge[:, None],

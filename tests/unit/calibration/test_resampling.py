@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from calibration.agreement.levels import at_levels
+from calibration.agreement.levels import level_correlations
 from calibration.resampling.bootstrap import (
     CrossedBootstrap,
     corrected_interval,
@@ -85,7 +85,7 @@ def test_a_resample_by_hand() -> None:
 
 
 def test_the_estimate_is_that_of_the_levels_module(data: Simulated) -> None:
-    """With all counts one: the correlations of `at_levels`, which knows nothing of weights."""
+    """With all counts one: those of `level_correlations`, which knows nothing of weights."""
     judged, human = scores(data)
     judged[::7, 0] = np.nan
     human[::5, 1] = np.nan
@@ -93,7 +93,7 @@ def test_the_estimate_is_that_of_the_levels_module(data: Simulated) -> None:
     item = data.character * 100 + data.scenario
     for t in range(2):
         for s, coefficient in enumerate(("spearman", "pearson")):
-            levels = at_levels(judged[:, t], human[:, t], data.system, item, coefficient)
+            levels = level_correlations(judged[:, t], human[:, t], data.system, item, coefficient)
             for found, level in zip(result.estimate[0, s, :, t], levels[:4], strict=True):
                 assert found == pytest.approx(level.value, abs=1e-9)
         undefined = [getattr(levels, level).undefined for level in LEVELS]

@@ -132,11 +132,11 @@ def test_an_annotator_with_few_items_is_left_out_and_counted() -> None:
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"epsilon": 1.0}, "epsilon lies in"),
-        ({"least_items": 1}, "at least 1 other, 2 items"),
+        ({"epsilon": 1.0}, "epsilon must lie in"),
+        ({"least_items": 1}, "at least 1 other rater, 2 items"),
         ({"rater": [0, 0]}, "more than once"),
         ({"cell": [0, 2]}, "positions in judge"),
-        ({"score": [1, 2, 3]}, r"\(r,\) each"),
+        ({"score": [1, 2, 3]}, r"one length"),
         ({"score": [1, math.inf]}, "infinities"),
     ],
 )

@@ -157,7 +157,7 @@ def test_too_few_shared_cells_are_not_the_same_as_none() -> None:
 @pytest.mark.parametrize(
     ("call", "message"),
     [
-        (lambda: reliability([1], [1, 2]), r"\(r,\) each"),
+        (lambda: reliability([1], [1, 2]), r"one length"),
         (lambda: reliability([math.inf], [1]), "infinities"),
         (lambda: against_rest([1], [1], [0], [0], "tau"), "a coefficient is one of"),
         (lambda: against_rest([1], [1], [1], [0]), "positions in judge"),

@@ -10,10 +10,10 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from calibration.agreement.compare import _LEVELS, Level, exchange_test, perm_both
+from calibration.agreement.compare import _LEVELS, ComparedLevel, exchange_test, perm_both
 from calibration.agreement.groups import grid, rows_iv
 
-every = pytest.mark.parametrize("level", get_args(Level))
+every = pytest.mark.parametrize("level", get_args(ComparedLevel))
 THEIRS = {"all": "global", "within_item": "input", "systems": "system"}
 
 
@@ -34,7 +34,7 @@ def _standard(table: np.ndarray) -> np.ndarray:
 
 
 @every
-def test_every_exchange_equals_nlpstats(level: Level) -> None:
+def test_every_exchange_equals_nlpstats(level: ComparedLevel) -> None:
     """All 2^3 x 2^4 exchanges, one by one, have the correlations nlpstats has; p is their share."""
     correlations: Any = pytest.importorskip(
         "nlpstats.correlations.correlations", reason="nlpstats is the reference here"
@@ -42,7 +42,7 @@ def test_every_exchange_equals_nlpstats(level: Level) -> None:
     first, second, human = _study(3, 4, np.random.default_rng(5))
     a, b = _standard(first), _standard(second)
     system, item = np.indices(a.shape)
-    rows = rows_iv(system.ravel(), item.ravel(), a.ravel(), b.ravel(), human.ravel())
+    rows = rows_iv(system.ravel(), item.ravel(), a=a.ravel(), b=b.ravel(), human=human.ravel())
     rho = _LEVELS[level](rows, grid(rows))
     gaps = []
     for systems, items in product(product([False, True], repeat=3), product([0, 1], repeat=4)):
@@ -73,7 +73,7 @@ def test_within_items_both_are_means_over_the_same_items() -> None:
     human[:, 1] = 3
     a, b = _standard(first), _standard(second)
     system, item = np.indices(a.shape)
-    rows = rows_iv(system.ravel(), item.ravel(), a.ravel(), b.ravel(), human.ravel())
+    rows = rows_iv(system.ravel(), item.ravel(), a=a.ravel(), b=b.ravel(), human=human.ravel())
     rho = _LEVELS["within_item"](rows, grid(rows))
     sizes = set()
     for draw in product([False, True], repeat=9):
@@ -92,7 +92,7 @@ def test_within_items_both_are_means_over_the_same_items() -> None:
 
 
 @every
-def test_a_far_better_judge_is_found(level: Level) -> None:
+def test_a_far_better_judge_is_found(level: ComparedLevel) -> None:
     """The truth against noise, on a range of its own, over eight systems: p is small."""
     rng = np.random.default_rng(0)
     human = rng.normal(size=(8, 60)) + np.arange(8)[:, None]
@@ -106,7 +106,7 @@ def test_a_far_better_judge_is_found(level: Level) -> None:
 
 
 @every
-def test_a_judge_equals_itself_on_any_range(level: Level) -> None:
+def test_a_judge_equals_itself_on_any_range(level: ComparedLevel) -> None:
     """No exchange changes anything: difference 0, p = 1."""
     first, _, human = _study(4, 10, np.random.default_rng(1))
     found = perm_both(
@@ -117,7 +117,7 @@ def test_a_judge_equals_itself_on_any_range(level: Level) -> None:
 
 
 @every
-def test_equal_judges_are_told_apart_as_rarely_as_promised(level: Level) -> None:
+def test_equal_judges_are_told_apart_as_rarely_as_promised(level: ComparedLevel) -> None:
     """Of 300 studies with equally good judges, some 10% have p <= .1: no more than 15%."""
     rng = np.random.default_rng(2)
     p = []
@@ -219,7 +219,7 @@ def test_an_exchange_without_a_correlation_only_raises_p() -> None:
     ],
 )
 @every
-def test_undefined_with_a_reason(level: Level, columns: Any, reason: str) -> None:
+def test_undefined_with_a_reason(level: ComparedLevel, columns: Any, reason: str) -> None:
     """Too little, a constant judge, constant people: no p-value."""
     found = perm_both(*columns, np.random.default_rng(0), level, 9)
     assert math.isnan(found.p)
@@ -232,7 +232,7 @@ def test_undefined_with_a_reason(level: Level, columns: Any, reason: str) -> Non
         ({"level": "within_system"}, "a level is one of"),
         ({"resamples": 0}, "at least one resample"),
         ({"item": [0, 0]}, "more than one row"),
-        ({"human": [1]}, r"\(n,\) each"),
+        ({"human": [1]}, r"one length"),
     ],
 )
 def test_bad_input_is_refused(change: dict[str, Any], message: str) -> None:

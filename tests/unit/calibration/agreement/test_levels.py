@@ -11,8 +11,8 @@ from scipy import stats
 
 from calibration.agreement import groups as groups_module
 from calibration.agreement.correlation import CORRELATIONS, Coefficient
-from calibration.agreement.groups import by_group
-from calibration.agreement.levels import at_levels
+from calibration.agreement.groups import group_correlations
+from calibration.agreement.levels import level_correlations
 
 every = pytest.mark.parametrize("name", CORRELATIONS)
 
@@ -40,7 +40,7 @@ def test_equals_nlpstats(coefficient: str) -> None:
     judge, human, system, item = _study()
     tables = judge.reshape(7, 40), human.reshape(7, 40)
     name: Any = {"kendall": "kendall_b"}.get(coefficient, coefficient)
-    found = at_levels(judge, human, system, item, name)
+    found = level_correlations(judge, human, system, item, name)
 
     def reference(level: str, *of: np.ndarray) -> float:
         return float(correlations.correlate(*of, level, coefficient))
@@ -57,7 +57,7 @@ def test_within_item_by_hand() -> None:
     """A rho of 1 in one item, -1 in another, none where people are constant: 0 over 2, 1 left."""
     judge = [1, 2, 3, 1, 2, 3, 1, 2, 3]
     human = [1, 2, 3, 3, 2, 1, 4, 4, 4]
-    found = at_levels(judge, human, list("abc" * 3), [1] * 3 + [2] * 3 + [3] * 3)
+    found = level_correlations(judge, human, list("abc" * 3), [1] * 3 + [2] * 3 + [3] * 3)
     value = found.within_item
     assert (value.value, value.n, value.groups, value.undefined) == (0, 6, 2, 1)
 
@@ -67,7 +67,7 @@ def test_pooling_rewards_what_an_item_does_not_hold() -> None:
     rng = np.random.default_rng(0)
     system, item = (axis.ravel() for axis in np.indices((8, 60)))
     hard = rng.normal(size=60)[item]
-    found = at_levels(
+    found = level_correlations(
         hard + rng.normal(size=480) * 0.1, hard + rng.normal(size=480) * 0.5, system, item
     )
     assert found.all.value > 0.8
@@ -89,9 +89,9 @@ def test_pair_by_pair_equals_one_by_one(
     x[group == 4] = 0.1 + 0.2 * (np.arange((group == 4).sum()) > -1)
     y[rng.random(200) < 0.1] = math.nan
     group[:1] = 99
-    together = by_group(x, y, group, name)
+    together = group_correlations(x, y, group, name)
     monkeypatch.setattr(groups_module, "_SMALL", 0)
-    alone = by_group(x, y, group, name)
+    alone = group_correlations(x, y, group, name)
     np.testing.assert_allclose(together.value, alone.value, atol=1e-12)
     np.testing.assert_array_equal(together.n, alone.n)
     assert np.isnan(together.value[together.label == 99]).all()
@@ -105,7 +105,7 @@ def test_systems_equals_scipy_on_the_means() -> None:
     judge[::7], human[::5] = math.nan, math.nan
     both = ~np.isnan(judge + human)
     means = [[side[both & (system == one)].mean() for one in range(7)] for side in (judge, human)]
-    found = at_levels(judge, human, system, item)
+    found = level_correlations(judge, human, system, item)
     assert found.systems.value == pytest.approx(stats.spearmanr(*means).statistic)
 
 
@@ -117,12 +117,12 @@ def test_equal_system_means_tie_whatever_the_order_of_their_sums() -> None:
     system, item = np.repeat([0, 1, 2], 1200), np.tile(np.arange(1200), 3)
     judge = system.astype(float)
     expected = stats.spearmanr([0, 1, 2], [1, 1, 2]).statistic
-    assert at_levels(judge, human, system, item).systems.value == pytest.approx(expected)
+    assert level_correlations(judge, human, system, item).systems.value == pytest.approx(expected)
 
 
 def test_what_only_one_side_has_is_counted() -> None:
     """Rated but not judged, judged but not rated, and neither."""
-    found = at_levels(
+    found = level_correlations(
         [1, 2, 3, math.nan, 5, math.nan], [1, 2, 3, 4, math.nan, math.nan], list("aabbbb"), range(6)
     )
     assert (found.not_judged, found.not_rated, found.all.n) == (1, 1, 3)
@@ -130,7 +130,7 @@ def test_what_only_one_side_has_is_counted() -> None:
 
 def test_one_system_has_no_order_of_systems() -> None:
     """Within the one system there is a correlation, across systems there is none to be had."""
-    found = at_levels([1, 2, 3], [1, 3, 2], ["only"] * 3, [1, 2, 3])
+    found = level_correlations([1, 2, 3], [1, 3, 2], ["only"] * 3, [1, 2, 3])
     assert found.within_system.value == found.all.value == 0.5
     assert math.isnan(found.systems.value)
     assert found.systems.reason == "fewer than 2 pairs"
@@ -141,7 +141,7 @@ def test_one_system_has_no_order_of_systems() -> None:
 def test_nothing_judged_is_undefined_everywhere() -> None:
     """Ratings without a single judgement have no agreement, at any level, for any coefficient."""
     for name in CORRELATIONS:
-        found = at_levels([math.nan] * 3, [1, 2, 3], list("abc"), [1, 1, 1], name)
+        found = level_correlations([math.nan] * 3, [1, 2, 3], list("abc"), [1, 1, 1], name)
         assert all(math.isnan(level.value) and level.reason for level in found[:4])
         assert found.not_judged == 3
 
@@ -149,12 +149,12 @@ def test_nothing_judged_is_undefined_everywhere() -> None:
 @pytest.mark.parametrize(
     ("call", "message"),
     [
-        (lambda: at_levels([1], [1, 2], ["a"], [1]), r"\(n,\) each"),
-        (lambda: at_levels([1], [math.inf], ["a"], [1]), "infinities"),
-        (lambda: at_levels([1], [1], ["a"], [1], "tau"), "a coefficient is one of"),
-        (lambda: by_group([1], [1], [1, 2]), r"\(n,\) each"),
-        (lambda: by_group([math.inf], [1], [1]), "infinities"),
-        (lambda: by_group([1], [1], [1], "tau"), "a coefficient is one of"),
+        (lambda: level_correlations([1], [1, 2], ["a"], [1]), r"one length"),
+        (lambda: level_correlations([1], [math.inf], ["a"], [1]), "infinities"),
+        (lambda: level_correlations([1], [1], ["a"], [1], "tau"), "a coefficient is one of"),
+        (lambda: group_correlations([1], [1], [1, 2]), r"one length"),
+        (lambda: group_correlations([math.inf], [1], [1]), "infinities"),
+        (lambda: group_correlations([1], [1], [1], "tau"), "a coefficient is one of"),
     ],
 )
 def test_bad_input_is_refused(call: Any, message: str) -> None:

@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 from calibration.agreement.correlation import kendall_b, pearson, spearman, tie_codes
-from calibration.agreement.levels import at_levels
+from calibration.agreement.levels import level_correlations
 from calibration.agreement.raters import krippendorff_alpha
 
 Row = dict[str, str]
@@ -68,7 +68,7 @@ def test_stories_at_the_level_of_systems(judge_data: Path, expected: dict[str, A
         judge = [table[measure][key] for key in where]
         for dimension, rho in by_dimension.items():
             human = [table[dimension.capitalize()][key] for key in where]
-            found = abs(at_levels(judge, human, system, item).systems.value)
+            found = abs(level_correlations(judge, human, system, item).systems.value)
             assert found == pytest.approx(rho, abs=published["tolerance"])
             checked += 1
     assert checked == 360

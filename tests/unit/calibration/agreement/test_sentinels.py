@@ -7,7 +7,7 @@ import math
 import numpy as np
 import pytest
 
-from calibration.agreement.levels import at_levels, group_mean
+from calibration.agreement.levels import group_mean, level_correlations
 
 
 def test_by_hand() -> None:
@@ -23,7 +23,7 @@ def test_a_system_mean_orders_systems_and_knows_nothing_within_one() -> None:
     rng = np.random.default_rng(1)
     system, item = (axis.ravel() for axis in np.indices((6, 50)))
     human = np.arange(6)[system] * 0.3 + rng.normal(size=300)
-    found = at_levels(group_mean(human, system).values, human, system, item)
+    found = level_correlations(group_mean(human, system).values, human, system, item)
     assert found.systems.value == pytest.approx(1)
     assert math.isnan(found.within_system.value)
     assert found.within_system.undefined == 6
@@ -35,7 +35,7 @@ def test_a_character_mean_says_nothing_within_an_item() -> None:
     rng = np.random.default_rng(2)
     system, item = (axis.ravel() for axis in np.indices((6, 50)))
     human = rng.normal(size=10)[item % 10] + rng.normal(size=300) * 0.5
-    found = at_levels(group_mean(human, item % 10).values, human, system, item)
+    found = level_correlations(group_mean(human, item % 10).values, human, system, item)
     assert math.isnan(found.within_item.value)
     assert found.all.value > 0.5
 
@@ -43,7 +43,7 @@ def test_a_character_mean_says_nothing_within_an_item() -> None:
 @pytest.mark.parametrize(
     ("human", "group", "least", "message"),
     [
-        ([1], [1, 2], 1, r"\(n,\) each"),
+        ([1], [1, 2], 1, r"one length"),
         ([math.inf], [1], 1, "infinities"),
         ([1], [1], 0, "at least 1"),
     ],

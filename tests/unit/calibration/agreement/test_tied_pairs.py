@@ -17,7 +17,7 @@ NONE = math.nan
 
 def accuracy_curve(judge: Any, human: Any, system: Any, item: Any) -> tuple[Any, Any]:
     """(k,) thresholds and the accuracy at each, on all pairs."""
-    pairs = _pairs(*grid(rows_iv(system, item, judge, human)))
+    pairs = _pairs(*grid(rows_iv(system, item, judge=judge, human=human)))
     return pairs.threshold, _curve(pairs, np.ones(len(pairs.base), dtype=np.bool_))
 
 
@@ -153,7 +153,7 @@ def test_one_system_has_no_pairs() -> None:
     ("call", "message"),
     [
         (lambda: tie_calibrated_accuracy([1, 2], [1, 2], ["a", "a"], [1, 1]), "more than one row"),
-        (lambda: tie_calibrated_accuracy([1], [1, 2], ["a"], [1]), r"\(n,\) each"),
+        (lambda: tie_calibrated_accuracy([1], [1, 2], ["a"], [1]), r"one length"),
         (lambda: tie_calibrated_accuracy([math.inf], [1], ["a"], [1]), "infinities"),
     ],
 )
