@@ -1,17 +1,17 @@
-"""Every error a user can meet.
+"""All errors that a user can cause or can mend.
 
-    JudgeError                what went wrong, and `hint`: how to mend it
-    ├── UsageError            an option that cannot be satisfied
-    ├── DataError             a dialogue or ratings file that cannot be read
-    ├── RubricError           a rubric set that is incomplete or does not render
-    ├── EngineError           a model that cannot be loaded or asked
-    │   └── MissingExtraError an optional dependency that is not installed
-    ├── StoreError            a run folder that cannot be read or written
-    │   └── RunMismatchError  a run folder made with something else
-    └── NetworkError          a download that did not come through
+    JudgeError                 what went wrong, where, and a hint how to mend it
+    ├── UsageError             an option, argument or combination of them that is not possible
+    ├── DataError              a file of dialogues or ratings that cannot be read
+    ├── RubricError            a rubric set that is incomplete or cannot be rendered
+    ├── EngineError            a model that cannot be loaded or asked
+    │   └── MissingExtraError  an optional dependency that is not installed
+    ├── StoreError             a run folder or another stored file that cannot be read or written
+    │   └── RunMismatchError   a run folder that was made with other settings, models or data
+    └── NetworkError           a download that failed
 
-The command line prints the message and the hint and exits with 2. Anything that is
-not a `JudgeError` is a defect of this program.
+The command line prints the message and the hint, and exits with 2. Any other exception is a defect
+of this program.
 """
 
 from __future__ import annotations
@@ -35,10 +35,10 @@ class JudgeError(Exception):
     """What went wrong, where, and how to mend it.
 
     Args:
-        message: one sentence that names the thing at fault.
+        message: a sentence that names what is at fault.
         hint: what the user can do about it.
-        path: the file at fault, if there is one.
-        line: the 1-based line or row in that file, if it is known.
+        path: the file or folder at fault, if there is one.
+        line: the 1-based line or row of the file, if it is known.
     """
 
     def __init__(
@@ -63,19 +63,19 @@ class JudgeError(Exception):
 
 
 class UsageError(JudgeError):
-    """An option, or a combination of options, that cannot be satisfied."""
+    """An option, an argument, or a combination of them that is not possible."""
 
 
 class DataError(JudgeError):
-    """A dialogue or ratings file that cannot be read as what it should be."""
+    """A file of dialogues or ratings that cannot be read."""
 
 
 class RubricError(JudgeError):
-    """A rubric set that is incomplete or does not render."""
+    """A rubric set, or a set of roleplay prompts, that is incomplete or cannot be rendered."""
 
 
 class EngineError(JudgeError):
-    """A model, of a judge or a player, that cannot be loaded or cannot be asked."""
+    """A model, as a judge or as a player, that cannot be loaded or asked."""
 
 
 class MissingExtraError(EngineError):
@@ -83,8 +83,8 @@ class MissingExtraError(EngineError):
 
     Args:
         package: the Python package that is missing.
-        extra: the extra of this distribution that brings it.
-        purpose: what needs it, as the subject of the sentence.
+        extra: the extra of this distribution that installs it.
+        purpose: what needs it, as the subject of the message.
     """
 
     def __init__(self, package: str, *, extra: str, purpose: str) -> None:
@@ -95,12 +95,12 @@ class MissingExtraError(EngineError):
 
 
 class StoreError(JudgeError):
-    """A run folder that cannot be read or written."""
+    """A run folder, or another stored file, that cannot be read or written."""
 
 
 class RunMismatchError(StoreError):
-    """A run folder that was made with another rubric, judge or data."""
+    """A run folder that was made with another rubric, judge, model, setting or data."""
 
 
 class NetworkError(JudgeError):
-    """A download that did not come through."""
+    """A download that failed."""

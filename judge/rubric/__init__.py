@@ -17,11 +17,9 @@ from judge.rubric.checks import SAMPLE, Problem, check
 from judge.rubric.load import languages, load_rubric, shipped_sets
 from judge.rubric.render import BLOCKS, RubricSet
 from judge.rubric.reply_sets import is_reply_set, replies_metric, replies_tree
-from judge.rubric.set_files import FORMAT
 
 __all__ = [
     "BLOCKS",
-    "FORMAT",
     "SAMPLE",
     "Problem",
     "RubricSet",

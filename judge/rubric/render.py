@@ -226,23 +226,21 @@ class RubricSet(Templates):
             RubricError: a template cannot be rendered, or `rationale` is positive and the set
                 cannot ask for reasons.
         """
-        chosen = self._choose(metrics)
-        characters = {d.character: self.character(d.character) for d in dialogues}
-        return PromptTree(
-            system=self._system(),
-            profiles={n: self.render("profile", character=c) for n, c in characters.items()},
-            questions={m.name: self.question(m, rationale=rationale > 0) for m in chosen},
-            labels=self.rubric.labels,
-            items=tuple(
-                PromptItem(
-                    dialogue=d,
-                    text=self.render("dialogue", dialogue=d, character=characters[d.character]),
-                    metrics=tuple(m.name for m in chosen),
-                )
-                for d in dialogues
-            ),
-            rationale=rationale,
-        )
+        return self._tree(dialogues, self._choose(metrics), rationale)
+
+    def reply_sets_tree(self, reply_sets: Sequence[Dialogue], metric: Metric) -> PromptTree:
+        """The prompts for a metric of unit `replies`.
+
+        The tree has a system text of its own, so it is asked separately from the dialogues.
+
+        Args:
+            reply_sets: dialogues whose turns are the replies of a set (see `draw_replies`).
+            metric: a metric of unit `replies`.
+
+        Raises:
+            RubricError: a template cannot be rendered.
+        """
+        return self._tree(reply_sets, (metric,))
 
     def segments(
         self, metric: Metric, dialogue: Dialogue, *, rationale: bool = False
@@ -255,24 +253,17 @@ class RubricSet(Templates):
         Raises:
             RubricError: a template cannot be rendered.
         """
-        character = self.character(dialogue.character)
-        question = self.question(metric, rationale=rationale)
-        if metric.unit == "dialogue":
-            first = {"system": self._system()}
-            third = {"dialogue": self.render("dialogue", dialogue=dialogue, character=character)}
-        else:
-            replies = [turn.answer for turn in dialogue.turns]
-            language = self.rubric.language
-            rubric_text = self.render(
-                "replies_system", rubric=self.rubric, metric=metric, language=language
-            )
-            first = {"replies_system": rubric_text}
-            third = {"replies": self.render("replies", replies=replies, character=character)}
-        profile = {"profile": self.render("profile", character=character)}
-        last = {"question": question.text, "stub": question.prefill}
+        tree = self._tree([dialogue], (metric,), int(rationale))
+        question = tree.questions[metric.name]
+        about_replies = metric.unit == "replies"
+        segments = {
+            "replies_system" if about_replies else "system": tree.system,
+            "profile": tree.profiles[dialogue.character],
+            "replies" if about_replies else "dialogue": tree.items[0].text,
+        }
         if rationale:
-            last = {"rationale": question.text}
-        return first | profile | third | last
+            return segments | {"rationale": question.text}
+        return segments | {"question": question.text, "stub": question.prefill}
 
     def question(self, metric: Metric, *, rationale: bool = False) -> Question:
         """The question about `metric`; with `rationale` it asks for a reason first.
@@ -325,12 +316,30 @@ class RubricSet(Templates):
         """
         return self.render_block("layout.j2", block, variables)
 
-    def _system(self) -> str:
-        return self.render(
-            "system",
-            rubric=self.rubric,
-            metrics=self.dialogue_metrics,
-            language=self.rubric.language,
+    def _tree(
+        self, dialogues: Sequence[Dialogue], metrics: Sequence[Metric], rationale: int = 0
+    ) -> PromptTree:
+        """The prompts for metrics that all have the same unit."""
+        about_replies = any(metric.unit == "replies" for metric in metrics)
+        shared = {"rubric": self.rubric, "language": self.rubric.language}
+        characters = {d.character: self.character(d.character) for d in dialogues}
+
+        def text(d: Dialogue) -> str:
+            character = characters[d.character]
+            if about_replies:
+                answers = [turn.answer for turn in d.turns]
+                return self.render("replies", replies=answers, character=character)
+            return self.render("dialogue", dialogue=d, character=character)
+
+        return PromptTree(
+            system=self.render("replies_system", metric=metrics[0], **shared)
+            if about_replies
+            else self.render("system", metrics=self.dialogue_metrics, **shared),
+            profiles={n: self.render("profile", character=c) for n, c in characters.items()},
+            questions={m.name: self.question(m, rationale=rationale > 0) for m in metrics},
+            labels=self.rubric.labels,
+            items=tuple(PromptItem(d, text(d), tuple(m.name for m in metrics)) for d in dialogues),
+            rationale=rationale,
         )
 
     def _choose(self, names: Sequence[str]) -> tuple[Metric, ...]:

@@ -13,7 +13,7 @@ import numpy as np
 
 from judge.errors import UsageError
 from judge.rubric.render import RubricSet
-from judge.types import Dialogue, PromptItem, PromptTree, Rubric, Turn
+from judge.types import Dialogue, PromptTree, Rubric, Turn
 
 __all__ = ["draw_replies", "is_reply_set", "replies_metric", "replies_tree"]
 
@@ -35,9 +35,8 @@ def replies_tree(
 ) -> PromptTree:
     """The prompts for the metric that judges `k` replies of one system as one character at once.
 
-    The tree has a system text of its own, so it is asked separately from the dialogues. It is
-    sorted by character, so that the engine reads each profile once. A system with fewer than `k`
-    dialogues as a character has no reply set for that character.
+    The tree is sorted by character, so that the engine reads each profile once. A system with fewer
+    than `k` dialogues as a character has no reply set for that character.
 
     Args:
         rubric_set: has a metric of unit `replies`.
@@ -56,32 +55,8 @@ def replies_tree(
             f"the rubric set {rubric_set.rubric.name} has no metric that judges sets of replies",
             hint="choose a rubric set that has one: `judge rubrics show --set` shows the units",
         )
-    metric = rubric_set.rubric.metric(name)
     sets = list(draw_replies(dialogues, k=k, draws=draws, seed=seed))
-    characters = {d.character: rubric_set.character(d.character) for d in sets}
-    return PromptTree(
-        system=rubric_set.render(
-            "replies_system",
-            rubric=rubric_set.rubric,
-            metric=metric,
-            language=rubric_set.rubric.language,
-        ),
-        profiles={n: rubric_set.render("profile", character=c) for n, c in characters.items()},
-        questions={name: rubric_set.question(metric)},
-        labels=rubric_set.rubric.labels,
-        items=tuple(
-            PromptItem(
-                dialogue=d,
-                text=rubric_set.render(
-                    "replies",
-                    replies=[turn.answer for turn in d.turns],
-                    character=characters[d.character],
-                ),
-                metrics=(name,),
-            )
-            for d in sets
-        ),
-    )
+    return rubric_set.reply_sets_tree(sets, rubric_set.rubric.metric(name))
 
 
 def draw_replies(
