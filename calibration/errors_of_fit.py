@@ -1,4 +1,4 @@
-"""How far predictions are from human ratings: errors of points, of labels, of distributions."""
+"""Errors of predictions against human ratings: of points, of labels and of distributions."""
 
 from __future__ import annotations
 
@@ -6,7 +6,9 @@ import math
 from typing import NamedTuple
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
+
+from calibration.arrays import Codes, Floats, scores_iv
 
 __all__ = [
     "FitMeasure",
@@ -19,13 +21,12 @@ __all__ = [
     "to_labels",
 ]
 
-Floats = NDArray[np.float64]
-
 
 class FitMeasure(NamedTuple):
-    """A value over `n` pairs; nan, with a `reason`, where it is undefined.
+    """A measure over `n` pairs.
 
-    `masked` pairs had a nan on either side and were left out.
+    `value` is NaN, with a `reason`, where it is undefined. `masked` pairs had a NaN on either side
+    and were left out.
     """
 
     value: float
@@ -35,9 +36,9 @@ class FitMeasure(NamedTuple):
 
 
 class PointErrors(NamedTuple):
-    """Errors of predictions, prediction less observation, in points of the scale.
+    """Errors (prediction less observation) in points of the scale.
 
-    All are nan when `n` is 0. `masked` pairs had a nan on either side and were left out.
+    All errors are NaN if `n` is 0. `masked` pairs had a NaN on either side and were left out.
     """
 
     n: int
@@ -49,28 +50,25 @@ class PointErrors(NamedTuple):
 
 
 class ReliabilityCurve(NamedTuple):
-    """What was observed where it was predicted: one entry for each bin, predictions rising.
+    """Predictions and observations in bins of rising predictions.
 
     Attributes:
         predicted, observed: (bins,) means.
         n: (bins,) number of pairs.
-        masked: pairs with a nan, left out.
+        masked: number of pairs left out because of a NaN.
     """
 
     predicted: Floats
     observed: Floats
-    n: NDArray[np.int64]
+    n: Codes
     masked: int
 
 
 def point_errors(predicted: ArrayLike, observed: ArrayLike) -> PointErrors:
-    """Mean absolute, mean squared and root mean squared error, and bias.
-
-    Args:
-        predicted, observed: (n,).
+    """Mean absolute, mean squared and root mean squared error, and bias, of (n,) predictions.
 
     Raises:
-        ValueError: the sides are not one-dimensional and of one length, or hold an infinity.
+        ValueError: the two are not one-dimensional and of one length, or hold an infinity.
     """
     x, y, masked = _pairs_iv(predicted, observed)
     if not x.size:
@@ -88,17 +86,17 @@ def point_errors(predicted: ArrayLike, observed: ArrayLike) -> PointErrors:
 
 
 def quadratic_kappa(predicted: ArrayLike, ratings: ArrayLike, low: int, high: int) -> FitMeasure:
-    """Quadratically weighted kappa (Cohen 1968) of predictions rounded to labels, with ratings.
+    """Quadratically weighted kappa (Cohen 1968) of ratings and predictions rounded to labels.
 
-    1 - sum (x - y)^2 / sum of it expected from the margins. Halves are rounded up and what lies
-    beyond the scale counts as its end. Undefined where both sides are the same single label.
+    1 - sum (x - y)^2 / (its expectation from the two marginal distributions). Predictions are
+    rounded by `to_labels`. Undefined where both sides are the same single label.
 
     Args:
         predicted: (n,) on the scale low..high, fractions allowed.
         ratings: (n,) labels low..high.
 
     Raises:
-        ValueError: the sides do not match, hold an infinity, or a rating is not a label.
+        ValueError: lengths differ, an infinity, or a rating is not a label.
     """
     x, y, masked = _pairs_iv(predicted, ratings)
     if (y != np.round(y)).any() or ((y < low) | (y > high)).any():
@@ -106,7 +104,7 @@ def quadratic_kappa(predicted: ArrayLike, ratings: ArrayLike, low: int, high: in
     if not x.size:
         return FitMeasure(math.nan, 0, masked, "no pairs")
     x = to_labels(x, low, high)
-    # The mean of (x - y)^2 over all pairings of the two margins.
+    # The mean of (x - y)^2 over all pairings of the two marginal distributions.
     expected = x.var() + y.var() + (x.mean() - y.mean()) ** 2
     if expected < 1e-12:
         return FitMeasure(math.nan, len(x), masked, "both sides are one and the same label")
@@ -116,15 +114,16 @@ def quadratic_kappa(predicted: ArrayLike, ratings: ArrayLike, low: int, high: in
 def ranked_probability_score(distribution: ArrayLike, ratings: ArrayLike, low: int) -> FitMeasure:
     """Mean of sum_k (P(label <= k) - [rating <= k])^2 (Epstein 1969, not divided by K - 1).
 
-    It is in points of the scale, 0 at best; for a forecast that is certain of one label it is
+    It is in points of the scale and 0 at best. For a forecast that is certain of one label it is
     the absolute error.
 
     Args:
-        distribution: (n, K) probabilities of the labels low..low + K - 1; nan rows are masked.
+        distribution: (n, K) probabilities of the labels low..low + K - 1; rows with NaN are left
+            out.
         ratings: (n,) labels.
 
     Raises:
-        ValueError: shapes that do not match, or a rating that is not a label.
+        ValueError: shapes do not match, or a rating is not a label.
     """
     p, y = np.asarray(distribution, dtype=np.float64), np.asarray(ratings, dtype=np.float64)
     if p.ndim != 2 or y.shape != p.shape[:1]:
@@ -136,31 +135,31 @@ def ranked_probability_score(distribution: ArrayLike, ratings: ArrayLike, low: i
     n, masked = int(kept.sum()), int((~kept).sum())
     if not n:
         return FitMeasure(math.nan, 0, masked, "no pairs")
-    off = np.cumsum(p[kept], axis=1) - (y[kept, None] <= labels)
-    return FitMeasure(float(np.mean(np.sum(off[:, :-1] ** 2, axis=1))), n, masked)
+    error = np.cumsum(p[kept], axis=1) - (y[kept, None] <= labels)
+    return FitMeasure(float(np.mean(np.sum(error[:, :-1] ** 2, axis=1))), n, masked)
 
 
 def reliability_curve(
     predicted: ArrayLike, observed: ArrayLike, bins: int = 10
 ) -> ReliabilityCurve:
-    """Mean observation where the prediction is low, ..., high; a calibrated map has them equal.
+    """Mean prediction and mean observation by bins of predictions; a calibrated map has them equal.
 
-    Bins hold about equally many pairs; equal predictions share one, so that there may be fewer.
+    Bins hold about equally many pairs. Equal predictions share a bin, so there may be fewer bins.
 
     Args:
         predicted, observed: (n,).
-        bins: how many at most.
+        bins: the highest number of bins.
 
     Raises:
-        ValueError: the sides do not match, hold an infinity, or `bins` is below 1.
+        ValueError: lengths differ, an infinity, or `bins` is below 1.
     """
     x, y, masked = _pairs_iv(predicted, observed)
     if bins < 1:
         raise ValueError(f"at least one bin is needed, not {bins}")
     values, group, count = np.unique(x, return_inverse=True, return_counts=True)
     middle = np.cumsum(count) - (count + 1) / 2
-    of_value = np.floor(middle * bins / max(len(x), 1)).astype(np.int64)
-    bin_of = np.unique(of_value, return_inverse=True)[1][group] if values.size else group
+    bin_of_value = np.floor(middle * bins / max(len(x), 1)).astype(np.int64)
+    bin_of = np.unique(bin_of_value, return_inverse=True)[1][group] if values.size else group
     n = np.bincount(bin_of)
     return ReliabilityCurve(
         np.bincount(bin_of, x) / n, np.bincount(bin_of, y) / n, n.astype(np.int64), masked
@@ -168,23 +167,16 @@ def reliability_curve(
 
 
 def to_labels(scores: ArrayLike, low: int, high: int) -> Floats:
-    """Whole labels: halves rounded up, the ends of the scale kept, NaN left NaN.
+    """Scores of any shape as whole labels: halves are rounded up, and NaN stays NaN.
 
-    Args:
-        scores: of any shape.
-        low, high: ends of the scale.
+    Scores beyond the scale low..high become its ends.
     """
     labels: Floats = np.clip(np.floor(np.asarray(scores, dtype=np.float64) + 0.5), low, high)
     return labels
 
 
-def _pairs_iv(left: ArrayLike, right: ArrayLike) -> tuple[Floats, Floats, int]:
-    x, y = np.asarray(left, dtype=np.float64), np.asarray(right, dtype=np.float64)
-    if x.ndim != 1 or x.shape != y.shape:
-        raise ValueError(
-            f"both sides must be one-dimensional and of one length, not {x.shape} and {y.shape}"
-        )
-    if np.isinf(x).any() or np.isinf(y).any():
-        raise ValueError("neither side may hold infinities")
+def _pairs_iv(predicted: ArrayLike, observed: ArrayLike) -> tuple[Floats, Floats, int]:
+    """The pairs without a NaN, and the number of the others."""
+    x, y = scores_iv(predicted=predicted, observed=observed)
     kept = ~(np.isnan(x) | np.isnan(y))
     return x[kept], y[kept], int((~kept).sum())

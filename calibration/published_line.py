@@ -1,4 +1,4 @@
-"""From a judge's means of systems to published means, when there are no ratings to be had."""
+"""A line from a judge's system means to published ones, for when there are no ratings."""
 
 from __future__ import annotations
 
@@ -6,34 +6,34 @@ import math
 from typing import NamedTuple
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
+
+from calibration.arrays import Floats, scores_iv
 
 __all__ = ["PublishedLine", "published_line"]
 
-Floats = NDArray[np.float64]
-
 _LEAST = 3
-"""Leaving one out must leave the two points that a line needs."""
+"""A line needs two points, and one system is left out in turn."""
 
 _ROUNDING = 1e-9
-"""Means closer than this are equal: they were summed in another order."""
+"""Means closer than this are equal; they were only summed in another order."""
 
 
 class PublishedLine(NamedTuple):
-    """published = intercept + slope judged, over systems, and what leaving one out says of it.
+    """published = intercept + slope judged, over systems, with leave-one-out errors.
 
-    All errors are mean absolute ones over the n systems, in points of the scale.
+    All errors are mean absolute errors over the n systems, in points of the scale.
 
     Attributes:
-        n: systems with both means.
+        n: number of systems with both means.
         slope, intercept: of the least-squares line through all of them.
-        pearson: their correlation; nan where the published means are constant.
+        pearson: their correlation; NaN where the published means are constant.
         error_raw: of the judge's means as they are.
         error_shift: of judged + constant, each system predicted from the others.
         error_line: of the line, each system predicted from the others.
-        error_mean: of the plain mean of the others. A judge that cannot beat it adds nothing.
-        held_out: (n,) published mean less what the line through the others says, nan elsewhere
-            (length of the input): the shifts that `newsystem.unseen_system_mean` takes.
+        error_mean: of the mean of the other systems. A judge that is no better adds nothing.
+        held_out: (length of the input) published mean less the prediction of the line through the
+            others, NaN where a mean is missing: the shifts that `unseen_system_mean` takes.
         reason: why there is no line.
     """
 
@@ -50,19 +50,19 @@ class PublishedLine(NamedTuple):
 
 
 def published_line(judged: ArrayLike, published: ArrayLike) -> PublishedLine:
-    """The least-squares line of one metric, with leave-one-system-out error.
+    """The least-squares line of one metric, with its leave-one-system-out error.
 
-    Leaving out system i changes its residual e_i to e_i / (1 - h_i), with leverage h_i = 1/n +
-    (x_i - mean)^2 / sum (x - mean)^2; h_i = 1/n for the shift and for the plain mean.
+    Leaving out system i changes its residual e_i to e_i / (1 - h_i), with the leverage
+    h_i = 1/n + (x_i - mean)^2 / sum (x - mean)^2. For the shift and for the mean, h_i = 1/n.
 
     Args:
-        judged: (K,) the judge's mean of each system; nan where there is none.
-        published: (K,) the published means; nan where there is none.
+        judged: (K,) the judge's mean of each system; NaN where there is none.
+        published: (K,) the published means; NaN where there is none.
 
     Raises:
-        ValueError: not one-dimensional and of one length, or infinities.
+        ValueError: not one-dimensional and of one length, or a mean is infinite.
     """
-    x, y = _published_line_iv(judged, published)
+    x, y = scores_iv(judged=judged, published=published)
     kept = ~(np.isnan(x) | np.isnan(y))
     held_out = np.full(len(x), np.nan)
     n = int(kept.sum())
@@ -82,29 +82,17 @@ def published_line(judged: ArrayLike, published: ArrayLike) -> PublishedLine:
     leverage = 1 / n + dx**2 / sxx
     held_out[kept] = (dy - slope * dx) / (1 - leverage)
 
-    def error(values: Floats) -> float:
-        return float(np.abs(values).mean())
+    def mean_absolute(errors: Floats) -> float:
+        return float(np.abs(errors).mean())
 
     return PublishedLine(
-        n,
-        slope,
-        float(y.mean()) - slope * float(x.mean()),
-        sxy / math.sqrt(sxx * syy) if syy else math.nan,
-        error(y - x),
-        error(dy - dx) * n / (n - 1),
-        error(held_out[kept]),
-        error(dy) * n / (n - 1),
-        held_out,
+        n=n,
+        slope=slope,
+        intercept=float(y.mean()) - slope * float(x.mean()),
+        pearson=sxy / math.sqrt(sxx * syy) if syy else math.nan,
+        error_raw=mean_absolute(y - x),
+        error_shift=mean_absolute(dy - dx) * n / (n - 1),
+        error_line=mean_absolute(held_out[kept]),
+        error_mean=mean_absolute(dy) * n / (n - 1),
+        held_out=held_out,
     )
-
-
-def _published_line_iv(judged: ArrayLike, published: ArrayLike) -> tuple[Floats, Floats]:
-    x, y = np.asarray(judged, dtype=np.float64), np.asarray(published, dtype=np.float64)
-    if x.ndim != 1 or x.shape != y.shape:
-        raise ValueError(
-            f"judged and published must be one-dimensional and of one length, "
-            f"not {x.shape} and {y.shape}"
-        )
-    if np.isinf(x).any() or np.isinf(y).any():
-        raise ValueError("means must not hold infinities")
-    return x, y

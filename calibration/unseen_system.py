@@ -1,4 +1,4 @@
-"""How sure the calibrated mean of a system is that no one has rated."""
+"""How sure the calibrated mean of a system is that nobody has rated."""
 
 from __future__ import annotations
 
@@ -6,25 +6,23 @@ import math
 from typing import NamedTuple
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
-from calibration.arrays import confidence_iv
+from calibration.arrays import confidence_iv, finite_iv, same_length_iv
 from calibration.intervals import t_quantile
 
 __all__ = ["UnseenSystemMean", "system_shifts", "unseen_system_mean"]
 
-Floats = NDArray[np.float64]
-
 
 class UnseenSystemMean(NamedTuple):
-    """An interval around the calibrated mean of a new system.
+    """An interval around the calibrated mean of an unseen system.
 
     Attributes:
         mean: the calibrated mean, the centre of the interval.
-        lower, upper: its ends, not clipped to the scale; nan, with a `reason`, when undefined.
-        shift: the root mean square of the held-out systems' shifts.
-        systems: K, how many systems were held out.
-        confidence: as asked.
+        lower, upper: its ends, not clipped to the scale; NaN, with a `reason`, where undefined.
+        shift: the root mean square of the shifts of the held-out systems.
+        systems: K, the number of held-out systems.
+        confidence: as given.
         reason: why there is no interval.
     """
 
@@ -38,25 +36,19 @@ class UnseenSystemMean(NamedTuple):
 
 
 def system_shifts(residuals: ArrayLike, systems: ArrayLike) -> dict[str, float]:
-    """D_s, the mean of rating less calibrated score of each held-out system, by its name.
+    """System -> D_s, the mean of its ratings less its calibrated scores.
 
     Args:
-        residuals: (n,) signed, each from a fit that has not seen its system.
-        systems: (n,) the system of each, integers or strings.
+        residuals: (n,) rating less calibrated score, each from a fit that has not seen its system.
+        systems: (n,) the system of each residual, integers or strings.
 
     Raises:
-        ValueError: unequal lengths, or a residual that is not finite.
+        ValueError: lengths differ, or a residual is not finite.
     """
-    e, labels = np.asarray(residuals, dtype=np.float64), np.asarray(systems)
-    if e.ndim != 1 or labels.shape != e.shape:
-        raise ValueError(
-            f"residuals and systems must be one-dimensional and of one length, "
-            f"not {e.shape} and {labels.shape}"
-        )
-    if not np.isfinite(e).all():
-        raise ValueError("residuals must be finite: leave missing ones out and count them")
+    values, labels = finite_iv("residuals", residuals), np.asarray(systems)
+    same_length_iv(residuals=values, systems=labels)
     names, code, counts = np.unique(labels, return_inverse=True, return_counts=True)
-    means = np.bincount(code, e, len(names)) / counts
+    means = np.bincount(code, values, len(names)) / counts
     return {str(name): float(mean) for name, mean in zip(names, means, strict=True)}
 
 
@@ -65,21 +57,23 @@ def unseen_system_mean(
 ) -> UnseenSystemMean:
     """Calibrated mean +- t_{K-1} sqrt(mean of D_s^2), with D_s the shifts of held-out systems.
 
-    D_s is how far the human mean of a system lay from what a calibration without it said: the
-    very error to expect of a new system. No mean(D) is added: for a calibration that sets its own
-    level it is about 0, and what is left of it widens the interval here.
+    D_s is how far the human mean of a system was from what a calibration without that system
+    predicted, which is the error to expect for an unseen system. mean(D) is not added: for a
+    calibration that fits its own level it is about 0, and what is left of it makes the interval
+    wider.
 
-    There is no factor sqrt(1 + 1/K) because D_s holds the error of the calibration already. Let
-    systems differ by d_s, iid normal, and the calibration learn their mean: without s, D_s =
-    K / (K - 1) (d_s - mean d), while the new system errs by d - mean d. The exact half-width
-    t_{K-1} SD(d) sqrt(1 + 1/K) is then t_{K-1} sqrt(mean D^2) sqrt(1 - 1/K^2), this one but for
-    0.4% at K = 11. SD(D) sqrt(1 + 1/K) would count that error twice, and 90% cover 92.6%.
+    There is no factor sqrt(1 + 1/K), because D_s already contains the error of the calibration.
+    Let the systems differ by d_s, independent and normal, and let the calibration learn their
+    mean. Without s, D_s = K / (K - 1) (d_s - mean d), while the error for the unseen system is
+    d - mean d. Its exact half-width t_{K-1} SD(d) sqrt(1 + 1/K) then equals
+    t_{K-1} sqrt(mean D^2) sqrt(1 - 1/K^2), which is this one to within 0.4% at K = 11.
+    SD(D) sqrt(1 + 1/K) would count the error twice, and 90% would cover 92.6%.
 
-    Nothing about the design of a study guarantees this: it holds if the new system is another
-    draw from where the others came from, and only labels of its own can check that.
+    No design of a study guarantees this. It holds if the unseen system is drawn from where the
+    others came from, which only ratings of its own can check.
 
     Args:
-        calibrated_mean: the mean of the new system's calibrated scores.
+        calibrated_mean: the mean of the unseen system's calibrated scores.
         shifts: (K,) D_s of each held-out system, finite.
         confidence: between 0 and 1.
 
