@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from judge.store import Store
 from judge.types import Dialogue, Failure, Judgment, ScoreDistribution, Turn
+from tests.memory import MEMORY
 
 texts = st.text(st.characters(exclude_categories=["Cs"]), max_size=20)
 logprobs = st.floats(max_value=0.0, allow_nan=False) | st.just(-math.inf)
@@ -54,7 +55,7 @@ dialogues = st.lists(
 )
 def test_everything_reads_back_exactly(made: list[Judgment], said: list[Dialogue]) -> None:
     """Every float to the last bit and every text to the last character, in a new process or not."""
-    with TemporaryDirectory() as folder:
+    with TemporaryDirectory(dir=MEMORY) as folder:
         with Store(Path(folder)) as store:
             store.add_dialogues(said)
             store.add(made)
@@ -73,7 +74,7 @@ def test_everything_reads_back_exactly(made: list[Judgment], said: list[Dialogue
 @given(judgments, st.lists(st.integers(0, 8), max_size=4))
 def test_order_and_batches_do_not_matter(made: list[Judgment], cuts: list[int]) -> None:
     """One batch, several, backwards, twice over: the store holds the same."""
-    with TemporaryDirectory() as folder:
+    with TemporaryDirectory(dir=MEMORY) as folder:
         with Store(Path(folder) / "one") as one:
             one.add(made)
             expected = one.judgments()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import pytest
 from hypothesis import given
@@ -12,6 +13,7 @@ from judge.errors import StoreError
 from judge.roleplay import Transcript
 from judge.roleplay.transcript import FORMAT, TranscriptLine, Usage
 from judge.types import Failure, Reply
+from tests.memory import MEMORY
 
 texts = st.text(st.characters(exclude_categories=["Cs"]), max_size=20)
 outcomes = texts | st.builds(Failure, texts.filter(lambda code: code != "ok"), texts)
@@ -26,21 +28,20 @@ places = st.tuples(texts, texts)
 
 
 @given(found=st.dictionaries(places, lines, max_size=5))
-def test_what_is_added_is_there(
-    found: dict[tuple[str, str], TranscriptLine], tmp_path_factory: pytest.TempPathFactory
-) -> None:
+def test_what_is_added_is_there(found: dict[tuple[str, str], TranscriptLine]) -> None:
     """Every line whole, in its part alone, after the file was closed; tokens are their sums."""
-    folder = tmp_path_factory.mktemp("transcript")
-    with Transcript(folder) as transcript:
-        transcript.add("question2", found, 1.5)
-    with Transcript(folder, create=False) as transcript:
-        assert transcript.lines("question2") == found
-        assert transcript.lines("answer1") == {}
-        replies = [line.reply for line in found.values()]
-        assert transcript.usage("question2") == Usage(
-            1.5, sum(r.prompt_tokens for r in replies), sum(r.tokens for r in replies)
-        )
-        assert transcript.usage("answer1") == Usage(0.0, 0, 0)
+    with TemporaryDirectory(dir=MEMORY) as name:
+        folder = Path(name)
+        with Transcript(folder) as transcript:
+            transcript.add("question2", found, 1.5)
+        with Transcript(folder, create=False) as transcript:
+            assert transcript.lines("question2") == found
+            assert transcript.lines("answer1") == {}
+            replies = [line.reply for line in found.values()]
+            assert transcript.usage("question2") == Usage(
+                1.5, sum(r.prompt_tokens for r in replies), sum(r.tokens for r in replies)
+            )
+            assert transcript.usage("answer1") == Usage(0.0, 0, 0)
 
 
 def test_what_is_there_stays(tmp_path: Path) -> None:
