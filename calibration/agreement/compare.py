@@ -102,7 +102,8 @@ def exchange_test(
         ValueError: as `perm_both`, or a factor differs within an item.
     """
     rows = _compare_iv(first, second, human, system, item, level, resamples)
-    kept = ~np.isnan(np.array([first, second, human], dtype=np.float64)).any(axis=0)
+    scores = np.array([first, second, human], dtype=np.float64)
+    kept: Mask = np.asarray(~np.isnan(scores).any(axis=0))
     groups = {} if level == "systems" else _groups_iv(factors, kept, rows)
     observed = _observe(rows, level)
     if observed.correlate is None:

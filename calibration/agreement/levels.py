@@ -16,8 +16,7 @@ __all__ = [
     "Composite",
     "LevelValue",
     "Levels",
-    "SentinelScores",
-    "group_mean",
+    "held_out_mean_levels",
     "level_correlations",
     "mean_of_parts",
 ]
@@ -74,18 +73,6 @@ class Composite(NamedTuple):
     values: Floats
     missing: int
     partly: int
-
-
-class SentinelScores(NamedTuple):
-    """Baseline scores that take the judge's place in a comparison with people.
-
-    Attributes:
-        values: (n,) the score of each dialogue, NaN where it has none.
-        small: number of dialogues without a score because their group has too few ratings.
-    """
-
-    values: Floats
-    small: int
 
 
 def level_correlations(
@@ -147,41 +134,84 @@ def mean_of_parts(parts: ArrayLike) -> Composite:
     return Composite(scores.mean(axis=1), missing, partly)
 
 
-def group_mean(human: ArrayLike, group: ArrayLike, least: int = 10) -> SentinelScores:
-    """The mean human score of each dialogue's group: what knowing only the group is worth.
+def held_out_mean_levels(
+    human: ArrayLike,
+    group: ArrayLike,
+    other: ArrayLike,
+    system: ArrayLike,
+    item: ArrayLike,
+    rng: np.random.Generator,
+    splits: int = 20,
+) -> Levels:
+    """What knowing a dialogue's group alone is worth: Spearman of people with the group's mean.
 
-    A sentinel (Perrella et al. 2024) is a score that cannot depend on what the dialogue says: the
-    mean of its character, the mean of its system, or the length of the reply. Pass it to
-    `level_correlations` in place of the judge. Where the sentinel does as well as the judge, that
-    level does not show what the judge can do.
+    A sentinel (Perrella et al. 2024) is a score that cannot have read the dialogue, in the judge's
+    place: where it does as well, that level does not show what the judge can do. This one is the
+    mean human score of the dialogue's system, character or item. A mean must not hold the rating
+    that it is compared with: with the own rating in it, pure noise correlates with people by about
+    1 / sqrt(group size); with only the own rating left out, it falls where the rating rises. So
+    the labels of a second factor are split into random halves. Each half of the dialogues is
+    given the means of the other half and correlated with people by itself, because the two halves
+    have different overall means. The result is the mean over halves and splits, about 0 where
+    people rate at random.
 
-    The mean includes the dialogue itself. Without it, the sentinel would be lower where the
-    rating is higher, which gives a correlation of -1 within every group; with it, the sentinel is
-    constant within a group, so that correlation is undefined. Each dialogue contributes
-    1 / (size of the group) to its own sentinel, therefore `least`.
+    A level at which all dialogues that are compared share one group is undefined: the mean of a
+    system within a system, that of an item within an item.
 
     Args:
         human: (n,) scores of the dialogues, NaN where not rated.
-        group: (n,) labels, such as characters or systems.
-        least: the number of rated dialogues that a group needs.
+        group: (n,) labels whose means are the sentinel.
+        other: (n,) labels of the factor that is split: items for systems, systems for items.
+        system, item: (n,) labels, as in `level_correlations`.
+        rng: draws the halves.
+        splits: how many times.
 
     Raises:
-        ValueError: lengths differ, a score is infinite, or `least` is below 1.
+        ValueError: lengths differ, an infinity, or no split.
     """
     (scores,) = scores_iv(human=human)
-    labels = np.asarray(group)
-    same_length_iv(human=scores, group=labels)
-    if least < 1:
-        raise ValueError(f"a group needs at least 1 rated dialogue, not {least}")
-    code = codes_of(labels)
-    rated = ~np.isnan(scores)
-    groups = int(code.max(initial=-1)) + 1
-    count = np.bincount(code[rated], minlength=groups)
-    total = np.bincount(code[rated], scores[rated], minlength=groups)
-    means = np.full(groups, np.nan)
-    enough = count >= least
-    means[enough] = total[enough] / count[enough]
-    return SentinelScores(means[code], int((~enough)[code].sum()))
+    labels = [np.asarray(label) for label in (group, other, system, item)]
+    same_length_iv(human=scores, group=labels[0], other=labels[1])
+    if splits < 1:
+        raise ValueError(f"at least 1 split is needed, not {splits}")
+    own, halved = (codes_of(label) for label in labels[:2])
+    systems, items = labels[2:]
+    levels: list[Levels] = []
+    for _ in range(splits):
+        order = rng.permutation(int(halved.max(initial=-1)) + 1)
+        half = np.isin(halved, order[: len(order) // 2])
+        for here in (half, ~half):
+            there = ~here & ~np.isnan(scores)
+            count = np.bincount(own[there], minlength=int(own.max(initial=-1)) + 1)
+            total = np.bincount(own[there], scores[there], minlength=len(count))
+            means = np.full(len(count), np.nan)
+            np.divide(total, count, out=means, where=count > 0)
+            levels.append(
+                level_correlations(means[own[here]], scores[here], systems[here], items[here])
+            )
+    return Levels(
+        all=_averaged([found.all for found in levels]),
+        within_item=_averaged([found.within_item for found in levels]),
+        within_system=_averaged([found.within_system for found in levels]),
+        systems=_averaged([found.systems for found in levels]),
+        not_rated=int(np.isnan(scores).sum()),
+        not_judged=0,
+    )
+
+
+def _averaged(values: list[LevelValue]) -> LevelValue:
+    """The mean over the halves of all splits where the correlation is defined."""
+    defined = [value for value in values if not math.isnan(value.value)]
+    if not defined:
+        return LevelValue(math.nan, 0, 0, 0, "no two dialogues differ in their group's mean")
+    n, groups, undefined = (
+        # Both halves of one split together, in the mean over splits.
+        round(2 * float(np.mean([value[field] for value in defined])))
+        for field in (1, 2, 3)
+    )
+    grouped = any(value.groups > 1 for value in defined)
+    value = float(np.mean([value.value for value in defined]))
+    return LevelValue(value, n, groups if grouped else 1, undefined)
 
 
 def _ungrouped(x: Floats, y: Floats, coefficient: Coefficient) -> LevelValue:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 
 import numpy as np
 from numpy.typing import NDArray
 
 from calibration.agreement.correlation import spearman, tie_codes
-from calibration.agreement.levels import LevelValue, group_mean, level_correlations
+from calibration.agreement.levels import LevelValue, held_out_mean_levels, level_correlations
 from calibration.errors_of_fit import point_errors, quadratic_kappa
 from calibration.intervals import clustered_mean
 from calibration.resampling.bootstrap import CrossedBootstrap
@@ -91,6 +92,9 @@ def interval(
 
 Floats = NDArray[np.float64]
 
+_SPLIT_ROWS = 40_000
+"""About so many dialogues are compared with held-out means; more would only cost time."""
+
 _RESAMPLED: dict[Coefficient, Statistic] = {"spearman": "spearman", "pearson": "pearson"}
 
 
@@ -121,7 +125,12 @@ def levels(
 
 
 def sentinels(
-    measure: MeasureScores, axes: GroupCodes, length: Floats, *, of_items: bool
+    measure: MeasureScores,
+    axes: GroupCodes,
+    length: Floats,
+    rng: Callable[[str], np.random.Generator],
+    *,
+    of_items: bool,
 ) -> tuple[Sentinel, ...]:
     """Spearman of scores that know nothing of the dialogue's worth, on the same dialogues.
 
@@ -129,27 +138,40 @@ def sentinels(
         measure: whose place they take.
         axes: where the dialogues belong.
         length: (n,) of the replies; left out where none is known.
+        rng: the generator for the sentinel of a name.
         of_items: an item is one label, not a character in a scenario.
     """
     human = np.where(measure.both, measure.human, np.nan)
     found = []
     if not np.isnan(length).all():
-        found.append(_sentinel("reply length", length, human, axes, "no reply's text is known"))
-    groups = {"item mean" if of_items else "character mean": axes.character}
-    for name, group in (groups | {"system mean": axes.system}).items():
-        few = f"no {name.split()[0]} has 10 rated dialogues"
-        found.append(_sentinel(name, group_mean(human, group).values, human, axes, few))
-    # The mean human score of a system is what it would be compared with.
-    trivial = estimate(np.nan, found[-1].levels["systems"].n, reason="it is people's own mean")
+        found.append(_length_sentinel(length, human, axes))
+    groups = {"item mean" if of_items else "character mean": (axes.character, axes.system)}
+    groups["system mean"] = (axes.system, axes.item)
+    for name, (group, other) in groups.items():
+        values = held_out_mean_levels(
+            human,
+            group,
+            other,
+            axes.system,
+            axes.item,
+            rng(name),
+            splits=min(20, max(2, _SPLIT_ROWS // max(len(human), 1))),
+        )
+        found.append(Sentinel(name, {level: of_level(getattr(values, level)) for level in LEVELS}))
+    # Of systems, the mean of half of the dialogues tells how reliable people are, not what a
+    # score is worth that has read none.
+    reason = "it is people's own mean"
+    trivial = estimate(np.nan, found[-1].levels["systems"].n, reason=reason)
     found[-1] = Sentinel("system mean", {**found[-1].levels, "systems": trivial})
     return tuple(found)
 
 
-def _sentinel(name: str, values: Floats, human: Floats, axes: GroupCodes, none: str) -> Sentinel:
-    if np.isnan(values + human).all():
-        return Sentinel(name, {level: estimate(np.nan, 0, reason=none) for level in LEVELS})
-    found = level_correlations(values, human, axes.system, axes.item)
-    return Sentinel(name, {level: of_level(getattr(found, level)) for level in LEVELS})
+def _length_sentinel(length: Floats, human: Floats, axes: GroupCodes) -> Sentinel:
+    if np.isnan(length + human).all():
+        unknown = estimate(np.nan, 0, reason="no reply's text is known")
+        return Sentinel("reply length", dict.fromkeys(LEVELS, unknown))
+    found = level_correlations(length, human, axes.system, axes.item)
+    return Sentinel("reply length", {level: of_level(getattr(found, level)) for level in LEVELS})
 
 
 def system_points(measure: MeasureScores, axes: GroupCodes) -> tuple[SystemPoint, ...]:

@@ -285,8 +285,9 @@ def _sentinels(agreement: Agreement) -> Iterator[Part]:
         yield Cite(("perrella2024guardians",))
         yield (
             f" are scores that cannot have read the dialogue, put in the judge's place: "
-            f"{', '.join(names)}. The means are of the human scores themselves, the dialogue's own "
-            "included."
+            f"{', '.join(names)}. The means are of human scores of other dialogues: the systems, "
+            "or the items, are split into random halves, each half is given the means of the other "
+            "and correlated by itself, and the correlations are averaged."
         )
     if any(p.human_error is not None for m in agreement.measures for p in m.systems):
         ways = "character and scenario" if _by_scenario(agreement) else "item"
