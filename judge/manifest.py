@@ -21,7 +21,7 @@ from judge.errors import RunMismatchError
 from judge.records import read_record_if_present, write_record
 from judge.types import Rubric
 
-__all__ = ["FORMAT", "Manifest", "finish", "merge", "read", "refuse_mismatch", "write"]
+__all__ = ["FORMAT", "Manifest", "finish", "merge", "read", "refuse_mismatch", "utc_now", "write"]
 
 FORMAT = 1
 """The newest format of manifest.json that this version reads."""
@@ -35,7 +35,8 @@ _UNFINISHED = (
 )
 
 
-def _now() -> str:
+def utc_now() -> str:
+    """The time in ISO 8601, in whole seconds."""
     return datetime.now(UTC).isoformat(timespec="seconds")
 
 
@@ -115,7 +116,7 @@ class Manifest:
         notes: tuple[str, ...] = (),
     ) -> Manifest:
         """The manifest of a run that begins now, on this machine."""
-        return cls(rubric, judge, prompts, data, options, notes, _environment(), _now(), None)
+        return cls(rubric, judge, prompts, data, options, notes, _environment(), utc_now(), None)
 
     @property
     def notices(self) -> tuple[str, ...]:
@@ -138,7 +139,7 @@ class Manifest:
 
 def finish(manifest: Manifest) -> Manifest:
     """The manifest of a run that is complete now."""
-    return replace(manifest, finished=_now())
+    return replace(manifest, finished=utc_now())
 
 
 def merge(first: Manifest, second: Manifest) -> Manifest:

@@ -1,4 +1,4 @@
-"""A calibration file put to use: judgments of a run on the human scale."""
+"""Calibrated scores: the judgments of a run on the human scale of a calibration file."""
 
 from __future__ import annotations
 
@@ -15,7 +15,8 @@ from calibration.calibrators.ridge import filled_cells
 from calibration.conformal import item_intervals
 from calibration.ppi import powered_mean
 from calibration.unseen_system import unseen_system_mean
-from judge.analysis.judgment_table import Distributions, distributions, system_means
+from judge.analysis.fit_calibration import RAW
+from judge.analysis.judgment_table import JudgmentTable, judgment_table, system_means
 from judge.analysis.results import CalibratedMean, CalibratedMetric, CalibratedResults, Results
 from judge.calibration_file import Calibration, Fit
 from judge.errors import DataError
@@ -26,12 +27,16 @@ __all__ = ["CalibratedScores", "ItemKey", "ItemScore", "apply_calibration"]
 
 Floats = NDArray[np.float64]
 ItemKey = tuple[str, str, str, str]
+"""System, character, scenario and metric."""
 
 
 class ItemScore(NamedTuple):
-    """One metric of one dialogue: the score to expect, and between which ratings one should lie.
+    """One metric of one dialogue on the human scale.
 
-    The ends are None where the calibration has no interval.
+    Attributes:
+        score: the expected rating.
+        lower, upper: the interval in which one rating should lie, in whole labels; None where the
+            calibration has no interval.
     """
 
     score: float
@@ -40,7 +45,7 @@ class ItemScore(NamedTuple):
 
 
 class CalibratedScores(NamedTuple):
-    """Results with calibrated means, and (system, character, scenario, metric) -> item score."""
+    """Results with calibrated means, and the calibrated score of each metric of each dialogue."""
 
     results: Results
     items: Mapping[ItemKey, ItemScore]
@@ -48,15 +53,20 @@ class CalibratedScores(NamedTuple):
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Applied:
-    """The calibrated scores (n, metrics) of a run, nan where there is none, and what made them."""
+    """A calibration applied to the judgments of a run.
 
-    judged: Distributions
+    Attributes:
+        table: the judgments, with n dialogues and the M metrics of the calibration.
+        scores: (n, M) calibrated scores, NaN where there is none.
+        calibration: the calibration.
+        human: (n, M) mean ratings of dialogues of systems that the calibration has not seen, NaN
+            where there is none; None without ratings.
+    """
+
+    table: JudgmentTable
     scores: Floats
     calibration: Calibration
     human: Floats | None
-
-    def columns(self, metrics: Sequence[str]) -> list[int]:
-        return [self.judged.metrics.index(metric) for metric in metrics]
 
 
 def apply_calibration(
@@ -65,34 +75,36 @@ def apply_calibration(
     judgments: Sequence[Judgment],
     ratings: Ratings | None = None,
 ) -> CalibratedScores:
-    """The results with every measure on the human scale too, where the calibration has a map.
+    """Results with every measure on the human scale too, where the calibration has a map for it.
 
     Args:
-        results: of these judgments. That the calibration was made for their judge, rubric and
+        results: of these judgments. Whether the calibration was made for their judge, rubric and
             prompts is not checked here: see `calibration_file.refuse_mismatch`.
         calibration: the calibration.
         judgments: those of the results.
-        ratings: of some dialogues of systems that the calibration has not seen.
+        ratings: of some dialogues of systems that the calibration has not seen; they make the
+            intervals of these systems narrower.
 
     Raises:
-        DataError: the ratings are on another scale, or are of no such system.
+        DataError: the ratings are on another scale, or of no such system.
     """
-    judged = distributions(judgments, calibration.metrics, len(calibration.labels))
-    scores = np.full(judged.probs.shape[:2], np.nan)
+    table = judgment_table(judgments, calibration.metrics, len(calibration.labels))
+    scores = np.full(table.score.shape, np.nan)
     for column, metric in enumerate(calibration.metrics):
         fit = calibration.fits.get(metric)
         calibrator = None if fit is None else fit.load()
         if calibrator is not None:
-            scores[:, column] = calibrator.predict(judged.probs)
-    human = None if ratings is None else _human_means(judged, calibration, ratings)
-    applied = _Applied(judged, scores, calibration, human)
+            scores[:, column] = calibrator.predict(table.probs)
+    human = None if ratings is None else _human_means(table, calibration, ratings)
+    applied = _Applied(table, scores, calibration, human)
     means = {
         system.system: {
             name: _mean(applied, system.system, results.parts(name)) for name in system.measures
         }
         for system in results.systems
     }
-    found = CalibratedResults(
+    notes = (*calibration.notes, *_notes(applied, means))
+    calibrated = CalibratedResults(
         kind=calibration.kind,
         source=calibration.source,
         sha256=calibration.sha256,
@@ -103,26 +115,22 @@ def apply_calibration(
         metrics=tuple(_metric(metric, calibration.fits.get(metric)) for metric in results.metrics),
         means=means,
         labels="" if ratings is None else Path(next(iter(ratings.sources))).name,
-        notes=tuple(
-            note
-            for note in (*calibration.notes, *_notes(applied, means))
-            if note not in results.notes
-        ),
+        notes=tuple(note for note in notes if note not in results.notes),
     )
-    return CalibratedScores(replace(results, calibration=found), _items(applied))
+    return CalibratedScores(replace(results, calibration=calibrated), _items(applied))
 
 
 def _mean(applied: _Applied, system: str, parts: Sequence[str]) -> CalibratedMean:
-    """A measure is the mean of its metrics in each dialogue, as it is of raw scores."""
+    """The calibrated mean of one measure: like raw scores, the mean of its metrics per dialogue."""
     fits = applied.calibration.fits
-    without = [part for part in parts if part not in fits or fits[part].calibrator is None]
-    if without:
-        one = len(parts) == 1
-        reason = f"no calibration of {parts[0]}" if one else "not all its metrics are calibrated"
+    if any(part not in fits or fits[part].calibrator is None for part in parts):
+        reason = "not all its metrics are calibrated"
+        if len(parts) == 1:
+            reason = f"no calibration of {parts[0]}"
         return CalibratedMean(0, None, None, None, "new", reason=reason)
-    columns = applied.columns(parts)
+    columns = applied.table.columns(parts)
     scores = applied.scores[:, columns].mean(axis=1)
-    rows = (applied.judged.names(0) == system) & ~np.isnan(scores)
+    rows = (applied.table.systems == system) & ~np.isnan(scores)
     n = int(rows.sum())
     if not n:
         return CalibratedMean(0, None, None, None, "new", reason="no dialogue was scored")
@@ -143,27 +151,32 @@ def _mean(applied: _Applied, system: str, parts: Sequence[str]) -> CalibratedMea
 def _powered(
     applied: _Applied, rows: NDArray[np.bool_], columns: Sequence[int], scores: Floats
 ) -> CalibratedMean | None:
-    """The mean with the ratings of the system's own dialogues; None where none is rated."""
+    """The prediction-powered mean, from ratings of the system's own dialogues; None without any."""
     if applied.human is None or np.isnan(applied.human[rows][:, columns]).all():
         return None
     human = applied.human[:, columns].mean(axis=1)[rows]
-    character, scenario = (applied.judged.names(way)[rows] for way in (1, 2))
-    found = powered_mean(
-        human, scores[rows], character, scenario, confidence=applied.calibration.confidence
+    powered = powered_mean(
+        human,
+        scores[rows],
+        applied.table.characters[rows],
+        applied.table.scenarios[rows],
+        confidence=applied.calibration.confidence,
     )
     n = int(rows.sum())
-    if not found.labelled:
-        # Its metrics lean on ratings: a mean that does not would contradict theirs.
+    if not powered.labelled:
+        # The means of its metrics use ratings; a mean without them would contradict those.
         reason = "no dialogue has ratings of all its metrics"
         return CalibratedMean(n, None, None, None, "labelled", reason=reason)
-    if found.reason:
-        reason = f"too few dialogues are rated: {found.reason}"
-        return CalibratedMean(n, found.mean, None, None, "labelled", found.labelled, reason)
-    return CalibratedMean(n, found.mean, found.lower, found.upper, "labelled", found.labelled)
+    if powered.reason:
+        reason = f"too few dialogues are rated: {powered.reason}"
+        return CalibratedMean(n, powered.mean, None, None, "labelled", powered.labelled, reason)
+    return CalibratedMean(
+        n, powered.mean, powered.lower, powered.upper, "labelled", powered.labelled
+    )
 
 
 def _shifts(fits: Sequence[Fit]) -> list[float]:
-    """Of a mean of metrics: the mean of their shifts, for each system that all of them have."""
+    """The shifts of a mean of metrics: of each system that all metrics have, the mean shift."""
     common = set.intersection(*(set(fit.shifts) for fit in fits))
     return [float(np.mean([fit.shifts[name] for fit in fits])) for name in sorted(common)]
 
@@ -173,7 +186,7 @@ def _items(applied: _Applied) -> dict[ItemKey, ItemScore]:
         return {}
     low, high = applied.calibration.scale
     items: dict[ItemKey, ItemScore] = {}
-    for column, metric in enumerate(applied.judged.metrics):
+    for column, metric in enumerate(applied.table.metrics):
         fit = applied.calibration.fits.get(metric)
         rows = np.flatnonzero(~np.isnan(applied.scores[:, column]))
         scores = applied.scores[rows, column]
@@ -182,13 +195,13 @@ def _items(applied: _Applied) -> dict[ItemKey, ItemScore]:
         if fit is not None and fit.radius is not None:
             ends = item_intervals(scores, fit.radius, low=low, high=high)
             lower, upper = ends.lower.astype(int).tolist(), ends.upper.astype(int).tolist()
-        for row, *found in zip(rows.tolist(), scores.tolist(), lower, upper, strict=True):
-            items[(*applied.judged.cells[row], metric)] = ItemScore(*found)
+        for row, *score in zip(rows.tolist(), scores.tolist(), lower, upper, strict=True):
+            items[(*applied.table.dialogue_ids[row], metric)] = ItemScore(*score)
     return items
 
 
-def _human_means(judged: Distributions, calibration: Calibration, ratings: Ratings) -> Floats:
-    """(n, metrics) mean rating of each dialogue of a system that no map has seen, nan without."""
+def _human_means(table: JudgmentTable, calibration: Calibration, ratings: Ratings) -> Floats:
+    """(n, M) mean ratings of dialogues of systems that no map has seen; NaN elsewhere."""
     path = Path(next(iter(ratings.sources)))
     if (ratings.scale.low, ratings.scale.high) != calibration.scale:
         raise DataError(
@@ -198,7 +211,7 @@ def _human_means(judged: Distributions, calibration: Calibration, ratings: Ratin
             hint="ratings of new systems have to be on the scale that was calibrated to",
         )
     known = set(calibration.systems)
-    joined = join_ratings(ratings, judged.cells, judged.metrics)
+    joined = join_ratings(ratings, table.dialogue_ids, table.metrics)
     fitted = np.array([cell.system in known for cell in ratings.cells], dtype=np.bool_)
     use = joined.both & ~fitted[ratings.cell]
     if not use.any():
@@ -207,9 +220,7 @@ def _human_means(judged: Distributions, calibration: Calibration, ratings: Ratin
             path=path,
             hint=f"the calibration was fitted to {', '.join(sorted(known))}",
         )
-    return mean_ratings(
-        joined.row[use], joined.column[use], ratings.score[use], judged.probs.shape[:2]
-    )
+    return mean_ratings(joined.row[use], joined.column[use], ratings.score[use], table.score.shape)
 
 
 def _metric(metric: str, fit: Fit | None) -> CalibratedMetric:
@@ -228,8 +239,8 @@ def _metric(metric: str, fit: Fit | None) -> CalibratedMetric:
             keeps_order=True,
             notes=notes,
         )
-    rungs: dict[str, Mapping[str, Any]] = {row["rung"]: row for row in details["ladder"]}
-    before, after = rungs["expected"], rungs[calibrator.name]
+    candidates: dict[str, Mapping[str, Any]] = {row["rung"]: row for row in details["ladder"]}
+    before, after = candidates[RAW], candidates[calibrator.name]
     coverage = details["item_intervals"].get("held_out_coverage")
     return CalibratedMetric(
         metric,
@@ -246,18 +257,18 @@ def _metric(metric: str, fit: Fit | None) -> CalibratedMetric:
 
 
 def _notes(applied: _Applied, means: Mapping[str, Mapping[str, CalibratedMean]]) -> Iterator[str]:
-    judged, fits = applied.judged, applied.calibration.fits
+    table, fits = applied.table, applied.calibration.fits
     beyond: dict[str, list[str]] = {}
-    for system, raw in system_means(judged).items():
-        for metric, mean in zip(judged.metrics, raw.tolist(), strict=True):
-            found = means[system].get(metric)
-            if found is None or found.mean is None or found.basis != "new":
+    for system, raw in system_means(table).items():
+        for metric, mean in zip(table.metrics, raw.tolist(), strict=True):
+            calibrated = means[system].get(metric)
+            if calibrated is None or calibrated.mean is None or calibrated.basis != "new":
                 continue
             seen = fits[metric].details["judged_means"].values()
             if not min(seen) <= mean <= max(seen):
                 beyond.setdefault(system, []).append(metric)
     if beyond:
-        where = "; ".join(f"{system} ({', '.join(of_it)})" for system, of_it in beyond.items())
+        where = "; ".join(f"{system} ({', '.join(metrics)})" for system, metrics in beyond.items())
         yield (
             "A raw mean beyond those of the systems that were fitted, where a calibration is a "
             f"guess: {where}."
@@ -265,7 +276,7 @@ def _notes(applied: _Applied, means: Mapping[str, Mapping[str, CalibratedMean]])
     for metric, fit in fits.items():
         if not isinstance(fit.load(), Ridge | Ordinal):
             continue
-        filled = filled_cells(judged.probs, judged.metrics.index(metric))
+        filled = filled_cells(table.probs, table.metrics.index(metric))
         if filled:
             yield (
                 f"{metric}: {filled} dialogues lack another metric that its calibration reads; the "

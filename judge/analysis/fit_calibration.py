@@ -1,4 +1,4 @@
-"""A calibration fitted to human ratings of what a run has judged."""
+"""A calibration is fitted to human ratings of dialogues that a run has judged."""
 
 from __future__ import annotations
 
@@ -9,8 +9,6 @@ import os
 import platform
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
-from dataclasses import dataclass
-from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -21,40 +19,34 @@ from numpy.typing import NDArray
 from calibration.calibrators import CANDIDATES, Calibrator, CannotFitError, Ordinal, Sample
 from calibration.conformal import guaranteed_radius, held_out_coverage, pooled_radius
 from calibration.errors_of_fit import reliability_curve
-from calibration.selection import CandidateErrors, Selection, pair_accuracy, select
+from calibration.selection import CandidateErrors, pair_accuracy, select
 from calibration.unseen_system import system_shifts
 from judge import __version__
-from judge.analysis.judgment_table import Distributions, distributions
-from judge.analysis.reply_diversity import dialogue_judgments
+from judge.analysis.judgment_table import (
+    JudgmentTable,
+    chosen_metrics,
+    judged_metrics,
+    judgment_table,
+)
 from judge.calibration_file import Calibration, Fit, MadeWith
 from judge.errors import DataError, UsageError
+from judge.manifest import utc_now
 from judge.ratings import Cell, Ratings, compare, join_ratings
 from judge.types import Judgment, Rubric
 
-__all__ = [
-    "AUTO",
-    "RAW",
-    "RatedMetric",
-    "calibrate",
-    "chosen_metrics",
-    "fit_metric",
-    "judged_metrics",
-    "now",
-    "plain",
-    "versions",
-]
+__all__ = ["AUTO", "RAW", "calibrate", "json_values", "library_versions"]
 
 AUTO = "auto"
-"""The rung is chosen by the one-standard-error rule."""
+"""The candidate map is chosen by the one-standard-error rule."""
 
 RAW = "expected"
-"""The rung that is the raw score: what a calibration is compared with."""
+"""The candidate that leaves the raw score as it is; a calibration is compared with it."""
 
-_LEAST = 2
-"""Fewer systems than this leave none to choose by."""
+_MIN_SYSTEMS = 2
+"""With fewer systems there is none to hold out, and no map can be chosen."""
 
 _PARALLEL_FROM = 30_000
-"""With fewer ratings than this a second process costs more than it saves."""
+"""With fewer ratings, starting more processes costs more time than it saves."""
 
 
 def calibrate(
@@ -64,33 +56,35 @@ def calibrate(
     made_with: MadeWith,
     *,
     metrics: Sequence[str] = (),
-    rung: str = AUTO,
+    candidate: str = AUTO,
     confidence: float = 0.9,
     notes: Sequence[str] = (),
 ) -> Calibration:
-    """Join, and fit every metric that was judged; where one cannot be fitted, its `Fit` says why.
+    """Join ratings to judgments and fit a map for every metric that was judged.
+
+    Where a metric cannot be fitted, its `Fit` gives the reason.
 
     Args:
-        judgments: of one run, or of several made alike.
-        rubric: what they were asked with.
+        judgments: of one run, or of several with one judge and rubric.
+        rubric: the rubric of the judgments.
         ratings: on a scale whose ends are whole numbers.
-        made_with: what gave the judgments.
-        metrics: fit these only. The maps read the distributions of all that were judged.
-        rung: the name of one, or `AUTO`.
+        made_with: judge, rubric and prompts of the judgments.
+        metrics: fit these only. The maps read the distributions of all metrics that were judged.
+        candidate: the name of one of `calibration.calibrators.CANDIDATES`, or `AUTO`.
         confidence: of the intervals, between 0 and 1.
-        notes: what the calibration has to say besides its own.
+        notes: warnings to store before those that are found here.
 
     Raises:
-        UsageError: a metric that was not judged, or a scale that does not fit.
+        UsageError: a metric was not judged, or the ends of the scale are no whole numbers.
         DataError: no rating belongs to anything that was judged.
-        StoreError: two judgments of the same thing.
+        StoreError: there are two judgments of one metric of one dialogue.
     """
-    judged = distributions(judgments, judged_metrics(judgments, rubric), len(rubric.labels))
-    wanted = chosen_metrics(metrics, judged.metrics)
+    table = judgment_table(judgments, judged_metrics(judgments, rubric), len(rubric.labels))
+    wanted = chosen_metrics(metrics, table.metrics)
     scale = _scale(ratings)
-    counts = _counts(judged, ratings)
-    rated = [_rated(judged, ratings, metric, scale) for metric in wanted]
-    fits = dict(zip(wanted, _fit_all(rated, rung, confidence), strict=True))
+    counts = _counts(table, ratings)
+    samples = [_sample(table, ratings, metric, scale) for metric in wanted]
+    fits = _fit_all(samples, table, candidate, confidence)
     path, digest = next(iter(ratings.sources.items()))
     return Calibration(
         kind="ratings",
@@ -98,48 +92,33 @@ def calibrate(
         source=Path(path).name,
         sha256=digest,
         labels=rubric.labels,
-        metrics=judged.metrics,
+        metrics=table.metrics,
         scale=scale,
         confidence=confidence,
-        fits=fits,
+        fits=dict(zip(wanted, fits, strict=True)),
         counts=counts,
-        notes=(*notes, *_notes(judged, ratings, wanted)),
-        created=now(),
-        versions=versions(),
+        notes=(*notes, *_notes(table, ratings, wanted)),
+        created=utc_now(),
+        versions=library_versions(),
     )
 
 
-def judged_metrics(judgments: Sequence[Judgment], rubric: Rubric) -> tuple[str, ...]:
-    """The metrics of dialogues that were judged, in the rubric's order."""
-    asked = {judgment.metric for judgment in dialogue_judgments(judgments, rubric)}
-    return tuple(metric.name for metric in rubric.metrics if metric.name in asked)
-
-
-def chosen_metrics(wanted: Sequence[str], judged: Sequence[str]) -> tuple[str, ...]:
-    """Those of `judged` that are wanted; all if none is named.
-
-    Raises:
-        UsageError: one that was not judged.
-    """
-    unknown = [metric for metric in wanted if metric not in judged]
-    if unknown:
-        raise UsageError(
-            f"--metrics: {', '.join(unknown)} was not judged",
-            hint=f"there are {', '.join(judged)}",
-        )
-    return tuple(metric for metric in judged if not wanted or metric in wanted)
-
-
-def now() -> str:
-    """The time in ISO 8601."""
-    return datetime.now(UTC).isoformat(timespec="seconds")
-
-
-def versions() -> dict[str, str]:
-    """Of this program, of Python and of the libraries that fit."""
+def library_versions() -> dict[str, str]:
+    """Versions of this program, of Python and of the libraries that fit."""
     libraries = ("numpy", "scipy", "scikit-learn")
-    found = {library: importlib.metadata.version(library) for library in libraries}
-    return {"esrp-judge": __version__, "python": platform.python_version(), **found}
+    versions = {library: importlib.metadata.version(library) for library in libraries}
+    return {"esrp-judge": __version__, "python": platform.python_version(), **versions}
+
+
+def json_values(value: Any) -> Any:
+    """Arrays and tuples as lists, numbers of numpy as plain ones, NaN and infinity as None."""
+    if isinstance(value, Mapping):
+        return {str(key): json_values(inner) for key, inner in value.items()}
+    if isinstance(value, np.ndarray | list | tuple):
+        return [json_values(inner) for inner in value]
+    if isinstance(value, np.generic):
+        return json_values(value.item())
+    return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
 def _scale(ratings: Ratings) -> tuple[int, int]:
@@ -152,11 +131,11 @@ def _scale(ratings: Ratings) -> tuple[int, int]:
     return round(low), round(high)
 
 
-def _counts(judged: Distributions, ratings: Ratings) -> dict[str, int]:
-    """What was joined, and what was not, from either side."""
-    cells = [Cell(*cell) for cell in judged.cells]
-    scored = judged.scored
-    pairs = {(cells[row], judged.metrics[column]) for row, column in np.argwhere(scored).tolist()}
+def _counts(table: JudgmentTable, ratings: Ratings) -> dict[str, int]:
+    """How many ratings and judge scores were joined, and how many of either were not."""
+    cells = [Cell(*dialogue) for dialogue in table.dialogue_ids]
+    scored = np.argwhere(~np.isnan(table.score)).tolist()
+    pairs = {(cells[row], table.metrics[column]) for row, column in scored}
     joined = compare(ratings, cells, pairs)
     assert joined.judged is not None  # noqa: S101 - judge scores were given
     assert joined.matched is not None  # noqa: S101 - the same
@@ -166,7 +145,7 @@ def _counts(judged: Distributions, ratings: Ratings) -> dict[str, int]:
             path=Path(next(iter(ratings.sources))),
             hint=f"the first: {joined.unknown[0]}"
             if joined.unknown
-            else f"they rate {', '.join(ratings.metrics)}; judged were {', '.join(judged.metrics)}",
+            else f"they rate {', '.join(ratings.metrics)}; judged were {', '.join(table.metrics)}",
         )
     return {
         "ratings": len(ratings),
@@ -182,118 +161,103 @@ def _counts(judged: Distributions, ratings: Ratings) -> dict[str, int]:
     }
 
 
-def _rated(
-    judged: Distributions, ratings: Ratings, metric: str, scale: tuple[int, int]
-) -> RatedMetric:
-    joined = join_ratings(ratings, judged.cells, [metric])
-    use = joined.both
-    system, character, scenario = map(judged.names, range(3))
-    return RatedMetric(
-        probs=judged.probs,
-        target=judged.metrics.index(metric),
-        scores=ratings.score[use],
-        cells=joined.row[use],
-        raters=ratings.rater[use].astype(np.int64),
-        system=system,
-        character=character,
-        scenario=scenario,
+def _sample(table: JudgmentTable, ratings: Ratings, metric: str, scale: tuple[int, int]) -> Sample:
+    """The ratings of one metric beside the judge's distributions of all metrics."""
+    joined = join_ratings(ratings, table.dialogue_ids, [metric])
+    return Sample.of(
+        table.probs,
+        table.metrics.index(metric),
+        ratings.score[joined.both],
+        joined.row[joined.both],
+        raters=ratings.rater[joined.both].astype(np.int64),
+        groups=table.systems,
         scale=scale,
     )
 
 
-def _fit_all(rated: Sequence[RatedMetric], rung: str, confidence: float) -> list[Fit]:
-    fit = partial(fit_metric, rung=rung, confidence=confidence)
-    workers = min(os.cpu_count() or 1, len(rated))
-    if workers < 2 or sum(len(one.scores) for one in rated) < _PARALLEL_FROM:
-        return [fit(one) for one in rated]
-    # Forking a process that has threads, as numpy's may, can hang.
+def _fit_all(
+    samples: Sequence[Sample], table: JudgmentTable, candidate: str, confidence: float
+) -> list[Fit]:
+    fit = partial(
+        _fit_metric,
+        systems=table.systems,
+        characters=table.characters,
+        scenarios=table.scenarios,
+        candidate=candidate,
+        confidence=confidence,
+    )
+    workers = min(os.cpu_count() or 1, len(samples))
+    if workers < 2 or sum(len(sample.scores) for sample in samples) < _PARALLEL_FROM:
+        return [fit(sample) for sample in samples]
+    # A forked process can hang if this one has threads, as numpy's linear algebra may.
     spawn = multiprocessing.get_context("spawn")
     with ProcessPoolExecutor(workers, mp_context=spawn) as pool:
-        return list(pool.map(fit, rated))
+        return list(pool.map(fit, samples))
 
 
-def _notes(judged: Distributions, ratings: Ratings, wanted: Sequence[str]) -> Iterator[str]:
-    strange = [metric for metric in ratings.metrics if metric not in judged.metrics]
-    if strange:
-        yield f"Rated, but not judged: {', '.join(strange)}."
-    unrated = [metric for metric in wanted if metric not in ratings.metrics]
-    if unrated:
-        yield f"Judged, but not rated: {', '.join(unrated)}."
+def _notes(table: JudgmentTable, ratings: Ratings, wanted: Sequence[str]) -> Iterator[str]:
+    not_judged = [metric for metric in ratings.metrics if metric not in table.metrics]
+    if not_judged:
+        yield f"Rated, but not judged: {', '.join(not_judged)}."
+    not_rated = [metric for metric in wanted if metric not in ratings.metrics]
+    if not_rated:
+        yield f"Judged, but not rated: {', '.join(not_rated)}."
     if ratings.aside:
         rows = ", ".join(f"{kind or 'blank'} {n}" for kind, n in ratings.aside.items())
         yield f"Left aside, as no person gave them (rater_type): {rows}."
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class RatedMetric:
-    """The ratings of one metric beside the judge's distributions of all metrics.
-
-    Attributes:
-        probs: (n, metrics, labels) of all dialogues judged.
-        target: the metric's position.
-        scores, cells, raters: (ratings,) on the scale; which dialogue; who, -1 unknown.
-        system, character, scenario: (n,) names.
-        scale: the ends of the human scale.
-    """
-
-    probs: NDArray[np.float64]
-    target: int
-    scores: NDArray[np.float64]
-    cells: NDArray[np.int64]
-    raters: NDArray[np.int64]
-    system: NDArray[np.str_]
-    character: NDArray[np.str_]
-    scenario: NDArray[np.str_]
-    scale: tuple[int, int]
-
-
-def fit_metric(rated: RatedMetric, rung: str, confidence: float) -> Fit:
-    """Choose a rung, fit it to all ratings, and measure it on systems it has not seen.
+def _fit_metric(
+    everything: Sample,
+    systems: NDArray[np.str_],
+    characters: NDArray[np.str_],
+    scenarios: NDArray[np.str_],
+    candidate: str,
+    confidence: float,
+) -> Fit:
+    """Choose a candidate, fit it to all ratings, and measure it on systems it has not seen.
 
     Args:
-        rated: the ratings of one metric.
-        rung: the name of one, or `AUTO`.
+        everything: the ratings of one metric, with dialogues that lack a score or a rating too.
+        systems, characters, scenarios: (n,) names of each dialogue.
+        candidate: the name of one, or `AUTO`.
         confidence: of the intervals.
     """
-    whole = Sample.of(
-        rated.probs,
-        rated.target,
-        rated.scores,
-        rated.cells,
-        raters=rated.raters,
-        groups=rated.system,
-        scale=rated.scale,
-    )
-    usable = whole.usable
-    system = rated.system[usable]
-    reason = _too_little(whole, system)
+    usable = everything.usable
+    system = systems[usable]
+    reason = _cannot_fit(everything, system)
     if reason:
         return Fit(None, reason)
-    sample = whole.fitting()
+    sample = everything.fitting()
     try:
         selection = select(sample)
-        chosen = selection.chosen if rung == AUTO else rung
-        calibrator = selection.calibrator if rung == AUTO else CANDIDATES[rung].fit(sample)
+        chosen = selection.chosen if candidate == AUTO else candidate
+        calibrator = (
+            selection.calibrator if candidate == AUTO else CANDIDATES[candidate].fit(sample)
+        )
     except CannotFitError as error:
         return Fit(None, str(error))
-    ladder = {row.candidate: row for row in selection.rows}
-    if ladder[chosen].reason:
-        return Fit(None, ladder[chosen].reason)
+    rows = {row.candidate: row for row in selection.rows}
+    if rows[chosen].reason:
+        return Fit(None, rows[chosen].reason)
     predicted = selection.out_of_fold[chosen].predicted
     intervals, radius = _item_intervals(sample, predicted, system, confidence)
-    of_rung = {chosen: CANDIDATES[chosen]}
+    # The keys are those of calibration files of format 1.
     details = {
         "rung": chosen,
-        "chosen_by": "the one-standard-error rule" if rung == AUTO else "--rung",
+        "chosen_by": "the one-standard-error rule" if candidate == AUTO else "--rung",
         "rule_chooses": selection.chosen,
         "least_loss": selection.best,
         "rank_invariant": calibrator.rank_invariant,
-        "ladder": [_errors_of(row) for row in selection.rows],
+        "ladder": [_stored_errors(row) for row in selection.rows],
         "pairs": pair_accuracy(CANDIDATES[chosen], sample)._asdict(),
         "pairs_before": pair_accuracy(CANDIDATES[RAW], sample)._asdict(),
-        "by_character": _held_out(sample, rated.character[usable], of_rung),
-        "by_scenario": _held_out(sample, rated.scenario[usable], of_rung),
-        "reliability": _reliability(sample, selection, chosen),
+        "by_character": _held_out_errors(sample, characters[usable], chosen),
+        "by_scenario": _held_out_errors(sample, scenarios[usable], chosen),
+        "reliability": {
+            when: reliability_curve(selection.out_of_fold[name].predicted, sample.means)._asdict()
+            for when, name in (("before", RAW), ("after", chosen))
+        },
         "item_intervals": intervals,
         "judged_means": _raw_means(sample, system),
         "ratings": len(sample.scores),
@@ -302,39 +266,28 @@ def fit_metric(rated: RatedMetric, rung: str, confidence: float) -> Fit:
         "notes": list(_fit_notes(sample, calibrator)),
     }
     shifts = system_shifts(sample.means - predicted, system)
-    return Fit(calibrator.to_dict(), "", shifts, radius, plain(details))
+    return Fit(calibrator.to_dict(), "", shifts, radius, json_values(details))
 
 
-def plain(value: Any) -> Any:
-    """Numbers, texts, lists and mappings for JSON; nan, which JSON has not, becomes None."""
-    if isinstance(value, Mapping):
-        return {str(key): plain(one) for key, one in value.items()}
-    if isinstance(value, np.ndarray | list | tuple):
-        return [plain(one) for one in value]
-    if isinstance(value, np.generic):
-        return plain(value.item())
-    return None if isinstance(value, float) and not math.isfinite(value) else value
-
-
-def _errors_of(row: CandidateErrors) -> dict[str, Any]:
+def _stored_errors(row: CandidateErrors) -> dict[str, Any]:
     """A row of the table of candidates, as calibration files store it."""
     values = row._asdict()
     return {"rung": values.pop("candidate"), **values}
 
 
-def _too_little(whole: Sample, systems: NDArray[np.str_]) -> str:
-    """Why nothing can be learnt, "" if something can."""
-    if not len(whole.scores):
+def _cannot_fit(everything: Sample, systems: NDArray[np.str_]) -> str:
+    """Why nothing can be fitted; "" if something can."""
+    if not len(everything.scores):
         return "no rating of it belongs to these dialogues"
     if not len(systems):
         return "no dialogue is both judged and rated"
-    found = sorted(set(systems.tolist()))
-    if len(found) < _LEAST:
+    names = sorted(set(systems.tolist()))
+    if len(names) < _MIN_SYSTEMS:
         return (
-            f"ratings of one system only ({found[0]}): a fit has to be tried on a system that it "
+            f"ratings of one system only ({names[0]}): a fit has to be tried on a system that it "
             "has not seen"
         )
-    scores = whole.scores[whole.judged[whole.cells]]
+    scores = everything.scores[everything.judged[everything.cells]]
     if np.ptp(scores) == 0:
         return f"every rating is {scores[0]:g}: nothing tells one dialogue from another"
     return ""
@@ -343,13 +296,13 @@ def _too_little(whole: Sample, systems: NDArray[np.str_]) -> str:
 def _item_intervals(
     sample: Sample, predicted: NDArray[np.float64], system: NDArray[np.str_], confidence: float
 ) -> tuple[dict[str, Any], float | None]:
-    """Both radii, the coverage that was measured, and the radius to use; or why there is none."""
+    """Both radii with their measured coverage, and the radius to use; or why there is none."""
     residuals = np.abs(sample.scores - predicted[sample.cells])
-    of = system[sample.cells]
+    groups = system[sample.cells]
     try:
-        pooled = pooled_radius(residuals, of, confidence)
-        guaranteed = guaranteed_radius(residuals, of, confidence)
-        coverage = held_out_coverage(residuals, of, confidence)
+        pooled = pooled_radius(residuals, groups, confidence)
+        guaranteed = guaranteed_radius(residuals, groups, confidence)
+        coverage = held_out_coverage(residuals, groups, confidence)
     except ValueError as error:  # too few systems for the confidence, or to hold one out
         return {"reason": str(error)}, None
     facts = {
@@ -361,26 +314,17 @@ def _item_intervals(
     return facts, pooled.radius
 
 
-def _held_out(
-    sample: Sample, groups: NDArray[np.str_], of_rung: Mapping[str, type[Calibrator]]
-) -> dict[str, Any]:
-    """The errors of the chosen rung with other groups held out."""
+def _held_out_errors(sample: Sample, groups: NDArray[np.str_], candidate: str) -> dict[str, Any]:
+    """The errors of one candidate in a cross-validation over other groups than systems."""
     try:
-        return _errors_of(select(sample.by(groups), of_rung).rows[0])
+        rows = select(sample.by(groups), {candidate: CANDIDATES[candidate]}).rows
     except CannotFitError as error:
         return {"reason": str(error)}
-
-
-def _reliability(sample: Sample, selection: Selection, chosen: str) -> dict[str, Any]:
-    means = sample.means
-    return {
-        when: reliability_curve(selection.out_of_fold[rung].predicted, means)._asdict()
-        for when, rung in (("before", RAW), ("after", chosen))
-    }
+    return _stored_errors(rows[0])
 
 
 def _raw_means(sample: Sample, system: NDArray[np.str_]) -> dict[str, float]:
-    """The mean raw score of each system: beyond them a map is not tried."""
+    """The mean raw score of each system; outside their range the map has not been tried."""
     labels = np.arange(1, sample.probs.shape[2] + 1)
     scores = sample.probs[:, sample.target] @ labels
     return {name: float(scores[system == name].mean()) for name in np.unique(system).tolist()}

@@ -1,6 +1,7 @@
-"""With no ratings to be had: a line for each metric, from a run's system means to published ones.
+"""A calibration without ratings: a line from the judge's system means to published ones.
 
-A handful of points carries a line and no more. What it cannot say is said in the calibration.
+A handful of system means determines a line and no more. The notes of the calibration say what it
+does not tell.
 """
 
 from __future__ import annotations
@@ -12,11 +13,18 @@ from numpy.typing import NDArray
 
 from calibration.calibrators import Linear
 from calibration.published_line import published_line
-from judge.analysis.fit_calibration import chosen_metrics, judged_metrics, now, plain, versions
-from judge.analysis.judgment_table import Distributions, distributions, system_means
+from judge.analysis.fit_calibration import json_values, library_versions
+from judge.analysis.judgment_table import (
+    JudgmentTable,
+    chosen_metrics,
+    judged_metrics,
+    judgment_table,
+    system_means,
+)
 from judge.analysis.published import PAPER_NOTE, PAPER_SOURCE, PublishedMeans
 from judge.calibration_file import Calibration, Fit, MadeWith
 from judge.errors import DataError
+from judge.manifest import utc_now
 from judge.types import Judgment, Rubric
 
 __all__ = ["LIMITS", "calibrate_to_published"]
@@ -38,25 +46,25 @@ def calibrate_to_published(
     confidence: float = 0.9,
     notes: Sequence[str] = (),
 ) -> Calibration:
-    """Fit the lines; where there is none, the metric's `Fit` says why.
+    """Fit a line for every metric; where there is none, the metric's `Fit` gives the reason.
 
     Args:
-        judgments: of one run, or of several made alike.
-        rubric: what they were asked with.
+        judgments: of one run, or of several with one judge and rubric.
+        rubric: the rubric of the judgments.
         published: means on the judge's scale.
-        made_with: what gave the judgments.
+        made_with: judge, rubric and prompts of the judgments.
         metrics: fit these only.
         confidence: of the intervals, between 0 and 1.
-        notes: what the calibration has to say besides its own.
+        notes: warnings to store after those that are found here.
 
     Raises:
-        UsageError: a metric that was not judged.
+        UsageError: a metric was not judged.
         DataError: no system has both means.
-        StoreError: two judgments of the same thing.
+        StoreError: there are two judgments of one metric of one dialogue.
     """
     labels = len(rubric.labels)
-    judged = distributions(judgments, judged_metrics(judgments, rubric), labels)
-    means = system_means(judged)
+    table = judgment_table(judgments, judged_metrics(judgments, rubric), labels)
+    means = system_means(table)
     common = [system for system in means if system in published.means]
     if not common:
         raise DataError(
@@ -64,26 +72,25 @@ def calibrate_to_published(
             path=published.source,
             hint=f"there are means of {', '.join(published.means)}",
         )
-    wanted = chosen_metrics(metrics, judged.metrics)
-    fits = {metric: _fit(judged, means, published, common, metric) for metric in wanted}
-    apart = [system for system in means if system not in published.means]
-    dialogues = np.isin(judged.names(0), common)
+    wanted = chosen_metrics(metrics, table.metrics)
+    fits = {metric: _fit(table, means, published, common, metric) for metric in wanted}
+    not_published = [system for system in means if system not in published.means]
     return Calibration(
         kind="published",
         made_with=made_with,
         source=published.source,
         sha256=published.sha256,
         labels=rubric.labels,
-        metrics=judged.metrics,
+        metrics=table.metrics,
         scale=(1, labels),
         confidence=confidence,
         fits=fits,
         counts={
             "systems": len(common),
-            "systems_without_published_means": len(apart),
+            "systems_without_published_means": len(not_published),
             "published_systems_not_judged": len(published.means.keys() - set(means)),
-            "dialogues_judged": len(judged.cells),
-            "dialogues_used": int(dialogues.sum()),
+            "dialogues_judged": len(table.dialogue_ids),
+            "dialogues_used": int(np.isin(table.systems, common).sum()),
         },
         notes=(
             f"Fitted to {len(common)} systems: {', '.join(common)}.",
@@ -91,19 +98,19 @@ def calibrate_to_published(
             *([PAPER_NOTE] if published.source == PAPER_SOURCE else []),
             *notes,
         ),
-        created=now(),
-        versions=versions(),
+        created=utc_now(),
+        versions=library_versions(),
     )
 
 
 def _fit(
-    judged: Distributions,
+    table: JudgmentTable,
     means: Mapping[str, NDArray[np.float64]],
     published: PublishedMeans,
     systems: Sequence[str],
     metric: str,
 ) -> Fit:
-    target = judged.metrics.index(metric)
+    target = table.metrics.index(metric)
     x = np.array([means[system][target] for system in systems])
     y = np.array([published.means[system].get(metric, np.nan) for system in systems])
     line = published_line(x, y)
@@ -111,23 +118,23 @@ def _fit(
         **{name: value for name, value in line._asdict().items() if name != "held_out"},
         "judged_means": {
             system: mean
-            for system, mean, other in zip(systems, x, y, strict=True)
-            if not np.isnan(mean + other)
+            for system, mean, human in zip(systems, x, y, strict=True)
+            if not np.isnan(mean + human)
         },
         "notes": [],
     }
     if line.reason:
-        return Fit(None, line.reason, details=plain(details))
+        return Fit(None, line.reason, details=json_values(details))
     if line.slope <= 0:
-        falls = "the line does not rise: systems that the judge scores higher are rated lower"
-        return Fit(None, falls, details=plain(details))
+        reason = "the line does not rise: systems that the judge scores higher are rated lower"
+        return Fit(None, reason, details=json_values(details))
     if line.error_line >= line.error_mean:
         details["notes"] = [
             "no better than the plain mean of the other systems: here the judge adds nothing"
         ]
     elif line.error_line >= min(line.error_raw, line.error_shift):
         details["notes"] = ["a shift, or no map at all, does as well on a system left out"]
-    _, count, labels = judged.probs.shape
+    _, count, labels = table.probs.shape
     calibrator = Linear(
         target=target,
         metrics=count,
@@ -142,4 +149,4 @@ def _fit(
         for system, error in zip(systems, line.held_out, strict=True)
         if not np.isnan(error)
     }
-    return Fit(calibrator.to_dict(), "", shifts, None, plain(details))
+    return Fit(calibrator.to_dict(), "", shifts, None, json_values(details))

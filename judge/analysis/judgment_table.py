@@ -1,33 +1,88 @@
-"""Judgments as arrays over dialogues and metrics."""
+"""The judgments of a run as arrays over dialogues and metrics."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
-from judge.errors import StoreError
-from judge.rubric.reply_sets import is_reply_set
-from judge.types import Failure, Judgment
+from judge.errors import StoreError, UsageError
+from judge.rubric.reply_sets import is_reply_set, replies_metric
+from judge.types import Failure, Judgment, Rubric
 
 __all__ = [
     "NOT_JUDGED",
-    "Cell",
-    "Distributions",
+    "DialogueId",
     "JudgmentTable",
+    "chosen_metrics",
+    "dialogue_judgments",
     "dialogue_order",
-    "distributions",
+    "judged_metrics",
     "judgment_table",
     "system_means",
 ]
 
 NOT_JUDGED = "not_judged"
-"""The code of a dialogue asked about whose judgment of a metric is not in the run yet."""
+"""The code of a dialogue and metric that the run has no judgment of."""
 
-Cell = tuple[str, str, str]
+DialogueId = tuple[str, str, str]
+"""System, character and scenario of a dialogue."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class JudgmentTable:
+    """Judgments of n dialogues and M metrics, with K labels.
+
+    Attributes:
+        dialogue_ids: of the n rows, in the order of `dialogue_order`.
+        metrics: of the M columns.
+        probs: (n, M, K) label probabilities that sum to 1; NaN where there is no score.
+        score: (n, M) expected scores; NaN where there is none.
+        mass: (n, M) label mass; NaN where there is no score.
+        top: (n, M) whether the most probable token is a label.
+        sampled: (n, M) whether the probabilities are shares of sampled answers.
+        code: (n, M) `ok`, the code of a failure, or `NOT_JUDGED`.
+    """
+
+    dialogue_ids: tuple[DialogueId, ...]
+    metrics: tuple[str, ...]
+    probs: NDArray[np.float64]
+    score: NDArray[np.float64]
+    mass: NDArray[np.float64]
+    top: NDArray[np.bool_]
+    sampled: NDArray[np.bool_]
+    code: NDArray[np.object_]
+
+    @property
+    def expected(self) -> NDArray[np.float64]:
+        """(n, M) the expected scores, as the matrix product of `probs` and the labels 1..K."""
+        scores: NDArray[np.float64] = self.probs @ np.arange(1.0, self.probs.shape[2] + 1)
+        return scores
+
+    @property
+    def systems(self) -> NDArray[np.str_]:
+        """(n,) the system of each dialogue."""
+        return self._names(0)
+
+    @property
+    def characters(self) -> NDArray[np.str_]:
+        """(n,) the character of each dialogue."""
+        return self._names(1)
+
+    @property
+    def scenarios(self) -> NDArray[np.str_]:
+        """(n,) the scenario of each dialogue."""
+        return self._names(2)
+
+    def columns(self, metrics: Sequence[str]) -> list[int]:
+        """The columns of some metrics."""
+        return [self.metrics.index(metric) for metric in metrics]
+
+    def _names(self, part: int) -> NDArray[np.str_]:
+        return np.array([dialogue[part] for dialogue in self.dialogue_ids], dtype=np.str_)
 
 
 def dialogue_order(system: str, character: str, scenario: str) -> tuple[object, ...]:
@@ -36,137 +91,98 @@ def dialogue_order(system: str, character: str, scenario: str) -> tuple[object, 
     return (system, character, number, scenario)
 
 
-@dataclass(frozen=True, slots=True)
-class JudgmentTable:
-    """Judgments as arrays over (dialogues, metrics); nan where there is no score."""
-
-    cells: list[Cell]
-    metrics: list[str]
-    score: NDArray[np.float64]
-    mass: NDArray[np.float64]
-    top: NDArray[np.bool_]
-    sampled: NDArray[np.bool_]
-    code: NDArray[np.object_]
-
-    def rows(self, system: str) -> NDArray[np.int64]:
-        """The rows of one system."""
-        return np.array([i for i, cell in enumerate(self.cells) if cell[0] == system])
-
-    def columns(self, metrics: Sequence[str]) -> list[int]:
-        """The columns of some metrics."""
-        return [self.metrics.index(metric) for metric in metrics]
+def dialogue_judgments(judgments: Iterable[Judgment], rubric: Rubric) -> list[Judgment]:
+    """The judgments of dialogues, without those of sets of replies (response diversity)."""
+    metric = replies_metric(rubric)
+    return [judgment for judgment in judgments if judgment.metric != metric]
 
 
-def judgment_table(judgments: Sequence[Judgment], metrics: list[str]) -> JudgmentTable:
-    """Rows in the order of `dialogue_order`, columns as `metrics`.
+def judged_metrics(judgments: Iterable[Judgment], rubric: Rubric) -> tuple[str, ...]:
+    """The metrics that dialogues were judged on, in the rubric's order."""
+    judged = {judgment.metric for judgment in dialogue_judgments(judgments, rubric)}
+    return tuple(metric.name for metric in rubric.metrics if metric.name in judged)
+
+
+def chosen_metrics(wanted: Sequence[str], judged: Sequence[str]) -> tuple[str, ...]:
+    """Those of the judged metrics that are wanted, in their order; all if `wanted` is empty.
 
     Raises:
-        StoreError: two judgments of the same thing, or one without a number.
+        UsageError: a wanted metric was not judged.
     """
-    cells = sorted(
+    unknown = [metric for metric in wanted if metric not in judged]
+    if unknown:
+        raise UsageError(
+            f"--metrics: {', '.join(unknown)} was not judged",
+            hint=f"there are {', '.join(judged)}",
+        )
+    return tuple(metric for metric in judged if not wanted or metric in wanted)
+
+
+def judgment_table(
+    judgments: Sequence[Judgment], metrics: Sequence[str], labels: int
+) -> JudgmentTable:
+    """The table of some metrics.
+
+    Judgments of other metrics add their dialogues as rows and nothing else. Those of sets of
+    replies are ignored.
+
+    Args:
+        judgments: of any systems, in any order.
+        metrics: the columns.
+        labels: K, how many labels each judgment has probabilities of.
+
+    Raises:
+        StoreError: there are two judgments of one metric of one dialogue, or one that is no
+            distribution over K labels.
+    """
+    judgments = [judgment for judgment in judgments if not is_reply_set(judgment.scenario)]
+    dialogue_ids = sorted(
         {(j.system, j.character, j.scenario) for j in judgments},
-        key=lambda cell: dialogue_order(*cell),
+        key=lambda dialogue: dialogue_order(*dialogue),
     )
-    row_of = {cell: row for row, cell in enumerate(cells)}
+    row_of = {dialogue: row for row, dialogue in enumerate(dialogue_ids)}
     column_of = {metric: column for column, metric in enumerate(metrics)}
-    shape = (len(cells), len(metrics))
+    shape = (len(dialogue_ids), len(metrics))
+    logprobs = np.full((*shape, labels), np.nan)
     score, mass = np.full(shape, np.nan), np.full(shape, np.nan)
     top, sampled = np.zeros(shape, dtype=np.bool_), np.zeros(shape, dtype=np.bool_)
     code = np.full(shape, NOT_JUDGED, dtype=object)
     for j in judgments:
-        at = row_of[j.system, j.character, j.scenario], column_of[j.metric]
-        what = f"{j.metric} of {j.system}/{j.character}/{j.scenario}"
-        if code[at] != NOT_JUDGED:
-            raise StoreError(f"two judgments of {what}", hint="export one of the runs alone")
-        if isinstance(j.outcome, Failure):
-            code[at] = j.outcome.code
-            continue
-        code[at] = "ok"
-        score[at], mass[at] = j.outcome.expected, j.outcome.label_mass
-        top[at], sampled[at] = j.outcome.top_is_label, j.outcome.reading == "sampled"
-        if math.isnan(score[at]):
-            raise StoreError(f"no label has any probability in {what}", hint="judge it again")
-    return JudgmentTable(cells, metrics, score, mass, top, sampled, code)
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Distributions:
-    """n dialogues in the order of `dialogue_order`, M metrics, K labels.
-
-    Attributes:
-        cells: (system, character, scenario) of each dialogue.
-        metrics: the M metrics.
-        probs: (n, M, K), summing to 1 over the labels; nan throughout where there is no score.
-    """
-
-    cells: tuple[Cell, ...]
-    metrics: tuple[str, ...]
-    probs: NDArray[np.float64]
-
-    @property
-    def scored(self) -> NDArray[np.bool_]:
-        """(n, M) where there is a score."""
-        return ~np.isnan(self.probs[:, :, 0])
-
-    @property
-    def expected(self) -> NDArray[np.float64]:
-        """(n, M) the raw scores, nan where there is none."""
-        scores: NDArray[np.float64] = self.probs @ np.arange(1.0, self.probs.shape[2] + 1)
-        return scores
-
-    def names(self, way: int) -> NDArray[np.str_]:
-        """(n,) the systems (0), characters (1) or scenarios (2)."""
-        return np.array([cell[way] for cell in self.cells])
-
-
-def distributions(
-    judgments: Sequence[Judgment], metrics: Sequence[str], labels: int
-) -> Distributions:
-    """The distributions of some metrics; judgments of other metrics only add their dialogues.
-
-    Sets of replies are no dialogues, and are passed over.
-
-    Raises:
-        StoreError: two judgments of the same thing, or one of another number of labels.
-    """
-    judgments = [j for j in judgments if not is_reply_set(j.scenario)]
-    cells = sorted(
-        {(j.system, j.character, j.scenario) for j in judgments},
-        key=lambda cell: dialogue_order(*cell),
-    )
-    row_of = {cell: row for row, cell in enumerate(cells)}
-    column_of = {metric: column for column, metric in enumerate(metrics)}
-    logprobs = np.full((len(cells), len(metrics), labels), np.nan)
-    seen = np.zeros(logprobs.shape[:2], dtype=np.bool_)
-    for j in judgments:
         if j.metric not in column_of:
             continue
-        at = row_of[j.system, j.character, j.scenario], column_of[j.metric]
+        entry = row_of[j.system, j.character, j.scenario], column_of[j.metric]
         what = f"{j.metric} of {j.system}/{j.character}/{j.scenario}"
-        if seen[at]:
+        if code[entry] != NOT_JUDGED:
             raise StoreError(f"two judgments of {what}", hint="name each run once")
-        seen[at] = True
         if isinstance(j.outcome, Failure):
+            code[entry] = j.outcome.code
             continue
-        if len(j.outcome.logprobs) != labels or max(j.outcome.logprobs) == -math.inf:
+        if len(j.outcome.logprobs) != labels:
             raise StoreError(
                 f"{what} is no distribution over {labels} labels", hint="judge it again"
             )
-        logprobs[at] = j.outcome.logprobs
-    # Less the largest, so that no exponential underflows to a distribution of nothing.
+        if max(j.outcome.logprobs) == -math.inf:
+            raise StoreError(f"no label has any probability in {what}", hint="judge it again")
+        code[entry] = "ok"
+        logprobs[entry] = j.outcome.logprobs
+        score[entry], mass[entry] = j.outcome.expected, j.outcome.label_mass
+        top[entry], sampled[entry] = j.outcome.top_is_label, j.outcome.reading == "sampled"
+    # The largest is subtracted so that no exponential underflows to a distribution of zeros.
     weights = np.exp(logprobs - logprobs.max(axis=2, keepdims=True))
     probs: NDArray[np.float64] = weights / weights.sum(axis=2, keepdims=True)
-    return Distributions(tuple(cells), tuple(metrics), probs)
+    return JudgmentTable(
+        tuple(dialogue_ids), tuple(metrics), probs, score, mass, top, sampled, code
+    )
 
 
-def system_means(judged: Distributions) -> dict[str, NDArray[np.float64]]:
-    """System -> (metrics,) mean raw score over its scored dialogues, nan without any."""
-    system, scores = judged.names(0), judged.expected
-    found = {}
-    for name in sorted(set(system.tolist())):
-        own = scores[system == name]
-        count = (~np.isnan(own)).sum(axis=0)
+def system_means(table: JudgmentTable) -> dict[str, NDArray[np.float64]]:
+    """System -> (M,) mean expected score over its scored dialogues; NaN where there is none."""
+    systems, scores = table.systems, table.expected
+    means = {}
+    for name in sorted(set(systems.tolist())):
+        of_system = scores[systems == name]
+        count = (~np.isnan(of_system)).sum(axis=0)
         mean = np.full(len(count), np.nan)
-        np.divide(np.nansum(own, axis=0), count, out=mean, where=count > 0)
-        found[name] = mean
-    return found
+        np.divide(np.nansum(of_system, axis=0), count, out=mean, where=count > 0)
+        means[name] = mean
+    return means

@@ -1,4 +1,4 @@
-"""Systems in one order, with the ranks that the judge's scores leave open to each."""
+"""A leaderboard: the systems in order, with the ranks that the uncertainty allows each."""
 
 from __future__ import annotations
 
@@ -13,8 +13,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from calibration.intervals import MeanInterval, mean_interval, ranks
-from judge.analysis.judgment_table import JudgmentTable, judgment_table
+from judge.analysis.judgment_table import judgment_table
 from judge.analysis.results import OVERALL, CalibratedMean, Measure, Results, SystemResults
+from judge.analysis.summary import undefined_reason
 from judge.errors import StoreError
 from judge.records import plain_record
 from judge.types import Judgment
@@ -38,11 +39,11 @@ HUMAN = "human"
 
 @dataclass(frozen=True, slots=True)
 class SystemCost:
-    """What a system took, None where nobody measured it.
+    """Time and tokens that a system took; None where they were not measured.
 
     Attributes:
-        tokens: written by the model in its answers, thoughts included.
-        writing: seconds of writing them.
+        tokens: of the model's answers, its thoughts included.
+        writing: seconds of writing the dialogues.
         judging: seconds of judging them.
     """
 
@@ -53,19 +54,20 @@ class SystemCost:
 
 @dataclass(frozen=True, slots=True)
 class SystemStanding:
-    """One system's row.
+    """One system's row of a leaderboard.
 
     Attributes:
-        system: who.
-        rank: shared with others; None without an overall score.
-        first, last: the best and the worst rank that it could have.
-        dialogues: how many were judged, and `n` of them have an overall score.
-        mean, lower, upper: the overall score and its interval; None with a `reason`.
+        system: its name.
+        rank: from 1; several systems can share one. None without an overall score.
+        first, last: the best and the worst rank that the uncertainty allows.
+        dialogues: how many were judged; `n` of them have an overall score.
+        mean, lower, upper: the overall score on the label scale and its interval; None, with a
+            `reason`, where undefined.
         unscored: share of its judgments that have no score.
-        dimensions: their measures, by name; one that was not judged whole is missing.
-        calibrated: the overall score on the human scale, None where that was not asked for.
-        sampled: some of its scores are shares of sampled answers.
-        cost: what it took.
+        dimensions: name -> measure, of the dimensions whose metrics were all judged.
+        calibrated: the overall score on the human scale; None without a calibration.
+        sampled: whether some of its scores are shares of sampled answers.
+        cost: time and tokens.
     """
 
     system: str
@@ -87,13 +89,14 @@ class SystemStanding:
 
 @dataclass(frozen=True, slots=True)
 class SystemPair:
-    """Two systems on the dialogues that both have an overall score of.
+    """Two systems compared on the scenes (character and scenario) that both have a score of.
 
     Attributes:
-        one, other: who, `one` with the higher mean over all its dialogues.
-        n: characters and scenarios in common.
-        difference: mean of one less other; None without any in common.
-        lower, upper: its interval, at the confidence of pairs; None with a `reason`.
+        one, other: their names; `one` has the higher mean over all its dialogues.
+        n: how many scenes both have.
+        difference: mean score of `one` minus that of `other`; None where n is 0.
+        lower, upper: its interval, at the confidence of pairs; None, with a `reason`, where
+            undefined.
     """
 
     one: str
@@ -106,7 +109,7 @@ class SystemPair:
 
     @property
     def better(self) -> str | None:
-        """Which of the two is shown to be better; None if neither is."""
+        """The system that is shown to be better; None if neither is."""
         if self.lower is not None and self.lower > 0:
             return self.one
         return self.other if self.upper is not None and self.upper < 0 else None
@@ -114,17 +117,18 @@ class SystemPair:
 
 @dataclass(frozen=True, slots=True)
 class Leaderboard:
-    """Everything that a leaderboard says.
+    """All that a leaderboard shows.
 
     Attributes:
-        labels: the scale.
+        labels: of the judge's scale.
         titles: of the dimensions, in the order of the columns.
-        standings: highest overall mean first; those without one last.
-        pairs: each two systems that have an overall mean, in the order of the standings.
-        confidence: of the interval of one mean, and of all that is said of pairs together.
+        standings: highest overall mean first; systems without one last.
+        pairs: all pairs of systems with an overall mean, in the order of the standings.
+        confidence: of the interval of one mean, and that all statements on pairs hold together.
         pair_confidence: of the interval of one difference.
-        calibration, calibration_confidence: the file, and of its intervals; "" and None without.
-        notes: what to know first.
+        calibration: title of the calibration file; "" without one.
+        calibration_confidence: of the calibrated intervals; None without a calibration.
+        notes: warnings to show at the top.
         signature, provenance: what made the scores.
     """
 
@@ -142,11 +146,11 @@ class Leaderboard:
 
     @property
     def ranked(self) -> tuple[SystemStanding, ...]:
-        """Those that have a rank."""
+        """The systems that have a rank."""
         return tuple(standing for standing in self.standings if standing.rank is not None)
 
     def shown(self, system: str) -> tuple[list[str], list[str]]:
-        """The systems shown to be better than this one, and those shown to be worse."""
+        """The systems that are shown to be better than this one, and those shown to be worse."""
         better: list[str] = []
         worse: list[str] = []
         for pair in self.pairs:
@@ -167,39 +171,36 @@ def leaderboard(
     costs: Mapping[str, SystemCost] = MappingProxyType({}),
     confidence: float = 0.95,
 ) -> Leaderboard:
-    """Order the systems by the mean of their overall scores, and say which order is shown.
+    """Order the systems by their mean overall scores, and give the ranks that this order supports.
 
-    Two systems are compared on the characters and scenarios that both have a score of, by the
-    interval of their mean difference (see `calibration.ranking.mean_interval`): they were asked the
-    same, and what is hard for both says nothing of either. It is wider than `confidence` asks by
-    Bonferroni's rule, 1 - (1 - confidence) / pairs, so that all intervals hold together with that
-    confidence. A system is shown to be better if the interval is above 0; a pair without an
-    interval shows nothing. Its rank is 1 + the number of systems shown to be better, where systems
-    share a rank that have equally many, and where none comes before a system with a higher mean
-    (see `calibration.ranking.ranks`).
+    Two systems are compared on the scenes (character and scenario) that both have a score of, by
+    the interval of their mean difference (see `calibration.intervals.mean_interval`): a scene that
+    is hard for both does not count against either. The confidence of each interval is raised by
+    Bonferroni's rule to 1 - (1 - confidence) / pairs, so that all intervals hold together with
+    `confidence`. A system is shown to be better if the interval is above 0; a pair without an
+    interval shows nothing. The rank of a system is 1 + the number of systems shown to be better;
+    systems with equally many share a rank, and none ranks before a system with a higher mean
+    (see `calibration.intervals.ranks`).
 
-    Ranks are of the judge's raw scores, calibrated or not: the calibrated intervals are each of one
-    system and do not compare two.
+    Ranks are those of the judge's raw scores even with a calibration: calibrated intervals are each
+    of one system and do not compare two.
 
     Args:
         results: of these judgments.
-        judgments: where the scores of single dialogues are.
-        costs: system -> what it took, as far as that is known.
+        judgments: they have the scores of single dialogues.
+        costs: system -> time and tokens, as far as they are known.
         confidence: between 0 and 1.
 
     Raises:
         StoreError: no system was judged on all metrics.
-        ValueError: a confidence not between 0 and 1.
+        ValueError: the confidence is not between 0 and 1.
     """
     if OVERALL not in results.titles:
         raise StoreError(
             f"there is no overall score to order by: only {', '.join(results.metrics)} were judged",
             hint="run the same `judge eval` without --metrics: it adds the others to the run",
         )
-    table = judgment_table(
-        [j for j in judgments if j.metric in results.metrics], list(results.metrics)
-    )
-    cells = {system.system: _cells(table, system.system) for system in results.systems}
+    scores = _overall_scores(results, judgments)
     systems = sorted(
         results.systems, key=lambda s: (s.mean(OVERALL) is None, -(s.mean(OVERALL) or 0), s.system)
     )
@@ -207,12 +208,11 @@ def leaderboard(
     comparisons = len(ranked) * (len(ranked) - 1) // 2
     level = 1 - (1 - confidence) / max(comparisons, 1)
     pairs = tuple(
-        _pair(one, other, cells[one], cells[other], level) for one, other in combinations(ranked, 2)
+        _pair(one, other, scores[one], scores[other], level)
+        for one, other in combinations(ranked, 2)
     )
-    found = ranks(_better(ranked, pairs))
-    places = dict(
-        zip(ranked, zip(*(places.tolist() for places in found), strict=True), strict=True)
-    )
+    by_system = (column.tolist() for column in ranks(_better(ranked, pairs)))
+    allowed = dict(zip(ranked, zip(*by_system, strict=True), strict=True))
     calibration = results.calibration
     return Leaderboard(
         labels=results.labels,
@@ -220,8 +220,8 @@ def leaderboard(
         standings=tuple(
             _standing(
                 system,
-                places.get(system.system),
-                _interval(cells[system.system], confidence),
+                allowed.get(system.system),
+                _interval(scores[system.system], confidence),
                 calibration.mean(system.system, OVERALL) if calibration else None,
                 costs.get(system.system, SystemCost()),
             )
@@ -238,51 +238,48 @@ def leaderboard(
     )
 
 
-_Cells = Mapping[tuple[str, str], float]
+_SceneScores = Mapping[tuple[str, str], float]
 """(character, scenario) -> overall score of one system, where there is one."""
 
 
-def _cells(table: JudgmentTable, system: str) -> _Cells:
-    rows = table.rows(system)
-    scores: NDArray[np.float64] = table.score[rows].mean(axis=1)
-    return {
-        table.cells[row][1:]: score
-        for row, score in zip(rows.tolist(), scores.tolist(), strict=True)
-        if not math.isnan(score)
-    }
+def _overall_scores(results: Results, judgments: Sequence[Judgment]) -> dict[str, _SceneScores]:
+    """System -> its overall scores, in the order of the dialogues."""
+    judged = [j for j in judgments if j.metric in results.metrics]
+    table = judgment_table(judged, results.metrics, len(results.labels))
+    scores: dict[str, dict[tuple[str, str], float]] = {s.system: {} for s in results.systems}
+    for dialogue, score in zip(table.dialogue_ids, table.score.mean(axis=1).tolist(), strict=True):
+        if not math.isnan(score):
+            system, *scene = dialogue
+            scores[system][scene[0], scene[1]] = score
+    return {**scores}
 
 
-def _interval(cells: _Cells, confidence: float) -> MeanInterval:
-    characters, scenarios = ([cell[way] for cell in cells] for way in (0, 1))
-    return mean_interval(list(cells.values()), characters, scenarios, confidence)
+def _interval(scores: _SceneScores, confidence: float) -> MeanInterval:
+    characters, scenarios = ([scene[part] for scene in scores] for part in (0, 1))
+    return mean_interval(list(scores.values()), characters, scenarios, confidence)
 
 
-def _pair(one: str, other: str, ours: _Cells, theirs: _Cells, confidence: float) -> SystemPair:
-    differences = {cell: ours[cell] - theirs[cell] for cell in ours if cell in theirs}
-    found = _interval(differences, confidence)
-    if not found.n:
+def _pair(
+    one: str, other: str, first: _SceneScores, second: _SceneScores, confidence: float
+) -> SystemPair:
+    differences = {scene: first[scene] - second[scene] for scene in first if scene in second}
+    mean = _interval(differences, confidence)
+    if not mean.n:
         return SystemPair(one, other, 0, None, None, None, "they share no character and scenario")
-    if found.reason:
-        return SystemPair(one, other, found.n, found.mean, None, None, _why(found))
-    return SystemPair(one, other, found.n, found.mean, found.lower, found.upper)
-
-
-def _why(found: MeanInterval) -> str:
-    few = [
-        way
-        for way, groups in zip(("character", "scenario"), found.groups, strict=True)
-        if groups < 2
-    ]
-    return f"only one {' and one '.join(few)}" if few else found.reason
+    if mean.reason:
+        reason = undefined_reason(mean.groups, mean.reason)
+        return SystemPair(one, other, mean.n, mean.mean, None, None, reason)
+    return SystemPair(one, other, mean.n, mean.mean, mean.lower, mean.upper)
 
 
 def _better(systems: Sequence[str], pairs: Sequence[SystemPair]) -> NDArray[np.bool_]:
-    at = {system: row for row, system in enumerate(systems)}
+    """(systems, systems) whether the system of the row is shown to be better than the other."""
+    row_of = {system: row for row, system in enumerate(systems)}
     better = np.zeros((len(systems), len(systems)), dtype=np.bool_)
     for pair in pairs:
         if pair.better is not None:
             worse = pair.other if pair.better == pair.one else pair.one
-            better[at[pair.better], at[worse]] = True
+            better[row_of[pair.better], row_of[worse]] = True
     return better
 
 
@@ -297,26 +294,28 @@ def _notes(pairs: Sequence[SystemPair]) -> Iterator[str]:
 
 def _standing(
     system: SystemResults,
-    place: tuple[int, int, int] | None,
-    found: MeanInterval,
+    allowed: tuple[int, int, int] | None,
+    overall: MeanInterval,
     calibrated: CalibratedMean | None,
     cost: SystemCost,
 ) -> SystemStanding:
-    rank, first, last = place or (None, None, None)
-    reason = _why(found) if found.n else "no dialogue was scored"
+    rank, first, last = allowed or (None, None, None)
+    reason = "no dialogue was scored"
+    if overall.n:
+        reason = undefined_reason(overall.groups, overall.reason)
     if OVERALL not in system.measures:
         reason = "not all metrics were judged"
-    defined = not found.reason
+    defined = not overall.reason
     return SystemStanding(
         system=system.system,
         rank=rank,
         first=first,
         last=last,
         dialogues=system.dialogues,
-        n=found.n,
-        mean=found.mean if found.n else None,
-        lower=found.lower if defined else None,
-        upper=found.upper if defined else None,
+        n=overall.n,
+        mean=overall.mean if overall.n else None,
+        lower=overall.lower if defined else None,
+        upper=overall.upper if defined else None,
         reason="" if defined else reason,
         unscored=system.unscored_share,
         dimensions={name: m for name, m in system.measures.items() if m.kind == "dimension"},

@@ -36,7 +36,6 @@ __all__ = [
     "PublishedDiversity",
     "Segmenter",
     "SystemDiversity",
-    "dialogue_judgments",
     "read_published_diversity",
     "refuse_unequal",
     "summarize_diversity",
@@ -242,12 +241,6 @@ def word_segmenter() -> Segmenter | None:
     except ImportError:
         return None
     return Segmenter(f"rjieba {importlib.metadata.version('rjieba')}", rjieba.cut)
-
-
-def dialogue_judgments(judgments: Iterable[Judgment], rubric: Rubric) -> list[Judgment]:
-    """The judgments of dialogues, without those of sets of replies."""
-    metric = replies_metric(rubric)
-    return [j for j in judgments if j.metric != metric]
 
 
 def refuse_unequal(results: Iterable[DiversityResults]) -> None:

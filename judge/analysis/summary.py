@@ -1,4 +1,4 @@
-"""Judgments in, `Results` out: means with their standard errors, and what has no score."""
+"""The results of a run: means with standard errors from its judgments, and what has no score."""
 
 from __future__ import annotations
 
@@ -11,16 +11,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from calibration.agreement.correlation import spearman
-from calibration.intervals import ClusteredMean, clustered_mean
+from calibration.intervals import clustered_mean
 from judge.analysis.judgment_table import (
     NOT_JUDGED,
-    Cell,
+    DialogueId,
     JudgmentTable,
+    dialogue_judgments,
     dialogue_order,
     judgment_table,
 )
 from judge.analysis.published import PublishedMeans
-from judge.analysis.reply_diversity import DiversityResults, dialogue_judgments
+from judge.analysis.reply_diversity import DiversityResults
 from judge.analysis.results import (
     OVERALL,
     ExtremeDialogue,
@@ -36,15 +37,22 @@ from judge.errors import StoreError
 from judge.roleplay.playing_summary import PlayingSummary
 from judge.types import Dialogue, Failure, Judgment, Reading, Rubric
 
-__all__ = ["FLAG_BELOW", "LEAST_SYSTEMS", "extreme_dialogues", "summarize"]
+__all__ = [
+    "FLAG_BELOW",
+    "MIN_SYSTEMS",
+    "judged_dimensions",
+    "measure_titles",
+    "summarize",
+    "undefined_reason",
+]
 
 FLAG_BELOW = 0.5
-"""Label mass below which a judgment is flagged."""
+"""A judgment whose label mass is below this is flagged."""
 
-LEAST_SYSTEMS = 3
-"""Fewer systems than this have no order worth a correlation."""
+MIN_SYSTEMS = 3
+"""With fewer systems their order is not correlated with a published one."""
 
-_WAYS = ("character", "scenario")
+_CLUSTERS = ("character", "scenario")
 
 
 def summarize(
@@ -59,40 +67,40 @@ def summarize(
     diversity: DiversityResults | None = None,
     played: Sequence[PlayingSummary] = (),
 ) -> Results:
-    """Means, standard errors and everything else that a report says.
+    """Means, standard errors and everything else that a report shows.
 
-    A dimension's score of a dialogue is the mean of its metrics, the overall score the mean
-    of all metrics; a dialogue that misses any part misses the whole. A dimension appears if
-    all its metrics were asked, the overall score if all metrics of the rubric were.
+    In each dialogue, the score of a dimension is the mean of its metrics, and the overall score the
+    mean of all metrics; a dialogue that lacks a metric has neither. A dimension is in the results
+    if all its metrics were judged, the overall score if all metrics of the rubric were.
 
     Args:
-        judgments: of any number of systems, at most one per dialogue and metric, any order. Those
-            of sets of replies are passed over: see `diversity`.
-        rubric: what they were asked with.
-        dialogues: where the text of the extreme dialogues is taken from, as far as it goes.
+        judgments: of any number of systems, at most one for each dialogue and metric, in any order.
+            Those of sets of replies are ignored: see `diversity`.
+        rubric: the rubric of the judgments.
+        dialogues: the texts of the extreme dialogues are taken from these, where they are there.
         provenance: what made the run, for the signature and the footer.
         notes: warnings to show at the top.
-        published: system means to set beside.
+        published: system means to show beside the judge's.
         extremes: how many dialogues with the lowest and with the highest scores to show.
-        diversity: what was judged and measured over many replies.
-        played: how systems played whose dialogues were not recorded ones.
+        diversity: response diversity, judged and measured.
+        played: summaries of the systems that played in this run.
 
     Raises:
-        StoreError: there are no judgments, two of the same thing, one that the rubric does
-            not know, or one whose distribution is not a number.
+        StoreError: there are no judgments, two of one metric of one dialogue, one of a metric that
+            the rubric does not have, or one that is no distribution over the labels.
     """
     judgments = dialogue_judgments(judgments, rubric)
-    groups = rubric_groups(judgments, rubric)
+    groups = judged_dimensions(judgments, rubric)
     metrics = [metric for group in groups for metric in group.metrics]
-    table = judgment_table(judgments, metrics)
-    full = all(group.complete for group in groups) and len(groups) == len(rubric.dimensions)
+    table = judgment_table(judgments, metrics, len(rubric.labels))
+    complete = all(group.complete for group in groups) and len(groups) == len(rubric.dimensions)
     parts: dict[str, tuple[str, ...]] = {}
     for group in groups:
         parts |= {group.name: group.metrics} if group.complete else {}
         parts |= {metric: (metric,) for metric in group.metrics}
-    parts |= {OVERALL: tuple(metrics)} if full else {}
+    parts |= {OVERALL: tuple(metrics)} if complete else {}
     systems = _systems(table, parts, {group.name for group in groups})
-    low, high = extreme_dialogues(table, judgments, dialogues, extremes)
+    lowest, highest = _extreme_dialogues(table, judgments, dialogues, extremes)
     readings = _readings(judgments)
     return Results(
         rubric=rubric.name,
@@ -100,33 +108,38 @@ def summarize(
         rubric_hash=rubric.hash,
         language=rubric.language,
         labels=rubric.labels,
-        titles=rubric_titles(rubric, groups, full=full),
+        titles=measure_titles(rubric, groups, overall=complete),
         groups=groups,
         systems=systems,
         failures=_failures(judgments, systems),
-        extremes_by="overall" if full else "asked",
-        lowest=low,
-        highest=high,
+        extremes_by="overall" if complete else "asked",
+        lowest=lowest,
+        highest=highest,
         published=published,
-        agreement=_agreement(systems, parts, published),
+        agreement=_published_agreement(systems, parts, published),
         provenance=dict(provenance or {}),
-        notes=(*notes, *_reading_notes(readings), *_own_notes(table, metrics, published)),
+        notes=(*notes, *_reading_notes(readings), *_result_notes(table, published)),
         readings=readings,
         diversity=diversity,
         played=tuple(played),
     )
 
 
-def rubric_groups(judgments: Sequence[Judgment], rubric: Rubric) -> tuple[JudgedDimension, ...]:
+def judged_dimensions(judgments: Sequence[Judgment], rubric: Rubric) -> tuple[JudgedDimension, ...]:
+    """The dimensions that any judgment belongs to, with their judged metrics, in rubric order.
+
+    Raises:
+        StoreError: there are no judgments, or a metric that no dimension of the rubric has.
+    """
     if not judgments:
         raise StoreError("the run holds no judgments", hint="make some first: judge eval --help")
-    asked = {judgment.metric for judgment in judgments}
+    judged = {judgment.metric for judgment in judgments}
     groups = []
     for dimension in rubric.dimensions:
-        of_it = tuple(metric for metric in dimension.metrics if metric in asked)
-        if of_it:
-            groups.append(JudgedDimension(dimension.name, of_it, of_it == dimension.metrics))
-    unknown = asked.difference(*(group.metrics for group in groups))
+        metrics = tuple(metric for metric in dimension.metrics if metric in judged)
+        if metrics:
+            groups.append(JudgedDimension(dimension.name, metrics, metrics == dimension.metrics))
+    unknown = judged.difference(*(group.metrics for group in groups))
     if unknown:
         names = ", ".join(sorted(unknown))
         raise StoreError(
@@ -136,29 +149,62 @@ def rubric_groups(judgments: Sequence[Judgment], rubric: Rubric) -> tuple[Judged
     return tuple(groups)
 
 
+def measure_titles(
+    rubric: Rubric, groups: Sequence[JudgedDimension], *, overall: bool
+) -> dict[str, str]:
+    """Titles of the judged metrics and their dimensions, and of the overall score if there is one.
+
+    A title is in English, followed by the name in the language of the rubric: `Fluency (流畅性)`.
+    """
+    names = {metric for group in groups for metric in group.metrics}
+    names |= {group.name for group in groups}
+    translations = {dimension.name: dimension.titles for dimension in rubric.dimensions}
+    translations |= {metric.name: metric.titles for metric in rubric.metrics}
+    titles = {}
+    for name, in_language in translations.items():
+        if name in names:
+            english = in_language.get("en", name.replace("_", " ").capitalize())
+            original = in_language.get(rubric.language, english)
+            titles[name] = english if original == english else f"{english} ({original})"
+    return titles | ({OVERALL: "Overall"} if overall else {})
+
+
+def undefined_reason(groups: Sequence[int], reason: str) -> str:
+    """Why a standard error over characters and scenarios is undefined.
+
+    Args:
+        groups: how many characters and scenarios there are.
+        reason: what the estimator says, if it is not that there is only one of either.
+    """
+    single = [name for name, count in zip(_CLUSTERS, groups, strict=True) if count < 2]
+    return f"only one {' and one '.join(single)}" if single else reason
+
+
 def _systems(
     table: JudgmentTable, parts: Mapping[str, tuple[str, ...]], dimensions: set[str]
 ) -> tuple[SystemResults, ...]:
     results = []
-    for system in sorted({cell[0] for cell in table.cells}):
-        rows = table.rows(system)
+    systems = table.systems
+    for system in sorted(set(systems.tolist())):
+        rows = np.flatnonzero(systems == system)
         judged = {
             metric
             for metric in table.metrics
             if (table.code[rows][:, table.columns([metric])] != NOT_JUDGED).any()
         }
         measures = {
-            name: _measure(table, rows, name, of_it, dimensions)
-            for name, of_it in parts.items()
-            if judged.issuperset(of_it)
+            name: _measure(table, rows, name, metrics, dimensions)
+            for name, metrics in parts.items()
+            if judged.issuperset(metrics)
         }
-        characters, scenarios = ({table.cells[row][way] for row in rows} for way in (1, 2))
-        results.append(SystemResults(system, len(rows), len(characters), len(scenarios), measures))
+        characters = len(np.unique(table.characters[rows]))
+        scenarios = len(np.unique(table.scenarios[rows]))
+        results.append(SystemResults(system, len(rows), characters, scenarios, measures))
     return tuple(sorted(results, key=_rank))
 
 
 def _rank(result: SystemResults) -> tuple[bool, float, str]:
-    """Highest overall mean first; without one, by the mean of what was asked."""
+    """Sort key: highest overall mean first; without one, the mean of all judged measures."""
     measures = result.measures
     chosen = [measures[OVERALL]] if OVERALL in measures else list(measures.values())
     means = [measure.mean for measure in chosen if measure.mean is not None]
@@ -170,46 +216,40 @@ def _measure(
     table: JudgmentTable,
     rows: NDArray[np.int64],
     name: str,
-    parts: tuple[str, ...],
+    metrics: tuple[str, ...],
     dimensions: set[str],
 ) -> Measure:
-    columns = table.columns(parts)
+    columns = table.columns(metrics)
     scores = table.score[rows][:, columns].mean(axis=1)
     scored = ~np.isnan(scores)
     codes = table.code[rows[~scored]][:, columns]
     first_missing = Counter(next(code for code in row if code != "ok") for row in codes)
-    cells = [table.cells[row] for row in rows[scored]]
-    result = clustered_mean(
-        scores[scored], [cell[1] for cell in cells], [cell[2] for cell in cells]
+    used = rows[scored]
+    mean = clustered_mean(
+        scores[scored], table.characters[used].tolist(), table.scenarios[used].tolist()
     )
-    mass, top = table.mass[rows[scored]][:, columns], table.top[rows[scored]][:, columns]
+    mass, top = table.mass[used][:, columns], table.top[used][:, columns]
     kind: Literal["metric", "dimension", "overall"] = "metric"
     if name == OVERALL:
         kind = "overall"
     elif name in dimensions:
         kind = "dimension"
-    defined = math.isfinite(result.standard_error)
+    defined = math.isfinite(mean.standard_error)
+    reason = undefined_reason(mean.groups, mean.reason) if mean.n else "no dialogue was scored"
     return Measure(
         name=name,
         kind=kind,
         dialogues=len(rows),
-        n=result.n,
-        mean=result.mean if result.n else None,
-        standard_error=result.standard_error if defined else None,
-        clustered_by=tuple(_WAYS[way] for way in result.used),
-        standard_error_reason=_why_undefined(result),
+        n=mean.n,
+        mean=mean.mean if mean.n else None,
+        standard_error=mean.standard_error if defined else None,
+        clustered_by=tuple(_CLUSTERS[cluster] for cluster in mean.used),
+        standard_error_reason=reason,
         unscored=dict(sorted(first_missing.items())),
-        flagged=float((mass < FLAG_BELOW).mean()) if result.n else None,
-        top_is_label=float(top.mean()) if result.n else None,
-        sampled=int(table.sampled[rows[scored]][:, columns].sum()),
+        flagged=float((mass < FLAG_BELOW).mean()) if mean.n else None,
+        top_is_label=float(top.mean()) if mean.n else None,
+        sampled=int(table.sampled[used][:, columns].sum()),
     )
-
-
-def _why_undefined(result: ClusteredMean) -> str:
-    if result.n == 0:
-        return "no dialogue was scored"
-    few = [way for way, groups in zip(_WAYS, result.groups, strict=True) if groups < 2]
-    return f"only one {' and one '.join(few)}" if few else result.reason
 
 
 def _failures(
@@ -222,9 +262,9 @@ def _failures(
             example = f"{j.system}/{j.character}/{j.scenario} {j.metric}"
             failed.setdefault(j.outcome.code, []).append((order, j.outcome.reason, example))
     counts = []
-    for code, found in failed.items():
-        _, reason, example = min(found)
-        counts.append(FailureCount(code, len(found), reason, example))
+    for code, failures in failed.items():
+        _, reason, example = min(failures)
+        counts.append(FailureCount(code, len(failures), reason, example))
     metrics = [m for system in systems for m in system.measures.values() if m.kind == "metric"]
     if missing := sum(metric.unscored.get(NOT_JUDGED, 0) for metric in metrics):
         reason = "not judged yet: the run was interrupted, or asked for less"
@@ -232,7 +272,7 @@ def _failures(
     return tuple(sorted(counts, key=lambda failure: (-failure.count, failure.code)))
 
 
-def _agreement(
+def _published_agreement(
     systems: Sequence[SystemResults],
     parts: Mapping[str, tuple[str, ...]],
     published: PublishedMeans | None,
@@ -240,39 +280,21 @@ def _agreement(
     if published is None:
         return ()
     rows = []
-    for name, of_it in parts.items():
+    for name, metrics in parts.items():
         pairs = [
-            (ours, theirs)
+            (judged, human)
             for system in systems
-            if (ours := system.mean(name)) is not None
-            and (theirs := published.mean(system.system, of_it)) is not None
+            if (judged := system.mean(name)) is not None
+            and (human := published.mean(system.system, metrics)) is not None
         ]
-        if len(pairs) < LEAST_SYSTEMS:
-            reason = f"only {len(pairs)} of at least {LEAST_SYSTEMS} systems in common"
+        if len(pairs) < MIN_SYSTEMS:
+            reason = f"only {len(pairs)} of at least {MIN_SYSTEMS} systems in common"
             rows.append(SystemAgreement(name, None, len(pairs), reason))
             continue
-        found = spearman(*zip(*pairs, strict=True))
-        rho = None if math.isnan(found.value) else found.value
-        rows.append(SystemAgreement(name, rho, found.n, found.reason))
+        rho = spearman(*zip(*pairs, strict=True))
+        value = None if math.isnan(rho.value) else rho.value
+        rows.append(SystemAgreement(name, value, rho.n, rho.reason))
     return tuple(rows)
-
-
-def rubric_titles(
-    rubric: Rubric, groups: Sequence[JudgedDimension], *, full: bool
-) -> dict[str, str]:
-    asked = {metric for group in groups for metric in group.metrics}
-    asked |= {group.name for group in groups}
-    known = {dimension.name: dimension.titles for dimension in rubric.dimensions}
-    known |= {metric.name: metric.titles for metric in rubric.metrics}
-    titles = {name: _title(name, known[name], rubric.language) for name in known if name in asked}
-    return titles | ({OVERALL: "Overall"} if full else {})
-
-
-def _title(name: str, titles: Mapping[str, str], language: str) -> str:
-    """`Fluency (流畅性)`: in English, then as the judge was asked."""
-    english = titles.get("en", name.replace("_", " ").capitalize())
-    asked = titles.get(language, english)
-    return english if asked == english else f"{english} ({asked})"
 
 
 def _readings(judgments: Sequence[Judgment]) -> dict[Reading, int]:
@@ -294,53 +316,56 @@ def _reading_notes(readings: Mapping[Reading, int]) -> Iterator[str]:
         )
 
 
-def _own_notes(
-    table: JudgmentTable, metrics: Sequence[str], published: PublishedMeans | None
-) -> tuple[str, ...]:
-    notes = []
-    asked: dict[str, set[tuple[str, str]]] = {}
-    for system, character, scenario in table.cells:
-        asked.setdefault(system, set()).add((character, scenario))
-    if any(cells != next(iter(asked.values())) for cells in asked.values()):
-        notes.append(
+def _result_notes(table: JudgmentTable, published: PublishedMeans | None) -> Iterator[str]:
+    scenes: dict[str, set[tuple[str, str]]] = {}
+    for system, character, scenario in table.dialogue_ids:
+        scenes.setdefault(system, set()).add((character, scenario))
+    if any(own != next(iter(scenes.values())) for own in scenes.values()):
+        yield (
             "The systems were not judged on the same characters and scenarios: "
             "their means differ for that reason too."
         )
     if published is not None:
         named = {metric for row in published.means.values() for metric in row}
-        if not named.intersection(metrics):
-            notes.append(f"{published.source} holds none of the metrics that were judged.")
-    return tuple(notes)
+        if not named.intersection(table.metrics):
+            yield f"{published.source} holds none of the metrics that were judged."
 
 
-def extreme_dialogues(
+def _extreme_dialogues(
     table: JudgmentTable, judgments: Sequence[Judgment], dialogues: Iterable[Dialogue], most: int
 ) -> tuple[tuple[ExtremeDialogue, ...], tuple[ExtremeDialogue, ...]]:
     """The `most` lowest, lowest first, and the `most` highest, highest first.
 
-    Only dialogues with every metric scored take part; equal scores go in the order of ids.
-    No dialogue is in both lists, so few dialogues make short lists.
+    Only dialogues with a score of every metric take part; equal scores are in the order of the
+    dialogues. No dialogue is in both lists, so that few dialogues make short lists.
     """
     scores = [round(float(score), 10) for score in table.score.mean(axis=1)]
-    order = sorted((s, row) for row, s in enumerate(scores) if not math.isnan(s))
-    low = [row for _, row in order[: min(most, len(order) // 2)]]
-    down = sorted((-s, row) for s, row in order if row not in low)
-    high = [row for _, row in down[:most]]
-    wanted = {table.cells[row] for row in (*low, *high)}
-    scored: dict[Cell, dict[str, MetricScore]] = {cell: {} for cell in wanted}
+    rising = sorted((score, row) for row, score in enumerate(scores) if not math.isnan(score))
+    low = [row for _, row in rising[: min(most, len(rising) // 2)]]
+    falling = sorted((-score, row) for score, row in rising if row not in low)
+    high = [row for _, row in falling[:most]]
+    shown = {table.dialogue_ids[row] for row in (*low, *high)}
+    metrics: dict[DialogueId, dict[str, MetricScore]] = {dialogue: {} for dialogue in shown}
     for j in judgments:
-        cell, read = (j.system, j.character, j.scenario), j.outcome
-        if cell in wanted and not isinstance(read, Failure):
-            scored[cell][j.metric] = MetricScore(
-                j.metric, read.expected, read.p, read.label_mass, read.reading, j.rationale
+        dialogue, outcome = (j.system, j.character, j.scenario), j.outcome
+        if dialogue in shown and not isinstance(outcome, Failure):
+            metrics[dialogue][j.metric] = MetricScore(
+                j.metric,
+                outcome.expected,
+                outcome.p,
+                outcome.label_mass,
+                outcome.reading,
+                j.rationale,
             )
     turns = {
-        cell: d.turns for d in dialogues if (cell := (d.system, d.character, d.scenario)) in wanted
+        dialogue: d.turns
+        for d in dialogues
+        if (dialogue := (d.system, d.character, d.scenario)) in shown
     }
 
     def show(row: int) -> ExtremeDialogue:
-        cell = table.cells[row]
-        metrics = tuple(scored[cell][metric] for metric in table.metrics)
-        return ExtremeDialogue(*cell, scores[row], metrics, turns.get(cell, ()))
+        dialogue = table.dialogue_ids[row]
+        in_order = tuple(metrics[dialogue][metric] for metric in table.metrics)
+        return ExtremeDialogue(*dialogue, scores[row], in_order, turns.get(dialogue, ()))
 
     return tuple(map(show, low)), tuple(map(show, high))

@@ -101,7 +101,7 @@ def calibrate_run(
         found = calibrate_to_published(judgments, rubric, means, made_with, **options)
     else:
         assert ratings is not None  # noqa: S101 - one of the two was given
-        found = calibrate(judgments, rubric, ratings, made_with, rung=rung or AUTO, **options)
+        found = calibrate(judgments, rubric, ratings, made_with, candidate=rung or AUTO, **options)
     calibration_file.write(out, found)
     if as_json:
         click.echo(json.dumps({"out": str(out), **found.to_dict()}, ensure_ascii=False))

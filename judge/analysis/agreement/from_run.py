@@ -11,9 +11,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from judge.analysis.agreement.data import PairedScores
-from judge.analysis.fit_calibration import chosen_metrics, judged_metrics
-from judge.analysis.judgment_table import Cell, dialogue_order, distributions
-from judge.analysis.summary import rubric_groups, rubric_titles
+from judge.analysis.judgment_table import (
+    DialogueId,
+    chosen_metrics,
+    dialogue_order,
+    judged_metrics,
+    judgment_table,
+)
+from judge.analysis.summary import judged_dimensions, measure_titles
 from judge.errors import DataError
 from judge.ratings import Ratings, join_ratings
 from judge.rubric import is_reply_set
@@ -69,16 +74,16 @@ def scores_from_run(
     asked = [j for j in judgments if j.metric in wanted and j.metric not in unrated]
     if not asked:
         raise _no_match(judgments, ratings)
-    groups = rubric_groups(asked, rubric)
+    groups = judged_dimensions(asked, rubric)
     names = tuple(metric for group in groups for metric in group.metrics)
-    read = distributions(asked, names, len(rubric.labels))
+    table = judgment_table(asked, names, len(rubric.labels))
     cells = sorted(
-        {*read.cells, *((d.system, d.character, d.scenario) for d in dialogues)},
+        {*table.dialogue_ids, *((d.system, d.character, d.scenario) for d in dialogues)},
         key=lambda cell: dialogue_order(*cell),
     )
     row_of: dict[tuple[str, ...], int] = {cell: row for row, cell in enumerate(cells)}
-    probs = np.full((len(cells), *read.probs.shape[1:]), np.nan)
-    probs[[row_of[cell] for cell in read.cells]] = read.probs
+    probs = np.full((len(cells), *table.probs.shape[1:]), np.nan)
+    probs[[row_of[cell] for cell in table.dialogue_ids]] = table.probs
     joined = join_ratings(ratings, cells, names)
     rows, columns, own = joined.row, joined.column, joined.both
     if np.isnan(probs[rows[own], columns[own], 0]).all():
@@ -94,7 +99,7 @@ def scores_from_run(
     return PairedScores(
         judge=judge,
         metrics=names,
-        titles=rubric_titles(rubric, groups, full=full),
+        titles=measure_titles(rubric, groups, overall=full),
         groups={group.name: group.metrics for group in groups},
         complete=frozenset(group.name for group in groups if group.complete),
         whole=full,
@@ -180,7 +185,7 @@ def _metric_notes(
 
 def _row_notes(
     ratings: Ratings,
-    cells: Sequence[Cell],
+    cells: Sequence[DialogueId],
     rows: Codes,
     probs: Floats,
     own: NDArray[np.bool_],
@@ -208,7 +213,7 @@ def _failure_notes(judgments: Sequence[Judgment]) -> Iterator[str]:
         yield f"Judgments that could not be made: {codes.total():,} ({counts})."
 
 
-def _partial(judgments: Sequence[Judgment], cells: Sequence[Cell], metrics: int) -> str:
+def _partial(judgments: Sequence[Judgment], cells: Sequence[DialogueId], metrics: int) -> str:
     """What of the run is not there yet; "" if all is. A system may be asked about less."""
     asked: dict[str, set[str]] = {}
     for judgment in judgments:

@@ -22,7 +22,7 @@ from judge.analysis.agreement.agreement_records import (
 )
 from judge.analysis.agreement.data import MeasureScores, PairedScores
 from judge.analysis.agreement.statistics import estimate, finite_or_none
-from judge.analysis.judgment_table import Cell, dialogue_order
+from judge.analysis.judgment_table import DialogueId, dialogue_order
 
 __all__ = [
     "MOST_DISAGREEMENTS",
@@ -212,7 +212,7 @@ def _show(observed: PairedScores, measure: MeasureScores, row: int, gap: float) 
     )
 
 
-def _cell(observed: PairedScores, row: int) -> Cell:
+def _cell(observed: PairedScores, row: int) -> DialogueId:
     return str(observed.system[row]), str(observed.character[row]), str(observed.scenario[row])
 
 

@@ -197,14 +197,14 @@ def test_the_user_may_choose_the_rung(
 ) -> None:
     """The rung that was asked for is fitted; what the rule would choose is kept beside it."""
     found = calibrate(
-        judgments, rubric, rated(on_a_line(scores)), MADE, rung="shift", metrics=["style"]
+        judgments, rubric, rated(on_a_line(scores)), MADE, candidate="shift", metrics=["style"]
     )
     assert list(found.fits) == ["style"]
     assert found.metrics == METRICS
     details = found.fits["style"].details
     assert (details["rung"], details["rule_chooses"]) == ("shift", "linear")
     assert details["chosen_by"] == "--rung"
-    refused = calibrate(judgments, rubric, rated(on_a_line(scores)), MADE, rung="ordinal")
+    refused = calibrate(judgments, rubric, rated(on_a_line(scores)), MADE, candidate="ordinal")
     assert refused.fits["style"].reason == "the ordinal model needs ratings that are whole labels"
 
 
@@ -406,7 +406,7 @@ def test_other_metrics_that_are_missing_are_said(
     rated: Callable[..., Ratings],
 ) -> None:
     """Ridge reads all metrics: where one was not asked, the fit's average stands in, counted."""
-    fitted = calibrate(judgments, rubric, rated(on_a_line(scores)), MADE, rung="ridge")
+    fitted = calibrate(judgments, rubric, rated(on_a_line(scores)), MADE, candidate="ridge")
     results, items = applied([judged("new/a/1", "sense", 3)], rubric, fitted)
     assert results.calibration is not None
     assert items["new", "a", "1", "sense"][0] == pytest.approx(3, abs=0.2)
@@ -428,7 +428,7 @@ def test_ridge_stays_on_the_scale(
     judgments = [judged(who, metric, score) for (who, metric), score in raw.items()]
     rows = [(who, m, 1.5 + 150 * (score - 2)) for (who, m), score in raw.items()]
     for rung, end in (("ridge", 5.0), ("linear", 301.5)):
-        fitted = calibrate(judgments, rubric, rated(rows), MADE, rung=rung)
+        fitted = calibrate(judgments, rubric, rated(rows), MADE, candidate=rung)
         new = [judged("new/a/1", m, 4.0) for m in METRICS]
         score, *_ = applied(new, rubric, fitted)[1]["new", "a", "1", "sense"]
         assert score == pytest.approx(end)

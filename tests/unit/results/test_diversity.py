@@ -20,7 +20,7 @@ from judge.analysis import (
     word_segmenter,
 )
 from judge.analysis.fit_calibration import judged_metrics
-from judge.analysis.judgment_table import distributions
+from judge.analysis.judgment_table import judgment_table
 from judge.analysis.reply_diversity import (
     DiversityResults,
     PublishedDiversity,
@@ -210,7 +210,8 @@ def test_the_nine_metrics_do_not_mix_with_it(varied: Rubric, judged: Make) -> No
     assert summarize(both, varied) == summarize(of_dialogues, varied)
     assert judged_metrics(both, varied) == ("style",)
     assert (
-        distributions(both, ["style"], 5).cells == distributions(of_dialogues, ["style"], 5).cells
+        judgment_table(both, ["style"], 5).dialogue_ids
+        == judgment_table(of_dialogues, ["style"], 5).dialogue_ids
     )
     with pytest.raises(StoreError, match="no judgments"):
         summarize(both[4:], varied)
