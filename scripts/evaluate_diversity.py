@@ -1,10 +1,10 @@
 #!/usr/bin/env python3
-"""The figures of docs/diversity.md, out of one command.
+"""Compute the figures in docs/diversity.md.
 
     python scripts/evaluate_diversity.py --data DIR --write docs/diversity.md
 
-The measured diversity of the released systems, within each character and over all characters at
-once, and the rank correlation of each measure with the published bars.
+The measured reply diversity of the public systems, within each character and over all characters
+together, and the rank correlation of each measure with the diversity that the paper published.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ from judge.types import Dialogue
 HUMAN = "human"
 WITHIN, ACROSS = "within characters", "over all characters"
 POOLED = DiversitySettings(characters=100_000, words=60_000, bytes=30_000, replies=1000)
-"""A system's replies as one group: room for more, but zlib sees no further than 32,768 bytes."""
+"""Larger samples for all replies of a system together; zlib looks back 32,768 bytes at most."""
 MARKS = ("<!-- figures -->", "<!-- end of figures -->")
 
 Figures = dict[str, Any]
@@ -41,7 +41,7 @@ def measure(
     seed: int,
     segmenter: Segmenter | None,
 ) -> dict[str, dict[str, DiversityMeasures]]:
-    """Way -> system -> its measures."""
+    """Within or across characters -> system -> its measures."""
     groups: dict[str, dict[str, list[str]]] = {}
     for d in sorted(dialogues, key=lambda d: (d.system, d.character, d.scenario)):
         own = groups.setdefault(d.system, {})
@@ -61,7 +61,7 @@ def measure(
 
 
 def lengths(dialogues: Sequence[Dialogue]) -> dict[str, float]:
-    """System -> mean characters of a reply, without white space."""
+    """System -> mean length of a reply in characters, without white space."""
     found: dict[str, list[int]] = {}
     for d in dialogues:
         own = found.setdefault(d.system, [])
@@ -70,7 +70,7 @@ def lengths(dialogues: Sequence[Dialogue]) -> dict[str, float]:
 
 
 def agreement(values: Mapping[str, float], bars: Mapping[str, float]) -> Figures:
-    """Spearman's rho of values, of which more is more varied, with the bars."""
+    """Spearman's rho between values, where higher is more diverse, and the published bars."""
     rows = {}
     for label, left_out in (("rho", ""), ("rho_without_human", HUMAN)):
         both = [s for s in values if s in bars and s != left_out]
@@ -81,7 +81,7 @@ def agreement(values: Mapping[str, float], bars: Mapping[str, float]) -> Figures
 
 
 def tables(figures: Figures) -> str:
-    """As Markdown."""
+    """The figures as Markdown."""
     bars = figures["bars"]
     parts = []
     for way, one in figures["ways"].items():
@@ -133,7 +133,7 @@ def _markdown(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
 
 
 def _plain(measured: DiversityMeasures) -> Figures:
-    """None for what is not known."""
+    """The figures as dicts, with None for NaN."""
     return {
         name: {
             key: None if isinstance(value, float) and np.isnan(value) else value
@@ -152,10 +152,14 @@ def _plain(measured: DiversityMeasures) -> Figures:
 )
 @click.option("--seed", type=click.IntRange(0), default=0, show_default=True, help="Of the draws.")
 @click.option("--draws", type=click.IntRange(2), default=5, show_default=True, help="Of samples.")
-@click.option("--write", type=click.Path(exists=True, path_type=Path), help="Put tables in here.")
-@click.option("--json", "json_file", type=click.Path(path_type=Path), help="Keep the figures.")
+@click.option(
+    "--write", type=click.Path(exists=True, path_type=Path), help="Write the tables into this page."
+)
+@click.option(
+    "--json", "json_file", type=click.Path(path_type=Path), help="Write the figures to this file."
+)
 def main(data: Path, seed: int, draws: int, write: Path | None, json_file: Path | None) -> None:
-    """Measure the released systems and set them beside the published bars."""
+    """Measure the public systems and compare them with the published bars."""
     dialogues = read_dialogues(data / "chatanime").dialogues
     bars = read_published_diversity(data / "published" / "chatanime_diversity_bars.csv")
     found = measure(dialogues, DiversitySettings(draws=draws), seed, word_segmenter())

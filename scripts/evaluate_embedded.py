@@ -1,11 +1,11 @@
 #!/usr/bin/env python3
-"""The figures of the embedded judges' model card, out of one command.
+"""Compute the figures in the model card of the embedded judges.
 
     python scripts/evaluate_embedded.py --data DIR --write judge/embedded/MODEL_CARD.md
 
 For each judge: how often the perturbed dialogue of a pair scores strictly lower, on held-out
-scenarios and on held-out characters, and the rank correlation of its system means with the
-published ones.
+scenarios and on held-out characters; and the rank correlation of its mean scores of the systems
+with the published means.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ from judge.types import Dialogue
 
 PARTS = {"new_scenarios": "held-out scenarios", "new_characters": "held-out characters"}
 UNHARMED = ("fluency", "emotional_value", "demand_matching")
-"""What `cut_rest`, which only shortens, should leave alone."""
+"""Metrics that `cut_rest`, which only makes replies shorter, should not change."""
 MARKS = ("<!-- figures -->", "<!-- end of figures -->")
 
 Figures = dict[str, Any]
@@ -42,7 +42,7 @@ Figures = dict[str, Any]
 def scores(
     engine: Engine, rubric: RubricSet, dialogues: Sequence[Dialogue]
 ) -> list[dict[str, float]]:
-    """Expected scores by metric, a mapping for each dialogue; what failed is left out."""
+    """Metric -> score for each dialogue; failed judgments are left out."""
     found: dict[Dialogue, dict[str, float]] = {d: {} for d in dialogues}
     once = list(found)
     for start in range(0, len(once), engine.batch_size):
@@ -71,7 +71,7 @@ def pair_figures(engine: Engine, rubric: RubricSet, made: Sequence[PerturbationP
 def system_figures(
     engine: Engine, rubric: RubricSet, dialogues: Sequence[Dialogue], published: PublishedMeans
 ) -> Figures:
-    """Metric -> rho of the judge's and the published system means, over the same cells."""
+    """Metric -> Spearman's rho between the judge's means of the systems and the published means."""
     found = scores(engine, rubric, dialogues)
     by_system: dict[str, list[dict[str, float]]] = defaultdict(list)
     for dialogue, row in zip(dialogues, found, strict=True):
@@ -87,21 +87,21 @@ def system_figures(
 
 
 def sample(dialogues: Sequence[Dialogue], count: int, rng: np.random.Generator) -> list[Dialogue]:
-    """So many of them, in their order."""
+    """A random sample, in the order of `dialogues`."""
     return [dialogues[i] for i in sorted(rng.permutation(len(dialogues))[:count].tolist())]
 
 
-def same_cells(
+def same_scenes(
     dialogues: Sequence[Dialogue], systems: Sequence[str], count: int, rng: np.random.Generator
 ) -> list[Dialogue]:
-    """`count` characters-in-scenarios, the same for each system."""
-    cells = sorted({(d.character, d.scenario) for d in dialogues})
-    chosen = {cells[i] for i in rng.permutation(len(cells))[:count]}
+    """The dialogues of `systems` in `count` random pairs of character and scenario."""
+    scenes = sorted({(d.character, d.scenario) for d in dialogues})
+    chosen = {scenes[i] for i in rng.permutation(len(scenes))[:count]}
     return [d for d in dialogues if d.system in systems and (d.character, d.scenario) in chosen]
 
 
 def rate(cells: Mapping[str, Sequence[int]]) -> tuple[float, int]:
-    """Share and number of pairs over all perturbations that lower the metric."""
+    """The share of pairs and their number, over all perturbations that lower the metric."""
     real = [v for name, v in cells.items() if name != "cut_rest"]
     total = sum(v[1] for v in real)
     return sum(v[0] for v in real) / total, total
@@ -169,8 +169,12 @@ def tables(figures: Figures, metrics: Sequence[str]) -> str:
 @click.option("--pairs-from", default=100, show_default=True, help="Dialogues of each part.")
 @click.option("--cells", default=60, show_default=True, help="Dialogues of each system.")
 @click.option("--seed", default=0, show_default=True, help="Of the split; pairs use seed + 2.")
-@click.option("--write", type=click.Path(path_type=Path), help="Put the tables into this card.")
-@click.option("--json", "json_file", type=click.Path(path_type=Path), help="Keep the figures.")
+@click.option(
+    "--write", type=click.Path(path_type=Path), help="Write the tables into this model card."
+)
+@click.option(
+    "--json", "json_file", type=click.Path(path_type=Path), help="Write the figures to this file."
+)
 def main(
     data: Path,
     names: tuple[str, ...],
@@ -180,7 +184,7 @@ def main(
     write: Path | None,
     json_file: Path | None,
 ) -> None:
-    """Measure the embedded judges on what they were not trained on."""
+    """Measure the embedded judges on held-out dialogues."""
     everything = read_dialogues(data / "chatanime").dialogues
     published = read_published(data / "published" / "chatanime_figure1.csv")
     parts = split(everything, np.random.default_rng(seed))
@@ -193,7 +197,7 @@ def main(
         part: list(pairs(sample(getattr(parts, part), pairs_from, rng), pool, rng))
         for part in PARTS
     }
-    beside = same_cells(everything, systems, cells, rng)
+    beside = same_scenes(everything, systems, cells, rng)
     for name in names:
         engine = open_engine(resolve_judge(name), EngineOptions())
         found: Figures = {}

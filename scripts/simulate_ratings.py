@@ -1,12 +1,12 @@
 #!/usr/bin/env python3
-"""SIMULATED ratings of a run, to see what a report on real ones would look like.
+"""Write SIMULATED ratings of a run, to try what a report on real ratings would look like.
 
     python scripts/simulate_ratings.py RUN OUT.csv --seed 0
 
-Nobody gave these ratings. A rating is half the judge's own score, plus effects of the system, the
-character and the scenario that the judge knows nothing of, plus the rater's severity and noise,
-rounded to 1..5. So how far they agree with the judge says nothing about the judge. Every rater is
-called `simulated NN`, by which `judge agree` knows them and says so on every page.
+No person gave these ratings. A rating is half the judge's own score plus random effects of the
+system, the character, the scenario and the dialogue, minus the rater's severity, plus noise,
+rounded to 1..5. Their agreement with the judge therefore says nothing about the judge. Every rater
+is called `simulated NN`; `judge agree` recognises these names and says so on every page.
 """
 
 from __future__ import annotations
@@ -21,13 +21,13 @@ from judge.errors import JudgeError
 from judge.store import Store
 
 SLOPE = 0.5
-"""How much of a judge's score is in a rating."""
+"""The weight of the judge's score in a rating."""
 
 EFFECTS = (0.25, 0.20, 0.15)
 """Standard deviations over systems, characters and scenarios, in points."""
 
 DIALOGUE, SEVERITY, NOISE = 0.45, 0.25, 0.5
-"""Standard deviations: of what a dialogue has of its own, of raters, of one rating."""
+"""Standard deviations of dialogues, of raters and of single ratings, in points."""
 
 
 @click.command()

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Fit the embedded baseline `lexical` on the public dialogues and their perturbation.
+"""Fit the embedded baseline `lexical` on the public dialogues and on perturbed copies of them.
 
 python scripts/train_lexical_judge.py --data DIR --out judge/embedded/lexical.npz
 """
@@ -39,7 +39,7 @@ def answers(dialogue: Dialogue) -> list[str]:
 
 
 def count_ngrams(dialogues: Sequence[Dialogue]) -> dict[str, int]:
-    """Character n-grams, n <= 3, of the replies; trigrams seen once are dropped."""
+    """Character n-grams (n = 1, 2, 3) of the replies; trigrams that occur once are left out."""
     counts: Counter[str] = Counter()
     for d in dialogues:
         for text in answers(d):
@@ -48,7 +48,7 @@ def count_ngrams(dialogues: Sequence[Dialogue]) -> dict[str, int]:
 
 
 def weigh_bigrams(dialogues: Sequence[Dialogue]) -> dict[str, float]:
-    """Inverse document frequency; a document is one scenario, so that its words weigh."""
+    """Inverse document frequencies, where a document is all dialogues of one scenario."""
     documents: dict[str, set[str]] = {}
     for d in dialogues:
         bag = documents.setdefault(d.scenario, set())
@@ -126,40 +126,40 @@ def profile_words(characters: Mapping[str, Character]) -> dict[str, tuple[str, .
 def examples(
     dialogues: Sequence[Dialogue], pool: Pool, metrics: Sequence[str], rng: np.random.Generator
 ) -> list[tuple[Dialogue, dict[str, int]]]:
-    """Every dialogue as it is and perturbed in three ways at random levels."""
+    """Every dialogue unchanged, and perturbed in three ways at random levels, with its labels."""
     names = [n for n, d in PERTURBATIONS.items() if d.lowers] + ["cut_rest"]
-    found = []
+    labelled = []
     for d in dialogues:
         clean = clean_targets(d, metrics, pool)
-        found.append((d, clean))
+        labelled.append((d, clean))
         for name in rng.permutation(names)[:3]:
             perturbation = PERTURBATIONS[str(name)]
             level = int(rng.integers(1, perturbation.max_level + 1))
             bad = perturbation(d, level, pool, rng)
             if bad is not None:
-                found.append((bad, perturbed_targets(clean, [(perturbation, level)])))
-    return found
+                labelled.append((bad, perturbed_targets(clean, [(perturbation, level)])))
+    return labelled
 
 
 def read_examples(
-    found: Sequence[Dialogue],
+    labelled: Sequence[Dialogue],
     dialogues: Sequence[Dialogue],
     tables: Tables,
     rng: np.random.Generator,
 ) -> Array:
-    """The features of each example, under counts that have not seen its scenario.
+    """The features of each example, from n-gram counts that do not include its scenario.
 
-    A text is likelier under counts that it is part of; a model fitted on such features would
-    take every new text for a broken one. A third of the examples pretend not to know the
-    character, so that the profile's words learn to carry those that are new.
+    A text is more likely under counts that it is part of; a model fitted on such features would
+    take every new text for a faulty one. A third of the examples are read without the lexicon of
+    the character, so that the model also learns to judge characters without one.
     """
     scenarios = sorted({d.scenario for d in dialogues})
     fold_of = {s: i % FOLDS for i, s in enumerate(rng.permutation(scenarios).tolist())}
-    x: list[Array] = [np.zeros(0)] * len(found)
+    x: list[Array] = [np.zeros(0)] * len(labelled)
     for fold in range(FOLDS):
         seen = [d for d in dialogues if fold_of[d.scenario] != fold]
         reader = Reader(replace(tables, ngrams=count_ngrams(seen), lexicon=weigh_lexicon(seen)))
-        for i, d in enumerate(found):
+        for i, d in enumerate(labelled):
             if fold_of[d.scenario] == fold:
                 x[i] = reader(d, use_lexicon=rng.random() > 1 / 3)
     return np.stack(x)
@@ -170,7 +170,7 @@ def read_examples(
 @click.option("--out", type=click.Path(path_type=Path), required=True)
 @click.option("--seed", default=0, show_default=True)
 def main(data: Path, out: Path, seed: int) -> None:
-    """Fit, and write the npz file OUT with a record of the training beside it."""
+    """Fit the judge; write the file OUT and a record of the training next to it."""
     started = time.time()
     rubric = load_rubric("tiny")
     metrics = [m.name for m in rubric.dialogue_metrics]
@@ -187,8 +187,8 @@ def main(data: Path, out: Path, seed: int) -> None:
     )
     print(f"counted after {time.time() - started:.0f} s", flush=True)
     rng = np.random.default_rng(seed + 1)
-    found = examples(parts.train, pool, metrics, rng)
-    x = read_examples([d for d, _ in found], parts.train, tables, rng)
+    labelled = examples(parts.train, pool, metrics, rng)
+    x = read_examples([d for d, _ in labelled], parts.train, tables, rng)
     print(f"read {len(x)} x {x.shape[1]} after {time.time() - started:.0f} s", flush=True)
     mean, scale = x.mean(axis=0), x.std(axis=0)
     scale[scale == 0] = 1
@@ -196,8 +196,8 @@ def main(data: Path, out: Path, seed: int) -> None:
     weights = np.zeros((len(metrics), LABELS, x.shape[1]))
     bias = np.full((len(metrics), LABELS), -30.0)  # a label never seen stays improbable
     for m, name in enumerate(metrics):
-        rows = [i for i, (_, t) in enumerate(found) if name in t]
-        y = np.array([found[i][1][name] for i in rows])
+        rows = [i for i, (_, t) in enumerate(labelled) if name in t]
+        y = np.array([labelled[i][1][name] for i in rows])
         fit = LogisticRegression(C=1.0, max_iter=300).fit(z[rows], y)
         for label, w, b in zip(fit.classes_, fit.coef_, fit.intercept_, strict=True):
             weights[m, label - 1], bias[m, label - 1] = w, b
@@ -205,7 +205,7 @@ def main(data: Path, out: Path, seed: int) -> None:
     out.parent.mkdir(parents=True, exist_ok=True)
     save(Model(tables, tuple(metrics), mean, scale, weights, bias), out)
     record = {
-        "seed": seed, "dialogues": len(parts.train), "examples": len(found),
+        "seed": seed, "dialogues": len(parts.train), "examples": len(labelled),
         "held_out_characters": parts.characters, "held_out_scenarios": parts.scenarios,
         "seconds": round(time.time() - started), "scikit-learn": sklearn.__version__,
         "numpy": np.__version__,

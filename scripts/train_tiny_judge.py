@@ -1,11 +1,11 @@
 #!/usr/bin/env python3
-"""Train the embedded judge `tiny` from nothing but the public dialogues.
+"""Train the embedded judge `tiny` on the public dialogues alone.
 
-A causal language model first learns to continue the released dialogues, then, jointly, to do
-that and to answer the nine questions about them: released dialogues deserve the label 5,
-perturbed ones less (`judge.perturbation_pairs`). The nine questions of a dialogue are packed into
-one sequence; a mask lets each see the dialogue and itself only, so that at inference each can be
-asked alone.
+A causal language model first learns to continue the public dialogues. Then it also learns to answer
+the nine questions about them: public dialogues get the label 5, perturbed ones a lower one (see
+`judge.perturbation_pairs`). The nine questions about a dialogue are packed into one sequence, and
+an attention mask lets each of them see only the dialogue and itself, so that each can be asked
+alone when the model judges.
 
     python scripts/train_tiny_judge.py --data DIR --out judge/embedded/tiny
 """
@@ -34,7 +34,7 @@ from judge.types import Dialogue
 
 LENGTHS = tuple(range(160, 449, 16))
 POOL = 480
-"""Pairs sorted by length at a time, so that little is padded and order stays random."""
+"""So many pairs are sorted by length at a time: little padding, and still a random order."""
 IGNORE = -100
 WEIGHTS = {
     "swap_characters": 0.4, "double_characters": 0.4, "drop_characters": 0.4,
@@ -43,12 +43,20 @@ WEIGHTS = {
     "assistant_voice": 0.4, "cold": 0.4, "cut_comfort": 0.8, "cut_story": 0.8,
     "cut_advice": 0.8, "cut_rest": 0.8,
 }  # fmt: skip
-"""How often each perturbation is drawn: the ones that are hard to see come more often."""
+"""Relative frequency of each perturbation; those that are hard to recognise are more frequent."""
 
 
 @dataclass(frozen=True)
 class Packed:
-    """A packed prompt: ids, branch of each id (0 = shared), places and labels to learn."""
+    """A packed prompt.
+
+    Attributes:
+        ids: the token ids.
+        branch: for each id the number of its question; 0 for the profile and the dialogue.
+        shared: how many ids the profile and the dialogue have.
+        ends: the position of the last id of each question, after which the label is read.
+        labels: the labels to learn, from 0; `IGNORE` where there is none.
+    """
 
     ids: np.ndarray
     branch: np.ndarray
@@ -69,7 +77,7 @@ class Packer:
         self.label_ids = [tokenizer.convert_tokens_to_ids(x) for x in rubric.rubric.labels]
 
     def encode(self, text: str) -> list[int]:
-        """The ids of a text, with nothing added."""
+        """The ids of a text without special tokens."""
         return list(self.tokenizer.encode(text, add_special_tokens=False))
 
     def profile(self, name: str) -> str:
@@ -95,7 +103,7 @@ class Packer:
 def train_tokenizer(
     texts: Sequence[str], special: Sequence[str], size: int
 ) -> PreTrainedTokenizerFast:
-    """A byte-fallback BPE whose pieces never cross punctuation and never join digits."""
+    """A BPE tokenizer with byte fallback; tokens never contain punctuation or several digits."""
     tokenizer = Tokenizer(models.BPE(byte_fallback=True))
     tokenizer.pre_tokenizer = pre_tokenizers.Sequence(
         [
@@ -120,7 +128,7 @@ def train_tokenizer(
 
 
 def collate(batch: Sequence[Packed], length: int) -> dict[str, torch.Tensor]:
-    """Pad on the right; the mask is causal within shared text and each branch."""
+    """Pad on the right. The mask is causal; a question sees the shared text and itself only."""
     n = len(batch)
     ids = np.zeros((n, length), np.int64)
     branch = np.full((n, length), -1, np.int64)
@@ -154,7 +162,7 @@ def collate(batch: Sequence[Packed], length: int) -> dict[str, torch.Tensor]:
 def readings(
     data: Split, packer: Packer, rng: np.random.Generator, size: int
 ) -> Iterator[dict[str, torch.Tensor]]:
-    """Endless batches of `size` released dialogues, to learn the language first."""
+    """Endless batches of `size` public dialogues, for learning the language."""
     while True:
         rows = []
         for index in rng.permutation(len(data.train))[:POOL].tolist():
@@ -166,7 +174,7 @@ def readings(
 def sorted_batches(
     rows: list[tuple[Packed, ...]], rng: np.random.Generator, size: int
 ) -> Iterator[dict[str, torch.Tensor]]:
-    """Batches of rows of like length, in random order; all first members come first."""
+    """Batches of rows of similar length, in random order; all first members come first."""
     fits = [row for row in rows if max(len(p.ids) for p in row) <= LENGTHS[-1]]
     fits.sort(key=lambda row: max(len(p.ids) for p in row))
     chunks = [fits[i : i + size] for i in range(0, len(fits) - size + 1, size)]
@@ -179,7 +187,7 @@ def sorted_batches(
 def batches(
     data: Split, pool: Pool, packer: Packer, rng: np.random.Generator, size: int
 ) -> Iterator[dict[str, torch.Tensor]]:
-    """Endless batches: `size` released dialogues, then their perturbed twins in the same order."""
+    """Endless batches: `size` public dialogues, then their perturbed copies in the same order."""
     names = list(WEIGHTS)
     odds = np.array([WEIGHTS[n] for n in names])
     odds = odds / odds.sum()
@@ -228,7 +236,7 @@ def text_loss(model: LlamaForCausalLM, hidden: torch.Tensor, text: torch.Tensor)
 def reading_losses(
     model: LlamaForCausalLM, batch: dict[str, torch.Tensor]
 ) -> dict[str, torch.Tensor]:
-    """Next tokens only."""
+    """The loss of the next tokens only."""
     with torch.autocast("cpu", dtype=torch.bfloat16):
         return {"text": text_loss(model, forward(model, batch), batch["text"])}
 
@@ -236,7 +244,7 @@ def reading_losses(
 def judging_losses(
     model: LlamaForCausalLM, batch: dict[str, torch.Tensor], label_ids: torch.Tensor
 ) -> dict[str, torch.Tensor]:
-    """Next tokens of the released dialogues; labels of all; order within each pair."""
+    """Next tokens of the public dialogues, labels of all, and the order within each pair."""
     with torch.autocast("cpu", dtype=torch.bfloat16):
         hidden = forward(model, batch)
         good = len(hidden) // 2
@@ -245,7 +253,7 @@ def judging_losses(
         full = model.lm_head(hidden[rows, batch["ends"]]).float()
     labels = batch["labels"]
     known = labels >= 0
-    # The label is learnt over the whole vocabulary, so that the labels get all the mass.
+    # The label is learnt over the whole vocabulary, so that the labels get all the probability.
     label = functional.cross_entropy(full[known], label_ids[labels[known]])
     expected = (full[..., label_ids].softmax(-1) * torch.arange(1.0, 6.0)).sum(-1)
     both = known[:good] & known[good:] & (labels[:good] > labels[good:])
@@ -263,7 +271,9 @@ def judging_losses(
 @click.command()
 @click.option("--data", type=click.Path(exists=True, path_type=Path), required=True)
 @click.option("--out", type=click.Path(path_type=Path), required=True)
-@click.option("--reading", default=1000, show_default=True, help="Steps of language alone.")
+@click.option(
+    "--reading", default=1000, show_default=True, help="Steps that learn the language only."
+)
 @click.option("--steps", default=2400, show_default=True, help="All steps.")
 @click.option("--pairs", "size", default=8, show_default=True, help="Pairs in a batch.")
 @click.option("--vocabulary", default=6000, show_default=True)
@@ -363,7 +373,7 @@ def save(
     out: Path,
     record: dict[str, object],
 ) -> None:
-    """Half precision halves the file; the engine computes in the precision it is asked for."""
+    """Save in half precision, which halves the file; engines compute in their own precision."""
     out.mkdir(parents=True, exist_ok=True)
     half = LlamaForCausalLM(model.config).half()
     half.load_state_dict({k: v.half() for k, v in model.state_dict().items()})
