@@ -1,4 +1,4 @@
-"""Dialogue files in, `Dialogue` records out; and the part of them that is asked for.
+"""Reads dialogue files into `Dialogue` records, and selects some of the dialogues.
 
 Two layouts are read:
 
@@ -6,10 +6,11 @@ Two layouts are read:
   `{character: [{dialog_id, question_r1, answer_r1, question_r2, answer_r2}, ...]}` with any
   number of rounds. A folder of such files is read in the order of the file names.
 - a tidy table with one row per round, `system, character, scenario, round, question, answer`,
-  as JSONL, CSV, TSV or Parquet. Without the column `system` the file's stem is the system.
+  in every format of `judge.tables` except `.json`. Without the column `system` the name of the
+  file is the system.
 
-A reply may be empty: it is kept, and counted as a failure where it would be judged. Whatever
-cannot be understood is an error that names the file and the place; nothing is dropped.
+A reply may be empty: it is kept, and becomes a failure when it is to be judged. Whatever cannot be
+understood is an error that names the file and the line or record; nothing is dropped.
 """
 
 from __future__ import annotations
@@ -19,10 +20,11 @@ import hashlib
 import math
 import re
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
+from types import MappingProxyType
 
 from judge import tables
 from judge.errors import DataError, UsageError
@@ -33,9 +35,9 @@ __all__ = ["DialogueSet", "SystemSummary", "read_dialogues", "select", "summaris
 COLUMNS = ("character", "scenario", "round", "question", "answer")
 CHATANIME_HINT = (
     "a .json file is {character: [{dialog_id, question_r1, answer_r1, question_r2, answer_r2}, "
-    "...]}, as in the ChatAnime release; a table belongs in .jsonl, .csv, .tsv or .parquet"
+    "...]}, as in the ChatAnime release; a table belongs in .csv, .tsv, .jsonl, .parquet or .xlsx"
 )
-TIDY_HINT = f"one row per round with the columns {', '.join(COLUMNS)}, and if you like system"
+TIDY_HINT = f"one row per round with the columns {', '.join(COLUMNS)}, and optionally system"
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +67,7 @@ class SystemSummary:
 
 
 class _RecordError(ValueError):
-    """What is wrong with one value or record; the reader adds the file and the place."""
+    """What is wrong with one value or record; the reader adds the file and the line."""
 
 
 def read_dialogues(path: Path) -> DialogueSet:
@@ -73,7 +75,7 @@ def read_dialogues(path: Path) -> DialogueSet:
 
     Raises:
         DataError: the file is missing, is in no layout known here, or holds no dialogues.
-        MissingExtraError: a Parquet file, and pyarrow is not installed.
+        MissingExtraError: the library for a Parquet file or a spreadsheet is not installed.
     """
     files = sorted(path.glob("*.json")) if path.is_dir() else [path]
     if not files:
@@ -81,13 +83,10 @@ def read_dialogues(path: Path) -> DialogueSet:
     dialogues: list[Dialogue] = []
     sources: dict[str, str] = {}
     for file in files:
-        data = tables.read_bytes(file)
-        found = list(_parse(file, data))
-        if not found:
-            hint = CHATANIME_HINT if file.suffix.lower() == ".json" else TIDY_HINT
-            raise DataError("it holds no dialogues", path=file, hint=hint)
-        dialogues += found
-        sources |= dict.fromkeys((d.system for d in found), hashlib.sha256(data).hexdigest())
+        read = _READERS.get(file.suffix.lower(), _read_tidy)
+        parsed, sha256 = read(file)
+        dialogues += parsed
+        sources |= dict.fromkeys((dialogue.system for dialogue in parsed), sha256)
     return DialogueSet(tuple(dialogues), sources)
 
 
@@ -115,7 +114,7 @@ def _summary(system: str, dialogues: Sequence[Dialogue]) -> SystemSummary:
     )
 
 
-# The part that is asked for
+# Selection
 
 
 def select(
@@ -141,55 +140,56 @@ def select(
     """
     if limit is not None and limit < 1:
         raise UsageError(f"--limit {limit}: it must be at least 1")
-    chosen = list(dialogues)
+    selected = list(dialogues)
     if characters:
         known = list(dict.fromkeys(dialogue.character for dialogue in dialogues))
-        names = {_match_character(asked, known) for asked in characters}
-        chosen = [dialogue for dialogue in chosen if dialogue.character in names]
+        names = {_match_character(name, known) for name in characters}
+        selected = [dialogue for dialogue in selected if dialogue.character in names]
     if scenarios:
-        ids = list(dict.fromkeys(dialogue.scenario for dialogue in dialogues))
-        wanted = {id_ for asked in scenarios for id_ in _match_scenarios(asked, ids)}
-        chosen = [dialogue for dialogue in chosen if dialogue.scenario in wanted]
-    if not chosen:
+        known = list(dict.fromkeys(dialogue.scenario for dialogue in dialogues))
+        ids = {scenario for text in scenarios for scenario in _match_scenarios(text, known)}
+        selected = [dialogue for dialogue in selected if dialogue.scenario in ids]
+    if not selected:
         raise UsageError(
             "no dialogue is left after --characters and --scenarios",
             hint="see what a file holds with `judge data check PATH`",
         )
-    return tuple(chosen if limit is None else _spread(chosen, limit, seed))
+    return tuple(selected if limit is None else _spread(selected, limit, seed))
 
 
-def _match_character(asked: str, known: Sequence[str]) -> str:
-    if asked in known:
-        return asked
-    fits = [name for name in known if asked and asked.casefold() in name.casefold()]
-    if len(fits) == 1:
-        return fits[0]
-    if fits:
+def _match_character(name: str, known: Sequence[str]) -> str:
+    if name in known:
+        return name
+    matches = [character for character in known if name and name.casefold() in character.casefold()]
+    if len(matches) == 1:
+        return matches[0]
+    if matches:
         raise UsageError(
-            f"--characters {asked}: it fits {len(fits)} names", hint=f"one of: {', '.join(fits)}"
+            f"--characters {name}: it fits {len(matches)} names",
+            hint=f"one of: {', '.join(matches)}",
         )
-    close = difflib.get_close_matches(asked, known, n=5, cutoff=0.3) or known
+    close = difflib.get_close_matches(name, known, n=5, cutoff=0.3) or known
     raise UsageError(
-        f"--characters {asked}: no such character", hint=f"did you mean: {', '.join(close)}"
+        f"--characters {name}: no such character", hint=f"did you mean: {', '.join(close)}"
     )
 
 
-def _match_scenarios(asked: str, known: Sequence[str]) -> Iterator[str]:
+def _match_scenarios(text: str, known: Sequence[str]) -> Iterator[str]:
     """The known scenarios in a list such as `1-12,15`; an id that looks like a range is an id."""
-    for part in filter(None, map(str.strip, asked.split(","))):
+    for part in filter(None, map(str.strip, text.split(","))):
         span = re.fullmatch(r"([0-9]{1,9})\s*-\s*([0-9]{1,9})", part)
         if part in known:
-            fits = [part]
+            matches = [part]
         elif span:
             low, high = int(span[1]), int(span[2])
-            fits = [name for name in known if re.fullmatch("[0-9]{1,9}", name)]
-            fits = [name for name in fits if low <= int(name) <= high]
+            matches = [name for name in known if re.fullmatch("[0-9]{1,9}", name)]
+            matches = [name for name in matches if low <= int(name) <= high]
         else:
-            fits = []
-        if not fits:
+            matches = []
+        if not matches:
             shown = ", ".join(known[:12]) + (", ..." if len(known) > 12 else "")
             raise UsageError(f"--scenarios {part}: no such scenario", hint=f"there are: {shown}")
-        yield from fits
+        yield from matches
 
 
 def _spread(dialogues: Sequence[Dialogue], limit: int, seed: int) -> list[Dialogue]:
@@ -243,32 +243,27 @@ def _balanced_order(characters: Sequence[str], scenarios: Sequence[str], seed: i
     return [step(*pair) for pair in zip(characters, scenarios, strict=True)]
 
 
-# From bytes to records
+# ChatAnime's layout
 
 
-def _parse(path: Path, data: bytes) -> Iterator[Dialogue]:
-    suffix = path.suffix.lower()
-    if suffix == ".json":
-        return _chatanime(path, tables.parse_json(path, tables.to_text(path, data)))
-    if suffix in tables.SUFFIXES:
-        return _tidy(path, tables.read_rows(path, data))
-    raise DataError(
-        f"dialogues are read from .json, {', '.join(tables.SUFFIXES)}, not from "
-        f"{suffix or 'a file without extension'}",
-        path=path,
-        hint="rename or convert the file",
-    )
+def _read_chatanime(path: Path) -> tuple[list[Dialogue], str]:
+    """The dialogues of one JSON file, and its SHA-256."""
+    data = tables.read_bytes(path)
+    dialogues = list(_parse_chatanime(path, tables.parse_json(path, tables.to_text(path, data))))
+    if not dialogues:
+        raise DataError("it holds no dialogues", path=path, hint=CHATANIME_HINT)
+    return dialogues, hashlib.sha256(data).hexdigest()
 
 
-def _chatanime(path: Path, top: object) -> Iterator[Dialogue]:
-    if not isinstance(top, dict):
+def _parse_chatanime(path: Path, characters: object) -> Iterator[Dialogue]:
+    if not isinstance(characters, dict):
         raise DataError(
-            f"an object of characters was expected, found {tables.describe(top)}",
+            f"an object of characters was expected, found {tables.describe(characters)}",
             path=path,
             hint=CHATANIME_HINT,
         )
     seen: set[tuple[str, str]] = set()
-    for character, records in top.items():
+    for character, records in characters.items():
         if not isinstance(records, list):
             raise DataError(
                 f"{character}: a list of dialogues was expected, found {tables.describe(records)}",
@@ -276,12 +271,12 @@ def _chatanime(path: Path, top: object) -> Iterator[Dialogue]:
                 hint=CHATANIME_HINT,
             )
         for index, record in enumerate(records, start=1):
-            place = f"record {index}"
+            record_name = f"record {index}"
             try:
                 if not isinstance(record, dict):
                     raise _RecordError(f"an object was expected, found {tables.describe(record)}")
                 scenario = _scenario(record, "dialog_id")
-                place = f"dialog_id {scenario}"
+                record_name = f"dialog_id {scenario}"
                 name = _name({"character": character}, "character")
                 if (name, scenario) in seen:
                     raise _RecordError("it appears twice")
@@ -289,54 +284,66 @@ def _chatanime(path: Path, top: object) -> Iterator[Dialogue]:
                 yield Dialogue(path.stem, name, scenario, _turns(record))
             except _RecordError as error:
                 raise DataError(
-                    f"{character}, {place}: {error}", path=path, hint=CHATANIME_HINT
+                    f"{character}, {record_name}: {error}", path=path, hint=CHATANIME_HINT
                 ) from None
 
 
 def _turns(record: Mapping[str, object]) -> tuple[Turn, ...]:
-    """Rounds 1..N, where N is what the number of round keys would make without a gap."""
-    named = [key for key in record if re.fullmatch(r"(question|answer)_r[0-9]+", key)]
-    rounds = max(1, math.ceil(len(named) / 2))
+    """Rounds 1 to N, where N follows from the number of keys: a gap shows as a missing key."""
+    keys = [key for key in record if re.fullmatch(r"(question|answer)_r[0-9]+", key)]
+    rounds = max(1, math.ceil(len(keys) / 2))
     return tuple(
-        Turn(_string(record, f"question_r{n}"), _string(record, f"answer_r{n}"))
+        Turn(_text(record, f"question_r{n}"), _text(record, f"answer_r{n}"))
         for n in range(1, rounds + 1)
     )
 
 
-def _tidy(path: Path, rows: Iterable[tuple[int, Mapping[str, object]]]) -> Iterator[Dialogue]:
+# Tidy tables
+
+
+def _read_tidy(path: Path) -> tuple[list[Dialogue], str]:
+    """The dialogues of a table, and the SHA-256 of the file."""
+    table = tables.read_table(path)
+    if not len(table):
+        raise DataError("it holds no dialogues", path=path, hint=TIDY_HINT)
+    if missing := [column for column in COLUMNS if column not in table.columns]:
+        raise DataError(
+            f"no column {', '.join(missing)} (found: {', '.join(table.columns) or 'none'})",
+            path=path,
+            line=int(table.lines[0]),
+            hint=TIDY_HINT,
+        )
     turns: dict[tuple[str, str, str], dict[int, Turn]] = {}
-    first: dict[tuple[str, str, str], int] = {}
-    for line, row in rows:
+    first_line: dict[tuple[str, str, str], int] = {}
+    for line, row in table.rows():
         try:
-            missing = [column for column in COLUMNS if column not in row]
-            if missing:
-                found = ", ".join(map(str, row)) or "none"
-                raise _RecordError(f"no column {', '.join(missing)} (found: {found})")
-            system = _name(row, "system") if "system" in row else path.stem
+            system = _name(row, "system") if "system" in row else tables.stem(path)
             key = (system, _name(row, "character"), _scenario(row, "scenario"))
             number = _round(row["round"])
             if number in turns.setdefault(key, {}):
                 raise _RecordError(f"round {number} of {'/'.join(key)} appears twice")
-            turns[key][number] = Turn(_string(row, "question"), _string(row, "answer"))
-            first.setdefault(key, line)
+            turns[key][number] = Turn(_text(row, "question"), _text(row, "answer"))
+            first_line.setdefault(key, line)
         except _RecordError as error:
             raise DataError(str(error), path=path, line=line, hint=TIDY_HINT) from None
     for key, rounds in turns.items():
-        gap = next((n for n in range(1, max(rounds) + 1) if n not in rounds), None)
-        if gap is not None:
+        if gap := next((n for n in range(1, max(rounds) + 1) if n not in rounds), None):
             raise DataError(
                 f"round {gap} of {'/'.join(key)} is missing",
                 path=path,
-                line=first[key],
+                line=first_line[key],
                 hint=TIDY_HINT,
             )
-        yield Dialogue(*key, tuple(rounds[n] for n in sorted(rounds)))
+    dialogues = [
+        Dialogue(*key, tuple(rounds[n] for n in sorted(rounds))) for key, rounds in turns.items()
+    ]
+    return dialogues, table.sha256
 
 
 # Values
 
 
-def _string(record: Mapping[str, object], key: str) -> str:
+def _text(record: Mapping[str, object], key: str) -> str:
     if key not in record:
         raise _RecordError(f"no {key}")
     value = record[key]
@@ -344,18 +351,18 @@ def _string(record: Mapping[str, object], key: str) -> str:
         raise _RecordError(
             f'{key} must be text, found {tables.describe(value)} (an empty reply is "")'
         )
-    return _whole(value, key)
+    return _encodable(value, key)
 
 
 def _name(record: Mapping[str, object], key: str) -> str:
     value = record[key]
     if not isinstance(value, str) or not value.strip():
         raise _RecordError(f"{key} must be a name, found {tables.describe(value)}")
-    return _whole(value, key).strip()
+    return _encodable(value, key).strip()
 
 
-def _whole(text: str, key: str) -> str:
-    """`text`, unless it holds half a character, which JSON can say and no file can."""
+def _encodable(text: str, key: str) -> str:
+    """`text`; an error if it holds half of a surrogate pair, which UTF-8 cannot write."""
     try:
         text.encode()
     except UnicodeEncodeError as error:
@@ -365,7 +372,7 @@ def _whole(text: str, key: str) -> str:
 
 
 def _scenario(record: Mapping[str, object], key: str) -> str:
-    """An id as text. Tables turn 7 into 7.0 when the column has gaps; both are scenario 7."""
+    """An id as text. Other programs write 7 as 7.0 in a column with gaps: both are scenario 7."""
     if key not in record:
         raise _RecordError(f"no {key}")
     value = record[key]
@@ -386,3 +393,9 @@ def _round(value: object) -> int:
     if isinstance(value, bool) or number < 1 or not number.is_integer():
         raise _RecordError(f"round must be 1, 2, 3, ..., found {value!r}")
     return int(number)
+
+
+_READERS: Mapping[str, Callable[[Path], tuple[list[Dialogue], str]]] = MappingProxyType(
+    {".json": _read_chatanime}
+)
+"""The reader of each extension that is not read as a tidy table. Further layouts belong here."""

@@ -1,27 +1,131 @@
-"""Rows of a table file, each with the line it stands on: JSONL, CSV, TSV, Parquet.
+"""Table files as columns, with the line of every row: CSV, TSV, JSON, JSONL, Parquet, XLSX, ODS.
 
-Also the two steps every text file of the user goes through, bytes to text and text to JSON,
-so that a wrong encoding or a misplaced comma is said in the same words everywhere.
+This is the one reader of dialogue tables, of ratings and of tables of judges' scores. Nothing is
+guessed: a text file gives text, so that "007" stays "007" and an empty cell stays "". What pandas
+would mend in silence (a row with too few cells, a key that stands twice) is refused here, with the
+line where it stands.
+
+`read_bytes`, `to_text` and `parse_json` are the steps that every other text file of the user goes
+through, so that a wrong encoding or a misplaced comma is always told in the same words.
 """
 
 from __future__ import annotations
 
 import csv
+import gzip
+import hashlib
 import importlib
 import io
-import itertools
 import json
-from collections.abc import Iterable, Iterator, Mapping
+import math
+import zlib
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
 
 from judge.errors import DataError, MissingExtraError
 
-__all__ = ["SUFFIXES", "Row", "describe", "parse_json", "read_bytes", "read_rows", "to_text"]
+__all__ = [
+    "SUFFIXES",
+    "Table",
+    "describe",
+    "parse_json",
+    "read_bytes",
+    "read_table",
+    "stem",
+    "to_text",
+]
 
-SUFFIXES = (".jsonl", ".csv", ".tsv", ".parquet")
+SUFFIXES = (".csv", ".tsv", ".json", ".jsonl", ".parquet", ".xlsx", ".ods")
+"""The formats of a table; each may be packed with gzip (.csv.gz)."""
 
-# A row and its place: the 1-based line where it begins, or its 1-based row in Parquet.
-Row = tuple[int, Mapping[str, object]]
+LARGEST = 1 << 30
+"""Bytes of a table, packed or not. A few kilobytes of gzip can unpack to more than any memory."""
+
+Values = NDArray[np.object_]
+Lines = NDArray[np.int32]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Table:
+    """The n rows of a file that are not blank.
+
+    Attributes:
+        path: the file.
+        sha256: of its bytes, in hexadecimal.
+        columns: heading -> (n,) values. CSV and TSV give texts, the other formats also numbers and
+            whatever else they hold; NaN where a row of JSON lacks the key.
+        lines: (n,) where each row begins, for messages: the line of a CSV, TSV or JSONL file, the
+            row of a spreadsheet, the number of the record in JSON and Parquet. All begin at 1.
+    """
+
+    path: Path
+    sha256: str
+    columns: Mapping[str, Values]
+    lines: Lines
+
+    def __len__(self) -> int:
+        return len(self.lines)
+
+    def rows(self) -> Iterator[tuple[int, dict[str, object]]]:
+        """Each row with its line."""
+        headings = tuple(self.columns)
+        cells = zip(*self.columns.values(), strict=True)
+        for line, values in zip(self.lines.tolist(), cells, strict=True):
+            yield line, dict(zip(headings, values, strict=True))
+
+    def select(self, rows: NDArray[np.bool_]) -> Table:
+        """The table of the rows for which `rows` (n,) is true."""
+        columns = {heading: values[rows] for heading, values in self.columns.items()}
+        return replace(self, columns=columns, lines=self.lines[rows])
+
+
+def read_table(path: Path, *, largest: int | None = None) -> Table:
+    """Read a table in the format that the extension of the file names.
+
+    Of a spreadsheet the first sheet is read, and formulas have the value saved with them.
+
+    Args:
+        path: the file.
+        largest: the most bytes that it may have; None for 1 GiB.
+
+    Raises:
+        DataError: the file is missing, too large, not UTF-8 or not in its format; a column
+            is named twice; or a row has more or fewer cells than the heading.
+        MissingExtraError: a Parquet file without pyarrow, or a spreadsheet without python-calamine.
+    """
+    data = read_bytes(path, largest=LARGEST if largest is None else largest)
+    sha256 = hashlib.sha256(data).hexdigest()
+    suffix = path.suffix.lower()
+    if suffix == ".gz":
+        suffix = path.with_suffix("").suffix.lower()
+        data = _unpack(path, data)
+    match suffix:
+        case ".csv" | ".tsv":
+            columns, lines = _read_delimited(path, data, "," if suffix == ".csv" else "\t")
+        case ".json" | ".jsonl":
+            read = _json_rows if suffix == ".json" else _jsonl_rows
+            columns, lines = _to_columns(read(path, to_text(path, data)))
+        case ".parquet":
+            columns, lines = _read_parquet(path, data)
+        case ".xlsx" | ".ods":
+            columns, lines = _read_spreadsheet(path, data)
+        case _:
+            raise DataError(
+                f"tables are read from {', '.join(SUFFIXES)}, not from "
+                f"{suffix or 'a file without extension'}",
+                path=path,
+                hint="rename or convert the file",
+            )
+    return Table(path, sha256, columns, lines)
+
+
+def stem(path: Path) -> str:
+    """The name of a file without `.csv`, `.csv.gz`, ..."""
+    return path.with_suffix("").stem if path.suffix.lower() == ".gz" else path.stem
 
 
 def read_bytes(path: Path, *, largest: int | None = None) -> bytes:
@@ -53,7 +157,7 @@ def read_bytes(path: Path, *, largest: int | None = None) -> bytes:
 
 
 def to_text(path: Path, data: bytes) -> str:
-    """UTF-8 bytes as text, without the byte-order mark that spreadsheets write."""
+    """UTF-8 bytes as text, without the byte-order mark that spreadsheet programs write."""
     try:
         return data.decode("utf-8-sig")
     except UnicodeDecodeError as error:
@@ -66,9 +170,9 @@ def to_text(path: Path, data: bytes) -> str:
 
 
 def parse_json(path: Path, text: str, line: int = 1) -> object:
-    """A JSON value that begins on `line` of the file; a key given twice is an error."""
+    """A JSON value that begins on `line` of the file; a key that stands twice is an error."""
     try:
-        return json.loads(text, object_pairs_hook=_unique)
+        return json.loads(text, object_pairs_hook=_unique_keys)
     except json.JSONDecodeError as error:
         raise DataError(
             f"not valid JSON: {error.msg} (column {error.colno})",
@@ -82,27 +186,6 @@ def parse_json(path: Path, text: str, line: int = 1) -> object:
         ) from None
 
 
-def read_rows(path: Path, data: bytes) -> Iterator[Row]:
-    """The rows of a table in the format that the file's extension names.
-
-    Raises:
-        DataError: the bytes are not in that format, a column is named twice, or a CSV row
-            has more or fewer cells than the header.
-        MissingExtraError: a Parquet file, and pyarrow is not installed.
-    """
-    match path.suffix.lower():
-        case ".jsonl":
-            # Not splitlines(): JSON may hold U+2028 and its kin unescaped.
-            return _jsonl(path, _lines(path, data, "\n"))
-        case ".csv":
-            return _delimited(path, _lines(path, data, ""), ",")
-        case ".tsv":
-            return _delimited(path, _lines(path, data, ""), "\t")
-        case ".parquet":
-            return _parquet(path, data)
-    raise DataError(f"a table ends in {', '.join(SUFFIXES)}", path=path, hint="convert the file")
-
-
 def describe(value: object) -> str:
     """A value as an error message names it."""
     match value:
@@ -110,6 +193,8 @@ def describe(value: object) -> str:
             return "null"
         case bool():
             return str(value).lower()
+        case float() if math.isnan(value):
+            return "nothing"
         case int() | float():
             return f"the number {value}"
         case str():
@@ -121,62 +206,136 @@ def describe(value: object) -> str:
     return type(value).__name__
 
 
-def _unique(pairs: list[tuple[str, object]]) -> dict[str, object]:
-    """Python would keep the last of two equal keys and lose the other in silence."""
-    found = dict(pairs)
-    if len(found) < len(pairs):
-        keys = [key for key, _ in pairs]
-        raise ValueError(f"the key {next(k for k in keys if keys.count(k) > 1)!r} appears twice")
-    return found
-
-
-def _lines(path: Path, data: bytes, newline: str) -> Iterable[str]:
-    """The lines of UTF-8 bytes, one at a time; `newline` as in `open`."""
-    to_text(path, data)  # refused before the first row is read, with the line of the fault
-    return io.TextIOWrapper(io.BytesIO(data), encoding="utf-8-sig", newline=newline)
-
-
-def _jsonl(path: Path, lines: Iterable[str]) -> Iterator[Row]:
-    for line, content in enumerate(lines, start=1):
-        if content.strip():
-            row = parse_json(path, content.removesuffix("\n"), line)
-            if not isinstance(row, dict):
-                raise DataError(
-                    f"an object was expected, found {describe(row)}",
-                    path=path,
-                    line=line,
-                    hint="a .jsonl file has one JSON object per line",
-                )
-            yield line, row
-
-
-def _delimited(path: Path, lines: Iterable[str], delimiter: str) -> Iterator[Row]:
-    reader = csv.reader(lines, delimiter=delimiter, strict=True)
+def _unpack(path: Path, data: bytes) -> bytes:
     try:
-        header = [name.strip() for name in next(reader, [])]
-        _refuse_doubles(path, header)
-        line = reader.line_num + 1  # a quoted text may span lines: name where its row begins
-        for cells in reader:
-            if cells and len(cells) != len(header):
-                raise DataError(
-                    f"{len(cells)} cells under {len(header)} columns",
-                    path=path,
-                    line=line,
-                    hint="put quotes around a text that holds the separator or a line break",
-                )
-            if cells:
-                yield line, dict(zip(header, cells, strict=True))
-            line = reader.line_num + 1
-    except csv.Error as error:
+        with gzip.GzipFile(fileobj=io.BytesIO(data)) as packed:
+            data = packed.read(LARGEST + 1)
+    except (OSError, EOFError, zlib.error) as error:
         raise DataError(
-            f"not a readable table: {error}",
+            f"not a readable gzip file: {error}", path=path, hint="fetch or pack it again"
+        ) from None
+    if len(data) > LARGEST:
+        raise DataError(f"it holds more than {LARGEST >> 20} MiB", path=path, hint="divide it")
+    return data
+
+
+# CSV and TSV
+
+
+def _read_delimited(path: Path, data: bytes, separator: str) -> tuple[dict[str, Values], Lines]:
+    """The columns as pandas makes them, after the shape of every row has been checked."""
+    import pandas as pd  # noqa: PLC0415 - slow to import
+
+    text = to_text(path, data)
+    headings, lines = _check_rows(path, text, separator)
+    frame = pd.read_csv(
+        io.StringIO(text),
+        sep=separator,
+        header=None,
+        names=range(len(headings)),
+        index_col=False,
+        dtype=object,
+        na_filter=False,  # an empty cell, "NA" and "nan" are texts
+        skip_blank_lines=False,  # so that the rows under the heading are those of `lines`
+    )
+    rows = np.flatnonzero(lines)
+    return {name: frame[i].to_numpy()[rows + 1] for i, name in enumerate(headings)}, lines[rows]
+
+
+def _check_rows(path: Path, text: str, separator: str) -> tuple[list[str], Lines]:
+    """The headings; and the line where each row under them begins, 0 for a blank line.
+
+    Raises:
+        DataError: a column is named twice, a row has more or fewer cells than the heading, or the
+            quotes are not in order.
+    """
+    source = io.StringIO(text, newline="")
+    reader = csv.reader(source, delimiter=separator, strict=True)
+    headings: list[str] = []
+    cells: list[int] = []
+    ends: list[int] = []
+    fault: csv.Error | None = None
+    try:
+        headings = [name.strip() for name in next(reader)]
+        ends.append(reader.line_num)
+        if '"' in text:
+            for row in reader:
+                cells.append(len(row))
+                ends.append(reader.line_num)  # a quoted cell may hold line breaks
+        else:  # every line is a row, and counting its separators is several times faster
+            cells += (line.count(separator) + 1 if line[0] not in "\r\n" else 0 for line in source)
+            ends += range(2, len(cells) + 2)
+    except csv.Error as error:
+        fault = error
+    _refuse_duplicates(path, headings)
+    lines = np.array(ends[: len(cells)], dtype=np.int32) + 1
+    counts = np.array(cells, dtype=np.int32)
+    if (wrong := (counts != len(headings)) & (counts > 0)).any():
+        first = int(np.argmax(wrong))
+        raise DataError(
+            f"{counts[first]} cells under {len(headings)} columns",
+            path=path,
+            line=int(lines[first]),
+            hint="put quotes around a text that holds the separator or a line break",
+        )
+    if fault is not None:
+        raise DataError(
+            f"not a readable table: {fault}",
             path=path,
             line=reader.line_num,
             hint='quote a text that holds quotes, and write each of them as ""',
-        ) from None
+        )
+    return headings, np.where(counts > 0, lines, 0).astype(np.int32)
 
 
-def _parquet(path: Path, data: bytes) -> Iterator[Row]:
+# JSON, Parquet and spreadsheets
+
+
+def _json_rows(path: Path, text: str) -> Iterator[tuple[int, dict[str, object]]]:
+    rows = parse_json(path, text)
+    if not isinstance(rows, list):
+        raise DataError(
+            f"a list of objects was expected, found {describe(rows)}",
+            path=path,
+            hint='a table in a .json file is [{"COLUMN": VALUE, ...}, ...]',
+        )
+    for number, row in enumerate(rows, start=1):
+        yield number, _ensure_object(path, number, row)
+
+
+def _jsonl_rows(path: Path, text: str) -> Iterator[tuple[int, dict[str, object]]]:
+    # Not splitlines(): JSON may hold other line separators of Unicode unescaped.
+    for line, content in enumerate(io.StringIO(text, newline="\n"), start=1):
+        if content.strip():
+            row = parse_json(path, content.removesuffix("\n"), line)
+            yield line, _ensure_object(path, line, row)
+
+
+def _ensure_object(path: Path, line: int, row: object) -> dict[str, object]:
+    if isinstance(row, dict):
+        return row
+    raise DataError(
+        f"an object was expected, found {describe(row)}",
+        path=path,
+        line=line,
+        hint="each row is a JSON object; a .jsonl file has one per line",
+    )
+
+
+def _to_columns(rows: Iterable[tuple[int, dict[str, object]]]) -> tuple[dict[str, Values], Lines]:
+    import pandas as pd  # noqa: PLC0415 - slow to import
+
+    lines, records = [], []
+    for line, record in rows:
+        lines.append(line)
+        records.append(record)
+    frame = pd.DataFrame(records, dtype=object)
+    columns = {str(heading): frame[heading].to_numpy() for heading in frame}
+    return columns, np.array(lines, dtype=np.int32)
+
+
+def _read_parquet(path: Path, data: bytes) -> tuple[dict[str, Values], Lines]:
+    """Read with pyarrow itself: pandas makes 7.0 of 7 in a column with gaps."""
     try:
         pyarrow = importlib.import_module("pyarrow")
         parquet = importlib.import_module("pyarrow.parquet")
@@ -188,14 +347,61 @@ def _parquet(path: Path, data: bytes) -> Iterator[Row]:
         raise DataError(
             f"not a readable Parquet file: {error}", path=path, hint="write the file again"
         ) from None
-    _refuse_doubles(path, table.column_names)
-    batches = (batch.to_pylist() for batch in table.to_batches(max_chunksize=1 << 16))
-    yield from enumerate(itertools.chain.from_iterable(batches), start=1)
+    _refuse_duplicates(path, table.column_names)
+    columns = {
+        name: np.fromiter(column.to_pylist(), object, table.num_rows)
+        for name, column in zip(table.column_names, table.columns, strict=True)
+    }
+    return columns, np.arange(1, table.num_rows + 1, dtype=np.int32)
 
 
-def _refuse_doubles(path: Path, names: list[str]) -> None:
-    twice = sorted({name for name in names if names.count(name) > 1})
-    if twice:
+def _read_spreadsheet(path: Path, data: bytes) -> tuple[dict[str, Values], Lines]:
+    """The first sheet. Its first row that is not blank has the headings."""
+    import pandas as pd  # noqa: PLC0415 - slow to import
+
+    try:
+        from python_calamine import CalamineError  # noqa: PLC0415 - optional
+    except ImportError:
+        raise MissingExtraError("python-calamine", extra="xlsx", purpose="a spreadsheet") from None
+    try:
+        frame = pd.read_excel(
+            io.BytesIO(data), engine="calamine", header=None, dtype=object, na_filter=False
+        )
+    except (CalamineError, OSError, ValueError) as error:
         raise DataError(
-            f"the column {', '.join(twice)} appears twice", path=path, hint="keep one of them"
+            f"not a readable workbook: {error}",
+            path=path,
+            hint="open it in a spreadsheet program and save it again, without a password",
+        ) from None
+    cells = frame.to_numpy(dtype=object)
+    filled = np.array([[value != "" for value in row] for row in cells], dtype=np.bool_)
+    heading, *rows = np.flatnonzero(filled.any(axis=1)) if cells.size else [0]
+    names = [str(name).strip() for name in cells[heading]] if cells.size else []
+    _refuse_duplicates(path, [name for name in names if name])
+    for column in (i for i, name in enumerate(names) if not name):
+        if strays := [row for row in rows if filled[row, column]]:
+            raise DataError(
+                f"a cell with {str(cells[strays[0], column])[:20]!r} stands under no heading",
+                path=path,
+                line=int(strays[0]) + 1,
+                hint="give its column a heading in the first row, or empty the cell",
+            )
+    columns = {name: cells[rows, i] for i, name in enumerate(names) if name}
+    return columns, np.array(rows, dtype=np.int32) + 1
+
+
+def _unique_keys(pairs: list[tuple[str, object]]) -> dict[str, object]:
+    """Python would keep the last of two equal keys and lose the other in silence."""
+    unique = dict(pairs)
+    if len(unique) < len(pairs):
+        keys = [key for key, _ in pairs]
+        raise ValueError(f"the key {next(k for k in keys if keys.count(k) > 1)!r} appears twice")
+    return unique
+
+
+def _refuse_duplicates(path: Path, headings: Sequence[str]) -> None:
+    duplicates = sorted({name for name in headings if headings.count(name) > 1})
+    if duplicates:
+        raise DataError(
+            f"the column {', '.join(duplicates)} appears twice", path=path, hint="keep one of them"
         )

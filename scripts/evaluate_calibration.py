@@ -67,13 +67,15 @@ class Judged(NamedTuple):
     ) -> Sample:
         """With people's ratings of a metric on low, low + 1, ..., which are counted from 1 here."""
         row_of = {key: row for row, key in enumerate(self.keys)}
-        rows = np.array([row_of.get((cell.system, cell.scenario), -1) for cell in people.cells])
-        use = (people.metric == people.metrics.index(metric)) & (rows[people.cell] >= 0)
+        rows = np.array(
+            [row_of.get((dialogue.system, dialogue.scenario), -1) for dialogue in people.dialogues]
+        )
+        use = (people.metric == people.metrics.index(metric)) & (rows[people.dialogue] >= 0)
         return Sample.of(
             self.probs,
             self.metrics.index(metric),
             people.score[use] - low + 1,
-            rows[people.cell[use]],
+            rows[people.dialogue[use]],
             raters=people.rater[use] if raters else None,
             groups=groups,
         )

@@ -212,8 +212,8 @@ def _human_means(table: JudgmentTable, calibration: Calibration, ratings: Rating
         )
     known = set(calibration.systems)
     joined = join_ratings(ratings, table.dialogue_ids, table.metrics)
-    fitted = np.array([cell.system in known for cell in ratings.cells], dtype=np.bool_)
-    use = joined.both & ~fitted[ratings.cell]
+    fitted = np.array([dialogue.system in known for dialogue in ratings.dialogues], dtype=np.bool_)
+    use = joined.both & ~fitted[ratings.dialogue]
     if not use.any():
         raise DataError(
             "none of its ratings is of a dialogue here whose system the calibration has not seen",

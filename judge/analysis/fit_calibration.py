@@ -31,7 +31,7 @@ from judge.analysis.judgment_table import (
 from judge.calibration_file import Calibration, Fit, MadeWith
 from judge.errors import DataError, UsageError
 from judge.manifest import utc_now
-from judge.ratings import Cell, Ratings, compare, join_ratings
+from judge.ratings import DialogueId, Ratings, compare, join_ratings
 from judge.types import Judgment, Rubric
 
 __all__ = ["AUTO", "RAW", "calibrate", "json_values", "library_versions"]
@@ -133,7 +133,7 @@ def _scale(ratings: Ratings) -> tuple[int, int]:
 
 def _counts(table: JudgmentTable, ratings: Ratings) -> dict[str, int]:
     """How many ratings and judge scores were joined, and how many of either were not."""
-    cells = [Cell(*dialogue) for dialogue in table.dialogue_ids]
+    cells = [DialogueId(*dialogue) for dialogue in table.dialogue_ids]
     scored = np.argwhere(~np.isnan(table.score)).tolist()
     pairs = {(cells[row], table.metrics[column]) for row, column in scored}
     joined = compare(ratings, cells, pairs)
@@ -202,8 +202,8 @@ def _notes(table: JudgmentTable, ratings: Ratings, wanted: Sequence[str]) -> Ite
     not_rated = [metric for metric in wanted if metric not in ratings.metrics]
     if not_rated:
         yield f"Judged, but not rated: {', '.join(not_rated)}."
-    if ratings.aside:
-        rows = ", ".join(f"{kind or 'blank'} {n}" for kind, n in ratings.aside.items())
+    if ratings.excluded:
+        rows = ", ".join(f"{kind or 'blank'} {n}" for kind, n in ratings.excluded.items())
         yield f"Left aside, as no person gave them (rater_type): {rows}."
 
 

@@ -89,8 +89,8 @@ def fetch(to: Path | None, archive: Path | None, as_json: bool) -> None:
 def check(ctx: click.Context, path: Path, as_json: bool) -> None:
     """Read dialogues and say what is there.
 
-    PATH is a ChatAnime file, a folder of them, or a table (.jsonl, .csv, .tsv, .parquet) with
-    the columns system, character, scenario, round, question, answer. Ends with 1 if there are
+    PATH is a ChatAnime file, a folder of them, or a table (.csv, .tsv, .jsonl, .parquet, .xlsx)
+    with the columns system, character, scenario, round, question, answer. Ends with 1 if there are
     empty replies: they cannot be judged, and will be counted as failures.
 
     \b

@@ -46,8 +46,8 @@ RATIONALE_TOKENS = 512
     multiple=True,
     required=True,
     help="A model to let play: a folder, a hub id, or openai:NAME. Or recorded dialogues: a "
-    "ChatAnime JSON file, a folder of them, or a table (.jsonl, .csv, .tsv, .parquet); these may "
-    "be given several times.",
+    "ChatAnime JSON file, a folder of them, or a table (.csv, .tsv, .jsonl, .parquet, .xlsx). "
+    "Dialogues may be given several times.",
 )
 @play_options
 @engine_options

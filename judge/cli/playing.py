@@ -13,6 +13,7 @@ from click.core import ParameterSource
 
 from judge.engines import SERVED
 from judge.errors import UsageError
+from judge.tables import SUFFIXES
 
 __all__ = ["REPLAY", "is_model", "play_options", "refuse_play_options"]
 
@@ -20,7 +21,7 @@ REPLAY = "replay:"
 """What stands before the system whose recorded second questions are asked."""
 
 _HUB = re.compile(r"[\w.-]+/[\w.-]+")
-_FILES = {".json", ".jsonl", ".csv", ".tsv", ".parquet"}
+_FILES = {*SUFFIXES, ".gz"}
 _OPTIONS = {"system": "--name", "language": "--play-lang"}
 """Where an option has another name than its parameter."""
 

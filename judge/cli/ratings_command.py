@@ -15,7 +15,7 @@ from judge.cli.ratings_print import describe, echo_json, few, show, show_faults
 from judge.dialogues import read_dialogues
 from judge.errors import StoreError, UsageError
 from judge.ratings import (
-    Cell,
+    DialogueId,
     Form,
     Overlap,
     Scale,
@@ -84,9 +84,10 @@ def check(
 ) -> None:
     """Read ratings and say what can be done with them.
 
-    FILE is a table (.csv, .tsv, .jsonl, .parquet, .xlsx, or any of them with .gz), long (system,
-    character, scenario, metric, rater, score) or wide (a column for each metric). Names may be
-    English or Chinese; rater may be missing. Every rating that is refused is listed with its row.
+    FILE is a table (.csv, .tsv, .json, .jsonl, .parquet, .xlsx, .ods, or any of them with .gz),
+    long (system, character, scenario, metric, rater, score) or wide (a column for each metric).
+    Names may be English or Chinese; rater may be missing. Every rating that is refused is listed
+    with its row.
 
     Ends with 0 if all can be used, 1 if some were refused or a metric has none, 2 if the file
     cannot be used.
@@ -278,10 +279,10 @@ def _metrics(run: Path | None, rubric: str | None) -> tuple[Metric, ...]:
     return made.rubric.metrics
 
 
-def _judged(run: Path) -> tuple[set[Cell], set[tuple[Cell, str]]]:
+def _judged(run: Path) -> tuple[set[DialogueId], set[tuple[DialogueId, str]]]:
     with Store(run, create=False) as store:
         judgments = [
-            (Cell(j.system, j.character, j.scenario), j.metric)
+            (DialogueId(j.system, j.character, j.scenario), j.metric)
             for j in store.judgments()
             if j.score is not None
         ]
@@ -289,5 +290,5 @@ def _judged(run: Path) -> tuple[set[Cell], set[tuple[Cell, str]]]:
         return {_cell(d) for d in said}, set(judgments)
 
 
-def _cell(dialogue: Dialogue) -> Cell:
-    return Cell(dialogue.system, dialogue.character, dialogue.scenario)
+def _cell(dialogue: Dialogue) -> DialogueId:
+    return DialogueId(dialogue.system, dialogue.character, dialogue.scenario)

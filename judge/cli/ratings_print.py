@@ -33,7 +33,7 @@ def show(found: Ratings, summary: Summary, joined: Comparison | None) -> None:
         click.echo(f"no rating of: {', '.join(summary.unrated)}")
     if found.unread:
         click.echo(f"columns not read: {', '.join(found.unread)}")
-    for kind, count in found.aside.items():
+    for kind, count in found.excluded.items():
         click.echo(f"left aside, rater_type {kind or 'blank'}: {count} rows")
     if joined is not None:
         click.echo(f"dialogues there: {joined.known}, {joined.dialogues} of them rated")
@@ -69,7 +69,7 @@ def describe(
         "scale": found.scale._asdict(),
         **asdict(summary),
         "off_scale": found.off_scale,
-        "aside": found.aside,
+        "aside": found.excluded,
         "unread": found.unread,
         "comparison": comparison,
         "faults": [fault._asdict() for fault in faults],

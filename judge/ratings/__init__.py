@@ -18,19 +18,33 @@ from judge.ratings.check import (
     rater_pieces,
     summarise,
 )
-from judge.ratings.collect import Collected, collect, write_table
 from judge.ratings.design import Overlap, Plan, plan_sheets
-from judge.ratings.key import Key, read_key
-from judge.ratings.read import read_ratings
-from judge.ratings.record import KINDS, Cell, Fault, Ratings, Scale
-from judge.ratings.sheet import Form, write_sheets
-from judge.ratings.tidy import JudgedTable, Point, read_judged_table
+from judge.ratings.read import read_judged_table, read_ratings
+from judge.ratings.record import (
+    FAULT_KINDS,
+    DialogueId,
+    Fault,
+    JudgedTable,
+    Point,
+    Ratings,
+    Scale,
+)
+from judge.ratings.sheets import (
+    Collected,
+    Form,
+    Key,
+    SheetFormat,
+    collect,
+    read_key,
+    write_sheets,
+    write_table,
+)
 
 __all__ = [
-    "KINDS",
-    "Cell",
+    "FAULT_KINDS",
     "Collected",
     "Comparison",
+    "DialogueId",
     "Fault",
     "Form",
     "JoinedRatings",
@@ -42,6 +56,7 @@ __all__ = [
     "Point",
     "Ratings",
     "Scale",
+    "SheetFormat",
     "Summary",
     "collect",
     "compare",

@@ -14,7 +14,7 @@ from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
 from judge.errors import DataError
-from judge.ratings.record import Cell, Fault, IntArray, Ratings
+from judge.ratings.record import DialogueId, Fault, IntArray, Ratings
 
 __all__ = [
     "Comparison",
@@ -113,7 +113,7 @@ def summarise(ratings: Ratings, expected: Iterable[str] = ()) -> Summary:
     pairs = sum(counts.values())
     return Summary(
         ratings=len(ratings),
-        cells=len(ratings.cells),
+        cells=len(ratings.dialogues),
         raters=len(ratings.raters),
         unnamed=int(np.count_nonzero(~named)),
         repeats=sum((k - 1) * cells for k, cells in _per_cell(ratings, ~named).items()),
@@ -158,7 +158,7 @@ def ensure_usable(ratings: Ratings, comparison: Comparison | None = None) -> Non
                 hint=hint,
             )
     if not len(ratings):
-        counts = Counter(fault.kind for fault in ratings.faults) | Counter(ratings.aside)
+        counts = Counter(fault.kind for fault in ratings.faults) | Counter(ratings.excluded)
         found = ", ".join(f"{kind or 'blank rater_type'} {n}" for kind, n in counts.most_common())
         raise DataError(
             f"no rating in it can be used ({found})",
@@ -186,8 +186,8 @@ def rater_pieces(ratings: Ratings, metric: int | None = None) -> IntArray:
     use = ratings.rater >= 0
     if metric is not None:
         use &= ratings.metric == metric
-    rater, cell = ratings.rater[use], ratings.cell[use]
-    raters, nodes = len(ratings.raters), len(ratings.raters) + len(ratings.cells)
+    rater, cell = ratings.rater[use], ratings.dialogue[use]
+    raters, nodes = len(ratings.raters), len(ratings.raters) + len(ratings.dialogues)
     edges = (np.ones(len(rater), dtype=np.int8), (rater, raters + cell))
     _, label = connected_components(coo_array(edges, shape=(nodes, nodes)), directed=False)
     pieces = np.full(raters, -1, dtype=np.int32)
@@ -200,8 +200,8 @@ def rater_pieces(ratings: Ratings, metric: int | None = None) -> IntArray:
 
 def compare(
     ratings: Ratings,
-    dialogues: Collection[Cell],
-    judged: Collection[tuple[Cell, str]] | None = None,
+    dialogues: Collection[DialogueId],
+    judged: Collection[tuple[DialogueId, str]] | None = None,
 ) -> Comparison:
     """Join ratings with dialogues, and with what a judge scored.
 
@@ -214,40 +214,31 @@ def compare(
         judged: the (cell, metric) pairs that have a judge score.
     """
     there = set(dialogues)
-    parts = [{cell[i] for cell in there} for i in range(3)]
-    whole = {cell._replace(scenario="") for cell in there}
-    known = np.array([c in there or c in whole for c in ratings.cells], dtype=bool)
+    parts = [{dialogue[i] for dialogue in there} for i in range(3)]
+    without_scenario = {dialogue._replace(scenario="") for dialogue in there}
+    known = np.array([d in there or d in without_scenario for d in ratings.dialogues], dtype=bool)
     files = [Path(name) for name in ratings.sources]
-    rows = {
-        (int(f), int(r)): int(c)
-        for f, r, c in zip(
-            *(a[~known[ratings.cell]] for a in (ratings.file, ratings.row, ratings.cell)),
-            strict=True,
-        )
-    }
-    unknown = (
-        Fault(files[file], row, "unknown", _stranger(ratings.cells[cell], parts))
-        for (file, row), cell in sorted(rows.items())
+    stray = ~known[ratings.dialogue]
+    places = zip(
+        *(a[stray].tolist() for a in (ratings.file, ratings.row, ratings.dialogue)), strict=True
     )
-    pairs = {
-        (ratings.cells[c], ratings.metrics[m])
-        for c, m in zip(ratings.cell.tolist(), ratings.metric.tolist(), strict=True)
-    }
+    unknown = tuple(
+        Fault(files[file], row, "unknown", _describe_unknown(ratings.dialogues[dialogue], parts))
+        for file, row, dialogue in sorted(set(places))
+    )
+    pairs = [
+        (ratings.dialogues[d], ratings.metrics[m])
+        for d, m in zip(ratings.dialogue.tolist(), ratings.metric.tolist(), strict=True)
+    ]
     scored = None if judged is None else set(judged)
-    hits = None if scored is None else pairs & scored
     return Comparison(
-        unknown=tuple(unknown),
-        rated=int(np.count_nonzero(known[ratings.cell])),
-        dialogues=len(there & set(ratings.cells)),
+        unknown=unknown,
+        rated=int(np.count_nonzero(~stray)),
+        dialogues=len(there & set(ratings.dialogues)),
         known=len(there),
-        judged=None
-        if hits is None
-        else sum(
-            (ratings.cells[c], ratings.metrics[m]) in hits
-            for c, m in zip(ratings.cell.tolist(), ratings.metric.tolist(), strict=True)
-        ),
+        judged=None if scored is None else sum(pair in scored for pair in pairs),
         judgments=None if scored is None else len(scored),
-        matched=None if hits is None else len(hits),
+        matched=None if scored is None else len(scored & set(pairs)),
     )
 
 
@@ -278,9 +269,9 @@ def join_ratings(
     """
     row_of = {tuple(dialogue): row for row, dialogue in enumerate(dialogues)}
     column_of = {metric: column for column, metric in enumerate(metrics)}
-    row = np.array([row_of.get(cell, -1) for cell in ratings.cells], dtype=np.int64)
+    row = np.array([row_of.get(cell, -1) for cell in ratings.dialogues], dtype=np.int64)
     column = np.array([column_of.get(metric, -1) for metric in ratings.metrics], dtype=np.int64)
-    return JoinedRatings(row[ratings.cell], column[ratings.metric])
+    return JoinedRatings(row[ratings.dialogue], column[ratings.metric])
 
 
 def mean_ratings(
@@ -328,15 +319,16 @@ def _metric(ratings: Ratings, metric: int) -> MetricSummary:
 
 def _per_cell(ratings: Ratings, use: np.ndarray[tuple[int], np.dtype[np.bool_]]) -> dict[int, int]:
     """Number of ratings -> how many (cell, metric) pairs have so many."""
-    pair = ratings.cell[use].astype(np.int64) * len(ratings.metrics) + ratings.metric[use]
+    pair = ratings.dialogue[use].astype(np.int64) * len(ratings.metrics) + ratings.metric[use]
     times = np.bincount(np.unique(pair, return_counts=True)[1])
     return {k: n for k, n in enumerate(times.tolist()) if n}
 
 
-def _stranger(cell: Cell, parts: list[set[str]]) -> str:
+def _describe_unknown(dialogue: DialogueId, parts: list[set[str]]) -> str:
     missing = [
         f"{name} {value!r}"
-        for name, value, there in zip(Cell._fields, cell, parts, strict=True)
-        if value not in there
+        for name, value, known in zip(DialogueId._fields, dialogue, parts, strict=True)
+        if value not in known
     ]
-    return f"no dialogue of {' and '.join(missing)}" if missing else f"no dialogue {'/'.join(cell)}"
+    dialogue_name = "/".join(dialogue)
+    return f"no dialogue of {' and '.join(missing)}" if missing else f"no dialogue {dialogue_name}"

@@ -1,50 +1,47 @@
-"""One ratings file, in any of the shapes that ratings come in.
+"""Reads ratings, and tables of judges' scores.
+
+A ratings file has one of these shapes:
 
 - long: one row per rating, `system, character, scenario, metric, rater, score`;
 - wide: one row per rater and dialogue, with a column for each metric;
 - of items: `item` in place of character and scenario, as public sets of other tasks have it.
 
 `rater` may be missing. Without `system` the file's name is the system. A column `rater_type`
-sets aside the rows that no person gave.
+excludes the rows that no person gave.
+
+A table of judges' scores says what people and judges thought of items, in one file or several:
+
+- long: one row per score, `item, system, dimension, rater, rater_type, score`;
+- probabilities: `item, system, dimension, rater, p1, p2, ...`, one row per reading of a judge;
+- measures: `item, system, measure, score`, where some measures are people's and each other one is
+  a judge of all of these.
+
+What was scored is a system on an item: one item under two systems says that both answered the same
+thing. Who is a person and who a judge is told by `rater_type`, by name, or by the shape; a row that
+tells nothing is a person's.
 """
 
 from __future__ import annotations
 
-import hashlib
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from pathlib import Path
 from types import MappingProxyType
-from typing import NamedTuple
+
+import numpy as np
 
 from judge import tables
-from judge.errors import DataError
-from judge.ratings import files
-from judge.ratings.assemble import Table, assemble
-from judge.ratings.names import COLUMNS, Names
-from judge.ratings.record import Ratings, Scale
+from judge.errors import DataError, UsageError
+from judge.ratings.columns import JUDGED_COLUMNS, RATINGS_HINT, Names, find_columns, plain
+from judge.ratings.record import JudgedTable, Point, Ratings, Scale
+from judge.ratings.resolve import resolve_judged, resolve_ratings
+from judge.ratings.rows import Filter, RatingRows, filled_rows, read_judged_rows
+from judge.ratings.values import parse_id
 from judge.types import Metric
 
-__all__ = ["Layout", "find_columns", "read_ratings"]
+__all__ = ["read_judged_table", "read_ratings"]
 
 _LARGEST = 256 << 20
-"""Bytes of a file; its rows take twelve times as much memory. Of a large study: some 3 million."""
-
-_HINT = (
-    "long: system, character, scenario, metric, rater, score; wide: one column per metric in "
-    "place of metric and score; other headings with --alias HEADING=NAME"
-)
-
-
-class Layout(NamedTuple):
-    """Which heading means what.
-
-    `columns` maps a column to its heading, `metrics` a heading to its metric (none in a long
-    table), `unread` are the headings that mean nothing here.
-    """
-
-    columns: Mapping[str, str]
-    metrics: Mapping[str, str]
-    unread: tuple[str, ...]
+"""Bytes of a ratings file. A large study has some 3 million ratings, which is about as many."""
 
 
 def read_ratings(
@@ -57,7 +54,7 @@ def read_ratings(
     """Every rating of a file, and every fault of it.
 
     Args:
-        path: `.csv`, `.tsv`, `.jsonl`, `.parquet` or `.xlsx`, or any of these with `.gz`.
+        path: a table in any format of `judge.tables`.
         metrics: what can be rated; None takes every metric as it is named.
         aliases: NAME -> a metric, or a column such as `rater`.
         scale: what a score may be; None is 1-5 in whole numbers, and `ensure_usable` then
@@ -66,74 +63,87 @@ def read_ratings(
     Raises:
         DataError: the file cannot be read, is over 256 MiB, holds no rows, or lacks a column.
         UsageError: an alias for something that is neither a metric nor a column.
-        MissingExtraError: a Parquet file, and pyarrow is not installed.
+        MissingExtraError: the library for a Parquet file or a spreadsheet is not installed.
     """
-    data = tables.read_bytes(path, largest=_LARGEST)
     names = Names(metrics, aliases)
-    numbered = [line for line in files.read_rows(path, data) if not _blank(line[1])]
-    if not numbered:
-        raise DataError("it holds no ratings", path=path, hint=_HINT)
-    rows = [row for _, row in numbered]
-    layout = find_columns(path, tuple(dict.fromkeys(name for row in rows for name in row)), names)
-    return assemble(
-        Table(
-            rows=rows,
-            row=[number for number, _ in numbered],
-            file=[0] * len(rows),
-            paths=(path,),
-            columns=layout.columns,
-            metrics=layout.metrics,
-            fixed={"system": files.stem(path)},
-        ),
-        names,
-        scale,
-        unread=layout.unread,
-        sources={str(path): hashlib.sha256(data).hexdigest()},
+    table = tables.read_table(path, largest=_LARGEST)
+    table = table.select(filled_rows(table))
+    if not len(table):
+        raise DataError("it holds no ratings", path=path, hint=RATINGS_HINT)
+    layout = find_columns(path, tuple(table.columns), names)
+    columns = {column: table.columns[heading] for column, heading in layout.columns.items()}
+    columns.setdefault("system", np.full(len(table), tables.stem(path), dtype=np.object_))
+    rows = RatingRows(
+        columns,
+        {metric: table.columns[heading] for heading, metric in layout.metrics.items()},
+        table.lines,
+        np.zeros(len(table), dtype=np.int32),
+        (path,),
+    )
+    return resolve_ratings(
+        rows, names, scale, unread=layout.unread, sources={str(path): table.sha256}
     )
 
 
-def find_columns(path: Path, header: tuple[str, ...], names: Names) -> Layout:
-    """What the headings of a file mean.
+def read_judged_table(
+    paths: Sequence[Path],
+    *,
+    aliases: Mapping[str, str] = MappingProxyType({}),
+    where: Sequence[tuple[str, str]] = (),
+    people: Collection[str] = (),
+    judges: Collection[str] = (),
+    point: Point = "expected",
+) -> JudgedTable:
+    """Every score of the files, and the first 1,000 faults of them.
+
+    Args:
+        paths: tables in any format of `judge.tables`.
+        aliases: HEADING -> item, system, dimension, rater, rater_type or score.
+        where: (column, value) to keep, (column + "!", value) to leave out. Several values of one
+            column are alternatives; several columns must all fit. A file without the column is
+            kept whole.
+        people: the measures that are people's, in files that name no raters.
+        judges: raters that are judges whatever their type.
+        point: how probabilities become a score.
 
     Raises:
-        DataError: a column is missing, or two headings mean the same.
+        UsageError: an option names what is not there, nothing is left, or one side is missing.
+        DataError: a file cannot be read, is over 1 GiB, lacks a column, has no usable row, or has
+            a type of rater that tells neither people nor judge.
+        MissingExtraError: the library for a Parquet file or a spreadsheet is not installed.
     """
-    found: dict[str, list[str]] = {}
-    for heading in header:
-        meaning = names.column(heading) or names.metric(heading)
-        if meaning is not None:
-            found.setdefault(meaning, []).append(heading)
-    heading_of = {meaning: _one(path, meaning, headings) for meaning, headings in found.items()}
-    columns = {name: heading_of[name] for name in COLUMNS if name in heading_of}
-    metrics = {h: name for name, h in heading_of.items() if name not in COLUMNS}
-    if {"metric", "score"} <= columns.keys():
-        metrics = {}
-    else:
-        columns = {k: v for k, v in columns.items() if k not in {"metric", "score"}}
-    missing = [] if metrics or "metric" in columns else ["metric", "score"]
-    item = columns.pop("item", None)
-    if item is not None and "scenario" not in columns:
-        columns["scenario"] = item
-    else:
-        missing += [name for name in ("character", "scenario") if name not in columns]
-    if missing:
-        raise DataError(
-            f"no column {', '.join(missing)} (found: {', '.join(header)})", path=path, hint=_HINT
-        )
-    read = {*columns.values(), *metrics}
-    return Layout(columns, metrics, tuple(heading for heading in header if heading not in read))
+    _check_options(paths, aliases)
+    filters: dict[str, Filter] = {}
+    for column, value in where:
+        name = column.removesuffix("!").strip()
+        rule = filters.setdefault(plain(name), Filter(name))
+        (rule.never if column.endswith("!") else rule.only).add(parse_id(value) or "")
+    rows = read_judged_rows(
+        paths,
+        aliases=aliases,
+        filters=list(filters.values()),
+        point=point,
+        measures=bool(people),
+    )
+    for rule in filters.values():
+        rule.ensure_known()
+    return resolve_judged(
+        rows,
+        people=frozenset(people),
+        judges=frozenset(judges),
+        point=point,
+        where=tuple(text for rule in filters.values() for text in rule.texts),
+    )
 
 
-def _one(path: Path, meaning: str, headings: list[str]) -> str:
-    """The heading that is the name itself, else the only one."""
-    if len(headings) > 1 and meaning not in headings:
-        raise DataError(
-            f"the columns {' and '.join(headings)} all mean {meaning}",
-            path=path,
-            hint="keep one of them",
-        )
-    return meaning if meaning in headings else headings[0]
-
-
-def _blank(row: Mapping[str, object]) -> bool:
-    return all(v is None or (isinstance(v, str) and not v.strip()) for v in row.values())
+def _check_options(paths: Sequence[Path], aliases: Mapping[str, str]) -> None:
+    if not paths:
+        raise UsageError("no table is named", hint="--table FILE")
+    if len(set(paths)) < len(paths):
+        raise UsageError("a table is named twice", hint="name each file once")
+    for alias, column in aliases.items():
+        if column not in JUDGED_COLUMNS:
+            raise UsageError(
+                f"--alias {alias}={column}: {column} is no column of a table",
+                hint=f"the columns are {', '.join(JUDGED_COLUMNS)}",
+            )

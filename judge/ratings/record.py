@@ -1,4 +1,4 @@
-"""Ratings as columns: what was read, and what was refused."""
+"""What was read: ratings, tables of judges' scores, and the faults of either."""
 
 from __future__ import annotations
 
@@ -6,34 +6,53 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import NamedTuple, Self
+from typing import Literal, NamedTuple, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
 from judge.errors import UsageError
 
-__all__ = ["KINDS", "Cell", "Fault", "IntArray", "Ratings", "Scale"]
+__all__ = [
+    "FAULT_KINDS",
+    "DialogueId",
+    "Fault",
+    "IntArray",
+    "JudgedTable",
+    "Point",
+    "Ratings",
+    "Scale",
+]
 
 IntArray = NDArray[np.int32]
 
-KINDS = (
+FAULT_KINDS = (
     "no_name",
     "unknown_metric",
     "empty",
     "not_a_number",
+    "no_distribution",
     "off_scale",
     "off_step",
     "duplicate",
     "conflict",
     "unknown_item",
 )
-"""Why a rating is refused. `duplicate`: a copy of one that is kept. `conflict`: the same rater gave
-the same thing two scores; which of them is meant cannot be known, so that both are refused."""
+"""Why a score is refused. `duplicate`: a copy of one that is kept. `conflict`: the same rater gave
+the same thing two scores; nobody can know which of them is meant, so both are refused.
+`no_distribution`: label probabilities that are negative, all 0, or more than 1 together.
+`unknown_item`: a row of a sheet whose id the key does not have."""
+
+Point = Literal["expected", "argmax"]
+"""The score that label probabilities become: their mean, or the most probable label (of several
+the lowest)."""
 
 
-class Cell(NamedTuple):
-    """What was rated. `character` is blank in a table of items, `scenario` for many replies."""
+class DialogueId(NamedTuple):
+    """What was rated. `character` is blank in a table of items.
+
+    `scenario` is blank where many replies were rated together.
+    """
 
     system: str
     character: str
@@ -85,7 +104,7 @@ class Scale(NamedTuple):
 
 
 class Fault(NamedTuple):
-    """One rating that was refused: the file, the row (the heading is row 1) and the reason."""
+    """One score that was refused: the file, the line or row (see `Table.lines`) and the reason."""
 
     path: Path
     row: int
@@ -98,30 +117,30 @@ class Fault(NamedTuple):
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Ratings:
-    """The n ratings that can be used, in the order of cell, metric, rater and score.
+    """The n ratings that can be used, sorted by dialogue, metric, rater and score.
 
-    That order, and with it every array but `row` and `file`, does not depend on the order of the
-    rows that were read.
+    That order, and with it every array except `row` and `file`, does not depend on the order of
+    the rows in the file.
 
     Attributes:
-        cells: what was rated, sorted; `cell` (n,) indexes it.
+        dialogues: what was rated, sorted; `dialogue` (n,) indexes it.
         metrics: those with a rating, in the rubric's order; `metric` (n,) indexes it.
         raters: those with a name, sorted; `rater` (n,) indexes it, -1 where no rater is named.
         score: (n,) on `scale`, never NaN.
-        row: (n,) row in the file; the heading is row 1.
+        row: (n,) line or row in the file, see `Table.lines`.
         file: (n,) index into `sources`.
         scale: what a score may be; `scale_given` says whether the user chose it.
         faults: every rating that was refused, in the order of file and row.
         off_scale: score -> how often it was given, for the scores that are not on the scale.
-        aside: kind of rater (`llm`, `crowd`, ...) -> rows left aside because no person gave them.
+        excluded: rater_type (`llm`, `crowd`, ...) -> rows excluded because no person gave them.
         unread: the columns that mean nothing here.
         sources: path -> SHA-256 (hex) of its bytes.
     """
 
-    cells: tuple[Cell, ...]
+    dialogues: tuple[DialogueId, ...]
     metrics: tuple[str, ...]
     raters: tuple[str, ...]
-    cell: IntArray
+    dialogue: IntArray
     metric: IntArray
     rater: IntArray
     score: NDArray[np.float64]
@@ -131,9 +150,52 @@ class Ratings:
     scale_given: bool
     faults: tuple[Fault, ...]
     off_scale: Mapping[float, int]
-    aside: Mapping[str, int]
+    excluded: Mapping[str, int]
     unread: tuple[str, ...]
     sources: Mapping[str, str] = field(default_factory=dict)
+
+    def __len__(self) -> int:
+        return len(self.score)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class JudgedTable:
+    """The n scores that can be used of tables with people and judges, in the order of the rows.
+
+    Attributes:
+        items, systems, dimensions, raters: names, in the order in which they first stand there;
+            `item`, `system`, `dimension`, `rater` (n,) index them. The one system of a table
+            without a column of systems is "".
+        dimension: -1 for a measure, which is a judge of every dimension.
+        rater: -1 for a person who is not named.
+        judged: (n,) whether it is a judge's score, else a person's rating.
+        score: (n,) never NaN; `point` says how probabilities became a score.
+        probs: (n, K) probabilities of `labels`, NaN in rows without; None if no row has any. They
+            sum to what the file says, not to 1.
+        sources: path -> SHA-256 (hex) of its bytes.
+        where: the filters that were applied, as texts.
+        refused: reason -> how many rows were; `faults` are the first 1,000 of them.
+        notes: sentences to print beside every number.
+    """
+
+    items: tuple[str, ...]
+    systems: tuple[str, ...]
+    dimensions: tuple[str, ...]
+    raters: tuple[str, ...]
+    item: IntArray
+    system: IntArray
+    dimension: IntArray
+    rater: IntArray
+    judged: NDArray[np.bool_]
+    score: NDArray[np.float64]
+    probs: NDArray[np.float64] | None
+    labels: tuple[int, ...]
+    point: Point
+    sources: Mapping[str, str]
+    where: tuple[str, ...]
+    refused: Mapping[str, int]
+    faults: tuple[Fault, ...]
+    notes: tuple[str, ...]
 
     def __len__(self) -> int:
         return len(self.score)

@@ -1,79 +1,107 @@
-"""What a single value of a table means, and columns of names as columns of codes."""
+"""What the values of a table mean: names, scores, and columns of names as columns of codes."""
 
 from __future__ import annotations
 
 import math
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
+from types import MappingProxyType
 
 import numpy as np
 from numpy.typing import NDArray
 
-from judge.ratings.record import Scale
+from judge.ratings.record import FAULT_KINDS, Scale
 
-__all__ = ["Coded", "Flags", "Ints", "encode", "factorise", "parse_id", "parse_name", "parse_score"]
+__all__ = [
+    "FAULT_CODES",
+    "Coded",
+    "Codes",
+    "Flags",
+    "Values",
+    "encode",
+    "factorise",
+    "is_blank",
+    "parse_id",
+    "parse_name",
+    "parse_scores",
+]
 
-Ints = NDArray[np.int64]
+Codes = NDArray[np.int64]
 Flags = NDArray[np.bool_]
+Values = NDArray[np.object_]
+
+FAULT_CODES: Mapping[str, int] = MappingProxyType(
+    {kind: code for code, kind in enumerate(("", *FAULT_KINDS))}
+)
+"""The kind of a fault as a number; 0 is a rating that can be used."""
 
 
 @dataclass(frozen=True, slots=True)
 class Coded:
-    """Names without repeats, and for each value its code: -1 for what is no name."""
+    """A column of n names: the distinct names, and for each value its index, -1 for no name."""
 
     names: tuple[str, ...]
-    code: Ints
+    code: Codes
 
     def name(self, i: int) -> str:
         """The name of value `i`, which must have one."""
         return self.names[int(self.code[i])]
 
-    def take(self, at: Ints) -> Coded:
-        """The values `at`, with the same names."""
-        return Coded(self.names, self.code[at])
+    def take(self, rows: Codes) -> Coded:
+        """The values in these rows, with the same names."""
+        return Coded(self.names, self.code[rows])
 
-    def blank(self) -> Flags:
-        """Which values are blank."""
-        return np.equal(self.code, self.names.index("") if "" in self.names else -2)
+    def among(self, names: Collection[str]) -> Flags:
+        """(n,) whether each value is one of these names."""
+        return np.array([*(name in names for name in self.names), False])[self.code]
 
-    def used(self, at: Ints, order: Sequence[str] = ()) -> tuple[tuple[str, ...], Ints]:
-        """The names that the values `at` have, in this order or else sorted, and their codes."""
-        codes = np.unique(self.code[at[self.code[at] >= 0]]).tolist()
+    def used(self, rows: Codes, order: Sequence[str] = ()) -> tuple[tuple[str, ...], Codes]:
+        """The names that these rows have, in this order or else sorted, and the rows' codes."""
+        codes = np.unique(self.code[rows[self.code[rows] >= 0]]).tolist()
         codes.sort(key=lambda c: order.index(self.names[c]) if order else self.names[c])
         new = np.full(len(self.names) + 1, -1)  # the last entry is that of the code -1
         new[codes] = np.arange(len(codes))
-        return tuple(self.names[c] for c in codes), new[self.code[at]]
+        return tuple(self.names[c] for c in codes), new[self.code[rows]]
 
 
-def encode(values: Sequence[object], parse: Callable[[object], str | None]) -> Coded:
-    """A column as codes of what `parse` makes of its values, with sorted names."""
+def encode(
+    values: Values, parse: Callable[[object], str | None], *, keep_order: bool = False
+) -> Coded:
+    """A column of values as codes of the names that `parse` makes of them.
+
+    The names are sorted, or with `keep_order` in the order in which they first stand there.
+    """
     distinct, code = factorise(values)
     parsed = [parse(value) for value in distinct]
-    index = {name: i for i, name in enumerate(sorted({p for p in parsed if p is not None}))}
-    return Coded(
-        tuple(index), np.array([-1 if p is None else index[p] for p in parsed], np.int64)[code]
-    )
+    names = dict.fromkeys(name for name in parsed if name is not None)
+    index = {name: i for i, name in enumerate(names if keep_order else sorted(names))}
+    new = np.array([-1 if name is None else index[name] for name in parsed], dtype=np.int64)
+    return Coded(tuple(index), new[code])
 
 
-def factorise(values: Sequence[object]) -> tuple[list[object], Ints]:
-    """The distinct values, and which of them each value is. 1, 1.0 and True are distinct."""
-    index: dict[object, int] = {}
-    distinct: list[object] = []
-    codes: list[int] = []
-    for value in values:
-        key = value if type(value) is str else (type(value), repr(value))
-        code = index.setdefault(key, len(distinct))
-        if code == len(distinct):
-            distinct.append(value)
-        codes.append(code)
-    return distinct, np.array(codes, dtype=np.int64)
+def factorise(values: Values) -> tuple[list[object], Codes]:
+    """The distinct values in their order, and for each value its index; 1, 1.0 and True differ."""
+    keys = values.tolist()
+    if not set(map(type, keys)) <= {str}:
+        keys = [v if type(v) is str else (type(v), repr(v)) for v in keys]
+    distinct = dict(zip(reversed(keys), reversed(values), strict=True))  # the first of equal values
+    index = {key: i for i, key in enumerate(dict.fromkeys(keys))}
+    code = np.fromiter(map(index.__getitem__, keys), np.int64, len(keys))
+    return [distinct[key] for key in index], code
+
+
+def is_blank(value: object) -> bool:
+    """Whether a cell holds nothing: null, NaN, or a text of white space."""
+    if isinstance(value, str):
+        return not value.strip()
+    return value is None or (isinstance(value, float) and math.isnan(value))
 
 
 def parse_name(value: object) -> str | None:
-    """A name as text, a blank for none; None for what is no name."""
-    if value is None or (isinstance(value, float) and math.isnan(value)):
+    """A name as text, "" for a blank cell; None for a value that cannot be a name."""
+    if is_blank(value):
         return ""
     if isinstance(value, float) and value.is_integer():
         value = int(value)
@@ -82,20 +110,53 @@ def parse_name(value: object) -> str | None:
     text = str(value).strip()
     try:
         text.encode()
-    except UnicodeEncodeError:  # half a character, which JSON can say and no file can
+    except UnicodeEncodeError:  # half of a surrogate pair, which JSON can write and UTF-8 cannot
         return None
     return text
 
 
 def parse_id(value: object) -> str | None:
-    """A name that may be a number; tables turn 7 into 7.0 where a column has gaps."""
+    """A name that may be a number; other programs write 7 as 7.0 in a column with gaps."""
     name = parse_name(value)
     return None if name is None else re.sub(r"^([0-9]+)\.0+$", r"\1", name)
 
 
-def parse_score(value: object, scale: Scale) -> tuple[float, str]:
-    """A score, or NaN; and why it cannot be used, or a blank."""
-    if value is None or (isinstance(value, str) and not value.strip()):
+def parse_scores(values: Values, scale: Scale) -> tuple[NDArray[np.float64], NDArray[np.int8]]:
+    """(n,) the scores, NaN where a value is no number; and why a value cannot be used, or 0.
+
+    The reasons are FAULT_CODES: empty, not_a_number, off_scale, off_step.
+    """
+    score = _quick_numbers(values)
+    kind = np.zeros(len(values), dtype=np.int8)
+    if score is None:
+        distinct, code = factorise(values)
+        parsed = [_parse_number(value) for value in distinct]
+        score = np.array([number for number, _ in parsed], dtype=np.float64)[code]
+        kind = np.array([FAULT_CODES[why] for _, why in parsed], dtype=np.int8)[code]
+    number = kind == 0
+    off = number & ~((scale.low <= score) & (score <= scale.high))
+    kind[off] = FAULT_CODES["off_scale"]
+    if scale.step:
+        steps = (score - scale.low) / scale.step
+        kind[number & ~off & (abs(steps - np.round(steps)) >= 1e-9)] = FAULT_CODES["off_step"]
+    return score, kind
+
+
+def _quick_numbers(values: Values) -> NDArray[np.float64] | None:
+    """The numbers of a column in which every text is one; None if it holds anything else."""
+    if not set(map(type, values)) <= {str}:
+        return None
+    try:
+        numbers = np.fromiter(map(float, values), np.float64, len(values))
+    except ValueError:
+        return None
+    # Python reads 1_0 as 10.
+    return numbers if np.isfinite(numbers).all() and "_" not in "".join(values) else None
+
+
+def _parse_number(value: object) -> tuple[float, str]:
+    """A number, or NaN and why it is none."""
+    if is_blank(value):
         return math.nan, "empty"
     if isinstance(value, bool) or not isinstance(value, str | int | float | Decimal):
         return math.nan, "not_a_number"
@@ -103,10 +164,4 @@ def parse_score(value: object, scale: Scale) -> tuple[float, str]:
         number = math.nan if "_" in str(value) else float(value)
     except (ValueError, OverflowError):
         number = math.nan
-    if not math.isfinite(number):
-        blank = isinstance(value, float) and math.isnan(value)
-        return math.nan, "empty" if blank else "not_a_number"
-    if not scale.low <= number <= scale.high:
-        return number, "off_scale"
-    steps = (number - scale.low) / scale.step if scale.step else 0.0
-    return number, "" if abs(steps - round(steps)) < 1e-9 else "off_step"
+    return (number, "") if math.isfinite(number) else (math.nan, "not_a_number")

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from scipy.cluster.hierarchy import DisjointSet
 
 from judge.ratings import (
-    Cell,
+    DialogueId,
     Form,
     Overlap,
     Ratings,
@@ -63,9 +63,9 @@ LONG = ("system", "character", "scenario", "metric", "rater", "score")
 
 def content(ratings: Ratings) -> tuple[object, ...]:
     """All that is said of ratings, but for the rows they stood in."""
-    arrays = (ratings.cell, ratings.metric, ratings.rater, ratings.score)
+    arrays = (ratings.dialogue, ratings.metric, ratings.rater, ratings.score)
     return (
-        *(ratings.cells, ratings.metrics, ratings.raters),
+        *(ratings.dialogues, ratings.metrics, ratings.raters),
         *(array.tolist() for array in arrays),
     )
 
@@ -93,9 +93,9 @@ def test_every_rating_is_kept_as_it_was(rated: Rated) -> None:
     """What is read, named again, is the table that was written."""
     with TemporaryDirectory() as folder:
         found = read(long_rows(rated), LONG, Path(folder))
-    columns = (found.cell, found.metric, found.rater, found.score)
+    columns = (found.dialogue, found.metric, found.rater, found.score)
     assert {
-        (*found.cells[c], found.metrics[m], found.raters[r]): s
+        (*found.dialogues[c], found.metrics[m], found.raters[r]): s
         for c, m, r, s in zip(*(a.tolist() for a in columns), strict=True)
     } == {(s, c, str(n), m, r): v for s, c, n, m, r, v in long_rows(rated)}
 
@@ -182,7 +182,7 @@ def test_what_is_filled_in_comes_back(data: st.DataObject) -> None:
     form = Form(METRICS, {}, "en", Scale(), "hash")
     rng = np.random.default_rng(seed)
     plan = plan_sheets(dialogues, raters=2, overlap=Overlap(2, 0.5), per_rater=None, rng=rng)
-    filled: dict[tuple[Cell, str, str], int] = {}
+    filled: dict[tuple[DialogueId, str, str], int] = {}
     with TemporaryDirectory() as name:
         folder = Path(name)
         paths = write_sheets(
@@ -197,13 +197,13 @@ def test_what_is_filled_in_comes_back(data: st.DataObject) -> None:
                     row[column] = score
                     if score is not None:
                         item = key.items[str(row[0])]
-                        filled[item.cell, item.rater, metric.name] = score
+                        filled[DialogueId(*item[1:]), item.rater, metric.name] = score
             save(path, rows)
         found, absent = collect(paths, key)
     assert absent == {}
-    columns = (found.cell, found.rater, found.metric, found.score)
+    columns = (found.dialogue, found.rater, found.metric, found.score)
     assert {
-        (found.cells[c], found.raters[r], found.metrics[m]): s
+        (found.dialogues[c], found.raters[r], found.metrics[m]): s
         for c, r, m, s in zip(*(a.tolist() for a in columns), strict=True)
     } == filled
     cells = sum(map(len, plan.sheets)) * len(METRICS)

@@ -270,7 +270,7 @@ def test_a_chatanime_file_that_cannot_be_read(
         (".csv", HEADER + "s,a,,1,q,r\n", ":2: scenario must be"),
         (".tsv", HEADER + "s,a,1,1,q,r\n", ":2: no column character"),
         (".jsonl", "\n[1]\n", ":2: an object was expected, found a list"),
-        (".jsonl", '{"character": "a"}\n{]', r":1: no column scenario.*found: character\)"),
+        (".jsonl", '{"character": "a"}', r":1: no column scenario.*found: character\)"),
         (".jsonl", "\n\n{]", ":3: not valid JSON"),
         (".jsonl", "{}", r"found: none\)"),
         (".parquet", "not parquet", "not a readable Parquet file"),

@@ -11,7 +11,7 @@ import pytest
 
 from judge.errors import DataError
 from judge.ratings import (
-    Cell,
+    DialogueId,
     Ratings,
     Scale,
     compare,
@@ -119,7 +119,7 @@ def test_nothing_that_can_be_used(tmp_path: Path) -> None:
 def test_joined_with_a_run(tmp_path: Path) -> None:
     """Ratings of dialogues that are not there are named; both directions of the join count."""
     found = made(tmp_path, SMALL)
-    there = [Cell("s", "c", n) for n in "1256"]
+    there = [DialogueId("s", "c", n) for n in "1256"]
     judged = [(there[0], "fluency"), (there[1], "fluency"), (there[2], "fluency")]
     joined = compare(found, there, judged)
     assert [(f.row, f.text) for f in joined.unknown] == [
@@ -136,7 +136,7 @@ def test_joined_with_a_run(tmp_path: Path) -> None:
 def test_joined_with_dialogues_of_others(tmp_path: Path) -> None:
     """If no rating belongs to the dialogues, the file cannot be used with them."""
     found = made(tmp_path, SMALL)
-    joined = compare(found, [Cell("other", "c", "1")])
+    joined = compare(found, [DialogueId("other", "c", "1")])
     assert (joined.rated, joined.judged, joined.judgments, joined.matched) == (0, None, None, None)
     assert joined.unknown[0].text == "no dialogue of system 's'"
     with pytest.raises(DataError, match="none of its ratings belongs to these dialogues"):
@@ -145,15 +145,17 @@ def test_joined_with_dialogues_of_others(tmp_path: Path) -> None:
 
 def test_a_combination_that_is_not_there(tmp_path: Path) -> None:
     """System, character and scenario may each be known, and the dialogue not."""
-    joined = compare(made(tmp_path, SMALL[:1]), [Cell("s", "d", "1"), Cell("t", "c", "1")])
+    joined = compare(
+        made(tmp_path, SMALL[:1]), [DialogueId("s", "d", "1"), DialogueId("t", "c", "1")]
+    )
     assert joined.unknown[0].text == "no dialogue s/c/1"
 
 
 def test_ratings_of_many_replies_belong_to_their_character(tmp_path: Path) -> None:
     """A rating without a scenario is known if its system and character are."""
     found = made(tmp_path, [("", "response_diversity", "a", "3")])
-    assert compare(found, [Cell("s", "c", "1")]).unknown == ()
-    assert len(compare(found, [Cell("s", "d", "1")]).unknown) == 1
+    assert compare(found, [DialogueId("s", "c", "1")]).unknown == ()
+    assert len(compare(found, [DialogueId("s", "d", "1")]).unknown) == 1
 
 
 def test_ratings_find_their_place_in_a_table(tmp_path: Path) -> None:

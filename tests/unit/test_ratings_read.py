@@ -15,9 +15,9 @@ import pyarrow.parquet as pq
 import pytest
 
 from judge.errors import DataError, UsageError
-from judge.ratings import Cell, Ratings, Scale, read_ratings
-from judge.ratings.files import read_rows as rows_of
+from judge.ratings import DialogueId, Ratings, Scale, read_ratings
 from judge.rubric import load_rubric
+from judge.tables import read_table
 
 METRICS = load_rubric("esrp").rubric.metrics
 HEAD = ("system", "character", "scenario", "metric", "rater", "score")
@@ -34,17 +34,17 @@ def write_csv(path: Path, rows: Sequence[Sequence[object]], head: Sequence[str] 
     return path
 
 
-def triples(ratings: Ratings) -> list[tuple[Cell, str, str | None, float]]:
+def triples(ratings: Ratings) -> list[tuple[DialogueId, str, str | None, float]]:
     """The ratings as names, in their order."""
     return [
         (
-            ratings.cells[cell],
+            ratings.dialogues[cell],
             ratings.metrics[metric],
             ratings.raters[rater] if rater >= 0 else None,
             score,
         )
         for cell, metric, rater, score in zip(
-            ratings.cell.tolist(),
+            ratings.dialogue.tolist(),
             ratings.metric.tolist(),
             ratings.rater.tolist(),
             ratings.score.tolist(),
@@ -68,11 +68,11 @@ def faults(ratings: Ratings) -> list[tuple[int, str]]:
     return [(fault.row, fault.kind) for fault in ratings.faults]
 
 
-ONE = Cell("bot", "路飞", "1")
+ONE = DialogueId("bot", "路飞", "1")
 EXPECTED = [
     (ONE, "fluency", "ann", 4.0),
     (ONE, "coherency", "ann", 5.0),
-    (Cell("bot", "路飞", "2"), "fluency", "bo", 3.0),
+    (DialogueId("bot", "路飞", "2"), "fluency", "bo", 3.0),
 ]
 
 
@@ -151,8 +151,8 @@ def test_items_of_other_tasks(tmp_path: Path) -> None:
         (7, "bot", "Surprise", "all", "crowd", "3.9"),
     ]
     found = read_ratings(write_csv(tmp_path / "x.csv", rows, head))
-    assert triples(found) == [(Cell("bot", "", "7"), "Surprise", "h1", 4.0)]
-    assert found.aside == {"crowd": 1, "llm": 1}
+    assert triples(found) == [(DialogueId("bot", "", "7"), "Surprise", "h1", 4.0)]
+    assert found.excluded == {"crowd": 1, "llm": 1}
 
 
 BAD = [
@@ -203,8 +203,8 @@ def test_ids_that_became_numbers(tmp_path: Path) -> None:
     path.write_text("\n".join(map(json.dumps, [row, *odd])), encoding="utf-8")
     found = read_ratings(path, metrics=METRICS)
     assert triples(found) == [
-        (Cell("4.0", "c", "7"), "fluency", "7", 3.0),
-        (Cell("4.0", "c", "8"), "fluency", None, 3.0),
+        (DialogueId("4.0", "c", "7"), "fluency", "7", 3.0),
+        (DialogueId("4.0", "c", "8"), "fluency", None, 3.0),
     ]
     assert faults(found) == [(2, "no_name")]
 
@@ -223,7 +223,7 @@ def test_metrics_of_many_replies_need_no_scenario(tmp_path: Path) -> None:
     """response_diversity is of a system as a character; fluency is of a dialogue."""
     rows = [("bot", "路飞", "", name, "r", 3) for name in ("response_diversity", "fluency")]
     found = read_rows(tmp_path, rows)
-    assert triples(found) == [(Cell("bot", "路飞", ""), "response_diversity", "r", 3.0)]
+    assert triples(found) == [(DialogueId("bot", "路飞", ""), "response_diversity", "r", 3.0)]
     assert faults(found) == [(3, "no_name")]
 
 
@@ -309,7 +309,7 @@ def test_workbooks_have_gaps_and_odd_cells(tmp_path: Path) -> None:
 
 def test_workbook_cells_without_a_heading(tmp_path: Path) -> None:
     """A score that stands beside the table is named by its place, not dropped."""
-    with pytest.raises(DataError, match=r"2: a cell with '5.0' stands under no heading"):
+    with pytest.raises(DataError, match=r"2: a cell with '5' stands under no heading"):
         read_ratings(book(tmp_path, [HEAD, (*LONG[0], 5)]), metrics=METRICS)
     with pytest.raises(DataError, match="the column score appears twice"):
         read_ratings(book(tmp_path, [(*HEAD, "score")]), metrics=METRICS)
@@ -331,11 +331,11 @@ def test_workbook_reader_agrees_with_openpyxl(tmp_path: Path) -> None:
     made.save(path)
     theirs = openpyxl.load_workbook(path).active.iter_rows(min_row=2, values_only=True)
     ours = [list(row.values()) for _, row in xlsx_rows(path)]
-    assert ours == [list(row) for row in theirs]
+    assert ours == [["" if cell is None else cell for cell in row] for row in theirs]
 
 
 def xlsx_rows(path: Path) -> list[tuple[int, Mapping[str, object]]]:
-    return list(rows_of(path, path.read_bytes()))
+    return list(read_table(path).rows())
 
 
 def test_scores_are_finite(tmp_path: Path) -> None:
@@ -351,7 +351,7 @@ def test_a_public_set(judge_data: Path) -> None:
     if not path.is_file():
         pytest.skip(f"no {path}")
     found = read_ratings(path)
-    assert (len(found), len(found.cells), len(found.raters)) == (1056 * 6 * 3, 1056, 3)
-    assert found.aside == {"llm": 120_384 - 1056 * 6 * 3}  # all other rows of the file
+    assert (len(found), len(found.dialogues), len(found.raters)) == (1056 * 6 * 3, 1056, 3)
+    assert found.excluded == {"llm": 120_384 - 1056 * 6 * 3}  # all other rows of the file
     assert found.faults == ()
-    assert len({cell.system for cell in found.cells}) == 11
+    assert len({cell.system for cell in found.dialogues}) == 11

@@ -13,7 +13,7 @@ import numpy as np
 import openpyxl
 import pytest
 
-from judge.errors import DataError, MissingExtraError, UsageError
+from judge.errors import DataError, MissingExtraError, StoreError, UsageError
 from judge.ratings import (
     Form,
     Key,
@@ -26,7 +26,7 @@ from judge.ratings import (
     write_sheets,
     write_table,
 )
-from judge.ratings.sheet import SheetFormat
+from judge.ratings.sheets import SheetFormat
 from judge.rubric import load_rubric
 from judge.types import Dialogue, Metric, Turn
 
@@ -65,7 +65,7 @@ def write(
 def test_a_sheet_hides_the_system(tmp_path: Path) -> None:
     """No cell that is given away names a system, and no two rows have one id."""
     sheets, key = write(tmp_path)
-    assert {item.cell.system for item in key.items.values()} == set(SYSTEMS)
+    assert {item.system for item in key.items.values()} == set(SYSTEMS)
     ids: list[str] = []
     for path in sheets:
         book = openpyxl.load_workbook(path)
@@ -229,7 +229,7 @@ def test_what_is_wrong_in_a_filled_sheet(tmp_path: Path) -> None:
     out = tmp_path / "r" / "ratings.csv"
     write_table(out, found)
     again = read_ratings(out, metrics=SET.rubric.metrics)
-    assert again.cells == found.cells
+    assert again.dialogues == found.dialogues
     assert again.score.tolist() == found.score.tolist()
 
 
@@ -244,14 +244,14 @@ def test_sheets_and_keys_that_do_not_belong(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="named twice"):
         collect([first, first.parent / ".." / "sheets" / first.name], key)
     for text, message in (
-        ("[]", "an object was expected, found a list"),
-        ("{}", "it has no 'format'"),
+        ("[]", "not a readable key: Expected `object`, got `array`"),
+        ("{}", "not a readable key: Object missing required field `format`"),
         ('{"format": 99}', "format 99 is newer"),
-        ('{"format": "x"}', "not a readable key"),
+        ('{"format": 1, "seed": "x"}', r"not a readable key: .* at `\$.seed`"),
     ):
         path = tmp_path / "key.json"
         path.write_text(text, encoding="utf-8")
-        with pytest.raises(DataError, match=message):
+        with pytest.raises(StoreError, match=message):
             read_key(path)
 
 
@@ -267,10 +267,10 @@ def test_without_openpyxl(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> No
 def test_places_that_cannot_be_written(tmp_path: Path) -> None:
     """A folder that is a file, for the sheets or for the table, is the user's mistake."""
     (sheet, *_), key = write(tmp_path / "s", kind="csv")
-    with pytest.raises(UsageError, match="it cannot be written"):
+    with pytest.raises(StoreError, match="cannot be written"):
         write(sheet)
     found, _ = collect([sheet], key)
-    with pytest.raises(UsageError, match="it cannot be written"):
+    with pytest.raises(StoreError, match="cannot be written"):
         write_table(sheet / "r.csv", found)
 
 

@@ -15,8 +15,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from judge import tables
 from judge.errors import DataError, JudgeError, UsageError
-from judge.ratings import JudgedTable, files, read_judged_table
+from judge.ratings import JudgedTable, read_judged_table
 
 LONG = """item,system,dimension,rater,rater_type,score
 1,A,warmth,ann,human,4
@@ -355,7 +356,7 @@ def test_a_table_named_twice(write: Write) -> None:
 
 def test_a_file_too_large(write: Write, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A file above the limit is refused before it is read, a packed one while it is unpacked."""
-    monkeypatch.setattr(files, "LARGEST", 1 << 20)
+    monkeypatch.setattr(tables, "LARGEST", 1 << 20)
     long = LONG + "".join(f"{i},A,warmth,ann,human,3\n" for i in range(10, 60_000))
     with pytest.raises(DataError, match="up to 1 MiB are read") as caught:
         read_judged_table([write(long)])
@@ -378,7 +379,7 @@ def test_no_row_is_lost(
     path = tmp_path_factory.mktemp("any") / "t.csv"
     lines = ["item,system,dimension,rater,rater_type,score", *map(",".join, rows)]
     path.write_text("\n".join(lines), encoding="utf-8")
-    filled = sum(any(map(len, row)) for row in rows)
+    filled = sum(any(map(str.strip, row)) for row in rows)
     try:
         tidy = read_judged_table([path])
     except (DataError, UsageError) as error:

@@ -155,7 +155,7 @@ def _no_match(judgments: Sequence[Judgment], ratings: Ratings) -> DataError:
     path = Path(next(iter(ratings.sources)))
     if not len(ratings):
         return DataError("it holds no rating that can be used", path=path, hint=_CHECK)
-    first = "/".join(ratings.cells[0])
+    first = "/".join(ratings.dialogues[0])
     j = min(judgments, key=lambda j: dialogue_order(j.system, j.character, j.scenario))
     return DataError(
         "no rating in it belongs to anything that was judged: it rates for instance "
@@ -178,8 +178,8 @@ def _metric_notes(
         kinds = Counter(fault.kind.replace("_", " ") for fault in ratings.faults)
         counts = ", ".join(f"{kind} {n:,}" for kind, n in kinds.most_common())
         yield f"Ratings refused: {len(ratings.faults):,} ({counts})."
-    if ratings.aside:
-        rows = ", ".join(f"{kind or 'blank'} {n:,}" for kind, n in ratings.aside.items())
+    if ratings.excluded:
+        rows = ", ".join(f"{kind or 'blank'} {n:,}" for kind, n in ratings.excluded.items())
         yield f"Left aside, as no person gave them (rater_type): {rows}."
 
 
@@ -192,10 +192,10 @@ def _row_notes(
 ) -> Iterator[str]:
     """Dialogues that have just one of the two, whatever the metric."""
     scored = ~np.isnan(probs[:, :, 0]).all(axis=1)
-    strange = np.unique(ratings.cell[rows < 0])
+    strange = np.unique(ratings.dialogue[rows < 0])
     missing = np.setdiff1d(rows[own], np.flatnonzero(scored))
     if len(strange):
-        example = "/".join(ratings.cells[strange[0]])
+        example = "/".join(ratings.dialogues[strange[0]])
         yield f"Rated dialogues that the run does not hold: {len(strange):,}, such as {example}."
     if len(missing):
         example = "/".join(cells[missing[0]])

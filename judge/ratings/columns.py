@@ -1,0 +1,272 @@
+"""What headings and names of metrics mean: from what people call them to the names used here.
+
+A table of ratings comes in one of `SHAPES`, and a table of judges' scores is read by
+`find_judged_columns`.
+"""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from pathlib import Path
+from types import MappingProxyType
+from typing import NamedTuple
+
+from judge.errors import DataError, UsageError
+from judge.types import Metric
+
+__all__ = [
+    "JUDGED_COLUMNS",
+    "RATINGS_HINT",
+    "JudgedLayout",
+    "Layout",
+    "Names",
+    "find_columns",
+    "find_judged_columns",
+    "plain",
+]
+
+RATING_COLUMNS: Mapping[str, tuple[str, ...]] = MappingProxyType(
+    {
+        "system": ("model", "系统", "模型"),
+        "character": ("role", "角色", "人物"),
+        "scenario": ("dialog_id", "dialogue_id", "场景", "情境", "对话编号"),
+        "item": ("item_id", "条目"),
+        "metric": ("dimension", "criterion", "指标", "维度", "评价指标"),
+        "rater": ("rater_id", "annotator", "annotator_id", "评分员", "评分人", "标注员", "标注者"),
+        "rater_type": (),
+        "score": ("rating", "分数", "评分", "得分", "打分"),
+    }
+)
+"""Column of a ratings table -> what else it may be called, besides the user's own aliases."""
+
+JUDGED_COLUMNS: Mapping[str, tuple[str, ...]] = MappingProxyType(
+    {
+        "item": (
+            *RATING_COLUMNS["item"],
+            *RATING_COLUMNS["scenario"],
+            *("doc_id", "story_id", "编号"),
+        ),
+        "system": RATING_COLUMNS["system"],
+        "dimension": ("metric", "measure", "criteria", "aspect", *RATING_COLUMNS["metric"]),
+        "rater": (*RATING_COLUMNS["rater"], "evaluator", "worker", "worker_id"),
+        "rater_type": ("rater_kind", "annotator_type", "评分员类型", "标注员类型"),
+        "score": RATING_COLUMNS["score"],
+    }
+)
+"""The same for a table of judges' scores."""
+
+_SPELLINGS = {"coherence": "coherency", "behavioural_habit": "behavioral_habit"}
+
+RATINGS_HINT = (
+    "long: system, character, scenario, metric, rater, score; wide: one column per metric in "
+    "place of metric and score; other headings with --alias HEADING=NAME"
+)
+_JUDGED_HINT = (
+    "item, system, dimension, rater, rater_type, score; or item, dimension, p1, p2, ... for a "
+    "judge's probabilities; other headings with --alias HEADING=COLUMN"
+)
+_PROBABILITY = re.compile(r"p(?:rob)?_?([0-9]+)")
+
+
+class Layout(NamedTuple):
+    """What the headings of a ratings table mean.
+
+    `columns` maps a column to its heading, `metrics` a heading to its metric (none in a long
+    table); `unread` are the headings that mean nothing here.
+    """
+
+    columns: Mapping[str, str]
+    metrics: Mapping[str, str]
+    unread: tuple[str, ...] = ()
+
+
+class JudgedLayout(NamedTuple):
+    """What the headings of a table of judges' scores mean.
+
+    `columns` maps a column to its heading, `labels` a label of the scale to the heading of its
+    probability; `unread` are the headings that mean nothing here.
+    """
+
+    columns: Mapping[str, str]
+    labels: Mapping[int, str]
+    unread: tuple[str, ...]
+
+
+class Names:
+    """Finds the column or the metric that a name stands for.
+
+    Args:
+        metrics: the metrics there are, with their titles; None takes every metric as it is named.
+        aliases: NAME -> a column or a metric, the user's own; they come before all others.
+
+    Raises:
+        UsageError: an alias for something that is neither a column nor a metric.
+    """
+
+    def __init__(self, metrics: Iterable[Metric] | None, aliases: Mapping[str, str]) -> None:
+        known = () if metrics is None else tuple(metrics)
+        self.order = tuple(metric.name for metric in known)
+        self.without_scenario = frozenset(m.name for m in known if m.unit == "replies")
+        """Metrics of many replies: what they judge has no scenario of its own."""
+        self._any_metric = metrics is None
+        self._columns = _known_names(RATING_COLUMNS)
+        self._metrics = {a: name for a, name in _SPELLINGS.items() if name in self.order}
+        for metric in known:
+            for title in (metric.name, *metric.titles.values()):
+                self._metrics[plain(title)] = metric.name
+        for alias, target in aliases.items():
+            self._add(alias, target)
+
+    def column(self, name: str) -> str | None:
+        """The column that a heading means; None for any other heading."""
+        return self._columns.get(plain(name))
+
+    def metric(self, name: str) -> str | None:
+        """The metric that a heading or a value means; None if it is none."""
+        metric = self._metrics.get(plain(name))
+        return name.strip() or None if metric is None and self._any_metric else metric
+
+    def _add(self, alias: str, target: str) -> None:
+        if target in RATING_COLUMNS:
+            self._columns[plain(alias)] = target
+        elif self._any_metric or target in self.order:
+            self._metrics[plain(alias)] = target
+            self._columns.pop(plain(alias), None)
+        else:
+            raise UsageError(
+                f"--alias {alias}={target}: {target} is neither a metric nor a column",
+                hint=f"metrics: {', '.join(self.order)}; columns: {', '.join(RATING_COLUMNS)}",
+            )
+
+
+def plain(name: str) -> str:
+    """A name without the differences that mean nothing: case, width, blanks and hyphens."""
+    return re.sub(r"[\s_-]+", "_", unicodedata.normalize("NFKC", name).strip().casefold())
+
+
+# Tables of ratings
+
+
+def _long(heading_of: Mapping[str, str]) -> Layout | None:
+    """One row per rating, with the columns metric and score."""
+    if not {"metric", "score"} <= heading_of.keys():
+        return None
+    return Layout({name: heading_of[name] for name in RATING_COLUMNS if name in heading_of}, {})
+
+
+def _wide(heading_of: Mapping[str, str]) -> Layout | None:
+    """One row per rater and dialogue, with a column for each metric."""
+    metrics = {h: name for name, h in heading_of.items() if name not in RATING_COLUMNS}
+    if not metrics:
+        return None
+    others = [name for name in RATING_COLUMNS if name not in {"metric", "score"}]
+    return Layout({name: heading_of[name] for name in others if name in heading_of}, metrics)
+
+
+SHAPES: Sequence[Callable[[Mapping[str, str]], Layout | None]] = (_long, _wide)
+"""The shapes of a ratings table, in the order in which they are tried. Each takes the heading of
+every column and metric that was found, and returns None if the table does not have its shape."""
+
+
+def find_columns(path: Path, header: Sequence[str], names: Names) -> Layout:
+    """What the headings of a ratings table mean; `item` may stand for character and scenario.
+
+    Raises:
+        DataError: a column is missing, or two headings mean the same.
+    """
+    headings: dict[str, list[str]] = {}
+    for heading in header:
+        meaning = names.column(heading) or names.metric(heading)
+        if meaning is not None:
+            headings.setdefault(meaning, []).append(heading)
+    heading_of = {name: _choose(path, name, several) for name, several in headings.items()}
+    layout = next(filter(None, (shape(heading_of) for shape in SHAPES)), None)
+    missing = [] if layout else ["metric", "score"]
+    columns = dict(layout.columns if layout else heading_of)
+    item = columns.pop("item", None)
+    if item is not None and "scenario" not in columns:
+        columns["scenario"] = item
+    else:
+        missing += [name for name in ("character", "scenario") if name not in columns]
+    if missing or layout is None:
+        raise _missing_columns(path, missing, header, RATINGS_HINT)
+    read = {*columns.values(), *layout.metrics}
+    return Layout(columns, layout.metrics, tuple(h for h in header if h not in read))
+
+
+def _choose(path: Path, name: str, headings: Sequence[str]) -> str:
+    """Of several headings with one meaning the one that is the name itself."""
+    if len(headings) > 1 and name not in headings:
+        raise _same_meaning(path, headings, name, "keep one of them")
+    return name if name in headings else headings[0]
+
+
+# Tables of judges' scores
+
+
+def find_judged_columns(
+    path: Path, header: Sequence[str], aliases: Mapping[str, str]
+) -> JudgedLayout:
+    """What the headings of a table of judges' scores mean.
+
+    Args:
+        path: the file, for messages.
+        header: its headings.
+        aliases: HEADING -> column; no other heading means a column that has an alias here.
+
+    Raises:
+        DataError: a column is missing, or two headings mean the same.
+    """
+    own = {plain(alias): column for alias, column in aliases.items()}
+    claimed = {own[plain(heading)] for heading in header if plain(heading) in own}
+    known = _known_names({c: more for c, more in JUDGED_COLUMNS.items() if c not in claimed})
+    headings: dict[str, list[str]] = {}
+    labels: dict[int, list[str]] = {}
+    for heading in header:
+        name = plain(heading)
+        if (column := own.get(name, known.get(name))) is not None:
+            headings.setdefault(column, []).append(heading)
+        elif match := _PROBABILITY.fullmatch(name):
+            labels.setdefault(int(match[1]), []).append(heading)
+    for column, several in headings.items():
+        if len(several) > 1:
+            hint = f"say which of them does, e.g. --alias {several[0]}={column}"
+            raise _same_meaning(path, several, column, hint)
+    missing = [column for column in ("item", "dimension") if column not in headings]
+    missing += [] if labels or "score" in headings else ["score"]
+    if missing:
+        raise _missing_columns(path, missing, header, _JUDGED_HINT)
+    low, high = min(labels, default=1), max(labels, default=0)
+    if labels and (len(labels) < 2 or set(labels) != set(range(low, high + 1))):
+        raise DataError(
+            f"probabilities of the labels {', '.join(map(str, sorted(labels)))}: some are missing",
+            path=path,
+            hint="one column for each label of the scale: p1, p2, p3, p4, p5",
+        )
+    for several in labels.values():
+        if len(several) > 1:
+            raise _same_meaning(path, several, "one probability", "keep one of them")
+    columns = {column: several[0] for column, several in headings.items()}
+    probabilities = {label: labels[label][0] for label in range(low, high + 1)}
+    read = {*columns.values(), *probabilities.values()}
+    return JudgedLayout(columns, probabilities, tuple(h for h in header if h not in read))
+
+
+def _known_names(columns: Mapping[str, tuple[str, ...]]) -> dict[str, str]:
+    return {plain(name): column for column, more in columns.items() for name in (column, *more)}
+
+
+def _missing_columns(
+    path: Path, missing: Sequence[str], header: Sequence[str], hint: str
+) -> DataError:
+    return DataError(
+        f"no column {', '.join(missing)} (found: {', '.join(header)})", path=path, hint=hint
+    )
+
+
+def _same_meaning(path: Path, headings: Sequence[str], meaning: str, hint: str) -> DataError:
+    return DataError(
+        f"the columns {' and '.join(headings)} all mean {meaning}", path=path, hint=hint
+    )
