@@ -1,4 +1,4 @@
-"""Which rung to take: the simplest that is as good as the best on groups it has not seen."""
+"""Cross-validation of calibrators over groups such as systems, and the choice among candidates."""
 
 from __future__ import annotations
 
@@ -8,14 +8,10 @@ from itertools import combinations
 from typing import NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
+from calibration.arrays import Codes, Floats
 from calibration.calibrators import CANDIDATES, Calibrator, CannotFitError, Sample
-from calibration.errors_of_fit import (
-    point_errors,
-    quadratic_kappa,
-    ranked_probability_score,
-)
+from calibration.errors_of_fit import point_errors, quadratic_kappa, ranked_probability_score
 
 __all__ = [
     "CandidateErrors",
@@ -27,20 +23,18 @@ __all__ = [
     "select",
 ]
 
-Floats = NDArray[np.float64]
-Mask = NDArray[np.bool_]
-
 _DECIMALS = 10
-"""Means are compared rounded to this many decimals, so that true ties tie."""
+"""Means are rounded to this many decimals before they are compared, so that true ties tie."""
 
 
 class OutOfFold(NamedTuple):
-    """Predictions of every cell by a fit that saw nothing of its group.
+    """Predictions of every cell by a fit that has not seen its group.
 
     Attributes:
-        predicted: (n,); nan where the target was not judged or the fit failed.
-        distribution: (n, labels of the human scale) likewise; None where the rung gives points.
-        reason: why a fit failed, "" when none did.
+        predicted: (n,); NaN where the target was not judged or the fit failed.
+        distribution: (n, labels of the human scale) likewise; None for a kind of calibrator that
+            predicts points only.
+        reason: why a fit failed, "" if none did.
     """
 
     predicted: Floats
@@ -52,11 +46,11 @@ class PairAccuracy(NamedTuple):
     """How often the calibrated means of two unseen groups are in the order of the human means.
 
     Attributes:
-        value: share of the pairs in the right order, a tie on either side counting half; nan,
-            with a `reason`, when undefined.
+        value: share of the pairs in the right order, where a tie on either side counts half; NaN,
+            with a `reason`, where it is undefined.
         pairs: number of pairs compared.
-        ties: pairs with a tie on either side.
-        unusable: groups without a cell that is both judged and rated, in no pair.
+        ties: number of pairs with a tie on either side.
+        unusable: number of groups left out because no cell is both judged and rated.
         reason: why there is no value.
     """
 
@@ -67,85 +61,20 @@ class PairAccuracy(NamedTuple):
     reason: str = ""
 
 
-def crossfit(rung: type[Calibrator], sample: Sample) -> OutOfFold:
-    """Leave one group out, for each group of the sample.
-
-    Use the predictions within a group, or as item errors. Never rank the groups by them: where
-    a fit learns only a mean, the mean without the best group is the lowest, and a judge without
-    any signal gets a correlation of -1 with people. `pair_accuracy` is for that.
-
-    Args:
-        rung: which rung to fit.
-        sample: with the groups to leave out, `sample.by(characters)` for other ones.
-    """
-    predicted = np.full(len(sample.probs), np.nan)
-    columns = sample.high - sample.low + 1
-    distribution: Floats | None = np.full((len(sample.probs), columns), np.nan)
-    reason = ""
-    for group in np.unique(sample.groups):
-        held = sample.groups == group
-        try:
-            fitted = rung.fit(sample.take(~held))
-        except CannotFitError as error:
-            reason = reason or str(error)
-            continue
-        predicted[held] = fitted.predict(sample.probs[held])
-        known = fitted.distribution(sample.probs[held])
-        if distribution is not None and known is not None:
-            distribution[held] = known
-        else:
-            distribution = None
-    return OutOfFold(predicted, distribution, reason)
-
-
-def pair_accuracy(rung: type[Calibrator], sample: Sample) -> PairAccuracy:
-    """Leave two groups out, for each pair, and compare the order of their means.
-
-    Both means come from one fit that saw neither, so that a judge without signal gets one half.
-    The means are over the cells that are both judged and rated.
-
-    Args:
-        rung: which rung to fit.
-        sample: with the systems as groups.
-    """
-    groups = np.unique(sample.groups)
-    usable = sample.usable
-    means = sample.means
-    rated = [group for group in groups if (usable & (sample.groups == group)).any()]
-    unusable = len(groups) - len(rated)
-    points, ties = [], 0
-    for a, b in combinations(rated, 2):
-        first, second = sample.groups == a, sample.groups == b
-        try:
-            fitted = rung.fit(sample.take(~(first | second)))
-        except CannotFitError as error:
-            return PairAccuracy(math.nan, 0, 0, unusable, f"without two groups: {error}")
-        first, second = first & usable, second & usable
-        mine = fitted.predict(sample.probs[first]).mean()
-        mine -= fitted.predict(sample.probs[second]).mean()
-        theirs = means[first].mean() - means[second].mean()
-        signs = np.sign(np.round([mine, theirs], _DECIMALS))
-        ties += int((signs == 0).any())
-        points.append((1 + float(signs.prod())) / 2)
-    if not points:
-        return PairAccuracy(math.nan, 0, 0, unusable, "fewer than 2 groups")
-    return PairAccuracy(float(np.mean(points)), len(points), ties, unusable)
-
-
 class CandidateErrors(NamedTuple):
-    """The errors of one rung on held-out groups, each computed within a group, then averaged.
+    """The errors of one candidate on held-out groups: computed within each group, then averaged.
 
     Attributes:
-        candidate: its name.
-        loss: mean squared error against the mean rating of each cell: what is chosen by.
+        candidate: the name of the calibrator.
+        loss: mean squared error against the mean rating of each cell; decides the choice.
         standard_error: of `loss`, from its spread over groups.
-        excess: `loss` less that of the best rung.
+        excess: `loss` less that of the best candidate.
         excess_error: standard error of `excess`, from the differences in each group.
         mae, rmse, bias: against the mean rating of each cell; `rmse` is the root of `loss`.
-        qwk: quadratically weighted kappa with each rating; over the groups where it is defined.
-        rps: ranked probability score with each rating; nan for a rung that gives points.
-        groups, cells: how many were predicted and compared.
-        rank_invariant: whether the rung, fitted to all, rises with the expected score.
+        qwk: quadratically weighted kappa with single ratings, over the groups where it is defined.
+        rps: ranked probability score with single ratings; NaN for a candidate that predicts points.
+        groups, cells: how many groups and cells were predicted and compared.
+        rank_invariant: whether the candidate, fitted to all groups, rises with the expected score.
         reason: why there are no numbers.
     """
 
@@ -166,15 +95,15 @@ class CandidateErrors(NamedTuple):
 
 
 class Selection(NamedTuple):
-    """The whole table and the choice.
+    """The errors of all candidates, and the choice.
 
     Attributes:
-        rows: one for each rung, from the simplest to the richest.
-        best: name of the rung with the least loss.
-        chosen: name of the simplest rung within one standard error of it; rungs that learn
-            nothing are equally simple, and the one with the lesser loss is taken.
-        calibrator: the chosen rung, fitted to all groups.
-        out_of_fold: the held-out predictions of every rung.
+        rows: one for each candidate, from the simplest to the most flexible.
+        best: name of the candidate with the least loss.
+        chosen: name of the simplest candidate within one standard error of the best. Candidates
+            that learn nothing are equally simple; of those the one with the smaller loss is taken.
+        calibrator: the chosen candidate, fitted to all groups.
+        out_of_fold: the held-out predictions of every candidate.
     """
 
     rows: tuple[CandidateErrors, ...]
@@ -184,22 +113,88 @@ class Selection(NamedTuple):
     out_of_fold: Mapping[str, OutOfFold]
 
 
-def select(sample: Sample, ladder: Mapping[str, type[Calibrator]] = CANDIDATES) -> Selection:
-    """Cross-validate every rung over the groups of the sample and choose one.
+def crossfit(candidate: type[Calibrator], sample: Sample) -> OutOfFold:
+    """Predict each group of the sample by a fit to all other groups.
 
-    The loss is the squared error, which a human mean minimises and every rung but the raw ones
-    and the ordinal one is fitted by; within a held-out group, then averaged, because the use is
-    a new system and each of them counts once. The rule is that of one standard error (Breiman
-    et al. 1984), with the standard error of the difference from the best rung: how hard the
-    groups are to predict is common to all rungs and says nothing about which one is better.
+    Use the predictions to compare cells within a group or to measure errors, but never to rank the
+    groups: where a fit learns only a mean, that mean is lowest when the best group is left out, so
+    a judge without any signal gets a correlation of -1 with people. To compare groups use
+    `pair_accuracy`.
 
     Args:
-        sample: two usable groups at least.
-        ladder: the rungs, from the simplest to the richest.
+        candidate: the kind of calibrator to fit.
+        sample: with the groups to leave out; for other groups use `sample.by(characters)`.
+    """
+    predicted = np.full(len(sample.probs), np.nan)
+    columns = sample.high - sample.low + 1
+    distribution: Floats | None = np.full((len(sample.probs), columns), np.nan)
+    reason = ""
+    for group in np.unique(sample.groups):
+        held = sample.groups == group
+        try:
+            fitted = candidate.fit(sample.take(~held))
+        except CannotFitError as error:
+            reason = reason or str(error)
+            continue
+        predicted[held] = fitted.predict(sample.probs[held])
+        of_group = fitted.distribution(sample.probs[held])
+        if distribution is not None and of_group is not None:
+            distribution[held] = of_group
+        else:
+            distribution = None
+    return OutOfFold(predicted, distribution, reason)
+
+
+def pair_accuracy(candidate: type[Calibrator], sample: Sample) -> PairAccuracy:
+    """Leave out each pair of groups, and compare the order of their means.
+
+    Both means come from one fit that has seen neither group, so that a judge without signal gets
+    one half. The means are over the cells that are both judged and rated.
+
+    Args:
+        candidate: the kind of calibrator to fit.
+        sample: with the systems as groups.
+    """
+    groups = np.unique(sample.groups)
+    usable = sample.usable
+    means = sample.means
+    rated = [group for group in groups if (usable & (sample.groups == group)).any()]
+    unusable = len(groups) - len(rated)
+    points, ties = [], 0
+    for a, b in combinations(rated, 2):
+        first, second = sample.groups == a, sample.groups == b
+        try:
+            fitted = candidate.fit(sample.take(~(first | second)))
+        except CannotFitError as error:
+            return PairAccuracy(math.nan, 0, 0, unusable, f"without two groups: {error}")
+        first, second = first & usable, second & usable
+        calibrated = fitted.predict(sample.probs[first]).mean()
+        calibrated -= fitted.predict(sample.probs[second]).mean()
+        human = means[first].mean() - means[second].mean()
+        signs = np.sign(np.round([calibrated, human], _DECIMALS))
+        ties += int((signs == 0).any())
+        points.append((1 + float(signs.prod())) / 2)
+    if not points:
+        return PairAccuracy(math.nan, 0, 0, unusable, "fewer than 2 groups")
+    return PairAccuracy(float(np.mean(points)), len(points), ties, unusable)
+
+
+def select(sample: Sample, candidates: Mapping[str, type[Calibrator]] = CANDIDATES) -> Selection:
+    """Cross-validate every candidate over the groups of the sample and choose one.
+
+    The loss is the squared error, which the mean human rating minimises and most candidates are
+    fitted by. It is averaged within each held-out group and then over groups, because a calibrator
+    is used for a new system, and each system counts once. The choice follows the one-standard-error
+    rule (Breiman et al. 1984) with the standard error of the difference from the best candidate:
+    how hard a group is to predict is common to all candidates and does not tell them apart.
+
+    Args:
+        sample: with at least two usable groups.
+        candidates: from the simplest to the most flexible.
 
     Raises:
         CannotFitError: fewer than two groups have a cell that is both judged and rated, or no
-            rung could be fitted.
+            candidate could be fitted.
     """
     groups = np.unique(sample.groups[sample.usable])
     if len(groups) < 2:
@@ -209,12 +204,12 @@ def select(sample: Sample, ladder: Mapping[str, type[Calibrator]] = CANDIDATES) 
     fitted: dict[str, Calibrator] = {}
     losses: dict[str, Floats] = {}
     rows: dict[str, CandidateErrors] = {}
-    predictions = {name: crossfit(rung, sample) for name, rung in ladder.items()}
-    for name, rung in ladder.items():
+    predictions = {name: crossfit(candidate, sample) for name, candidate in candidates.items()}
+    for name, candidate in candidates.items():
         try:
             if predictions[name].reason:
                 raise CannotFitError(predictions[name].reason)
-            fitted[name] = rung.fit(sample)
+            fitted[name] = candidate.fit(sample)
         except CannotFitError as error:
             rows[name] = CandidateErrors(name, reason=str(error))
             continue
@@ -229,43 +224,41 @@ def select(sample: Sample, ladder: Mapping[str, type[Calibrator]] = CANDIDATES) 
             excess_error=_standard_error(loss - losses[best]),
         )
     within = [name for name in losses if rows[name].excess <= rows[name].excess_error]
-    raw = [name for name in within if not ladder[name].learns]
+    raw = [name for name in within if not candidates[name].learns]
     chosen = min(raw, key=lambda name: rows[name].loss) if raw else within[0]
     return Selection(tuple(rows.values()), best, chosen, fitted[chosen], predictions)
 
 
 def _errors(
-    name: str, found: OutOfFold, sample: Sample, groups: NDArray[np.int64]
+    name: str, predictions: OutOfFold, sample: Sample, groups: Codes
 ) -> tuple[CandidateErrors, Floats]:
-    """The row of a rung, and its loss in each group."""
-    means, whole = sample.means, sample.whole
-    by_rating = sample.groups[sample.cells]
+    """The row of a candidate, and its loss in each group."""
+    means, whole_ratings = sample.means, sample.whole_ratings
+    group_of_rating = sample.groups[sample.cells]
     points, kappas, scores = [], [], []
     for group in groups:
-        cells, rows = sample.groups == group, by_rating == group
+        cells, rows = sample.groups == group, group_of_rating == group
         ratings, rated = sample.scores[rows], sample.cells[rows]
-        points.append(point_errors(found.predicted[cells], means[cells]))
-        if not whole:
+        points.append(point_errors(predictions.predicted[cells], means[cells]))
+        if not whole_ratings:
             continue
-        kappas.append(
-            quadratic_kappa(found.predicted[rated], ratings, sample.low, sample.high).value
-        )
-        if found.distribution is not None:
-            scores.append(
-                ranked_probability_score(found.distribution[rated], ratings, sample.low).value
-            )
-    loss = np.array([one.mse for one in points])
+        predicted = predictions.predicted[rated]
+        kappas.append(quadratic_kappa(predicted, ratings, sample.low, sample.high).value)
+        if predictions.distribution is not None:
+            distribution = predictions.distribution[rated]
+            scores.append(ranked_probability_score(distribution, ratings, sample.low).value)
+    loss = np.array([errors.mse for errors in points])
     row = CandidateErrors(
         candidate=name,
         loss=float(loss.mean()),
         standard_error=_standard_error(loss),
-        mae=_mean([one.mae for one in points]),
+        mae=_mean([errors.mae for errors in points]),
         rmse=math.sqrt(loss.mean()),
-        bias=_mean([one.bias for one in points]),
+        bias=_mean([errors.bias for errors in points]),
         qwk=_mean([value for value in kappas if not math.isnan(value)]),
         rps=_mean(scores),
         groups=len(groups),
-        cells=sum(one.n for one in points),
+        cells=sum(errors.n for errors in points),
     )
     return row, loss
 

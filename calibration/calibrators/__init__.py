@@ -1,4 +1,4 @@
-"""The ladder: maps from a judge's label distributions to the human scale, simplest first."""
+"""Calibrators: maps from a judge's label distributions to the human scale."""
 
 from __future__ import annotations
 
@@ -36,16 +36,16 @@ __all__ = [
 ]
 
 CANDIDATES: Mapping[str, type[Calibrator]] = {
-    rung.name: rung for rung in (Mode, Expected, Shift, Linear, Isotonic, Ridge, Ordinal)
+    kind.name: kind for kind in (Mode, Expected, Shift, Linear, Isotonic, Ridge, Ordinal)
 }
-"""Every rung by its name, from the simplest to the richest."""
+"""All kinds of calibrators by name, from the simplest to the most flexible."""
 
 
 def from_dict(data: Mapping[str, Any]) -> Calibrator:
-    """The calibrator that `to_dict` of any rung wrote.
+    """The calibrator that `to_dict` wrote, of any kind.
 
     Raises:
-        ValueError: no such rung, another format version, or parameters that cannot be its.
+        ValueError: unknown kind, another format version, or impossible parameters.
     """
     name = data.get("rung")
     if not isinstance(name, str) or name not in CANDIDATES:

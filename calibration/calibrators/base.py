@@ -1,4 +1,4 @@
-"""What every rung of the ladder can do, and how it is written down."""
+"""The interface and storage of calibrators, and those that use only the expected score."""
 
 from __future__ import annotations
 
@@ -13,12 +13,13 @@ from typing import Any, ClassVar, Self
 import numpy as np
 from numpy.typing import ArrayLike
 
-from calibration.calibrators.sample import CannotFitError, Floats, Sample, judged_rows, probs_iv
+from calibration.arrays import Floats
+from calibration.calibrators.sample import CannotFitError, Sample, judged_rows, probs_iv
 
 __all__ = ["VERSION", "Calibrator", "Expected", "Isotonic", "Linear", "Mode", "Shift"]
 
 VERSION = 1
-"""Version of the plain data that `to_dict` gives; another one is refused."""
+"""Version of what `to_dict` returns; other versions are refused."""
 
 
 @dataclass(frozen=True)
@@ -26,10 +27,10 @@ class Calibrator(ABC):
     """A fitted map from label distributions to the human scale of one metric.
 
     Attributes:
-        rung: the name of the kind of map.
-        learns: whether anything is fitted at all.
+        name: the name of the kind of map.
+        learns: whether anything is fitted.
         target: position of the metric that is predicted.
-        metrics, labels: the shape of the distributions that it was fitted to.
+        metrics, labels: the numbers of metrics and labels of the distributions it was fitted to.
         low, high: the ends of the human scale.
     """
 
@@ -44,47 +45,47 @@ class Calibrator(ABC):
 
     @classmethod
     def fit(cls, sample: Sample) -> Self:
-        """Fitted to the usable cells of a sample.
+        """The calibrator fitted to the usable cells of a sample.
 
         Raises:
-            CannotFitError: the sample cannot determine this rung, with the reason.
+            CannotFitError: the sample does not determine it; the message says why.
         """
         return cls._fit(sample.fitting())
 
     @property
     def rank_invariant(self) -> bool:
-        """Whether it is a rising map of the expected score, which cannot reorder anything.
+        """Whether it is a rising map of the expected score, which keeps every order.
 
-        Isotonic regression rises weakly: it may tie what was apart, but turns nothing round.
+        Isotonic regression rises weakly: it may tie scores that differ, but reverses none.
         """
         return self._rises()
 
     @classmethod
     @abstractmethod
     def _fit(cls, used: Sample) -> Self:
-        """Fitted to a sample whose cells are all usable, and at least one."""
+        """The calibrator fitted to a sample of at least one cell, all of them usable."""
 
     def _rises(self) -> bool:
         return False
 
     @abstractmethod
     def _predict(self, probs: Floats) -> Floats:
-        """Predictions (n,) for distributions whose target was judged."""
+        """(n,) predictions for distributions whose target was judged."""
 
-    def _distribution(self, probs: Floats) -> Floats | None:  # noqa: ARG002  (most rungs have none)
-        """Distributions (n, labels of the human scale), or None where the rung gives points."""
+    def _distribution(self, probs: Floats) -> Floats | None:  # noqa: ARG002 - most kinds have none
+        """(n, labels of the human scale) distributions, or None if this kind predicts points."""
         return None
 
     def predict(self, probs: ArrayLike) -> Floats:
-        """The human score to expect, for distributions (n, metrics, labels).
+        """The expected human score for distributions (n, metrics, labels).
 
-        A map that keeps the order is not clipped to the scale: clipping ties what was apart.
+        A map that keeps the order is not clipped to the scale, because clipping makes ties.
 
         Returns:
-            (n,); nan where the target was not judged.
+            (n,); NaN where the target was not judged.
 
         Raises:
-            ValueError: distributions of another shape than those of the fit.
+            ValueError: the distributions have another shape than those of the fit.
         """
         p = self._probs_iv(probs)
         judged = judged_rows(p, self.target)
@@ -93,11 +94,11 @@ class Calibrator(ABC):
         return predicted
 
     def distribution(self, probs: ArrayLike) -> Floats | None:
-        """The distribution of a human rating over low..high, where the rung knows one.
+        """The distribution of a human rating over low..high, if this kind predicts one.
 
         Returns:
-            (n, high - low + 1), nan where the target was not judged; None for a rung that gives
-            points only.
+            (n, high - low + 1), NaN where the target was not judged; None for a kind that
+            predicts points only.
         """
         p = self._probs_iv(probs)
         judged = judged_rows(p, self.target)
@@ -109,7 +110,7 @@ class Calibrator(ABC):
         return distribution
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain data that survives JSON to the last bit; `from_dict` reads it."""
+        """Plain data that JSON keeps to the last bit; `from_dict` reads it."""
         parameters = {
             key: list(value) if isinstance(value, tuple) else value
             for key, value in asdict(self).items()
@@ -121,7 +122,7 @@ class Calibrator(ABC):
         """The calibrator that `to_dict` wrote.
 
         Raises:
-            ValueError: another rung or version, a field missing, unknown or impossible.
+            ValueError: another kind or version, or a field is missing, unknown or impossible.
         """
         if data.get("rung") != cls.name:
             raise ValueError(f"this is no {cls.name!r} calibrator but {data.get('rung')!r}")
@@ -150,7 +151,7 @@ class Calibrator(ABC):
 
 
 def layout(sample: Sample) -> dict[str, int]:
-    """The fields that every calibrator shares, from the sample it is fitted to."""
+    """The fields that all calibrators share, from the sample they are fitted to."""
     _, metrics, labels = sample.probs.shape
     return {
         "target": sample.target,
@@ -177,13 +178,13 @@ def _float(name: str, value: Any) -> float:
 def _many(read: Callable[[str, Any], Any]) -> Callable[[str, Any], tuple[Any, ...]]:
     def read_all(name: str, value: Any) -> tuple[Any, ...]:
         if isinstance(value, list | tuple):
-            return tuple(read(name, one) for one in value)
+            return tuple(read(name, entry) for entry in value)
         raise ValueError(f"{name} must be a list, not {value!r}")
 
     return read_all
 
 
-# By the annotation of the field: this is all that a parameter can be.
+# How to read a parameter, by the annotation of its field.
 _READ: Mapping[str, Callable[[str, Any], Any]] = {
     "int": _int,
     "float": _float,
@@ -194,7 +195,7 @@ _READ: Mapping[str, Callable[[str, Any], Any]] = {
 
 @dataclass(frozen=True)
 class _Raw(Calibrator):
-    """The judge as it is: nothing is fitted."""
+    """The judge's own score; nothing is fitted."""
 
     learns: ClassVar[bool] = False
 
@@ -209,7 +210,7 @@ class _Raw(Calibrator):
 
 @dataclass(frozen=True)
 class Mode(_Raw):
-    """The most probable label, what a tool that reads one digit gets; the lower one on a tie."""
+    """The most probable label, which a tool that reads one digit gets; on a tie the lower one."""
 
     name: ClassVar[str] = "mode"
 
@@ -226,7 +227,7 @@ class Mode(_Raw):
 
 @dataclass(frozen=True)
 class Expected(_Raw):
-    """The mean of the label distribution (arXiv 2503.03064)."""
+    """The mean of the label distribution (Wang et al. 2025, arXiv 2503.03064)."""
 
     name: ClassVar[str] = "expected"
 
@@ -242,7 +243,7 @@ class Expected(_Raw):
 
 @dataclass(frozen=True)
 class Shift(Calibrator):
-    """The expected score plus the mean difference to the ratings."""
+    """The expected score plus the mean difference between ratings and expected scores."""
 
     name: ClassVar[str] = "shift"
 
@@ -288,10 +289,10 @@ class Linear(Calibrator):
 
 @dataclass(frozen=True)
 class Isotonic(Calibrator):
-    """The best rising map of the expected score; flat beyond the scores that it has seen.
+    """The best rising map of the expected score, constant beyond the scores of the fit.
 
     Attributes:
-        x, y: the corners of the map, joined by straight lines.
+        x, y: the corners of the map, which straight lines connect.
     """
 
     name: ClassVar[str] = "isotonic"
@@ -302,9 +303,9 @@ class Isotonic(Calibrator):
     @classmethod
     def _fit(cls, used: Sample) -> Self:
         x, y, weights = _pairs(used)
-        # Loaded for a fit only: it takes a second, and a fitted map does without.
+        # Imported here because it takes a second, and only a fit needs it.
         isotonic = importlib.import_module("sklearn.isotonic")
-        # "auto" would let a judge that disagrees with people be turned upside down.
+        # "auto" would reverse a judge that disagrees with people.
         fitted = isotonic.IsotonicRegression(increasing=True, out_of_bounds="clip")
         fitted.fit(x, y, weights)
         return cls(
@@ -328,7 +329,7 @@ class Isotonic(Calibrator):
 
 
 def _pairs(used: Sample) -> tuple[Floats, Floats, Floats]:
-    """Expected scores, mean ratings and numbers of ratings."""
+    """Expected scores, mean ratings and numbers of ratings of the cells."""
     return _expected(used.probs, used.target), used.means, used.counts.astype(np.float64)
 
 

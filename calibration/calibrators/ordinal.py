@@ -1,4 +1,4 @@
-"""The ordinal rung: the distribution of a human rating, less who gave it."""
+"""The ordinal calibrator: a cumulative logit model of human ratings with rater severity."""
 
 from __future__ import annotations
 
@@ -10,9 +10,10 @@ import numpy as np
 from numpy.typing import ArrayLike
 from scipy.special import expit
 
+from calibration.arrays import Codes, Floats
 from calibration.calibrators.base import Calibrator, layout
 from calibration.calibrators.ridge import centred, cumulative_logits, features_of, fit_ridge
-from calibration.calibrators.sample import CannotFitError, Codes, Floats, Sample
+from calibration.calibrators.sample import CannotFitError, Sample
 
 __all__ = [
     "LOGISTIC_VARIANCE",
@@ -26,8 +27,8 @@ __all__ = [
 LOGISTIC_VARIANCE = np.pi**2 / 3
 
 _CONVERGED = 1e-3
-"""Largest slope left in the preconditioned coordinates, where curvature is about 1: the
-penalised log-likelihood is then within about 1e-6 of its best."""
+"""The largest slope allowed at the end, in coordinates where the curvature is about 1. The
+penalised log-likelihood is then within about 1e-6 of its maximum."""
 
 
 class CumulativeLogit(NamedTuple):
@@ -42,14 +43,14 @@ class CumulativeLogit(NamedTuple):
 class Posterior:
     """The penalised likelihood of ratings y in 0..J - 1, for J >= 2 labels that all occur.
 
-    Its parameters are one vector: the lowest threshold, the logarithms of the J - 2 gaps
-    between thresholds (so that they are in order by construction), p coefficients, R severities.
+    Its parameters are one vector: the lowest threshold, the logarithms of the J - 2 gaps between
+    thresholds (which keeps the thresholds in order), p coefficients and R severities.
 
     Attributes:
         x: (n, p) features of the cells.
         y, cells, raters: (ratings,) codes; rater -1 is unknown and has severity 0.
         raters_count: R.
-        penalty, severity_penalty: half of it times the sum of squares is added to the loss.
+        penalty, severity_penalty: half of each times the sum of squares is added to the loss.
     """
 
     x: Floats
@@ -61,7 +62,7 @@ class Posterior:
     severity_penalty: float
 
     def unpack(self, parameters: Floats) -> CumulativeLogit:
-        """The vector of parameters by name."""
+        """The parameters by name."""
         labels, features = int(self.y.max()) + 1, self.x.shape[1]
         gaps: Floats = np.exp(parameters[1 : labels - 1])
         thresholds = parameters[0] + np.concatenate([[0.0], np.cumsum(gaps)])
@@ -71,12 +72,12 @@ class Posterior:
     def loss(self, parameters: Floats) -> tuple[float, Floats]:
         """The negative penalised log-likelihood and its gradient.
 
-        With u and l the upper and lower threshold of a rating less its linear predictor,
-        P(y) = s(u) - s(l) = s(u) s(-l) (1 - exp(l - u)), s the logistic function. The last
-        factor depends on the label alone, so that nothing cancels, whatever the predictor.
+        With u and l the upper and lower threshold of a rating less its linear predictor, and s
+        the logistic function, P(y) = s(u) - s(l) = s(u) s(-l) (1 - exp(l - u)). The last factor
+        depends only on the label, so that no digits are lost to cancellation.
         """
         theta, b, severity = self.unpack(parameters)
-        # An unknown rater, -1, finds the 0 at the end.
+        # An unknown rater, -1, reads the 0 at the end.
         eta = (self.x @ b)[self.cells] - np.append(severity, 0.0)[self.raters]
         upper = np.append(theta, np.inf)[self.y] - eta
         lower = np.concatenate([[-np.inf], theta])[self.y] - eta
@@ -89,7 +90,7 @@ class Posterior:
             + self.severity_penalty / 2 * (severity @ severity)
         )
         above, below = expit(upper), expit(lower)
-        # by_theta[k]: the ratings of label k end at threshold k, those of k + 1 begin there.
+        # by_theta[k]: threshold k is the upper one of label k and the lower one of label k + 1.
         by_theta = np.bincount(self.y, below)[1:] - np.bincount(self.y, 1 - above)[:-1]
         by_eta = 1 - above - below
         by_gap = np.cumsum(by_theta[::-1])[::-1][1:] + count[1:-1] * np.exp(-gaps) / np.expm1(-gaps)
@@ -114,8 +115,8 @@ def fit_cumulative_logit(
 
     Args:
         posterior: the data and the penalties.
-        covariance: (p, p) of the features over the ratings; their mean has to be 0.
-        start: (p,) coefficients to begin with.
+        covariance: (p, p) of the features over the ratings; their mean must be 0.
+        start: (p,) coefficients to start from.
 
     Raises:
         CannotFitError: the search did not converge.
@@ -143,10 +144,10 @@ def fit_cumulative_logit(
         return value, np.concatenate([of_z, scale * of_severity])
 
     options = {"gtol": _CONVERGED / 10, "ftol": 1e-13, "maxiter": 1000}
-    found = minimize(loss, np.zeros_like(origin), jac=True, method="L-BFGS-B", options=options)
-    if not np.abs(found.jac).max() < _CONVERGED:
-        raise CannotFitError(f"the search for the ordinal model did not converge: {found.message}")
-    return posterior.unpack(parameters(found.x))
+    result = minimize(loss, np.zeros_like(origin), jac=True, method="L-BFGS-B", options=options)
+    if not np.abs(result.jac).max() < _CONVERGED:
+        raise CannotFitError(f"the search for the ordinal model did not converge: {result.message}")
+    return posterior.unpack(parameters(result.x))
 
 
 def _coordinates(
@@ -154,13 +155,13 @@ def _coordinates(
 ) -> tuple[Floats, Floats, Floats]:
     """Matrices that turn a curvature of about 1 into that of the posterior at its start.
 
-    The information on thresholds is that of the model without features, H; a rating tells
-    H[0, 0] / n about its linear predictor. Severities come first in the Cholesky factor, where
-    their block is diagonal: any number of raters is cheap.
+    The information on the thresholds is that of the model without features, H; one rating carries
+    H[0, 0] / n about its linear predictor. The severities come first in the Cholesky factor. Their
+    block is diagonal there, so that any number of raters is cheap.
 
     Returns:
-        (m, m) for thresholds and coefficients, (raters, m) for how far the severities give way
-        when those move, (raters,) for the severities themselves.
+        (m, m) for thresholds and coefficients; (raters, m) for how far the severities move in the
+        opposite direction when those move; (raters,) for the severities themselves.
     """
     from scipy.sparse import coo_array  # noqa: PLC0415 - as in `fit_cumulative_logit`
 
@@ -195,33 +196,33 @@ def _coordinates(
 
 
 def _softplus(values: Floats) -> Floats:
-    """log(1 + exp(values)), for any values, infinities too."""
+    """log(1 + exp(values)), also for large and infinite values."""
     softplus: Floats = np.maximum(values, 0) + np.log1p(np.exp(-np.abs(values)))
     return softplus
 
 
 SEVERITY_SD = 1.0
-"""How far raters are expected to differ, in logits: the L2 penalty on severities is 1 / SD^2."""
+"""The expected spread of severities, in logits: the L2 penalty on them is 1 / SD^2."""
 
 
 @dataclass(frozen=True)
 class Ordinal(Calibrator):
     """Cumulative logit with rater severity: logit P(y <= k) = theta_k - (x'b - s_rater).
 
-    The features are those of ridge. So is the penalty on b, brought to the logit scale: a ridge
-    penalty of W l on squared errors of variance v is a prior of variance v / (W l), and the
-    latent error of a logit has variance pi^2 / 3. Predictions are for a rater of severity 0, the
-    mean of the known raters. Severities lean on who rated what: where every rater saw other
-    systems, they cannot be told from the systems.
+    The features are those of `Ridge`. So is the penalty on b, converted to the logit scale: a ridge
+    penalty of W l on squared errors of variance v is a prior of variance v / (W l), and the latent
+    error of a logit has variance pi^2 / 3. Predictions are for a rater of severity 0, the mean of
+    the known raters. Severities depend on who rated what: if every rater saw other systems, they
+    cannot be separated from the systems.
 
     Attributes:
         used: the labels that occurred; the others get no probability.
-        thresholds: one less than `used`, rising.
+        thresholds: one fewer than `used`, rising.
         mean, coefficients: of the features.
-        severities: of each rater by index, 0 for one without ratings.
-        penalty: the chosen one, per rating, on ridge's scale.
-        pieces: how many parts the graph of raters and cells has. Severities are comparable
-            without the model only within one part.
+        severities: of each rater by index; 0 for a rater without ratings.
+        penalty: the chosen one, per rating, on the scale of `Ridge`.
+        pieces: number of connected parts of the graph of raters and cells. Only within a part can
+            severities be compared without relying on the model.
     """
 
     name: ClassVar[str] = "ordinal"
@@ -236,7 +237,7 @@ class Ordinal(Calibrator):
 
     @classmethod
     def _fit(cls, used: Sample) -> Self:
-        if not used.whole:
+        if not used.whole_ratings:
             raise CannotFitError("the ordinal model needs ratings that are whole labels")
         labels, y = np.unique(used.scores.astype(np.int64), return_inverse=True)
         if len(labels) < 2:
@@ -282,17 +283,17 @@ class Ordinal(Calibrator):
             raise ValueError("labels must lie on the scale")
 
     def rating_of(self, probs: ArrayLike, raters: ArrayLike) -> Floats:
-        """The rating to expect from a given rater (n,) for each row of `probs`; -1 is severity 0.
+        """(n,) the expected rating of each row of `probs` by the given rater; -1 is severity 0.
 
         Raises:
-            ValueError: a rater that the fit did not know.
+            ValueError: a rater that was not in the fit.
         """
         p, rater = self._probs_iv(probs), np.asarray(raters)
         if rater.shape != (len(p),) or not np.issubdtype(rater.dtype, np.integer):
             raise ValueError(f"raters must be {len(p)} integers")
         if rater.size and not -1 <= rater.min() <= rater.max() < len(self.severities):
             raise ValueError(f"raters must be in -1..{len(self.severities) - 1}")
-        # Where the target was not judged, its features are at their mean: that is no prediction.
+        # Features of a target that was not judged are at their mean, which is no prediction.
         missing = np.isnan(p[:, self.target, 0])
         shares = self._shares(p, np.append(self.severities, 0.0)[rater])
         return np.where(missing, np.nan, shares @ np.array(self.used))
@@ -307,7 +308,7 @@ class Ordinal(Calibrator):
         return full
 
     def _shares(self, probs: Floats, severity: Floats) -> Floats:
-        """(n, used labels) probabilities for raters of given severity (n,)."""
+        """(n, used labels) probabilities for raters of the given severities (n,)."""
         x = centred(cumulative_logits(probs), np.array(self.mean))
         eta = x @ np.array(self.coefficients) - severity
         below = expit(np.array(self.thresholds) - eta[:, None])
@@ -315,7 +316,7 @@ class Ordinal(Calibrator):
 
 
 def _pieces(used: Sample) -> int:
-    """Connected parts of the graph whose edges are the ratings, between known raters and cells."""
+    """The number of connected parts of the graph of known raters and the cells they rated."""
     from scipy.sparse import coo_array  # noqa: PLC0415 - as in `fit_cumulative_logit`
     from scipy.sparse.csgraph import connected_components  # noqa: PLC0415 - likewise
 

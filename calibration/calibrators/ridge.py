@@ -8,15 +8,9 @@ from typing import ClassVar, NamedTuple, Self
 import numpy as np
 from numpy.typing import ArrayLike
 
+from calibration.arrays import Codes, Floats
 from calibration.calibrators.base import Calibrator, layout
-from calibration.calibrators.sample import (
-    CannotFitError,
-    Codes,
-    Floats,
-    Sample,
-    judged_rows,
-    probs_iv,
-)
+from calibration.calibrators.sample import CannotFitError, Sample, judged_rows, probs_iv
 
 __all__ = [
     "FLOOR",
@@ -30,14 +24,17 @@ __all__ = [
 ]
 
 FLOOR = 1e-3
-"""Less probability than this says nothing about people, and its logarithm would say a lot."""
+"""Smaller probabilities are raised to this; differences between their logarithms mean nothing."""
 
 
 class Standardised(NamedTuple):
-    """Features (n, p) with weighted mean 0 and variance 1, and how they came to be so.
+    """Features with weighted mean 0 and variance 1.
 
-    A missing feature stands at its mean, 0. `per_unit` (p,) is 1 / standard deviation, 0 for a
-    feature that does not vary or was never seen: it can have no weight.
+    Attributes:
+        values: (n, p); a missing feature is 0, its mean.
+        mean: (p,) that was subtracted.
+        per_unit: (p,) 1 / standard deviation; 0 for a feature that does not vary or is always
+            missing, which then can have no weight.
     """
 
     values: Floats
@@ -48,9 +45,9 @@ class Standardised(NamedTuple):
 def cumulative_logits(probs: Floats) -> Floats:
     """The logit of P(label > k), k = 1..K - 1, for every metric.
 
-    Both probabilities are raised to `FLOOR` first: a label without any probability is evidence,
-    but a finite one. On the rated dialogues of LLM-Rubric these logits predicted people better
-    than the probabilities did, and equally well with floors of 1e-4 to 3e-3.
+    Both probabilities are raised to `FLOOR` first, so that a label of probability 0 counts as
+    finite evidence. On the rated dialogues of LLM-Rubric these logits predicted people better than
+    the probabilities did, and equally well for floors of 1e-4 to 3e-3.
 
     Args:
         probs: (n, metrics, K); nan where a metric was not judged.
@@ -65,16 +62,16 @@ def cumulative_logits(probs: Floats) -> Floats:
 
 
 def filled_cells(probs: ArrayLike, target: int) -> int:
-    """How many cells have their target judged and another metric not.
+    """The number of cells whose target is judged while another metric is not.
 
-    Ridge and ordinal take the mean of the fit for what is missing there: a caller should tell.
+    `Ridge` and `Ordinal` use the mean of the fit for what is missing there; tell the user.
     """
     p = probs_iv(probs)
     return int((judged_rows(p, target) & np.isnan(p[:, :, 0]).any(axis=1)).sum())
 
 
 def standardise(features: Floats, weights: Floats) -> Standardised:
-    """Features (n, p) made comparable; weights (n,)."""
+    """Features (n, p) brought to mean 0 and variance 1 under the weights (n,)."""
     seen = ~np.isnan(features)
     total = weights @ seen
     known = np.where(seen, features, 0.0)
@@ -86,7 +83,7 @@ def standardise(features: Floats, weights: Floats) -> Standardised:
 
 
 def centred(features: Floats, mean: Floats) -> Floats:
-    """Features less the mean of the fit, 0 where missing."""
+    """Features less their mean in the fit; 0 where missing."""
     return np.nan_to_num(features - mean, nan=0.0)
 
 
@@ -95,15 +92,16 @@ def _divide(a: Floats, b: Floats) -> Floats:
 
 
 PENALTIES: Floats = np.logspace(2, -4, 13)
-"""Tried in this order, so that the heaviest of equals is taken. Per rating and feature of unit
-variance: 1 halves the weight of a feature that is uncorrelated with the others."""
+"""The penalties to choose from. The heaviest comes first, so that it is taken among equals. They
+are per rating, for features of variance 1: a penalty of 1 halves the coefficient of a feature that
+is uncorrelated with the others."""
 
 FOLDS = 20
-"""More groups than this share folds: the penalty needs no finer choice."""
+"""The highest number of folds; if there are more groups, several share a fold."""
 
 
 class RidgeFit(NamedTuple):
-    """Coefficients (p,) of standardised features, and their weighted covariance (p, p)."""
+    """The fit: coefficients (p,) of standardised features and their weighted covariance (p, p)."""
 
     intercept: float
     coefficients: Floats
@@ -115,13 +113,13 @@ class RidgeFit(NamedTuple):
 class Ridge(Calibrator):
     """A linear map of the cumulative logits of every metric, after Hashemi et al. (2024).
 
-    It is clipped to the scale: a line in many features leads anywhere where a system is unlike
-    those of the fit, and as ratings are on the scale, clipping makes no error larger. The penalty
-    is chosen within the fit by cross-validation over the groups of the sample.
+    Predictions are clipped to the scale: for a system unlike those of the fit, a linear map of many
+    features can be far off, and since ratings lie on the scale, clipping makes no error larger. The
+    penalty is chosen within the fit by cross-validation over the groups of the sample.
 
     Attributes:
-        mean: of each feature in the fit; a missing metric stands at it.
-        coefficients: for features less their mean.
+        mean: of each feature in the fit; it stands for a missing metric.
+        coefficients: of the features less their mean.
         penalty: the chosen one, per rating.
     """
 
@@ -161,15 +159,17 @@ def features_of(used: Sample) -> Standardised:
 
 
 def fit_ridge(x: Floats, y: Floats, weights: Floats, groups: Codes) -> RidgeFit:
-    """Weighted ridge regression with the penalty of the least cross-validated error.
+    """Weighted ridge regression with the penalty of least cross-validated error.
 
-    Minimises sum_i w_i (y_i - a - x_i'b)^2 + W l |b|^2 with W = sum w. The error is the mean
-    squared one within a held-out fold, averaged over the folds. Each fold is taken out of the
-    summed moments, so that the rows are passed over once.
+    Minimises sum_i w_i (y_i - a - x_i'b)^2 + W l |b|^2 with W = sum w and the penalty l. The error
+    is the mean squared error within a held-out fold, averaged over the folds. Each fold is
+    subtracted from the summed moments, so that the rows are read only once.
 
     Args:
-        x: (n, p) features. y: (n,). weights: (n,) positive.
-        groups: (n,) what must not be on both sides.
+        x: (n, p) features.
+        y: (n,) what to predict.
+        weights: (n,) positive.
+        groups: (n,) codes; a group is never split between folds.
 
     Raises:
         CannotFitError: there is only one group.
@@ -211,7 +211,7 @@ class _Moments(NamedTuple):
 
 
 def _solve(sums: _Moments, penalties: Floats) -> tuple[Floats, Floats]:
-    """Intercepts (l,) and coefficients (p, l) for l penalties."""
+    """(l,) intercepts and (p, l) coefficients for l penalties."""
     x, y = sums.x / sums.w, sums.y / sums.w
     values, vectors = np.linalg.eigh(sums.covariance)
     rotated = vectors.T @ (sums.xy / sums.w - x * y)

@@ -1,4 +1,4 @@
-"""What a rung is fitted to: label distributions of a judge, human ratings of one metric."""
+"""What a calibrator is fitted to: a judge's label distributions and human ratings of one metric."""
 
 from __future__ import annotations
 
@@ -8,32 +8,30 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-__all__ = ["CannotFitError", "Sample", "as_distributions", "judged_rows", "probs_iv"]
+from calibration.arrays import Codes, Floats, Mask, codes_of, finite_iv, same_length_iv
 
-Floats = NDArray[np.float64]
-Codes = NDArray[np.int64]
-Mask = NDArray[np.bool_]
+__all__ = ["CannotFitError", "Sample", "as_distributions", "judged_rows", "probs_iv"]
 
 
 class CannotFitError(ValueError):
-    """Data in order, but not enough of it (or too uniform) for this rung: the message says why."""
+    """The data are valid, but too few or too uniform for this calibrator; the message says why."""
 
 
 @dataclass(frozen=True, eq=False)
 class Sample:
-    """Judged cells and human ratings of one metric; built and checked by `of`.
+    """Judgments and human ratings of one metric; built and checked by `of`.
 
     A cell is what was judged and rated, a dialogue. It may have no rating, one or several, and
-    may lack a judgment: such cells stay, are counted, and are left out of fits.
+    may lack a judgment. Cells that lack either are kept, but left out of fits.
 
     Attributes:
-        probs: (n, metrics, labels) distributions over the judge's labels 1..K; a metric that
-            was not judged is nan throughout.
+        probs: (n, metrics, labels) distributions over the judge's labels 1..K; a metric that was
+            not judged is NaN for all labels.
         target: position of the rated metric.
         scores: (ratings,) on the human scale.
         cells: (ratings,) which cell each rating is of.
         raters: (ratings,) who gave it; -1 is unknown.
-        groups: (n,) what is held out together in cross-validation, as codes.
+        groups: (n,) codes of what is held out together in cross-validation.
         low, high: the ends of the human scale.
     """
 
@@ -66,11 +64,11 @@ class Sample:
             scores: (ratings,) finite numbers on the scale.
             cells: (ratings,) integers in 0..n - 1.
             groups: (n,) labels of any kind.
-            raters: (ratings,) integers from 0, -1 where unknown; None: all unknown.
+            raters: (ratings,) integers from 0, -1 where unknown; None if all are unknown.
             scale: ends of the human scale; by default the judge's labels, 1..K.
 
         Raises:
-            ValueError: shapes that do not match, or values that cannot be what they should be.
+            ValueError: shapes do not match, or a value is impossible.
         """
         p = probs_iv(probs)
         low, high = (1, p.shape[2]) if scale is None else scale
@@ -84,7 +82,7 @@ class Sample:
             scores=y,
             cells=cell.astype(np.int64),
             raters=rater.astype(np.int64),
-            groups=np.unique(group, return_inverse=True)[1].astype(np.int64),
+            groups=codes_of(group),
             low=low,
             high=high,
         )
@@ -96,7 +94,7 @@ class Sample:
 
     @property
     def means(self) -> Floats:
-        """(n,) mean human rating of each cell; nan where it has none."""
+        """(n,) mean human rating of each cell; NaN where it has none."""
         sums = np.bincount(self.cells, self.scores, minlength=len(self.probs))
         means = np.full(len(self.probs), np.nan)
         np.divide(sums, self.counts, out=means, where=self.counts > 0)
@@ -114,30 +112,19 @@ class Sample:
         return self.judged & rated
 
     @property
-    def unjudged(self) -> int:
-        """Number of ratings of cells that were not judged; no fit can use them."""
-        return int((~self.judged)[self.cells].sum())
-
-    @property
-    def unrated(self) -> int:
-        """Number of judged cells without a rating; no fit can use them."""
-        return int((self.judged & (self.counts == 0)).sum())
-
-    @property
-    def whole(self) -> bool:
+    def whole_ratings(self) -> bool:
         """Whether every rating is a whole number, as labels are."""
         return bool((self.scores == np.round(self.scores)).all())
 
     def by(self, groups: ArrayLike) -> Self:
-        """The same cells and ratings, held out by other groups (n,)."""
+        """The same cells and ratings with other groups (n,) for cross-validation."""
         labels = np.asarray(groups)
         if labels.shape != self.groups.shape:
             raise ValueError(f"groups must have shape {self.groups.shape}, not {labels.shape}")
-        codes = np.unique(labels, return_inverse=True)[1].astype(np.int64)
-        return replace(self, groups=codes)
+        return replace(self, groups=codes_of(labels))
 
     def take(self, keep: Mask) -> Self:
-        """The cells where `keep` (n,) is true, and their ratings; groups and raters keep theirs."""
+        """The cells where `keep` (n,) is true, and their ratings; group and rater codes stay."""
         rows = keep[self.cells]
         position = np.cumsum(keep) - 1
         return replace(
@@ -162,20 +149,20 @@ class Sample:
 
 
 def as_distributions(scores: ArrayLike, labels: int) -> Floats:
-    """Scores of a judge that gives numbers, as distributions over 1..`labels` with that mean.
+    """Scores of a judge that gives single numbers, as distributions over 1..`labels`.
 
-    The probability is shared by the two nearest labels, so that the expected score is the
-    score. How sure the judge was is not known and not invented: this is the narrowest choice.
+    The two nearest labels share the probability, so that the expected score is the score. This is
+    the narrowest distribution with that mean; how sure the judge was is not known.
 
     Args:
-        scores: any shape, within 1..labels; nan stays nan.
-        labels: how many labels.
+        scores: any shape, within 1..labels; NaN stays NaN.
+        labels: the number of labels.
 
     Returns:
-        The shape of `scores` and one axis more, of length `labels`.
+        The shape of `scores` with one more axis, of length `labels`.
 
     Raises:
-        ValueError: a score off the scale.
+        ValueError: a score is off the scale.
     """
     x = np.asarray(scores, dtype=np.float64)
     if ((x < 1) | (x > labels)).any():
@@ -185,13 +172,13 @@ def as_distributions(scores: ArrayLike, labels: int) -> Floats:
 
 
 def judged_rows(probs: Floats, target: int) -> Mask:
-    """(n,) where the distribution of the target is there."""
+    """(n,) whether the target was judged."""
     missing: Mask = np.isnan(probs[:, target, 0])
     return ~missing
 
 
 def probs_iv(probs: ArrayLike) -> Floats:
-    """Checked label distributions (n, metrics, labels); ValueError says what is wrong."""
+    """Label distributions (n, metrics, labels), checked; ValueError says what is wrong."""
     p = np.asarray(probs, dtype=np.float64)
     if p.ndim != 3 or p.shape[1] < 1 or p.shape[2] < 2:
         raise ValueError(f"probs must have shape (n, metrics, labels), not {p.shape}")
@@ -219,15 +206,10 @@ def _sample_iv(
         raise ValueError(f"target must be in 0..{metrics - 1}, not {target}")
     if scale[0] >= scale[1]:
         raise ValueError(f"the scale must rise, not run from {scale[0]} to {scale[1]}")
-    if scores.ndim != 1 or cells.shape != scores.shape or raters.shape != scores.shape:
-        raise ValueError(
-            "scores, cells and raters must be one-dimensional and of one length, not "
-            f"{scores.shape}, {cells.shape} and {raters.shape}"
-        )
+    same_length_iv(scores=scores, cells=cells, raters=raters)
     if groups.shape != (n,):
         raise ValueError(f"groups must have shape ({n},), not {groups.shape}")
-    if not np.isfinite(scores).all():
-        raise ValueError("scores must be finite: leave missing ones out and count them")
+    finite_iv("scores", scores)
     if ((scores < scale[0]) | (scores > scale[1])).any():
         raise ValueError(f"scores must lie on the scale {scale[0]}..{scale[1]}")
     _codes_iv("cells", cells, 0, n)

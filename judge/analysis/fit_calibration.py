@@ -334,7 +334,7 @@ def _fit_notes(sample: Sample, calibrator: Calibrator) -> list[str]:
     notes = []
     given = set(sample.scores.tolist())
     never = [k for k in range(sample.low, sample.high + 1) if k not in given]
-    if never and sample.whole:
+    if never and sample.whole_ratings:
         notes.append(f"no one gave {', '.join(map(str, never))}")
     raters = set(sample.raters.tolist())
     if -1 not in raters and len(raters) == 1:

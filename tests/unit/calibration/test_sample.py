@@ -18,10 +18,9 @@ def distributions() -> Any:
     return [[sure, NAN], [sure, sure], [sure, sure], [NAN, sure]]
 
 
-def test_what_cannot_be_used_is_counted() -> None:
-    """Two ratings of an unjudged cell and one unrated judged cell are told, and left out."""
+def test_what_cannot_be_used_is_left_out() -> None:
+    """Two ratings of an unjudged cell and one unrated judged cell do not enter a fit."""
     sample = Sample.of(distributions(), 0, [1, 2, 3, 3], [0, 1, 3, 3], groups=list("aabb"))
-    assert (sample.unjudged, sample.unrated) == (2, 1)
     assert sample.usable.tolist() == [True, True, False, False]
     assert Shift.fit(sample).offset == -0.5
 
@@ -52,9 +51,9 @@ def test_nothing_usable_cannot_be_fitted() -> None:
 
 
 def test_no_ratings_at_all_cannot_be_fitted() -> None:
-    """An empty column of ratings is in order, counted, and no ground for a map."""
+    """An empty column of ratings is valid, and no ground for a map."""
     sample = Sample.of(distributions(), 0, [], [], groups=list("aabb"))
-    assert sample.unrated == 3
+    assert not sample.usable.any()
     with pytest.raises(CannotFitError, match="no cell is both judged and rated"):
         Shift.fit(sample)
 
