@@ -257,7 +257,8 @@ def finish(
 ) -> Drawn:
     """Lay out once for all, so that every file of a figure is the same picture."""
     lay_out(figure)
-    figure.set_layout_engine("none")
+    # With any layout engine, even "none", matplotlib draws a figure twice for each file it writes.
+    figure.set_layout_engine(None)
     return Drawn(name, title, " ".join([*marks, caption]), " ".join([*marks, *words]), figure)
 
 
