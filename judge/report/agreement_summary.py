@@ -1,4 +1,4 @@
-"""What an agreement comes to, in plain sentences; every number in them is in the record."""
+"""An agreement in plain sentences; every number in them is in its record."""
 
 from __future__ import annotations
 
@@ -13,9 +13,20 @@ from judge.analysis.agreement.agreement_records import (
     Level,
     MeasureAgreement,
 )
-from judge.report.format import count, fixed, level
+from judge.report.format import count, fixed, level, many, plural, short_title
 
-__all__ = ["LEVEL_TITLES", "Beaten", "Summary", "beaten", "headline", "people", "sentences"]
+__all__ = [
+    "LEVEL_TITLES",
+    "SIMULATED",
+    "AgreementSummary",
+    "Beaten",
+    "beaten",
+    "headline",
+    "people",
+    "sentences",
+]
+
+SIMULATED = "SIMULATED RATINGS: not people."
 
 LEVEL_TITLES: dict[Level, str] = {
     "all": "All dialogues",
@@ -24,7 +35,7 @@ LEVEL_TITLES: dict[Level, str] = {
     "systems": "Systems",
 }
 
-_AT: dict[Level, str] = {
+_AT_LEVEL: dict[Level, str] = {
     "all": "over all dialogues",
     "within_item": "within an item",
     "within_system": "within a system",
@@ -33,7 +44,7 @@ _AT: dict[Level, str] = {
 
 
 class Beaten(NamedTuple):
-    """A sentinel that does at least as well as the judge at a level."""
+    """A sentinel whose Spearman correlation at a level is at least that of the judge."""
 
     sentinel: str
     level: Level
@@ -41,20 +52,20 @@ class Beaten(NamedTuple):
     judge: float
 
 
-class Summary(NamedTuple):
-    """The first paragraph, and what else is to be known."""
+class AgreementSummary(NamedTuple):
+    """The first paragraph of the summary, and the sentences below it."""
 
     lead: str
     rest: tuple[str, ...]
 
 
 def people(agreement: Agreement) -> str:
-    """Whom the judge is compared with."""
+    """What the judge is compared with: `people`, or `simulated ratings`."""
     return "simulated ratings" if agreement.simulated else "people"
 
 
 def headline(agreement: Agreement) -> MeasureAgreement | None:
-    """The measure that stands for the judge: the overall score, or the only one."""
+    """The measure that stands for the judge: the overall score, or the only measure."""
     overall = [measure for measure in agreement.measures if measure.kind == "overall"]
     if overall:
         return overall[0]
@@ -62,37 +73,26 @@ def headline(agreement: Agreement) -> MeasureAgreement | None:
 
 
 def beaten(measure: MeasureAgreement) -> list[Beaten]:
-    """Where a sentinel does at least as well as the judge."""
-    found = []
-    for at, judge in measure.spearman.items():
-        for sentinel in measure.sentinels:
-            other = sentinel.levels.get(at)
-            if other is None or other.value is None or judge.value is None:
-                continue
-            if other.value >= judge.value:
-                found.append(Beaten(sentinel.name, at, other.value, judge.value))
-    return found
-
-
-def sentences(agreement: Agreement) -> Summary:
-    """The agreement in words, of the headline measure where there is one."""
-    measure = headline(agreement)
-    rest = list(_over_metrics(agreement))
-    if measure is None:
-        return _unbroken(_no_headline(agreement), rest)
-    rest = [
-        _systems(measure, agreement),
-        _sentinels(measure),
-        _errors(measure, agreement),
-        *rest,
+    """The levels at which a sentinel does at least as well as the judge."""
+    return [
+        Beaten(sentinel.name, at, other.value, judge.value)
+        for at, judge in measure.spearman.items()
+        for sentinel in measure.sentinels
+        if (other := sentinel.levels.get(at)) is not None
+        and other.value is not None
+        and judge.value is not None
+        and other.value >= judge.value
     ]
-    return _unbroken(_lead(measure, agreement), rest)
 
 
-def _unbroken(lead: str, rest: list[str]) -> Summary:
-    """No line ends within `ρ = 0.35`."""
-    first, *others = (said.replace(" = ", "\u00a0=\u00a0") for said in (lead, *rest))
-    return Summary(first, tuple(others))
+def sentences(agreement: Agreement) -> AgreementSummary:
+    """The agreement in words: of the headline measure, if there is one, and of all metrics."""
+    measure = headline(agreement)
+    lines = [_no_headline(agreement)] if measure is None else _headline(measure, agreement)
+    lines += _over_metrics(agreement)
+    # No line may end within `ρ = 0.35`.
+    lead, *rest = (line.replace(" = ", "\u00a0=\u00a0") for line in lines)
+    return AgreementSummary(lead, tuple(rest))
 
 
 def _no_headline(agreement: Agreement) -> str:
@@ -104,14 +104,23 @@ def _no_headline(agreement: Agreement) -> str:
     )
 
 
-def _lead(measure: MeasureAgreement, agreement: Agreement) -> str:
-    what = "overall score" if measure.kind == "overall" else f"score for {_name(measure)}"
+def _headline(measure: MeasureAgreement, agreement: Agreement) -> list[str]:
+    return [
+        _correlation(measure, agreement),
+        _systems(measure, agreement),
+        _sentinels(measure),
+        _errors(measure, agreement),
+    ]
+
+
+def _correlation(measure: MeasureAgreement, agreement: Agreement) -> str:
+    name = short_title(measure.title)
+    score = "overall score" if measure.kind == "overall" else f"score for {name}"
     rating = "mean simulated rating" if agreement.simulated else "mean human rating"
-    whole, within = measure.spearman["all"], measure.spearman["within_item"]
+    over_all, within = measure.spearman["all"], measure.spearman["within_item"]
     said = (
-        f"Over {count(measure.n)} {_plural('dialogue', measure.n)} of "
-        f"{count(agreement.systems)} {_plural('system', agreement.systems)}, the judge’s {what} "
-        f"and the {rating} correlate at {_rho(whole, agreement)}. "
+        f"Over {many(measure.n, 'dialogue')} of {many(agreement.systems, 'system')}, the judge’s "
+        f"{score} and the {rating} correlate at {_rho(over_all, agreement)}. "
     )
     if within.value is None:
         return said + f"Within the same {agreement.item} it is undefined: {within.reason}."
@@ -122,14 +131,14 @@ def _lead(measure: MeasureAgreement, agreement: Agreement) -> str:
 
 
 def _systems(measure: MeasureAgreement, agreement: Agreement) -> str:
-    found, wide = measure.spearman["systems"], measure.bonett_wright
-    if found.value is None:
-        return f"The order of the systems cannot be compared: {found.reason}."
-    said = f"Over the {found.n} systems, ρ = {fixed(found.value)}"
-    if wide.width is not None:
+    rho, interval = measure.spearman["systems"], measure.bonett_wright
+    if rho.value is None:
+        return f"The order of the systems cannot be compared: {rho.reason}."
+    said = f"Over the {rho.n} systems, ρ = {fixed(rho.value)}"
+    if interval.width is not None:
         said += (
-            f"; the {level(agreement.confidence)} interval of Bonett and Wright, {_ends(wide)}, "
-            f"is {fixed(wide.width)} wide"
+            f"; the {level(agreement.confidence)} interval of Bonett and Wright, "
+            f"{_ends(interval)}, is {fixed(interval.width)} wide"
         )
     p = measure.permutation_p.value
     return said if p is None else f"{said}, and the permutation test gives p {_p(p)}."
@@ -138,12 +147,13 @@ def _systems(measure: MeasureAgreement, agreement: Agreement) -> str:
 def _sentinels(measure: MeasureAgreement) -> str:
     if not measure.sentinels:
         return "No sentinel could be made to compare the judge with."
-    found = beaten(measure)
-    if not found:
+    losses = beaten(measure)
+    if not losses:
         names = ", ".join(sentinel.name for sentinel in measure.sentinels)
         return f"No score that has not read the dialogue ({names}) does as well as the judge."
     said = "; ".join(
-        f"{b.sentinel} {_AT[b.level]} ({fixed(b.value)} against {fixed(b.judge)})" for b in found
+        f"{b.sentinel} {_AT_LEVEL[b.level]} ({fixed(b.value)} against {fixed(b.judge)})"
+        for b in losses
     )
     return f"At least as good as the judge without reading the dialogue: {said}."
 
@@ -160,11 +170,10 @@ def _errors(measure: MeasureAgreement, agreement: Agreement) -> str:
 
 
 def _over_metrics(agreement: Agreement) -> Iterator[str]:
-    """What is said of all measures together."""
     metrics = [measure for measure in agreement.measures if measure.kind == "metric"]
     for at in ("within_item", "all"):
         by_rho = sorted(
-            (rho, _name(measure))
+            (rho, short_title(measure.title))
             for measure in metrics
             if (rho := measure.spearman[at].value) is not None
         )
@@ -174,7 +183,7 @@ def _over_metrics(agreement: Agreement) -> Iterator[str]:
             if len(by_rho) < len(metrics):
                 of += f", out of {len(metrics)}, where that is defined,"
             yield (
-                f"Of {of} it is weakest on {worst} (ρ = {fixed(low)} {_AT[at]}) "
+                f"Of {of} it is weakest on {worst} (ρ = {fixed(low)} {_AT_LEVEL[at]}) "
                 f"and strongest on {best} ({fixed(high)})."
             )
             break
@@ -185,18 +194,18 @@ def _over_metrics(agreement: Agreement) -> Iterator[str]:
 
 
 def _ceiling(metrics: list[MeasureAgreement]) -> str:
-    """By metric: the mean of several seldom has a rater who gave them all."""
-    known = sorted(
-        (share, _name(measure))
+    """Of metrics only: few raters rate all parts of a dimension."""
+    shares = sorted(
+        (share, short_title(measure.title))
         for measure in metrics
         if (share := measure.ceiling.share) is not None
     )
-    if not known:
+    if not shares:
         why = "; ".join(dict.fromkeys(m.ceiling.rater.reason for m in metrics))
         return f"How near it comes to one rater is not known: {why or 'there is no metric'}."
-    (low, worst), (high, best) = known[0], known[-1]
+    (low, worst), (high, best) = shares[0], shares[-1]
     head = "Of the ceiling, what one rater reaches with the mean of the others, the judge reaches"
-    if len(known) == 1:
+    if len(shares) == 1:
         return f"{head} {fixed(100 * high, 0)}% on {best}."
     return f"{head} from {fixed(100 * low, 0)}% ({worst}) to {fixed(100 * high, 0)}% ({best})."
 
@@ -206,27 +215,26 @@ def _annotators(tests: list[AltTest], agreement: Agreement) -> str:
         f"The alternative annotator test (ε = {agreement.epsilon:g}, for {agreement.annotators} "
         "annotators)"
     )
-    run = [test for test in tests if test.passed is not None]
-    if not run:
+    made = [test for test in tests if test.passed is not None]
+    if not made:
         why = "; ".join(dict.fromkeys(test.reason for test in tests if test.reason))
         return f"{head} could not be run: {why or 'no reason was recorded'}."
     parts = []
     for scores in ("continuous", "rounded"):
-        of = [test for test in run if test.scores == scores]
-        if of:
-            passed = sum(bool(test.passed) for test in of)
-            parts.append(f"{passed} of {len(of)} measures with {scores} scores")
-    left = len(tests) - len(run)
-    also = f"; {left} {_plural('test', left)} could not be run" if left else ""
+        passed = [test.passed for test in made if test.scores == scores]
+        if passed:
+            parts.append(f"{sum(map(bool, passed))} of {len(passed)} measures with {scores} scores")
+    left = len(tests) - len(made)
+    also = f"; {left} {plural('test', left)} could not be run" if left else ""
     return f"{head} is passed on {' and on '.join(parts)}{also}."
 
 
-def _rho(figure: Estimate, agreement: Agreement, *, name: bool = True) -> str:
-    """`ρ = 0.52 (95% interval 0.41 to 0.60)`."""
-    if figure.value is None:
-        return f"an undefined ρ ({figure.reason})"
-    said = f"{'ρ = ' if name else ''}{fixed(figure.value)}"
-    interval = figure.interval
+def _rho(estimate: Estimate, agreement: Agreement, *, name: bool = True) -> str:
+    """`ρ = 0.52 (95% interval 0.41 to 0.60)`, or without `ρ = `."""
+    if estimate.value is None:
+        return f"an undefined ρ ({estimate.reason})"
+    said = f"{'ρ = ' if name else ''}{fixed(estimate.value)}"
+    interval = estimate.interval
     if interval is None or interval.lower is None or interval.upper is None:
         return said
     return f"{said} ({level(agreement.confidence)} interval {_ends(interval)})"
@@ -238,11 +246,3 @@ def _ends(interval: Interval) -> str:
 
 def _p(value: float) -> str:
     return "< 0.001" if value < 0.001 else f"= {fixed(value, 3)}"
-
-
-def _name(measure: MeasureAgreement) -> str:
-    return measure.title.split(" (")[0]
-
-
-def _plural(noun: str, n: int) -> str:
-    return noun if n == 1 else f"{noun}s"

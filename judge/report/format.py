@@ -1,12 +1,43 @@
-"""Numbers as people read them; a missing number is a dash, never a zero."""
+"""How numbers, nouns and titles are written, and the templates of the pages that use them.
+
+A missing number is a dash, never a zero.
+"""
 
 from __future__ import annotations
 
-from jinja2 import Environment, PackageLoader, StrictUndefined
+import base64
+import csv
+import hashlib
+import io
+import re
+from collections.abc import Iterable, Iterator
+from importlib.resources import files
+from typing import NamedTuple
 
-__all__ = ["count", "environment", "fixed", "level", "share", "signed"]
+from jinja2 import Environment, PackageLoader, StrictUndefined
+from markupsafe import Markup
+
+__all__ = [
+    "Axis",
+    "Footnotes",
+    "Script",
+    "count",
+    "csv_text",
+    "english_title",
+    "environment",
+    "fixed",
+    "level",
+    "many",
+    "plural",
+    "script",
+    "share",
+    "short_title",
+    "signed",
+]
 
 _MISSING = "–"
+_CJK = "\u2e80-\u9fff\uf900-\ufaff\uff00-\uffef"
+_CJK_IN_BRACKETS = re.compile(rf"\s*[(（][^()（）]*[{_CJK}][^()（）]*[)）]\s*$")
 
 
 def fixed(value: float | None, decimals: int = 2) -> str:
@@ -16,12 +47,12 @@ def fixed(value: float | None, decimals: int = 2) -> str:
 
 def signed(value: float | None, decimals: int = 2) -> str:
     """`+0.35` or `−0.35`, `0.00` without a sign, or a dash."""
-    found = fixed(value, decimals)
-    return f"+{found}" if value is not None and float(found.replace("−", "-")) > 0 else found
+    text = fixed(value, decimals)
+    return f"+{text}" if value is not None and float(text.replace("−", "-")) > 0 else text
 
 
 def share(value: float | None) -> str:
-    """`12.3%`; a share that is not quite 0 or 1 never reads as one."""
+    """`12.3%`; only exactly 0 and 1 are written as 0% and 100%."""
     if value is None:
         return _MISSING
     if 0 < value < 0.001:
@@ -32,7 +63,7 @@ def share(value: float | None) -> str:
 
 
 def level(confidence: float) -> str:
-    """`90%` or `97.5%`: a confidence is exact, and says no more digits than it has."""
+    """`90%` or `97.5%`: a confidence level, with no more digits than it needs."""
     return f"{100 * confidence:g}%"
 
 
@@ -41,9 +72,43 @@ def count(value: int) -> str:
     return f"{value:,}"
 
 
+def plural(noun: str, n: int) -> str:
+    """`rating` for one, else `ratings`."""
+    return noun if n == 1 else f"{noun}s"
+
+
+def many(n: int, noun: str) -> str:
+    """`1 rating` or `1,200 ratings`."""
+    return f"{count(n)} {plural(noun, n)}"
+
+
+def short_title(title: str) -> str:
+    """`Fluency` for `Fluency (流畅性)`: a title without what stands in brackets after it."""
+    return title.partition(" (")[0]
+
+
+def english_title(name: str, title: str) -> str:
+    """`Fluency` for `Fluency (流畅性)`: a title without its Chinese part.
+
+    A title that is Chinese throughout is replaced by `name`, if that is in Latin letters.
+    """
+    part = _CJK_IN_BRACKETS.sub("", title)
+    if not re.search("[A-Za-z]", part) and re.search("[A-Za-z]", name):
+        part = name.replace("_", " ")
+        part = part[0].upper() + part[1:]
+    return part
+
+
+def csv_text(rows: Iterable[Iterable[object]]) -> str:
+    """Rows as CSV; None is an empty field."""
+    text = io.StringIO()
+    csv.writer(text, lineterminator="\n").writerows(rows)
+    return text.getvalue()
+
+
 def environment() -> Environment:
-    """The templates of this package, with the ways to write numbers as filters."""
-    found = Environment(
+    """The templates of the pages: texts are escaped, and a misspelt name is an error."""
+    pages = Environment(
         loader=PackageLoader("judge.report", "templates"),
         autoescape=True,
         undefined=StrictUndefined,
@@ -51,11 +116,50 @@ def environment() -> Environment:
         lstrip_blocks=True,
         keep_trailing_newline=True,
     )
-    found.filters |= {
-        "fixed": fixed,
-        "share": share,
-        "level": level,
-        "count": count,
-        "signed": signed,
-    }
-    return found
+    pages.filters |= {f.__name__: f for f in (fixed, share, level, count, many, signed)}
+    return pages
+
+
+class Script(NamedTuple):
+    """The script of a page, and its hash for the page's content security policy.
+
+    The policy lets this script run and no other, should an escape ever fail.
+    """
+
+    source: Markup
+    sha256: str
+
+
+def script() -> Script:
+    """The script that sorts and filters the tables of a page."""
+    source = (files("judge.report") / "templates" / "agreement.js").read_text("utf-8")
+    digest = base64.b64encode(hashlib.sha256(source.encode()).digest()).decode()
+    return Script(Markup(source), digest)  # noqa: S704 - a file of this package
+
+
+class Footnotes:
+    """Why numbers of one table are missing: each reason once, numbered from 1."""
+
+    def __init__(self) -> None:
+        self._marks: dict[str, int] = {}
+
+    def mark(self, reason: str) -> int:
+        """The number of this reason, which is a new one unless the table has it already."""
+        return self._marks.setdefault(reason or "no reason was recorded", len(self._marks) + 1)
+
+    def __iter__(self) -> Iterator[tuple[int, str]]:
+        return iter([(mark, reason) for reason, mark in self._marks.items()])
+
+
+class Axis(NamedTuple):
+    """The ends of a small graph inside a table."""
+
+    low: float
+    high: float
+
+    def at(self, value: float) -> str:
+        """Where a value lies, in percent of the axis; in the middle if the axis has no length."""
+        if self.low == self.high:
+            return "50.0%"
+        inside = min(max(value, self.low), self.high)
+        return f"{100 * (inside - self.low) / (self.high - self.low):.1f}%"

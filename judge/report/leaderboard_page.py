@@ -1,72 +1,67 @@
-"""A leaderboard as one self-contained page, and the files beside it."""
+"""A leaderboard: its page, its table for the terminal and for a paper, and its CSV."""
 
 from __future__ import annotations
 
-import base64
-import csv
-import hashlib
-import io
 import math
 from collections.abc import Iterator, Sequence
-from importlib.resources import files
 from pathlib import Path
 from textwrap import wrap
-from typing import NamedTuple
 
-from markupsafe import Markup
 from rich.console import Group, RenderableType
-from rich.table import Table as RichTable
+from rich.table import Table
 from rich.text import Text
 
 from judge.analysis import CalibratedMean, Results
 from judge.analysis.ranking import FORMAT, HUMAN, Leaderboard, SystemStanding
 from judge.records import write_record, write_text
-from judge.report.agreement_page import Footnotes
-from judge.report.figures import inline
-from judge.report.figures.radar import MOST_LINES, Line, draw, spoken, spread
-from judge.report.figures.style import Drawn, finish, look, plain
-from judge.report.format import count, environment, fixed, level, share
+from judge.report.figures import ReportFigure, inline
+from judge.report.figures.radar import leaderboard_radar
+from judge.report.format import (
+    Axis,
+    Footnotes,
+    count,
+    csv_text,
+    english_title,
+    environment,
+    fixed,
+    level,
+    many,
+    script,
+    share,
+)
 from judge.report.paper.latex import latex_table
 from judge.report.paper.table import (
     Column,
-    Entry,
+    Columns,
     Number,
+    PaperTable,
     Range,
     Row,
-    Table,
-    english,
     markdown_table,
 )
 
 __all__ = [
-    "JUDGING",
-    "NOT_WHOLE",
-    "WRITING",
     "leaderboard_csv",
     "leaderboard_table",
-    "measured",
-    "pair_level",
     "render_leaderboard",
     "sentences",
     "terminal_leaderboard",
-    "why_no_tokens",
     "write_leaderboard",
 ]
 
+_NOT_ALL_METRICS = "not all its metrics were judged"
+_NOT_COUNTED = "nobody counted its tokens"
+_NOT_TIMED = "not all of its judgments were timed"
+_RECORDED = "its dialogues were recorded: nobody measured the writing"
 
-class _Axis(NamedTuple):
-    """The ends of the graph of the overall scores."""
+_NO_MEAN = CalibratedMean(0, None, None, None, "new", reason=_NOT_ALL_METRICS)
 
-    low: float
-    high: float
-
-    def at(self, value: float) -> str:
-        """Where a value lies, in percent."""
-        return f"{100 * (value - self.low) / (self.high - self.low):.1f}%"
+_HEAD_WIDTH, _NAME_WIDTH = 10, 18
+"""How many letters stand on a line of a head and of a system's name: all fits in 80 columns."""
 
 
 def write_leaderboard(board: Leaderboard, results: Results, folder: Path) -> Path:
-    """Write `leaderboard.html`, `.json`, `.csv`, `.md` and `.tex`; the page.
+    """Write `leaderboard.html`, `.json`, `.csv`, `.md` and `.tex`, and return the page.
 
     The same board and results give the same bytes.
 
@@ -78,76 +73,38 @@ def write_leaderboard(board: Leaderboard, results: Results, folder: Path) -> Pat
     write_text(folder / "leaderboard.csv", leaderboard_csv(board))
     write_text(folder / "leaderboard.md", markdown_table(table))
     write_text(folder / "leaderboard.tex", latex_table(table))
-    page = render_leaderboard(board, overlay(results))
+    page = render_leaderboard(board, leaderboard_radar(results))
     return write_text(folder / "leaderboard.html", page)
 
 
-def overlay(results: Results) -> Drawn | None:
-    """The profiles of the human fans, dashed, and of models spread over the ranking.
+def render_leaderboard(board: Leaderboard, picture: ReportFigure | None = None) -> str:
+    """The page as HTML.
 
-    None with fewer than three metrics.
+    It loads nothing from elsewhere, escapes every text from the data and is readable without its
+    script.
     """
-    if len(results.metrics) < 3:
-        return None
-    names = [system.system for system in results.systems]
-    shown = spread([name for name in names if name != HUMAN], MOST_LINES - (HUMAN in names))
-    shown += [HUMAN] if HUMAN in names else []
-    means = {system.system: system for system in results.systems}
-    lines = [
-        Line(
-            plain(name),
-            tuple(means[name].mean(metric) for metric in results.metrics),
-            dashed=name == HUMAN,
-            colour=colour,
-        )
-        for colour, name in enumerate(shown)
-    ]
-    top = len(results.labels)
-    caption = f"Mean score by metric, from 1 at the centre to {top} at the rim."
-    if HUMAN in names:
-        caption += " Dashed: the human fans."
-    if len(shown) < len(names):
-        caption += f" Drawn are {len(shown)} of {len(names)} systems, spread over the ranking."
-    titles = [english(metric, results.titles[metric]) for metric in results.metrics]
-    with look():
-        return finish(
-            draw(lines, [plain(title) for title in titles], 1, top),
-            name="radar",
-            title="Mean scores by metric",
-            caption=caption,
-            words=[caption, *spoken(lines, titles)],
-        )
-
-
-def render_leaderboard(board: Leaderboard, picture: Drawn | None = None) -> str:
-    """The page: no outside request, every text from the data escaped, readable without script."""
-    script = (files("judge.report") / "templates" / "agreement.js").read_text("utf-8")
-    digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
-    ranked = board.ranked
-    human = next((row.mean for row in ranked if row.system == HUMAN), None)
+    human = next((row.mean for row in board.ranked if row.system == HUMAN), None)
     lead, *rest = sentences(board)
     return (
         environment()
         .get_template("leaderboard.html.j2")
         .render(
             b=board,
-            # The hash lets this script run and no other, should an escape ever fail.
-            script=Markup(script),  # noqa: S704 - a file of this package
-            script_hash=digest,
-            title=f"Leaderboard of {_many(len(board.standings), 'system')}",
+            script=script(),
+            title=f"Leaderboard of {_many_systems(len(board.standings))}",
             lead=lead,
             rest=rest,
-            short={name: english(name, title) for name, title in board.titles.items()},
+            short={name: english_title(name, title) for name, title in board.titles.items()},
             axis=_axis(board),
-            pair_level=pair_level(board),
+            pair_level=_pair_level(board),
             human=human,
             human_name=HUMAN,
-            costs=measured(board),
+            costs=_known_costs(board),
             seconds=lambda value: fixed(value, 1) if value < 10 else count(round(value)),
-            why_no_tokens=why_no_tokens,
-            why_no_writing=WRITING,
-            why_not_timed=JUDGING,
-            not_whole=NOT_WHOLE,
+            why_no_tokens=_why_no_tokens,
+            recorded=_RECORDED,
+            not_timed=_NOT_TIMED,
+            not_all_metrics=_NOT_ALL_METRICS,
             pairs={(pair.one, pair.other): pair for pair in board.pairs},
             footnotes=Footnotes,
             picture=picture,
@@ -157,46 +114,43 @@ def render_leaderboard(board: Leaderboard, picture: Drawn | None = None) -> str:
 
 
 def sentences(board: Leaderboard) -> list[str]:
-    """What the table says: who leads, how much is shown, and where the human fans stand."""
+    """The table in words: who leads, how many pairs are told apart, where the human fans stand."""
     ranked = board.ranked
     if not ranked:
         return ["No system has an overall score."]
-    top = [row.system for row in ranked if row.rank == 1]
-    said = [f"{top[0]} leads." if len(top) == 1 else f"{_list(top)} share the first rank."]
+    first = [row.system for row in ranked if row.rank == 1]
     if len(ranked) == 1:
-        return [f"{top[0]} is alone: there is nothing to compare it with."]
+        return [f"{first[0]} is alone: there is nothing to compare it with."]
+    if len(first) == 1:
+        lines = [f"{first[0]} leads."]
+    else:
+        lines = [f"{', '.join(first[:-1])} and {first[-1]} share the first rank."]
     shown = sum(pair.better is not None for pair in board.pairs)
     left = "" if shown == len(board.pairs) else "; of the others either may be the better one"
-    said.append(
-        f"Told apart: {count(shown)} of {_many(len(board.pairs), 'pair')} of systems{left}."
-    )
+    pairs = many(len(board.pairs), "pair")
+    lines.append(f"Told apart: {count(shown)} of {pairs} of systems{left}.")
     if any(row.system == HUMAN for row in ranked):
-        said.append(_humans(board))
-    return said
+        lines.append(_human_sentence(board))
+    return lines
 
 
-def _humans(board: Leaderboard) -> str:
+def _human_sentence(board: Leaderboard) -> str:
     row = next(row for row in board.ranked if row.system == HUMAN)
     better, worse = map(len, board.shown(HUMAN))
     rest = len(board.ranked) - 1 - better - worse
     others = "" if row.first == row.last else f", and could have any from {row.first} to {row.last}"
     return (
         f"The human fans ({HUMAN}) have rank {row.rank}{others}. Shown to be better than they: "
-        f"{_many(better, 'system')}; worse: {worse or 'none'}; not told apart: {rest or 'none'}."
+        f"{_many_systems(better)}; worse: {worse or 'none'}; not told apart: {rest or 'none'}."
     )
 
 
-def _many(n: int, noun: str) -> str:
-    """`no system`, `1 system` or `1,200 systems`."""
-    return f"{count(n) if n else 'no'} {noun}{'' if n < 2 else 's'}"
+def _many_systems(n: int) -> str:
+    return many(n, "system") if n else "no system"
 
 
-def _list(names: Sequence[str]) -> str:
-    return f"{', '.join(names[:-1])} and {names[-1]}"
-
-
-def _axis(board: Leaderboard) -> _Axis | None:
-    """From a tenth of a point below all intervals to a tenth above; None without a mean."""
+def _axis(board: Leaderboard) -> Axis | None:
+    """From at most a tenth below all intervals to at most a tenth above; None without a mean."""
     ends = [
         end for row in board.ranked for end in (row.mean, row.lower, row.upper) if end is not None
     ]
@@ -204,21 +158,10 @@ def _axis(board: Leaderboard) -> _Axis | None:
         return None
     low = max(1.0, math.floor(10 * min(ends)) / 10)
     high = min(float(len(board.labels)), math.ceil(10 * max(ends)) / 10)
-    return _Axis(low, high) if low < high else _Axis(1.0, float(len(board.labels)))
+    return Axis(low, high) if low < high else Axis(1.0, float(len(board.labels)))
 
 
-WRITING = "its dialogues were recorded: nobody measured the writing"
-JUDGING = "not all of its judgments were timed"
-NOT_WHOLE = "not all its metrics were judged"
-
-_NO_MEAN = CalibratedMean(0, None, None, None, "new", reason=NOT_WHOLE)
-_HEAD, _NAME = 10, 18
-"""Letters on a line of a head and of a system's name, so that 80 columns suffice."""
-
-_Columns = list[tuple[Column, Sequence[Entry]]]
-
-
-def measured(board: Leaderboard) -> list[str]:
+def _known_costs(board: Leaderboard) -> list[str]:
     """Which costs are known of at least one system."""
     costs = [standing.cost for standing in board.standings]
     return [
@@ -228,35 +171,39 @@ def measured(board: Leaderboard) -> list[str]:
     ]
 
 
-def why_no_tokens(row: SystemStanding) -> str:
-    """Why the tokens that a system wrote are not known."""
-    return WRITING if row.cost.writing is None else "nobody counted its tokens"
+def _why_no_tokens(row: SystemStanding) -> str:
+    """Why it is not known how many tokens a system wrote."""
+    return _RECORDED if row.cost.writing is None else _NOT_COUNTED
 
 
-def pair_level(board: Leaderboard) -> str:
-    """The confidence of one difference, to a hundredth of a percent."""
+def _pair_level(board: Leaderboard) -> str:
+    """The confidence of a single difference, to a hundredth of a percent."""
     return level(round(board.pair_confidence, 4))
 
 
 def terminal_leaderboard(board: Leaderboard) -> RenderableType:
-    """Rank and range, overall with half its interval, dimensions; unscored where there is any."""
-    table = RichTable(box=None, pad_edge=False)
+    """The leaderboard for the terminal.
+
+    Rank and its range, the overall score with half of its interval, the dimensions, the calibrated
+    score if there is a calibration, and the unscored share if anything is unscored.
+    """
+    table = Table(box=None, pad_edge=False)
     table.add_column("rank", no_wrap=True)
     table.add_column("system", overflow="fold")
     heads = [f"overall {level(board.confidence)}"]
-    heads += [english(name, title).lower() for name, title in board.titles.items()]
+    heads += [english_title(name, title).lower() for name, title in board.titles.items()]
     heads += ["calibrated"] if board.calibration else []
-    holes = any(row.unscored for row in board.standings)
-    for head in (*heads, *(["unscored"] if holes else [])):
-        table.add_column("\n".join(wrap(head, _HEAD)), justify="right", no_wrap=True)
+    unscored = any(row.unscored for row in board.standings)
+    for head in (*heads, *(["unscored"] if unscored else [])):
+        table.add_column("\n".join(wrap(head, _HEAD_WIDTH)), justify="right", no_wrap=True)
     for row in board.standings:
         half = "" if row.mean is None or row.upper is None else f" ±{fixed(row.upper - row.mean)}"
         means = [row.dimensions[n].mean if n in row.dimensions else None for n in board.titles]
         if board.calibration:
             means.append(row.calibrated.mean if row.calibrated else None)
-        system = Text("\n".join(wrap(row.system, _NAME)))
+        system = Text("\n".join(wrap(row.system, _NAME_WIDTH)))
         cells = [f"{fixed(row.mean)}{half}", *map(fixed, means)]
-        table.add_row(_rank(row), system, *cells, *([share(row.unscored)] if holes else []))
+        table.add_row(_rank(row), system, *cells, *([share(row.unscored)] if unscored else []))
     signature = "  ".join(f"{key}: {value}" for key, value in board.signature.items())
     return Group(table, Text(signature, style="dim"))
 
@@ -269,38 +216,38 @@ def _rank(row: SystemStanding) -> str:
 
 
 def leaderboard_csv(board: Leaderboard) -> str:
-    """One row for each system; what is unknown is empty."""
-    text = io.StringIO()
-    rows = csv.writer(text, lineterminator="\n")
-    rows.writerow(
-        [
-            *("rank", "first", "last", "system", "dialogues", "n", "overall", "lower", "upper"),
-            *(column for name in board.titles for column in (name, f"{name}_se")),
-            *("calibrated", "calibrated_lower", "calibrated_upper", "unscored"),
-            *("tokens", "writing_seconds", "judging_seconds"),
-        ]
-    )
-    for row in board.standings:
-        dimensions = [row.dimensions.get(name) for name in board.titles]
-        scale, cost = row.calibrated or _NO_MEAN, row.cost
-        rows.writerow(
-            [
-                *(row.rank, row.first, row.last, row.system, row.dialogues, row.n),
-                *map(_decimals, (row.mean, row.lower, row.upper)),
-                *(
-                    _decimals(value)
-                    for m in dimensions
-                    for value in ((m.mean, m.standard_error) if m else (None, None))
-                ),
-                *map(_decimals, (scale.mean, scale.lower, scale.upper, row.unscored)),
-                *(cost.tokens, _decimals(cost.writing, 1), _decimals(cost.judging, 1)),
-            ]
-        )
-    return text.getvalue()
+    """One row for each system; what is not known is empty."""
+    head = [
+        *("rank", "first", "last", "system", "dialogues", "n", "overall", "lower", "upper"),
+        *(column for name in board.titles for column in (name, f"{name}_se")),
+        *("calibrated", "calibrated_lower", "calibrated_upper", "unscored"),
+        *("tokens", "writing_seconds", "judging_seconds"),
+    ]
+    return csv_text([head, *(_csv_row(row, list(board.titles)) for row in board.standings)])
 
 
-def leaderboard_table(board: Leaderboard) -> Table:
-    """The table for a paper."""
+def _csv_row(row: SystemStanding, dimensions: Sequence[str]) -> list[object]:
+    measures = [row.dimensions.get(name) for name in dimensions]
+    calibrated, cost = row.calibrated or _NO_MEAN, row.cost
+    return [
+        *(row.rank, row.first, row.last, row.system, row.dialogues, row.n),
+        *map(_decimals, (row.mean, row.lower, row.upper)),
+        *(
+            _decimals(value)
+            for m in measures
+            for value in ((m.mean, m.standard_error) if m else (None, None))
+        ),
+        *map(_decimals, (calibrated.mean, calibrated.lower, calibrated.upper, row.unscored)),
+        *(cost.tokens, _decimals(cost.writing, 1), _decimals(cost.judging, 1)),
+    ]
+
+
+def _decimals(value: float | None, decimals: int = 6) -> str:
+    return "" if value is None else f"{value:z.{decimals}f}"
+
+
+def leaderboard_table(board: Leaderboard) -> PaperTable:
+    """The leaderboard for a paper."""
     together = level(board.confidence)
     caption = (
         f"Raw judge scores from 1 to {len(board.labels)}: means, with {together} intervals or "
@@ -308,13 +255,13 @@ def leaderboard_table(board: Leaderboard) -> Table:
         "dialogues; a range has every rank that a system could have."
     )
     ranks = (
-        f"Ranks hold together with {together} confidence, by {pair_level(board)} intervals of the "
+        f"Ranks hold together with {together} confidence, by {_pair_level(board)} intervals of the "
         "differences."
     )
     scale = f"Calibrated on {board.calibration}." if board.calibration else ""
     signature = "; ".join(f"{key}: {value}" for key, value in board.signature.items()) + "."
     heads, columns = zip(*_columns(board), strict=True)
-    return Table(
+    return PaperTable(
         name="leaderboard",
         caption=caption,
         columns=heads,
@@ -323,9 +270,9 @@ def leaderboard_table(board: Leaderboard) -> Table:
     )
 
 
-def _columns(board: Leaderboard) -> _Columns:
+def _columns(board: Leaderboard) -> Columns:
     rows = board.standings
-    columns: _Columns = [
+    columns: Columns = [
         (Column("System", kind="text"), [row.system for row in rows]),
         (Column("Rank"), [Number(row.rank, 0, row.reason) for row in rows]),
         (Column("Range", kind="range"), [Range(r.first, r.last, 0, r.reason) for r in rows]),
@@ -334,44 +281,41 @@ def _columns(board: Leaderboard) -> _Columns:
     ]
     for name, title in board.titles.items():
         means, errors = zip(*_dimension(rows, name), strict=True)
-        group = english(name, title)
+        group = english_title(name, title)
         columns += [(Column("Mean", group), means), (Column("SE", group), errors)]
     if board.calibration:
-        scale = [row.calibrated or _NO_MEAN for row in rows]
-        ends = [Range(c.lower, c.upper, 2, c.reason) for c in scale]
+        calibrated = [row.calibrated or _NO_MEAN for row in rows]
+        ends = [Range(c.lower, c.upper, 2, c.reason) for c in calibrated]
         columns += [
-            (Column("Calibrated"), [Number(c.mean, 2, c.reason) for c in scale]),
+            (Column("Calibrated"), [Number(c.mean, 2, c.reason) for c in calibrated]),
             (Column("Its interval", kind="range"), ends),
         ]
-    unscored = [Number(100 * row.unscored, 1) for row in rows]
-    costs: dict[str, tuple[Column, Sequence[Entry]]] = {
-        "tokens": (Column("Tokens"), [Number(r.cost.tokens, 0, why_no_tokens(r)) for r in rows]),
+    columns.append(
+        (Column("Unscored", unit="%"), [Number(100 * row.unscored, 1) for row in rows]),
+    )
+    costs = {
+        "tokens": (
+            Column("Tokens"),
+            [Number(row.cost.tokens, 0, _why_no_tokens(row)) for row in rows],
+        ),
         "writing": (
             Column("Writing", unit="s"),
-            [Number(r.cost.writing, 0, WRITING) for r in rows],
+            [Number(row.cost.writing, 0, _RECORDED) for row in rows],
         ),
         "judging": (
             Column("Judging", unit="s"),
-            [Number(r.cost.judging, 0, JUDGING) for r in rows],
+            [Number(row.cost.judging, 0, _NOT_TIMED) for row in rows],
         ),
     }
-    return [
-        *columns,
-        (Column("Unscored", unit="%"), unscored),
-        *(costs[name] for name in measured(board)),
-    ]
+    return [*columns, *(costs[name] for name in _known_costs(board))]
 
 
 def _dimension(rows: Sequence[SystemStanding], name: str) -> Iterator[tuple[Number, Number]]:
-    """Mean and standard error of each system."""
+    """The mean of a dimension and its standard error, for each system."""
     for row in rows:
         if name in row.dimensions:
-            m = row.dimensions[name]
-            mean = Number(m.mean, 2, "no dialogue was scored")
-            yield mean, Number(m.standard_error, 3, m.standard_error_reason)
+            measure = row.dimensions[name]
+            mean = Number(measure.mean, 2, "no dialogue was scored")
+            yield mean, Number(measure.standard_error, 3, measure.standard_error_reason)
         else:
-            yield Number(None, 2, NOT_WHOLE), Number(None, 3, NOT_WHOLE)
-
-
-def _decimals(value: float | None, decimals: int = 6) -> str:
-    return "" if value is None else f"{value:z.{decimals}f}"
+            yield Number(None, 2, _NOT_ALL_METRICS), Number(None, 3, _NOT_ALL_METRICS)

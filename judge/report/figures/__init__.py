@@ -1,28 +1,28 @@
-"""The figures of the agreement report, each drawn once and given out as SVG, PDF and HTML."""
+"""The figures of the agreement report, and how a figure is written as SVG, as PDF and in HTML."""
 
 from __future__ import annotations
 
 from judge.analysis.agreement import Agreement
 from judge.report.figures.forest import forest
-from judge.report.figures.radar import radar
+from judge.report.figures.radar import agreement_radar
 from judge.report.figures.reliability import confusion, reliability
-from judge.report.figures.style import Drawn, inline, pdf, svg
+from judge.report.figures.style import ReportFigure, inline, pdf, svg
 from judge.report.figures.systems import systems
 
-__all__ = ["Drawn", "figures", "inline", "pdf", "svg"]
+__all__ = ["ReportFigure", "figures", "inline", "pdf", "svg"]
 
 
-def figures(agreement: Agreement) -> list[Drawn]:
-    """Every figure that has something to show, in the order in which they are read.
+def figures(agreement: Agreement) -> list[ReportFigure]:
+    """Every figure that has something to show, in the order of the report.
 
-    Not for several threads at once: matplotlib's settings are those of the process.
+    Only one thread at a time may draw, because matplotlib's settings are those of the process.
     """
     drawn = [
         forest(agreement),
         reliability(agreement),
         systems(agreement, "composite"),
         systems(agreement, "metric"),
-        radar(agreement),
+        agreement_radar(agreement),
         confusion(agreement),
     ]
-    return [one for one in drawn if one is not None]
+    return [figure for figure in drawn if figure is not None]

@@ -1,20 +1,19 @@
-"""Every measure's Spearman correlation with people, its interval, and what it is to be held to."""
+"""The Spearman correlation of every measure with people, its interval, and its ceiling."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from judge.analysis.agreement import Agreement
-from judge.analysis.agreement.agreement_records import Estimate as Number
-from judge.analysis.agreement.agreement_records import Level, MeasureAgreement
+from judge.analysis.agreement.agreement_records import Estimate, Level, MeasureAgreement
 from judge.report.figures.style import (
     PALETTE,
     SINGLE,
     SMALL,
-    Drawn,
+    ReportFigure,
+    banners_of,
     finish,
     look,
-    marks_of,
     sheet,
     short_titles,
 )
@@ -28,7 +27,7 @@ __all__ = ["forest"]
 
 
 class _Mark(NamedTuple):
-    """How a level is drawn: `rise` in rows, upwards."""
+    """How a level is drawn: `rise` is how far above the middle of a row, in rows."""
 
     level: Level
     name: str
@@ -43,22 +42,22 @@ _MARKS = (
 )
 
 
-def forest(agreement: Agreement) -> Drawn | None:
-    """A row for each measure; None if there are none."""
+def forest(agreement: Agreement) -> ReportFigure | None:
+    """One row for each measure, with its intervals, ceiling and best sentinels."""
     if not agreement.measures:
         return None
-    titles, rows, marks = short_titles(agreement.titles), _rows(agreement), marks_of(agreement)
+    titles, rows, banners = short_titles(agreement.titles), _rows(agreement), banners_of(agreement)
     with look():
-        figure = sheet(SINGLE, 1.1 - 0.25 * min(rows.values()), marks)
+        figure = sheet(SINGLE, 1.1 - 0.25 * min(rows.values()), banners)
         axes = figure.subplots()
         for measure in agreement.measures:
             if measure.kind != "metric":
                 y = rows[measure.name]
                 axes.axhspan(y - 0.5, y + 0.5, color=PALETTE["faint"], lw=0, zorder=0)
         axes.axvline(0, color=PALETTE["soft"], lw=0.6)
-        found = [_level(axes, agreement, rows, mark) for mark in _MARKS]
-        handles = [line for points, _ in found for line in points]
-        handles += next((crosses for _, crosses in found if crosses), [])
+        drawn = [_level(axes, agreement, rows, mark) for mark in _MARKS]
+        handles = [line for points, _ in drawn for line in points]
+        handles += next((crosses for _, crosses in drawn if crosses), [])
         handles += _ceilings(axes, agreement, rows)
         _undefined(axes, agreement, rows)
         axes.set_yticks(list(rows.values()), [titles[name] for name in rows])
@@ -76,13 +75,13 @@ def forest(agreement: Agreement) -> Drawn | None:
             name="forest",
             title="Rank correlation of judge and people",
             caption=_caption(agreement),
-            words=[_said(measure, titles) for measure in agreement.measures],
-            marks=marks,
+            words=[_sentence(measure, titles) for measure in agreement.measures],
+            banners=banners,
         )
 
 
 def _rows(agreement: Agreement) -> dict[str, float]:
-    """The height of each measure, downwards from 0, a little apart where the group changes."""
+    """Where each measure stands, downwards from 0, with a gap where the dimension changes."""
     group = {m: name for name, metrics in agreement.groups.items() for m in (*metrics, name)}
     rows: dict[str, float] = {}
     y, before = 1.0, None
@@ -97,26 +96,27 @@ def _rows(agreement: Agreement) -> dict[str, float]:
 def _level(
     axes: Axes, agreement: Agreement, rows: dict[str, float], mark: _Mark
 ) -> tuple[list[Line2D], list[Line2D]]:
-    """Draw the estimates of a level and its sentinels; both for the legend."""
+    """Draw the estimates of a level and its best sentinels; return both for the legend."""
     points, crosses = [], []
     for measure in agreement.measures:
-        y, number = rows[measure.name] + mark.rise, measure.spearman[mark.level]
-        interval, best = number.interval, _best(measure, mark.level)
-        if number.value is not None:
-            points.append((number.value, y))
+        y, rho = rows[measure.name] + mark.rise, measure.spearman[mark.level]
+        interval, best = rho.interval, _best(measure, mark.level)
+        if rho.value is not None:
+            points.append((rho.value, y))
             if interval is not None and interval.lower is not None and interval.upper is not None:
                 thick = 0.9 if measure.kind == "metric" else 1.6
                 axes.hlines(y, interval.lower, interval.upper, color=mark.colour, lw=thick)
         if best is not None:
             crosses.append((best, y))
     size = 4.2 if mark.shape == "o" else 3.6
-    found = _dots(axes, points, mark.shape, color=mark.colour, ms=size, label=mark.name)
+    dots = _dots(axes, points, mark.shape, color=mark.colour, ms=size, label=mark.name)
     grey = PALETTE["soft"]
-    return found, _dots(axes, crosses, "x", color=grey, ms=3.4, mew=0.9, label="best sentinel")
+    return dots, _dots(axes, crosses, "x", color=grey, ms=3.4, mew=0.9, label="best sentinel")
 
 
 def _best(measure: MeasureAgreement, at: Level) -> float | None:
-    values = [row.levels[at].value for row in measure.sentinels]
+    """The highest correlation of a sentinel at a level."""
+    values = [sentinel.levels[at].value for sentinel in measure.sentinels]
     return max((value for value in values if value is not None), default=None)
 
 
@@ -135,7 +135,7 @@ def _dots(
 
 
 def _undefined(axes: Axes, agreement: Agreement, rows: dict[str, float]) -> None:
-    """What has no value is named at the side, not drawn at 0."""
+    """An undefined correlation is named at the side, not drawn at 0."""
     for measure in agreement.measures:
         for mark in _MARKS:
             if measure.spearman[mark.level].value is None:
@@ -151,41 +151,41 @@ def _undefined(axes: Axes, agreement: Agreement, rows: dict[str, float]) -> None
 
 
 def _caption(agreement: Agreement) -> str:
-    said = ["Spearman’s ρ between the judge’s score and the mean human rating, over all dialogues"]
-    said.append(f"and within item (one {agreement.item}: the mean over items of ρ over systems).")
+    parts = ["Spearman’s ρ between the judge’s score and the mean human rating, over all dialogues"]
+    parts.append(f"and within item (one {agreement.item}: the mean over items of ρ over systems).")
     if agreement.resamples:
-        said.append(
+        parts.append(
             f"Bars: {level(agreement.confidence)} intervals of the crossed bootstrap, "
             f"B = {count(agreement.resamples)}."
         )
     if any(m.ceiling.rater.value is not None for m in agreement.measures):
-        said.append("Upright tick: mean ρ of one rater with the mean of the rest.")
+        parts.append("Upright tick: mean ρ of one rater with the mean of the rest.")
     names = list(dict.fromkeys(s.name for m in agreement.measures for s in m.sentinels))
     if names:
-        said.append(
+        parts.append(
             f"Cross: at the same level, the best of scores that read nothing ({', '.join(names)})."
         )
     titles = short_titles(agreement.titles)
     for measure in agreement.measures:
         for mark in _MARKS:
-            number = measure.spearman[mark.level]
-            if number.value is None:
+            rho = measure.spearman[mark.level]
+            if rho.value is None:
                 why = f"{titles[measure.name]}, {mark.name}: undefined"
-                said.append(f"{why} ({number.reason})." if number.reason else f"{why}.")
-    return " ".join(said)
+                parts.append(f"{why} ({rho.reason})." if rho.reason else f"{why}.")
+    return " ".join(parts)
 
 
-def _said(measure: MeasureAgreement, titles: dict[str, str]) -> str:
-    parts = [f"{mark.name} {_number(measure.spearman[mark.level])}" for mark in _MARKS]
+def _sentence(measure: MeasureAgreement, titles: dict[str, str]) -> str:
+    parts = [f"{mark.name} {_estimate(measure.spearman[mark.level])}" for mark in _MARKS]
     if measure.ceiling.rater.value is not None:
         parts.append(f"one rater with the rest {fixed(measure.ceiling.rater.value)}")
     return f"{titles[measure.name]}: {', '.join(parts)}."
 
 
-def _number(number: Number) -> str:
-    if number.value is None:
+def _estimate(rho: Estimate) -> str:
+    if rho.value is None:
         return "undefined"
-    interval = number.interval
+    interval = rho.interval
     if interval is None or interval.lower is None:
-        return fixed(number.value)
-    return f"{fixed(number.value)} ({fixed(interval.lower)} to {fixed(interval.upper)})"
+        return fixed(rho.value)
+    return f"{fixed(rho.value)} ({fixed(interval.lower)} to {fixed(interval.upper)})"

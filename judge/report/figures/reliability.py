@@ -1,4 +1,4 @@
-"""What people gave where the judge gave this much: one curve for each metric."""
+"""Human ratings by the score of the judge: curves of means, and tables of counts, by metric."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ from judge.analysis.agreement.agreement_records import MeasureAgreement
 from judge.report.figures.style import (
     PALETTE,
     SMALL,
-    Drawn,
+    ReportFigure,
+    banners_of,
     finish,
     look,
-    marks_of,
     panels,
     short_titles,
     subtitle,
@@ -25,12 +25,12 @@ if TYPE_CHECKING:
 __all__ = ["confusion", "reliability"]
 
 
-def reliability(agreement: Agreement) -> Drawn | None:
-    """A panel for each metric that has a curve; None if none has."""
+def reliability(agreement: Agreement) -> ReportFigure | None:
+    """A reliability curve for each metric that has one; None if there is none."""
     metrics = [m for m in agreement.measures if m.kind == "metric" and m.curve]
     if not metrics:
         return None
-    titles, marks = short_titles(agreement.titles), marks_of(agreement)
+    titles, banners = short_titles(agreement.titles), banners_of(agreement)
     with look():
         figure, every = panels(
             [titles[m.name] for m in metrics],
@@ -38,7 +38,7 @@ def reliability(agreement: Agreement) -> Drawn | None:
             y="Mean human rating",
             columns=3,
             height=2.0,
-            marks=marks,
+            banners=banners,
         )
         for axes, measure in zip(every, metrics, strict=True):
             _curve(axes, measure)
@@ -48,13 +48,13 @@ def reliability(agreement: Agreement) -> Drawn | None:
             name="reliability",
             title="Human ratings where the judge gives a score",
             caption=_caption(metrics),
-            words=[_said(measure, titles[measure.name]) for measure in metrics],
-            marks=marks,
+            words=[_curve_sentence(measure, titles[measure.name]) for measure in metrics],
+            banners=banners,
         )
 
 
 def _same_range(measure: MeasureAgreement) -> bool:
-    """Whether judge and people score on one scale: only then is there an error in points."""
+    """Whether judge and people score on one scale; only then there is an error in points."""
     return measure.mae.value is not None
 
 
@@ -74,7 +74,7 @@ def _curve(axes: Axes, measure: MeasureAgreement) -> None:
 
 
 def _limits(axes: Axes, measure: MeasureAgreement) -> None:
-    """Just what is drawn; on one scale the same for judge and people."""
+    """Limits around what is drawn; the same for both axes if judge and people share a scale."""
     judge = [b.judge for b in measure.curve]
     human = [b.human + sign * 2 * (b.error or 0) for b in measure.curve for sign in (-1, 1)]
     if _same_range(measure):
@@ -88,17 +88,17 @@ def _limits(axes: Axes, measure: MeasureAgreement) -> None:
 
 
 def _caption(metrics: list[MeasureAgreement]) -> str:
-    said = (
+    text = (
         "Dialogues binned by the judge’s score: mean score of each bin against the mean human "
         "rating in it. Bars: 2 standard errors either way. The area of a mark grows with the "
         "number of dialogues in the bin."
     )
     if any(map(_same_range, metrics)):
-        said += " Dashed: where the judge gives what people give."
-    return said
+        text += " Dashed: where the judge gives what people give."
+    return text
 
 
-def _said(measure: MeasureAgreement, title: str) -> str:
+def _curve_sentence(measure: MeasureAgreement, title: str) -> str:
     points = ", ".join(f"{fixed(b.human)} at {fixed(b.judge)} (n {b.n})" for b in measure.curve)
     return f"{title}, mean human rating at the judge’s score: {points}."
 
@@ -106,12 +106,12 @@ def _said(measure: MeasureAgreement, title: str) -> str:
 _SHADES = ("p1", "p2", "p3", "p4", "p5")
 
 
-def confusion(agreement: Agreement) -> Drawn | None:
-    """A heat map for each metric that has whole labels; None if none has."""
+def confusion(agreement: Agreement) -> ReportFigure | None:
+    """A heat map of counts for each metric with whole labels; None if there is none."""
     metrics = [m for m in agreement.measures if m.kind == "metric" and m.confusion]
     if not metrics:
         return None
-    titles, marks = short_titles(agreement.titles), marks_of(agreement)
+    titles, banners = short_titles(agreement.titles), banners_of(agreement)
     widest = max(len(m.confusion) for m in metrics)
     with look():
         figure, every = panels(
@@ -120,10 +120,10 @@ def confusion(agreement: Agreement) -> Drawn | None:
             y="Rating of a person",
             columns=3 if widest <= 6 else 2,
             height=1.8,
-            marks=marks,
+            banners=banners,
         )
         for axes, measure in zip(every, metrics, strict=True):
-            _cells(axes, measure)
+            _heat_map(axes, measure)
         return finish(
             figure,
             name="confusion",
@@ -131,12 +131,12 @@ def confusion(agreement: Agreement) -> Drawn | None:
             caption="Counts of single human ratings (rows) by the rounded score of the judge "
             "(columns). Shade: the share of its row, in steps of a fifth; unshaded: none. "
             "Framed: the same label.",
-            words=[_said_counts(measure, titles[measure.name]) for measure in metrics],
-            marks=marks,
+            words=[_counts_sentence(measure, titles[measure.name]) for measure in metrics],
+            banners=banners,
         )
 
 
-def _cells(axes: Axes, measure: MeasureAgreement) -> None:
+def _heat_map(axes: Axes, measure: MeasureAgreement) -> None:
     low, labels = int(measure.scale[0]), len(measure.confusion)
     for row, counts in enumerate(measure.confusion):
         shades = [_shade(n, sum(counts)) for n in counts]
@@ -172,8 +172,8 @@ def _cells(axes: Axes, measure: MeasureAgreement) -> None:
             lw=0.9,
         )
     ticks = range(labels)
-    axes.set_xticks(ticks, [str(low + at) for at in ticks])
-    axes.set_yticks(ticks, [str(low + at) for at in ticks])
+    axes.set_xticks(ticks, [str(low + tick) for tick in ticks])
+    axes.set_yticks(ticks, [str(low + tick) for tick in ticks])
     axes.set_xlim(-0.5, labels - 0.5)
     axes.set_ylim(-0.5, labels - 0.5)
     axes.tick_params(length=0)
@@ -182,11 +182,11 @@ def _cells(axes: Axes, measure: MeasureAgreement) -> None:
 
 
 def _shade(n: int, row: int) -> str:
-    """Five equal steps of the share of a row; `faint` for none, which is no small share."""
+    """The colour for a share of a row, in five equal steps; `faint` only for none."""
     return _SHADES[min(4, 5 * n // row)] if n else "faint"
 
 
-def _said_counts(measure: MeasureAgreement, title: str) -> str:
+def _counts_sentence(measure: MeasureAgreement, title: str) -> str:
     low = int(measure.scale[0])
     rows = "; ".join(
         f"rated {low + row}: {', '.join(map(count, counts))}"

@@ -1,4 +1,7 @@
-"""How every figure looks: one palette, one set of sizes, and names made fit to be drawn."""
+"""How every figure looks, and how it is written: as SVG, as PDF, and as SVG inside a page.
+
+The same figure gives the same bytes every time: no dates, no random ids.
+"""
 
 from __future__ import annotations
 
@@ -19,6 +22,8 @@ from xml.etree import ElementTree as ET
 from markupsafe import Markup
 
 from judge.analysis.agreement import Agreement
+from judge.report.agreement_summary import SIMULATED
+from judge.report.format import short_title
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -30,21 +35,21 @@ __all__ = [
     "PALETTE",
     "SINGLE",
     "SMALL",
-    "Drawn",
+    "ReportFigure",
+    "banners_of",
+    "drawable",
     "finish",
     "inline",
     "is_square",
     "lay_out",
     "look",
-    "marks_of",
     "panels",
     "pdf",
-    "plain",
     "sheet",
     "short_titles",
     "subtitle",
     "svg",
-    "wide",
+    "text_width",
 ]
 
 PALETTE: Mapping[str, str] = {
@@ -65,18 +70,20 @@ PALETTE: Mapping[str, str] = {
     "p4": "#3f7db5",
     "p5": "#11508c",
 }
-"""The light theme of the pages, by the name of its CSS variable: Okabe and Ito's colours, darkened
-where they would be too faint on white."""
+"""The colours of the pages' light theme by the names of its CSS variables.
+
+Those of systems are Okabe and Ito's, darkened where they would be too faint on white.
+"""
 
 SINGLE = 3.3
 DOUBLE = 6.9
-"""Widths in inches of a figure in one column of a paper, and across both."""
+"""Widths in inches of a figure in one column of a paper and across both columns."""
 
 SMALL = 7.0
-"""Points of the smallest text."""
+"""The size in points of the smallest text."""
 
 LINE = 11 / 72
-"""Inches that a line of text takes at least."""
+"""The least height in inches of a line of text."""
 
 _CHINESE = (
     "Noto Sans CJK SC",
@@ -91,17 +98,18 @@ _CHINESE = (
     "Arial Unicode MS",
 )
 _LONGEST = 28
+"""Where names are cut, in columns: a Latin letter takes one, a Chinese letter two."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Drawn:
-    """A figure and what is said of it.
+class ReportFigure:
+    """A figure with its texts.
 
     Attributes:
         name: of its files, without a suffix.
         title, caption: plain text.
-        words: the numbers in a sentence each, for those who do not see the figure.
-        figure: laid out for good; no artist in it belongs to pyplot.
+        words: its numbers in sentences, for readers who cannot see it.
+        figure: its layout is final; pyplot does not know it.
     """
 
     name: str
@@ -113,14 +121,14 @@ class Drawn:
 
 @contextmanager
 def look(**more: Any) -> Iterator[None]:
-    """The settings that a figure is made and written under, whatever the user's matplotlibrc says.
+    """Set matplotlib up to make or write a figure, whatever the user's matplotlibrc says.
 
-    Not for several threads at once: matplotlib's settings are those of the process.
+    Only one thread at a time may use it, because matplotlib's settings are those of the process.
     """
-    from matplotlib import style  # noqa: PLC0415 - half a second that only a report should cost
+    from matplotlib import style  # noqa: PLC0415 - half a second, needed for reports only
 
     with warnings.catch_warnings(), style.context(["default", {**_settings(), **more}]):
-        # Without a Chinese font a name is drawn as boxes; a page shows it by the reader's fonts.
+        # Without a Chinese font a name is drawn as boxes; a page uses the fonts of its reader.
         warnings.filterwarnings("ignore", message=r"Glyph \d+ .*missing from")
         yield
 
@@ -178,33 +186,33 @@ def _settings() -> dict[str, Any]:
 
 @functools.cache
 def _fonts() -> list[str]:
-    """The font that comes with matplotlib, and for Chinese the first that is installed."""
+    """The font that comes with matplotlib, and the first Chinese font that is installed."""
     from matplotlib.font_manager import fontManager  # noqa: PLC0415 - as above
 
     installed = set(fontManager.get_font_names())
     return ["DejaVu Sans", *[name for name in _CHINESE if name in installed][:1]]
 
 
-def marks_of(agreement: Agreement) -> list[str]:
-    """What nobody may overlook, as sentences: first in the figure itself and in its caption."""
-    simulated = ["SIMULATED RATINGS: not people."] if agreement.simulated else []
-    partial = [f"PARTIAL: {plain(agreement.partial, 300)}"] if agreement.partial else []
+def banners_of(agreement: Agreement) -> list[str]:
+    """What a figure and its caption must say first: simulated ratings, partial data."""
+    simulated = [SIMULATED] if agreement.simulated else []
+    partial = [f"PARTIAL: {drawable(agreement.partial, 300)}"] if agreement.partial else []
     return simulated + partial
 
 
-def sheet(width: float, height: float, marks: Sequence[str] = ()) -> Figure:
-    """An empty figure in inches, higher by what `marks` at its top take.
+def sheet(width: float, height: float, banners: Sequence[str] = ()) -> Figure:
+    """An empty figure, in inches; lines for `banners` at its top are added to its height.
 
-    A point of it is a unit of its SVG.
+    One point of the figure is one unit of its SVG.
     """
     from matplotlib.figure import Figure  # noqa: PLC0415 - as above
 
     # A bold letter is about .68 em wide.
-    fitting = int(width * 72 / (0.68 * 7.5))
+    letters = int(width * 72 / (0.68 * 7.5))
     lines = [
         line
-        for mark in marks
-        for line in textwrap.wrap(mark, fitting, max_lines=2, placeholder=" …")
+        for banner in banners
+        for line in textwrap.wrap(banner, letters, max_lines=2, placeholder=" …")
     ]
     height += len(lines) * LINE
     figure = Figure(figsize=(width, height), dpi=72, layout="constrained")
@@ -214,13 +222,13 @@ def sheet(width: float, height: float, marks: Sequence[str] = ()) -> Figure:
 
 
 def panels(
-    titles: Sequence[str], *, x: str, y: str, columns: int, height: float, marks: Sequence[str]
+    titles: Sequence[str], *, x: str, y: str, columns: int, height: float, banners: Sequence[str]
 ) -> tuple[Figure, list[Axes]]:
-    """A figure of like axes, one for each title and `height` inches high, labelled at the edges."""
+    """A figure with one panel for each title, each `height` inches high; labels at the edges."""
     count = len(titles)
     columns = min(columns, count)
     rows = -(-count // columns)
-    figure = sheet(SINGLE if columns == 1 else DOUBLE, rows * height, marks)
+    figure = sheet(SINGLE if columns == 1 else DOUBLE, rows * height, banners)
     every = figure.subplots(rows, columns, squeeze=False).ravel()
     for axes in every[count:]:
         axes.remove()
@@ -240,7 +248,7 @@ def subtitle(axes: Axes, text: str) -> None:
 
 
 def lay_out(figure: Figure) -> None:
-    """Give everything its place, without drawing."""
+    """Compute where everything stands, without drawing."""
     engine = figure.get_layout_engine()
     if engine is not None:
         engine.execute(figure)
@@ -253,19 +261,21 @@ def finish(
     title: str,
     caption: str,
     words: Sequence[str],
-    marks: Sequence[str] = (),
-) -> Drawn:
-    """Lay out once for all, so that every file of a figure is the same picture."""
+    banners: Sequence[str] = (),
+) -> ReportFigure:
+    """Lay out the figure for good, so that all its files show the same picture."""
     lay_out(figure)
     # With any layout engine, even "none", matplotlib draws a figure twice for each file it writes.
     figure.set_layout_engine(None)
-    return Drawn(name, title, " ".join([*marks, caption]), " ".join([*marks, *words]), figure)
+    return ReportFigure(
+        name, title, " ".join([*banners, caption]), " ".join([*banners, *words]), figure
+    )
 
 
-def plain(name: str, most: int = _LONGEST) -> str:
-    """A name on one line, without what no font draws and XML forbids.
+def drawable(name: str, most: int = _LONGEST) -> str:
+    """A name on one line, cut after `most` columns, without characters that XML forbids.
 
-    `most` is where it is cut, in columns of which a Chinese letter takes two.
+    A Chinese letter takes two columns, any other one. What cannot be printed is replaced.
     """
     text = "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in name)
     ends = list(itertools.accumulate(1 + is_square(letter) for letter in text))
@@ -273,22 +283,22 @@ def plain(name: str, most: int = _LONGEST) -> str:
 
 
 def short_titles(titles: Mapping[str, str]) -> dict[str, str]:
-    """Titles without what stands in brackets, unless that would make two of them the same."""
-    short = {name: title.split(" (")[0] for name, title in titles.items()}
+    """Titles without what stands in brackets, unless two of them would then be the same."""
+    short = {name: short_title(title) for name, title in titles.items()}
     seen = list(short.values())
     return {
-        name: plain(short[name] if seen.count(short[name]) == 1 else titles[name])
+        name: drawable(short[name] if seen.count(short[name]) == 1 else titles[name])
         for name in titles
     }
 
 
-def wide(text: str) -> float:
-    """About how many points a line of the smallest text takes, Chinese letters being square."""
+def text_width(text: str) -> float:
+    """About how wide a line of the smallest text is, in points."""
     return SMALL * sum(1 if is_square(letter) else 0.62 for letter in text)
 
 
 def is_square(letter: str) -> bool:
-    """Whether it is as wide as a Chinese letter."""
+    """Whether a letter is as wide as a Chinese one."""
     return unicodedata.east_asian_width(letter) in "WF"
 
 
@@ -301,53 +311,45 @@ _COLOUR = re.compile("|".join(_VARIABLES))
 _FONT = re.compile(r"font-family:[^;]*;?\s*")
 _LONG = re.compile(r"\d+\.\d{3,}(?![\w-])")
 _REM = 0.11
-"""Of the page for a point of the figure: its smallest text is then as large as a small print."""
+"""How many rem a point of a figure takes on a page: its smallest text is then as large as notes."""
 
 
-def svg(drawn: Drawn) -> str:
-    """A whole SVG file, its letters drawn as paths so that it looks the same everywhere."""
-    return _written(drawn, "svg").decode()
+def svg(figure: ReportFigure) -> str:
+    """A whole SVG file, with letters as paths, so that it looks the same everywhere."""
+    return _written(figure, "svg").decode()
 
 
-def pdf(drawn: Drawn) -> bytes:
-    """A PDF of one page with its fonts embedded: TrueType, or where a name is Chinese Type 3.
+def pdf(figure: ReportFigure) -> bytes:
+    """A PDF of one page with its fonts embedded, as TrueType, or as Type 3 if a text is Chinese.
 
-    Chinese fonts mostly are OpenType with PostScript outlines, which matplotlib cannot embed as
+    Most Chinese fonts are OpenType with PostScript outlines, which matplotlib cannot embed as
     TrueType: not every program shows such a PDF (github.com/matplotlib/matplotlib/issues/20870).
     """
-    texts = drawn.figure.findobj(lambda artist: hasattr(artist, "get_text"))
+    texts = figure.figure.findobj(lambda artist: hasattr(artist, "get_text"))
     square = any(is_square(letter) for text in texts for letter in text.get_text())  # type: ignore[attr-defined]
-    return _written(drawn, "pdf", **{"pdf.fonttype": 3 if square else 42})
+    return _written(figure, "pdf", **{"pdf.fonttype": 3 if square else 42})
 
 
-def _written(drawn: Drawn, kind: str, **settings: object) -> bytes:
-    # By the canvas of the format itself: savefig draws everything once more before it writes, to
-    # lay it out, which `finish` has done.
-    from matplotlib.backends.backend_pdf import FigureCanvasPdf  # noqa: PLC0415 - see look
-    from matplotlib.backends.backend_svg import FigureCanvasSVG  # noqa: PLC0415 - see look
-
+def _written(figure: ReportFigure, kind: str, **settings: object) -> bytes:
     file = io.BytesIO()
     with look(**settings):
-        if kind == "svg":
-            FigureCanvasSVG(drawn.figure).print_svg(file, metadata=_NOTHING[kind])
-        else:
-            FigureCanvasPdf(drawn.figure).print_pdf(file, metadata=_NOTHING[kind])
+        figure.figure.savefig(file, format=kind, metadata=_NOTHING[kind])
     return file.getvalue()
 
 
-def inline(drawn: Drawn) -> Markup:
+def inline(figure: ReportFigure) -> Markup:
     """An `<svg>` element that takes its colours and its font from the page around it.
 
-    The page has to define the CSS variables `--paper`, `--ink` and so on of `PALETTE`. Text stays
-    text, ids begin with the name of the figure.
+    The page must define the CSS variables of `PALETTE`: `--paper`, `--ink` and so on. Text stays
+    text, and every id begins with the name of the figure.
     """
-    # The tree was written by matplotlib a line above, which escapes every text.
-    root = ET.fromstring(_written(drawn, "svg", **{"svg.fonttype": "none"}))  # noqa: S314
+    # matplotlib wrote this XML, and escapes every text.
+    root = ET.fromstring(_written(figure, "svg", **{"svg.fonttype": "none"}))  # noqa: S314
     for element in root.iter():
         element.tag = element.tag.rpartition("}")[2]  # HTML knows the namespaces without being told
     for parent in list(root.iter()):
         for child in list(parent):
-            # A style would speak to the whole page. Nothing reaches out of its axes to be clipped.
+            # A style would apply to the whole page. Nothing needs clipping: all is inside its axes.
             if child.tag in ("style", "clipPath"):
                 parent.remove(child)
     used = {value for e in root.iter() for key, value in e.attrib.items() if key.endswith("href")}
@@ -355,27 +357,27 @@ def inline(drawn: Drawn) -> Markup:
         element.tail = None
         if element.tag != "text":
             element.text = None
-        element.attrib = dict(_adapted(element.attrib, drawn.name, used))
+        element.attrib = dict(_adapted(element.attrib, figure.name, used))
     width = float(root.attrib["viewBox"].split()[2])
     root.attrib = {
         "class": "figure",
         "viewBox": root.attrib["viewBox"],
         "role": "img",
-        "aria-labelledby": f"{drawn.name}-title {drawn.name}-desc",
+        "aria-labelledby": f"{figure.name}-title {figure.name}-desc",
         "style": f"width: 100%; max-width: {width * _REM:.1f}rem; height: auto; "
         "stroke-linejoin: round; stroke-linecap: butt",
     }
-    for at, (tag, text) in enumerate((("title", drawn.title), ("desc", drawn.words))):
-        element = ET.Element(tag, {"id": f"{drawn.name}-{tag}"})
+    for position, (tag, text) in enumerate((("title", figure.title), ("desc", figure.words))):
+        element = ET.Element(tag, {"id": f"{figure.name}-{tag}"})
         element.text = text
-        root.insert(at, element)
+        root.insert(position, element)
     return Markup(ET.tostring(root, encoding="unicode"))  # noqa: S704 - serialised, so escaped
 
 
 def _adapted(
     attributes: Mapping[str, str], prefix: str, used: Collection[str]
 ) -> Iterator[tuple[str, str]]:
-    """The attributes of an element inside a page; only ids that are referred to remain."""
+    """The attributes an element has inside a page; only ids that something refers to remain."""
     for name, value in attributes.items():
         key = name.rpartition("}")[2]
         if key == "id":
@@ -384,7 +386,7 @@ def _adapted(
         elif key == "href":
             yield key, f"#{prefix}-{value.removeprefix('#')}"
         elif key == "style":
-            themed = _COLOUR.sub(lambda found: _VARIABLES[found.group()], _FONT.sub("", value))
+            themed = _COLOUR.sub(lambda colour: _VARIABLES[colour.group()], _FONT.sub("", value))
             yield key, themed.rstrip("; ")
         elif key != "clip-path":
-            yield key, _LONG.sub(lambda found: f"{float(found.group()):.2f}", value)
+            yield key, _LONG.sub(lambda number: f"{float(number.group()):.2f}", value)

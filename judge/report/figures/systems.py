@@ -1,4 +1,4 @@
-"""Each system's mean by the judge and by people, for each measure."""
+"""The mean of each system by the judge and by people: a panel for each measure."""
 
 from __future__ import annotations
 
@@ -12,16 +12,16 @@ from judge.report.figures.style import (
     LINE,
     PALETTE,
     SMALL,
-    Drawn,
+    ReportFigure,
+    banners_of,
+    drawable,
     finish,
     lay_out,
     look,
-    marks_of,
     panels,
-    plain,
     short_titles,
     subtitle,
-    wide,
+    text_width,
 )
 from judge.report.format import fixed
 
@@ -29,16 +29,17 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-__all__ = ["Box", "Placed", "place", "systems"]
+__all__ = ["Box", "PlacedLabel", "place_labels", "systems"]
 
 _MOST_NAMED = 40
+"""With more systems than this, none is named in the figure."""
 _LEADER = {"arrowstyle": "-", "lw": 0.5, "color": PALETTE["soft"], "shrinkA": 0, "shrinkB": 1}
 
 
-def systems(agreement: Agreement, kind: Literal["metric", "composite"]) -> Drawn | None:
-    """A panel for each metric, or for each dimension and overall; None if there is none.
+def systems(agreement: Agreement, kind: Literal["metric", "composite"]) -> ReportFigure | None:
+    """A panel for each metric, or for each dimension and overall; None if there are none.
 
-    A point carries its system's name, or where names would run into each other a number.
+    Each point has its system's name beside it, or a number where names would overlap.
     """
     measures = [
         m for m in agreement.measures if (m.kind == "metric") == (kind == "metric") and m.systems
@@ -46,7 +47,7 @@ def systems(agreement: Agreement, kind: Literal["metric", "composite"]) -> Drawn
     if not measures:
         return None
     titles, names = short_titles(agreement.titles), _ranking(agreement)
-    marks = marks_of(agreement)
+    banners = banners_of(agreement)
     few = len(measures) <= 4
     with look():
         figure, every = panels(
@@ -55,7 +56,7 @@ def systems(agreement: Agreement, kind: Literal["metric", "composite"]) -> Drawn
             y="Mean human rating",
             columns=2 if few else 3,
             height=2.4 if few else 2.0,
-            marks=marks,
+            banners=banners,
         )
         for axes, measure in zip(every, measures, strict=True):
             _points(axes, measure)
@@ -67,13 +68,13 @@ def systems(agreement: Agreement, kind: Literal["metric", "composite"]) -> Drawn
             name="systems-metrics" if kind == "metric" else "systems",
             title=f"Means of the systems by judge and people, {what} by {what}",
             caption=_caption(len(names)),
-            words=[_said(measure, titles[measure.name]) for measure in measures],
-            marks=marks,
+            words=[_sentence(measure, titles[measure.name]) for measure in measures],
+            banners=banners,
         )
 
 
 def _ranking(agreement: Agreement) -> list[str]:
-    """Every system, from the highest human mean overall; or of the last measure that there is."""
+    """Every system, by its human mean on the last measure, which is the overall score if any."""
     names = [point.system for m in reversed(agreement.measures) for point in m.systems]
     return list(dict.fromkeys(names))
 
@@ -90,7 +91,7 @@ def _points(axes: Axes, measure: MeasureAgreement) -> None:
 
 
 def _bars(points: Sequence[SystemPoint]) -> list[tuple[tuple[float, float], tuple[float, float]]]:
-    """Two standard errors either way, as far as they are defined."""
+    """Both ends of each error bar: two standard errors either way, if they are defined."""
     bars = []
     for p in points:
         if p.judge_error is not None:
@@ -105,15 +106,15 @@ def _bars(points: Sequence[SystemPoint]) -> list[tuple[tuple[float, float], tupl
 def _name(
     figure: Figure, every: Sequence[Axes], measures: Sequence[MeasureAgreement], names: list[str]
 ) -> None:
-    """By name if all names find room in every panel, else by number with a key below."""
+    """Label the points with names, if all find room in every panel, else with numbers and a key."""
     if len(names) > _MOST_NAMED:
         return
-    if _label(figure, every, measures, {name: plain(name) for name in names}, forced=False):
+    if _label(figure, every, measures, {name: drawable(name) for name in names}, forced=False):
         return
     numbers = {name: str(n) for n, name in enumerate(names, start=1)}
-    key = [f"{number}  {plain(name)}" for name, number in numbers.items()]
+    key = [f"{number}  {drawable(name)}" for name, number in numbers.items()]
     blank = every[0].plot([], [], ls="", label="_key")
-    columns = max(1, int(figure.get_figwidth() * 72 / (max(map(wide, key)) + 15)))
+    columns = max(1, int(figure.get_figwidth() * 72 / (max(map(text_width, key)) + 15)))
     figure.set_figheight(figure.get_figheight() + LINE * -(-len(key) // columns))
     figure.legend(blank * len(key), key, loc="outside lower center", ncols=columns, handlelength=0)
     _label(figure, every, measures, numbers, forced=True)
@@ -127,25 +128,26 @@ def _label(
     *,
     forced: bool,
 ) -> bool:
+    """Write the texts beside the points; unless `forced`, only if none overlaps anything."""
     lay_out(figure)
     placed = []
     for axes, measure in zip(every, measures, strict=True):
         points = [(p.judge, p.human) for p in measure.systems]
         own = [texts[p.system] for p in measure.systems]
-        placed.append(place(axes, points, own, _bars(measure.systems)))
-    if not forced and not all(one.free for row in placed for one in row):
+        placed.append(place_labels(axes, points, own, _bars(measure.systems)))
+    if not forced and not all(label.free for row in placed for label in row):
         return False
     for axes, measure, row in zip(every, measures, placed, strict=True):
-        for point, one in zip(measure.systems, row, strict=True):
+        for point, label in zip(measure.systems, row, strict=True):
             axes.annotate(
                 texts[point.system],
                 (point.judge, point.human),
-                (one.dx, one.dy),
+                (label.dx, label.dy),
                 textcoords="offset points",
                 ha="center",
                 va="center",
                 in_layout=False,
-                arrowprops=_LEADER if one.far else None,
+                arrowprops=_LEADER if label.far else None,
             )
     return True
 
@@ -168,16 +170,17 @@ def _caption(count: int) -> str:
     )
 
 
-def _said(measure: MeasureAgreement, title: str) -> str:
+def _sentence(measure: MeasureAgreement, title: str) -> str:
     points = ", ".join(
-        f"{plain(p.system)} judge {fixed(p.judge)} people {fixed(p.human)}" for p in measure.systems
+        f"{drawable(point.system)} judge {fixed(point.judge)} people {fixed(point.human)}"
+        for point in measure.systems
     )
     return f"{title}, {_rho(measure)}: {points}."
 
 
-_MARK = 3.0
-"""Points that a mark takes on each side of its middle."""
+_MARK_RADIUS = 3.0
 _DISTANCES = (4.5, 8.0, 12.0)
+"""How far from its point a label may stand, in points; from the second on a line leads there."""
 _DIRECTIONS = ((1, 0), (-1, 0), (0, 1), (0, -1), (1, 1), (-1, 1), (1, -1), (-1, -1))
 
 
@@ -199,7 +202,7 @@ class Box(NamedTuple):
         )
 
     def within(self, other: Box) -> bool:
-        """Whether no part is outside the other."""
+        """Whether it lies inside the other; edges may touch."""
         return (
             self.left >= other.left
             and self.right <= other.right
@@ -208,13 +211,13 @@ class Box(NamedTuple):
         )
 
 
-class Placed(NamedTuple):
+class PlacedLabel(NamedTuple):
     """Where a label stands.
 
     Attributes:
-        dx, dy: offset of its middle from its point, in points.
+        dx, dy: from its point to its middle, in points.
         box: what it covers.
-        free: whether that is inside the axes and meets no mark and no other label.
+        free: whether the box is inside the axes and meets no mark and no label placed before.
         far: whether a line should lead to its point.
     """
 
@@ -225,62 +228,72 @@ class Placed(NamedTuple):
     far: bool
 
 
-def place(
+def place_labels(
     axes: Axes,
     points: Sequence[tuple[float, float]],
     texts: Sequence[str],
     lines: Sequence[tuple[tuple[float, float], tuple[float, float]]],
-) -> list[Placed]:
-    """Where each text can stand beside its point, the most crowded points choosing first.
+) -> list[PlacedLabel]:
+    """The best place for each label beside its point; the most crowded points choose first.
 
     Args:
-        axes: laid out already; nothing is drawn into it.
+        axes: already laid out; nothing is drawn into it.
         points: in data coordinates.
         texts: one for each point.
-        lines: ends of level or upright lines, better not crossed; in data coordinates.
+        lines: both ends of horizontal or vertical lines that labels should not cross, in data
+            coordinates.
     """
-    at = [(float(x), float(y)) for x, y in axes.transData.transform(points)]
+    centres = [(float(x), float(y)) for x, y in axes.transData.transform(points)]
     thin = [
         Box(a[0] - 0.3, a[1] - 0.3, b[0] + 0.3, b[1] + 0.3)
         for a, b in (axes.transData.transform(line) for line in lines)
     ]
     frame = Box(*axes.bbox.extents)
-    taken = [Box(x - _MARK, y - _MARK, x + _MARK, y + _MARK) for x, y in at]
-    placed: dict[int, Placed] = {}
-    for own in sorted(range(len(at)), key=lambda own: _room(own, at)):
+    r = _MARK_RADIUS
+    taken = [Box(x - r, y - r, x + r, y + r) for x, y in centres]
+    placed: dict[int, PlacedLabel] = {}
+    for own in sorted(range(len(centres)), key=lambda own: _nearest(own, centres)):
+        x, y = centres[own]
         best, least = None, math.inf
-        for order, (dx, dy, box, far) in enumerate(_candidates(at[own], *_size(axes, texts[own]))):
+        for order, (dx, dy, box, far) in enumerate(_candidates(x, y, *_size(axes, texts[own]))):
             wrong = sum(map(box.meets, taken)) + (not box.within(frame))
-            middle = (at[own][0] + dx, at[own][1] + dy)
-            nearer = sum(math.dist(middle, p) <= math.dist(middle, at[own]) for p in at) - 1
+            middle = (x + dx, y + dy)
+            nearer = sum(math.dist(middle, p) <= math.dist(middle, (x, y)) for p in centres) - 1
             cost = 100 * wrong + 5 * nearer + sum(map(box.meets, thin)) + 0.1 * order
             if cost < least:
-                best, least = Placed(dx, dy, box, not wrong, far), cost
+                best, least = PlacedLabel(dx, dy, box, not wrong, far), cost
         assert best is not None  # noqa: S101 - there always are candidates
         placed[own] = best
         taken.append(best.box)
-    return [placed[own] for own in range(len(at))]
+    return [placed[own] for own in range(len(centres))]
 
 
-def _room(own: int, at: Sequence[tuple[float, float]]) -> float:
-    return min((math.dist(at[own], other) for n, other in enumerate(at) if n != own), default=0.0)
+def _nearest(own: int, centres: Sequence[tuple[float, float]]) -> float:
+    """The distance to the nearest other point; 0 if there is none."""
+    others = (other for n, other in enumerate(centres) if n != own)
+    return min((math.dist(centres[own], other) for other in others), default=0.0)
 
 
 def _candidates(
-    at: tuple[float, float], width: float, height: float
+    x: float, y: float, width: float, height: float
 ) -> Iterator[tuple[float, float, Box, bool]]:
-    """Offsets of the middle of a label, near ones first, the box it takes, and whether far."""
+    """For each place of a label, near ones first: dx, dy, box and far, as in `PlacedLabel`."""
     for distance in _DISTANCES:
         for right, up in _DIRECTIONS:
             step = distance if not right or not up else distance * 0.7
             dx, dy = right * (step + width / 2), up * (step + height / 2)
-            x, y = at[0] + dx, at[1] + dy
-            box = Box(x - width / 2, y - height / 2, x + width / 2, y + height / 2)
+            middle_x, middle_y = x + dx, y + dy
+            box = Box(
+                middle_x - width / 2,
+                middle_y - height / 2,
+                middle_x + width / 2,
+                middle_y + height / 2,
+            )
             yield dx, dy, box, distance > _DISTANCES[0]
 
 
 def _size(axes: Axes, text: str) -> tuple[float, float]:
-    """Width and height of a text as it will be drawn."""
+    """Width and height of a text as it will be drawn, in points."""
     probe = axes.text(0, 0, text, size=SMALL)
     extent = probe.get_window_extent()
     probe.remove()

@@ -1,9 +1,7 @@
-"""Every number of an agreement as one long table for programs: full precision, nothing rounded."""
+"""Every number of an agreement as one long table for programs, in full precision."""
 
 from __future__ import annotations
 
-import csv
-import io
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 
@@ -14,7 +12,7 @@ from judge.analysis.agreement.agreement_records import (
     MeasureAgreement,
     no_share,
 )
-from judge.report.paper.table import english
+from judge.report.format import csv_text, english_title
 
 __all__ = ["agreement_csv"]
 
@@ -27,10 +25,10 @@ _HEAD = (
 
 @dataclass(frozen=True, slots=True)
 class _Row:
-    """What is said of one number; see `agreement_csv`."""
+    """One number and what it is of; `agreement_csv` describes the fields."""
 
     statistic: str
-    figure: Estimate
+    estimate: Estimate
     level: str = ""
     scorer: str = "judge"
     subject: str = ""
@@ -39,128 +37,131 @@ class _Row:
 def agreement_csv(agreement: Agreement) -> str:
     """One row for each measure, statistic, level, scorer and subject.
 
-    `scorer` is whose scores stand against people's: the judge, a sentinel, a rater. `subject` is
-    what the number is about where that is not the whole: a system, a system left out (`without
-    X`), a bin, a pair of labels. `value` is empty where it is undefined, with the `reason`; ends
-    of intervals likewise. `ratings` says whether they are of people or `simulated`.
+    `scorer` is whose scores are compared with people's: the judge's, a sentinel's or a rater's.
+    `subject` is what the number is about, if not all dialogues: a system, a system left out
+    (`without X`), a bin, a pair of labels. If a value or an end of an interval is undefined, its
+    field is empty and `reason` says why. `ratings` is `people` or `simulated`.
     """
-    text = io.StringIO()
-    table = csv.writer(text, lineterminator="\n")
-    table.writerow(_HEAD)
-    whose = "simulated" if agreement.simulated else "people"
+    ratings = "simulated" if agreement.simulated else "people"
+    rows: list[tuple[object, ...]] = [_HEAD]
     for measure in agreement.measures:
-        about = (measure.name, english(measure.name, measure.title), measure.kind)
-        for row in _rows(measure):
-            table.writerow((*about, *_cells(row, agreement.confidence), whose, agreement.partial))
+        of = (measure.name, english_title(measure.name, measure.title), measure.kind)
+        rows += (
+            (*of, *_cells(row, agreement.confidence), ratings, agreement.partial)
+            for row in _rows(measure)
+        )
     for pair in agreement.pairs:
-        title = english(pair.measure, agreement.titles.get(pair.measure, pair.measure))
+        title = english_title(pair.measure, agreement.titles.get(pair.measure, pair.measure))
         row = _Row("spearman", pair.spearman, "all", pair.first, f"with {pair.second}")
         cells = _cells(row, agreement.confidence)
-        table.writerow((pair.measure, title, "pair", *cells, whose, agreement.partial))
-    return text.getvalue()
+        rows.append((pair.measure, title, "pair", *cells, ratings, agreement.partial))
+    return csv_text(rows)
 
 
 def _cells(row: _Row, confidence: float) -> tuple[object, ...]:
-    figure, interval = row.figure, row.figure.interval
+    estimate, interval = row.estimate, row.estimate.interval
     ends: tuple[object, ...] = ("", "", "", "")
-    reason = figure.reason
+    reason = estimate.reason
     if interval is not None:
         ends = (interval.lower, interval.upper, confidence, interval.method)
         reason = "; ".join(dict.fromkeys(filter(None, (reason, interval.reason))))
-    of = (row.statistic, row.level, row.scorer, row.subject)
-    return (*of, figure.value, *ends, figure.n, figure.groups, figure.undefined, reason)
+    return (
+        *(row.statistic, row.level, row.scorer, row.subject, estimate.value, *ends),
+        *(estimate.n, estimate.groups, estimate.undefined, reason),
+    )
 
 
 def _rows(m: MeasureAgreement) -> Iterator[_Row]:
     for coefficient, levels in m.levels.items():
-        yield from (_Row(coefficient, figure, level) for level, figure in levels.items())
-    rho = m.spearman["systems"]
-    yield _Row(
-        "spearman", replace(rho, interval=m.bonett_wright), "systems", subject="Bonett-Wright"
-    )
+        yield from (_Row(coefficient, estimate, level) for level, estimate in levels.items())
+    rho = replace(m.spearman["systems"], interval=m.bonett_wright)
+    yield _Row("spearman", rho, "systems", subject="Bonett-Wright")
     yield _Row("permutation p", m.permutation_p, "systems")
     for name in ("rmse", "mae", "bias", "kappa", "soft_pairwise"):
         yield _Row(name.replace("_", " "), getattr(m, name))
-    yield _Row("pairwise accuracy", m.pairwise.accuracy)
-    pairs = m.pairwise.accuracy
-    yield _Row("pairwise accuracy at 0", _like(pairs, m.pairwise.at_zero))
-    yield _Row("tie threshold", _like(pairs, m.pairwise.threshold))
-    yield _Row("pairs tied by people", Estimate(m.pairwise.tied, pairs.n))
+    accuracy = m.pairwise.accuracy
+    why = accuracy.reason or "undefined"
+    yield _Row("pairwise accuracy", accuracy)
+    yield _Row("pairwise accuracy at 0", _number(m.pairwise.at_zero, accuracy.n, why))
+    yield _Row("tie threshold", _number(m.pairwise.threshold, accuracy.n, why))
+    yield _Row("pairs tied by people", Estimate(m.pairwise.tied, accuracy.n))
     yield _Row("alpha", m.alpha_human, scorer="people")
     yield _Row("alpha", m.alpha_with_judge, scorer="people and judge")
-    yield from _counts(m)
+    for name in ("n", "not_rated", "not_judged", "ratings"):
+        number: int = getattr(m, name)
+        statistic = "dialogues" if name == "n" else name.replace("_", " ")
+        yield _Row(statistic, Estimate(number, number), scorer="")
     yield from _ceiling(m)
     yield from _annotators(m)
     for sentinel in m.sentinels:
-        for level, figure in sentinel.levels.items():
-            yield _Row("spearman", figure, level, sentinel.name)
+        for level, estimate in sentinel.levels.items():
+            yield _Row("spearman", estimate, level, sentinel.name)
     for without in m.without:
         left: Mapping[Level, Estimate] = {
             "all": without.all,
             "within_item": without.within_item,
             "systems": without.systems,
         }
-        for level, figure in left.items():
-            yield _Row("spearman", figure, level, subject=f"without {without.system}")
-    yield from _points(m)
+        for level, estimate in left.items():
+            yield _Row("spearman", estimate, level, subject=f"without {without.system}")
+    yield from _systems(m)
+    yield from _curve(m)
+    yield from _confusion(m)
 
 
-def _like(figure: Estimate, value: float | None) -> Estimate:
-    """Another number of the same pairs; undefined for the same reason."""
-    reason = figure.reason or "undefined" if value is None else ""
-    return Estimate(value, figure.n, reason=reason)
-
-
-def _counts(m: MeasureAgreement) -> Iterator[_Row]:
-    for name in ("n", "not_rated", "not_judged", "ratings"):
-        number: int = getattr(m, name)
-        title = {"n": "dialogues"}.get(name, name.replace("_", " "))
-        yield _Row(title, Estimate(number, number), scorer="")
+def _number(value: float | None, n: int, why: str) -> Estimate:
+    """A number without an interval; `why` it is undefined, if it is."""
+    return Estimate(value, n, reason=why if value is None else "")
 
 
 def _ceiling(m: MeasureAgreement) -> Iterator[_Row]:
-    found = m.ceiling
-    yield _Row("spearman with the rest", found.rater, scorer="rater")
-    yield _Row("spearman with the rest", found.judge)
-    share = Estimate(found.share, found.rater.n, reason=found.share_reason)
+    ceiling = m.ceiling
+    yield _Row("spearman with the rest", ceiling.rater, scorer="rater")
+    yield _Row("spearman with the rest", ceiling.judge)
+    share = Estimate(ceiling.share, ceiling.rater.n, reason=ceiling.share_reason)
     yield _Row("share of ceiling", share)
-    yield _Row("reliability of one rating", found.single, scorer="people")
-    yield _Row("reliability of the mean", found.mean, scorer="people")
-    yield _Row("pearson ceiling", found.pearson, scorer="people")
-    pearson = m.levels["pearson"]["all"]
-    reason = "" if found.pearson_share is not None else no_share(pearson, found.pearson)
-    highest = Estimate(found.pearson_share, found.pearson.n, reason=reason)
-    yield _Row("share of pearson ceiling", highest)
-    yield _Row("cells rated twice", Estimate(found.repeated, found.cells), scorer="people")
+    yield _Row("reliability of one rating", ceiling.single, scorer="people")
+    yield _Row("reliability of the mean", ceiling.mean, scorer="people")
+    yield _Row("pearson ceiling", ceiling.pearson, scorer="people")
+    why = no_share(m.levels["pearson"]["all"], ceiling.pearson)
+    pearson_share = _number(ceiling.pearson_share, ceiling.pearson.n, why)
+    yield _Row("share of pearson ceiling", pearson_share)
+    yield _Row("cells rated twice", Estimate(ceiling.repeated, ceiling.cells), scorer="people")
 
 
 def _annotators(m: MeasureAgreement) -> Iterator[_Row]:
     for test in m.annotator_tests:
+        subject = f"{test.scores}, epsilon {test.epsilon:g}"
         for name, value in (("omega", test.winning_rate), ("advantage", test.advantage)):
             reason = test.reason or ("undefined" if value is None else "")
-            figure = Estimate(value, test.annotators, reason=reason)
-            yield _Row(
-                f"annotator test {name}", figure, subject=f"{test.scores}, epsilon {test.epsilon:g}"
-            )
+            estimate = Estimate(value, test.annotators, reason=reason)
+            yield _Row(f"annotator test {name}", estimate, subject=subject)
 
 
-def _points(m: MeasureAgreement) -> Iterator[_Row]:
+def _systems(m: MeasureAgreement) -> Iterator[_Row]:
+    why = "too few characters or scenarios"
     for point in m.systems:
         for scorer, mean, error in (
             ("people", point.human, point.human_error),
             ("judge", point.judge, point.judge_error),
         ):
-            yield _Row("mean", Estimate(mean, point.n), scorer=scorer, subject=point.system)
-            reason = "" if error is not None else "too few characters or scenarios"
-            figure = Estimate(error, point.n, reason=reason)
-            yield _Row("standard error", figure, scorer=scorer, subject=point.system)
+            of = {"scorer": scorer, "subject": point.system}
+            yield _Row("mean", Estimate(mean, point.n), **of)
+            yield _Row("standard error", _number(error, point.n, why), **of)
         yield _Row("spearman", point.within, "within_system", subject=point.system)
-    for at, one in enumerate(m.curve, start=1):
-        for scorer, value in (("judge", one.judge), ("people", one.human)):
-            yield _Row("curve", Estimate(value, one.n), scorer=scorer, subject=f"bin {at}")
-        reason = "" if one.error is not None else "a single dialogue has no standard error"
-        error_ = Estimate(one.error, one.n, reason=reason)
-        yield _Row("curve standard error", error_, scorer="people", subject=f"bin {at}")
+
+
+def _curve(m: MeasureAgreement) -> Iterator[_Row]:
+    why = "a single dialogue has no standard error"
+    for position, bin_ in enumerate(m.curve, start=1):
+        subject = f"bin {position}"
+        yield _Row("curve", Estimate(bin_.judge, bin_.n), scorer="judge", subject=subject)
+        yield _Row("curve", Estimate(bin_.human, bin_.n), scorer="people", subject=subject)
+        error = _number(bin_.error, bin_.n, why)
+        yield _Row("curve standard error", error, scorer="people", subject=subject)
+
+
+def _confusion(m: MeasureAgreement) -> Iterator[_Row]:
     low = int(m.scale[0])
     for human, row in enumerate(m.confusion):
         for judge, number in enumerate(row):

@@ -1,8 +1,8 @@
-"""The main table, and every coefficient at every level with what it rests on."""
+"""The tables of an agreement: the main one, all coefficients, and what people reach themselves."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 
 from judge.analysis.agreement.agreement_records import (
     LEVELS,
@@ -14,6 +14,7 @@ from judge.analysis.agreement.agreement_records import (
     no_share,
 )
 from judge.report.agreement_summary import LEVEL_TITLES, people
+from judge.report.format import count, english_title
 from judge.report.format import level as percent
 from judge.report.paper.detail_tables import (
     confusion_tables,
@@ -25,28 +26,19 @@ from judge.report.paper.detail_tables import (
 )
 from judge.report.paper.table import (
     Column,
+    Columns,
     Entry,
     Number,
+    PaperTable,
     Range,
     Row,
-    Table,
-    english,
-    figure,
-    marks,
-    measure_rows,
-    span,
+    banners,
+    interval_entry,
+    measure_table,
+    number,
 )
 
-__all__ = [
-    "agreement_tables",
-    "annotator_table",
-    "counts_table",
-    "level_tables",
-    "main_table",
-    "pair_tables",
-    "people_table",
-    "provenance_table",
-]
+__all__ = ["agreement_tables"]
 
 _SYMBOLS: dict[Coefficient, str] = {
     "spearman": "ρ",
@@ -55,178 +47,193 @@ _SYMBOLS: dict[Coefficient, str] = {
     "kendall_c": "τ-c",
 }
 
-_NAMES: dict[Coefficient, str] = {"spearman": "Spearman's ρ", "pearson": "Pearson's r"}
+_MEASURES_ABREAST = 6
+"""How many measures stand beside each other in the table of pairs of raters."""
 
-_Columns = list[tuple[Column, list[Entry]]]
+
+def agreement_tables(agreement: Agreement) -> tuple[PaperTable, ...]:
+    """Every table of an agreement that has something in it, the main one first."""
+    tables = (
+        _main_table(agreement),
+        _counts_table(agreement),
+        *_level_tables(agreement),
+        order_table(agreement),
+        _people_table(agreement),
+        _annotator_table(agreement),
+        *sentinel_tables(agreement),
+        *system_tables(agreement),
+        *mean_tables(agreement),
+        *curve_tables(agreement),
+        *confusion_tables(agreement),
+        *_pair_tables(agreement),
+        _provenance_table(agreement),
+    )
+    return tuple(table for table in tables if table is not None)
 
 
-def main_table(agreement: Agreement) -> Table:
-    """Metrics by dimension: Spearman at three levels, errors in points, kappa, the ceiling."""
+def _main_table(agreement: Agreement) -> PaperTable:
+    """Spearman at three levels, errors in points, kappa and the ceiling, by measure."""
     measures = agreement.measures
-    columns: _Columns = [(Column("n"), [Number(m.n, 0) for m in measures])]
+    columns: Columns = [(Column("n"), [Number(m.n, 0) for m in measures])]
     for level in ("all", "within_item", "systems"):
-        group = f"{LEVEL_TITLES[level]}"
-        columns += _estimates(agreement, "spearman", level, group, headline=True)
+        columns += _coefficient(agreement, "spearman", level, main=True)
     columns += [
-        (Column("MAE"), [figure(m.mae) for m in measures]),
-        (Column("Bias"), [figure(m.bias) for m in measures]),
-        (Column("κ"), [figure(m.kappa) for m in measures]),
-        (Column("ρ", "Ceiling"), [figure(m.ceiling.rater) for m in measures]),
-        (Column("Share", "Ceiling", unit="%"), [_share(m) for m in measures]),
+        (Column("MAE"), [number(m.mae) for m in measures]),
+        (Column("Bias"), [number(m.bias) for m in measures]),
+        (Column("κ"), [number(m.kappa) for m in measures]),
+        (Column("ρ", "Ceiling"), [number(m.ceiling.rater) for m in measures]),
+        (
+            Column("Share", "Ceiling", unit="%"),
+            [_percent(m.ceiling.share, m.ceiling.share_reason) for m in measures],
+        ),
     ]
-    heads, rows = measure_rows(agreement.measures, columns)
-    return Table(
+    return measure_table(
         "main",
         f"Agreement of {agreement.judge} with {people(agreement)}. Spearman's ρ over all "
         f"dialogues; between systems within an item ({agreement.item}), mean over items; and "
         f"between the means of the systems. {_intervals(agreement)}MAE and bias (judge less "
-        "people) in points of the "
-        "scale; κ: quadratic weights, rounded judge against single ratings. Ceiling: mean ρ of "
-        "one rater with the mean of the others, and what share of it the judge reaches against "
-        "the same others. n: dialogues with both scores.",
-        heads,
-        rows,
-        marks(agreement),
+        "people) in points of the scale; κ: quadratic weights, rounded judge against single "
+        "ratings. Ceiling: mean ρ of one rater with the mean of the others, and what share of it "
+        "the judge reaches against the same others. n: dialogues with both scores.",
+        agreement,
+        columns,
     )
 
 
 def _intervals(agreement: Agreement) -> str:
+    """The sentence that says what the intervals of the main table are; empty if there are none."""
+    level = percent(agreement.confidence)
     between = "" if agreement.systems_fixed else "Bonett–Wright for systems"
     if not agreement.resamples:
-        return f"In brackets {percent(agreement.confidence)} intervals: {between}. " * bool(between)
+        return f"In brackets {level} intervals: {between}. " if between else ""
     fixed = ", systems fixed" if agreement.systems_fixed else f"; {between}"
     return (
-        f"In brackets {percent(agreement.confidence)} intervals (crossed bootstrap, "
-        f"B = {agreement.resamples:,}{fixed}). "
+        f"In brackets {level} intervals (crossed bootstrap, B = {count(agreement.resamples)}"
+        f"{fixed}). "
     )
 
 
-def _share(measure: MeasureAgreement) -> Number:
-    ceiling = measure.ceiling
-    share = None if ceiling.share is None else 100 * ceiling.share
-    return Number(share, 0, ceiling.share_reason)
+def _percent(share: float | None, reason: str) -> Number:
+    return Number(None if share is None else 100 * share, 0, reason)
 
 
-def _estimates(
-    agreement: Agreement,
-    coefficient: Coefficient,
-    level: Level,
-    group: str,
-    *,
-    headline: bool = False,
-) -> _Columns:
-    """The coefficient and its interval, as far as there are intervals.
+def _coefficient(
+    agreement: Agreement, coefficient: Coefficient, level: Level, *, main: bool = False
+) -> Columns:
+    """A coefficient at a level, and its interval if there are any.
 
-    In the headline systems have the interval of Bonett and Wright, which needs no resamples,
-    unless they are taken for all there are.
+    The main table shows for the systems the interval of Bonett and Wright, which needs no
+    resamples, unless the systems are taken as fixed.
     """
-    found = [measure.levels[coefficient][level] for measure in agreement.measures]
-    values: _Columns = [(Column(_SYMBOLS[coefficient], group), [figure(f) for f in found])]
-    title = f"{percent(agreement.confidence)} CI"
+    group = LEVEL_TITLES[level]
+    estimates = [measure.levels[coefficient][level] for measure in agreement.measures]
+    values: Columns = [(Column(_SYMBOLS[coefficient], group), [number(e) for e in estimates])]
     ranges: list[Entry]
-    if headline and level == "systems" and not agreement.systems_fixed:
-        ranges = [span(m.bonett_wright, m.spearman["systems"]) for m in agreement.measures]
+    if main and level == "systems" and not agreement.systems_fixed:
+        measures = agreement.measures
+        ranges = [interval_entry(m.bonett_wright, m.spearman["systems"]) for m in measures]
     elif agreement.resamples:
-        ranges = [span(f.interval, f) for f in found]
+        ranges = [interval_entry(estimate.interval, estimate) for estimate in estimates]
     else:
         return values
-    return [*values, (Column(title, group, "range"), ranges)]
+    return [*values, (Column(f"{percent(agreement.confidence)} CI", group, "range"), ranges)]
 
 
-def level_tables(agreement: Agreement) -> tuple[Table, ...]:
-    """Spearman and Pearson with intervals, both of Kendall's without, at all four levels."""
+def _level_tables(agreement: Agreement) -> list[PaperTable]:
+    """Spearman and Pearson with intervals, and both kinds of Kendall, at all four levels."""
     tables = []
-    for coefficient, name in _NAMES.items():
-        columns: _Columns = []
+    names: dict[Coefficient, str] = {"spearman": "Spearman's ρ", "pearson": "Pearson's r"}
+    whom = f"{agreement.judge} with {people(agreement)} at four levels."
+    for coefficient, name in names.items():
+        columns: Columns = []
         for level in LEVELS:
-            columns += _estimates(agreement, coefficient, level, LEVEL_TITLES[level])
-        caption = f"{name} of {agreement.judge} with {people(agreement)} at four levels."
+            columns += _coefficient(agreement, coefficient, level)
+        caption = f"{name} of {whom}"
         if agreement.resamples:
             caption += (
                 f" {percent(agreement.confidence)} intervals of the crossed bootstrap, "
-                f"B = {agreement.resamples:,}."
+                f"B = {count(agreement.resamples)}."
             )
-        heads, rows = measure_rows(agreement.measures, columns)
-        tables.append(Table(coefficient, caption, heads, rows, marks(agreement)))
-    taus: _Columns = []
-    for level in LEVELS:
-        for tau in ("kendall_b", "kendall_c"):
-            taus += [
-                (
-                    Column(_SYMBOLS[tau], LEVEL_TITLES[level]),
-                    [figure(m.levels[tau][level]) for m in agreement.measures],
-                )
-            ]
-    heads, rows = measure_rows(agreement.measures, taus)
-    caption = f"Kendall's τ-b and τ-c of {agreement.judge} with {people(agreement)} at four levels."
-    return (*tables, Table("kendall", caption, heads, rows, marks(agreement)))
+        tables.append(measure_table(coefficient, caption, agreement, columns))
+    taus: Columns = [
+        (
+            Column(_SYMBOLS[tau], LEVEL_TITLES[level]),
+            [number(m.levels[tau][level]) for m in agreement.measures],
+        )
+        for level in LEVELS
+        for tau in ("kendall_b", "kendall_c")
+    ]
+    return [
+        *tables,
+        measure_table("kendall", f"Kendall's τ-b and τ-c of {whom}", agreement, taus),
+    ]
 
 
-def counts_table(agreement: Agreement) -> Table:
-    """What the figures rest on, and what was left out."""
+def _counts_table(agreement: Agreement) -> PaperTable:
+    """How many dialogues, items and systems the estimates rest on, and how many were left out."""
     measures = agreement.measures
 
-    def at(level: Level, what: str) -> list[Entry]:
-        return [Number(getattr(m.spearman[level], what), 0) for m in measures]
+    def of_level(level: Level, field: str) -> list[Entry]:
+        return [Number(getattr(m.spearman[level], field), 0) for m in measures]
 
-    def whole(what: str) -> list[Entry]:
-        return [Number(getattr(m, what), 0) for m in measures]
+    def of_measure(field: str) -> list[Entry]:
+        return [Number(getattr(m, field), 0) for m in measures]
 
-    columns: _Columns = [
-        (Column("compared", "Dialogues"), whole("n")),
-        (Column("not rated", "Dialogues"), whole("not_rated")),
-        (Column("not judged", "Dialogues"), whole("not_judged")),
-        (Column("Ratings"), whole("ratings")),
-        (Column("used", "Items"), at("within_item", "groups")),
-        (Column("undefined", "Items"), at("within_item", "undefined")),
-        (Column("used", "Systems, within"), at("within_system", "groups")),
-        (Column("undefined", "Systems, within"), at("within_system", "undefined")),
-        (Column("Systems"), at("systems", "n")),
-        (
-            Column("Scale", kind="range"),
-            [Range(*m.scale, decimals=0 if _whole(m) else 2) for m in measures],
-        ),
+    columns: Columns = [
+        (Column("compared", "Dialogues"), of_measure("n")),
+        (Column("not rated", "Dialogues"), of_measure("not_rated")),
+        (Column("not judged", "Dialogues"), of_measure("not_judged")),
+        (Column("Ratings"), of_measure("ratings")),
+        (Column("used", "Items"), of_level("within_item", "groups")),
+        (Column("undefined", "Items"), of_level("within_item", "undefined")),
+        (Column("used", "Systems, within"), of_level("within_system", "groups")),
+        (Column("undefined", "Systems, within"), of_level("within_system", "undefined")),
+        (Column("Systems"), of_level("systems", "n")),
+        (Column("Scale", kind="range"), [_scale(measure) for measure in measures]),
     ]
-    heads, rows = measure_rows(agreement.measures, columns)
     observed = not all(m.scale_declared for m in measures)
-    return Table(
+    return measure_table(
         "counts",
         "What Spearman's ρ rests on. Dialogues with one of the two scores only are left out, and "
         "so are items and systems within which a side is constant or has fewer than two scores. "
         "A composite lacks a dialogue as soon as one of its parts does; its ratings are those of "
         "raters who rated all its parts.",
-        heads,
-        rows,
-        marks(agreement),
-        ("The scale is that of the ratings observed; it was not declared.",) * observed,
+        agreement,
+        columns,
+        ("The scale is that of the ratings observed; it was not declared.",) if observed else (),
     )
 
 
-def _whole(measure: MeasureAgreement) -> bool:
-    return all(float(end).is_integer() for end in measure.scale)
+def _scale(measure: MeasureAgreement) -> Range:
+    whole = all(float(end).is_integer() for end in measure.scale)
+    return Range(*measure.scale, decimals=0 if whole else 2)
 
 
-_PAIRED = 6
-"""Measures beside each other in a table of pairs."""
-
-
-def people_table(agreement: Agreement) -> Table:
-    """Krippendorff's alpha, ICC and both kinds of ceiling."""
+def _people_table(agreement: Agreement) -> PaperTable:
+    """Krippendorff's alpha, reliability, and both kinds of ceiling."""
     measures = agreement.measures
-    columns: list[tuple[Column, Sequence[Entry]]] = [
+    columns: Columns = [
         (Column("rated", "Cells"), [Number(m.ceiling.cells, 0) for m in measures]),
         (Column("repeated", "Cells"), [Number(m.ceiling.repeated, 0) for m in measures]),
-        (Column("people", "Krippendorff's α"), [figure(m.alpha_human) for m in measures]),
-        (Column("with judge", "Krippendorff's α"), [figure(m.alpha_with_judge) for m in measures]),
-        (Column("one rating", "Reliability"), [figure(m.ceiling.single) for m in measures]),
-        (Column("mean", "Reliability"), [figure(m.ceiling.mean) for m in measures]),
-        (Column("ceiling", "Pearson's r"), [figure(m.ceiling.pearson) for m in measures]),
-        (Column("share", "Pearson's r", unit="%"), [_pearson_share(m) for m in measures]),
-        (Column("rater", "ρ with the rest"), [figure(m.ceiling.rater) for m in measures]),
-        (Column("judge", "ρ with the rest"), [figure(m.ceiling.judge) for m in measures]),
+        (Column("people", "Krippendorff's α"), [number(m.alpha_human) for m in measures]),
+        (Column("with judge", "Krippendorff's α"), [number(m.alpha_with_judge) for m in measures]),
+        (Column("one rating", "Reliability"), [number(m.ceiling.single) for m in measures]),
+        (Column("mean", "Reliability"), [number(m.ceiling.mean) for m in measures]),
+        (Column("ceiling", "Pearson's r"), [number(m.ceiling.pearson) for m in measures]),
+        (
+            Column("share", "Pearson's r", unit="%"),
+            [
+                _percent(
+                    m.ceiling.pearson_share,
+                    no_share(m.levels["pearson"]["all"], m.ceiling.pearson),
+                )
+                for m in measures
+            ],
+        ),
+        (Column("rater", "ρ with the rest"), [number(m.ceiling.rater) for m in measures]),
+        (Column("judge", "ρ with the rest"), [number(m.ceiling.judge) for m in measures]),
     ]
-    heads, rows = measure_rows(agreement.measures, columns)
-    return Table(
+    return measure_table(
         "people",
         "Agreement among people, and the ceilings it sets. A cell is one dialogue and one "
         "measure, of a composite rated by those who rated all its parts; repeated: rated at least "
@@ -236,133 +243,106 @@ def people_table(agreement: Agreement) -> Table:
         "a judge can have with these means in expectation. ρ with the rest: mean Spearman of one "
         "rater with the mean of the others, and of the judge with the same others on the same "
         "cells.",
-        heads,
-        rows,
-        marks(agreement),
+        agreement,
+        columns,
     )
 
 
-def _pearson_share(measure: MeasureAgreement) -> Number:
-    share = measure.ceiling.pearson_share
-    reason = no_share(measure.levels["pearson"]["all"], measure.ceiling.pearson)
-    return Number(None if share is None else 100 * share, 0, reason)
-
-
-def annotator_table(agreement: Agreement) -> Table | None:
-    """The alternative annotator test, both ways to read the judge; None where none was made."""
-    ways = {"continuous": "Continuous scores", "rounded": "Rounded to labels"}
-    columns: list[tuple[Column, Sequence[Entry]]] = []
-    for way, group in ways.items():
-        tests = [_test(measure, way) for measure in agreement.measures]
+def _annotator_table(agreement: Agreement) -> PaperTable | None:
+    """The alternative annotator test on continuous and on rounded scores; None if there is none."""
+    columns: Columns = []
+    for scores, group in {
+        "continuous": "Continuous scores",
+        "rounded": "Rounded to labels",
+    }.items():
+        tests = [_test(measure, scores) for measure in agreement.measures]
         if not any(tests):
             continue
+        texts: dict[str, Callable[[AltTest], str]] = {
+            "replaced": lambda test: f"{test.replaced} of {test.annotators}",
+            "passed": lambda test: "yes" if test.passed else "no",
+            "items": _items,
+        }
         columns += [
-            (Column("ω", group), [_rate(test, "winning_rate") for test in tests]),
-            (Column("advantage ρ", group), [_rate(test, "advantage") for test in tests]),
-            (
-                Column("replaced", group, "text"),
-                [_said(test, lambda t: f"{t.replaced} of {t.annotators}") for test in tests],
+            (Column("ω", group), [_test_number(test, "winning_rate") for test in tests]),
+            (Column("advantage ρ", group), [_test_number(test, "advantage") for test in tests]),
+            *(
+                (Column(title, group, "text"), [_test_text(test, text) for test in tests])
+                for title, text in texts.items()
             ),
-            (
-                Column("passed", group, "text"),
-                [_said(test, lambda t: "yes" if t.passed else "no") for test in tests],
-            ),
-            (Column("items", group, "text"), [_said(test, _items) for test in tests]),
         ]
     if not columns:
         return None
-    heads, rows = measure_rows(agreement.measures, columns)
-    return Table(
+    return measure_table(
         "annotators",
         "The alternative annotator test at "
         f"ε = {agreement.epsilon:g} ({agreement.annotators} annotators): ω, the share of the "
         "annotators whom the judge may replace, passed from .5 on; advantage ρ, how often the "
         "judge is at least as close to the other annotators as the one left out; items on which "
         "each annotator was tested.",
-        heads,
-        rows,
-        marks(agreement),
+        agreement,
+        columns,
     )
 
 
-def _test(measure: MeasureAgreement, way: str) -> AltTest | None:
-    return next((test for test in measure.annotator_tests if test.scores == way), None)
+def _test(measure: MeasureAgreement, scores: str) -> AltTest | None:
+    return next((test for test in measure.annotator_tests if test.scores == scores), None)
 
 
-def _rate(test: AltTest | None, what: str) -> Number:
-    value = None if test is None else getattr(test, what)
-    return Number(value, 2, "not tested" if test is None else test.reason or "undefined")
+def _test_number(test: AltTest | None, field: str) -> Number:
+    if test is None:
+        return Number(None, reason="not tested")
+    return Number(getattr(test, field), reason=test.reason or "undefined")
 
 
-def _said(test: AltTest | None, text: Callable[[AltTest], str]) -> Entry:
-    """A text about a test that was made."""
+def _test_text(test: AltTest | None, text: Callable[[AltTest], str]) -> Entry:
     if test is None or test.passed is None:
-        return _rate(test, "passed")
+        return _test_number(test, "passed")
     return text(test)
 
 
 def _items(test: AltTest) -> str:
     low, high = test.items
-    return f"{low:,}" if low == high else f"{low:,}–{high:,}"
+    return count(low) if low == high else f"{count(low)}–{count(high)}"
 
 
-def pair_tables(agreement: Agreement) -> tuple[Table, ...]:
-    """Raters against each other; () where pairs were not compared."""
-    names = list(dict.fromkeys(pair.measure for pair in agreement.pairs))
-    found = {(pair.first, pair.second, pair.measure): pair.spearman for pair in agreement.pairs}
-    who = list(dict.fromkeys((pair.first, pair.second) for pair in agreement.pairs))
-    titles = {measure.name: measure.title for measure in agreement.measures}
-    tables: list[Table] = []
-    for start in range(0, len(names), _PAIRED):
-        part = names[start : start + _PAIRED]
+def _pair_tables(agreement: Agreement) -> list[PaperTable]:
+    """The correlation of each rater with each other; empty if pairs were not compared."""
+    measures = list(dict.fromkeys(pair.measure for pair in agreement.pairs))
+    spearman = {(pair.first, pair.second, pair.measure): pair.spearman for pair in agreement.pairs}
+    raters = list(dict.fromkeys((pair.first, pair.second) for pair in agreement.pairs))
+    titles = {**agreement.titles, **{m.name: m.title for m in agreement.measures}}
+    tables: list[PaperTable] = []
+    for start in range(0, len(measures), _MEASURES_ABREAST):
+        part = measures[start : start + _MEASURES_ABREAST]
         heads = [Column("Rater", kind="text"), Column("Rater", kind="text")]
         for name in part:
-            group = english(name, titles.get(name, agreement.titles.get(name, name)))
+            group = english_title(name, titles.get(name, name))
             heads += [Column("ρ", group), Column("n", group)]
         rows = []
-        for first, second in who:
+        for first, second in raters:
             cells: list[Entry] = [first, second]
             for name in part:
-                pair = found.get((first, second, name))
-                cells += ["", ""] if pair is None else [figure(pair), Number(pair.n, 0)]
+                rho = spearman.get((first, second, name))
+                cells += ["", ""] if rho is None else [number(rho), Number(rho.n, 0)]
             rows.append(Row(tuple(cells)))
         tables.append(
-            Table(
+            PaperTable(
                 f"pairs-{len(tables) + 1}",
                 "Spearman's ρ of raters with each other, on the dialogues that both have rated.",
                 tuple(heads),
                 tuple(rows),
-                marks(agreement),
+                banners(agreement),
             )
         )
-    return tuple(tables)
+    return tables
 
 
-def provenance_table(agreement: Agreement) -> Table | None:
-    """What made the scores and the ratings, in full."""
+def _provenance_table(agreement: Agreement) -> PaperTable | None:
+    """Everything that is known of how the scores and the ratings were made."""
     heads = (Column("What", kind="text"), Column("Which", kind="text"))
-    rows = tuple(Row(pair) for pair in agreement.provenance.items())
+    rows = tuple(Row(fact) for fact in agreement.provenance.items())
     if not rows:
         return None
     caption = "What the scores and the ratings come from."
-    return Table("provenance", caption, heads, rows, marks(agreement))
-
-
-def agreement_tables(agreement: Agreement) -> tuple[Table, ...]:
-    """Every table that has something to say, defined once for LaTeX and Markdown."""
-    tables = (
-        main_table(agreement),
-        counts_table(agreement),
-        *level_tables(agreement),
-        order_table(agreement),
-        people_table(agreement),
-        annotator_table(agreement),
-        *sentinel_tables(agreement),
-        *system_tables(agreement),
-        *mean_tables(agreement),
-        *curve_tables(agreement),
-        *confusion_tables(agreement),
-        *pair_tables(agreement),
-        provenance_table(agreement),
-    )
-    return tuple(table for table in tables if table is not None)
+    return PaperTable("provenance", caption, heads, rows, banners(agreement))

@@ -1,15 +1,12 @@
-"""Two judges beside each other: their table, its methods and its numbers."""
+"""Two judges compared with the same ratings: the table, its methods section, and its CSV."""
 
 from __future__ import annotations
 
-import csv
-import io
-
 from judge.analysis.agreement.two_judges import COMPARED, ComparedMeasure, Comparisons
 from judge.report.agreement_summary import LEVEL_TITLES
-from judge.report.format import count
-from judge.report.paper.references import Cite, Formula, Paragraph, Part
-from judge.report.paper.table import Column, Entry, Number, Table, english, marks, measure_rows
+from judge.report.format import count, csv_text, english_title
+from judge.report.paper.references import Formula, Paragraph, prose
+from judge.report.paper.table import Column, Columns, Number, PaperTable, banners, measure_rows
 
 __all__ = ["comparison_csv", "comparison_methods", "comparison_table"]
 
@@ -20,92 +17,89 @@ _HEAD = (
 )
 
 
-def comparison_table(comparisons: Comparisons) -> Table:
-    """Measures down, levels across: both correlations, their difference and its p-value."""
-    by = {(row.name, row.level): row for row in comparisons.rows}
+def comparison_table(comparisons: Comparisons) -> PaperTable:
+    """Both correlations, their difference and its p-value, by measure and level."""
+    rows = {(row.name, row.level): row for row in comparisons.rows}
     measures = list({row.name: row for row in comparisons.rows}.values())
-    columns: list[tuple[Column, list[Entry]]] = []
+    columns: Columns = []
     for level in COMPARED:
-        found = [by.get((measure.name, level)) for measure in measures]
-        if not any(found):
+        of_level = [rows.get((measure.name, level)) for measure in measures]
+        if not any(of_level):
             continue
-        for title, what, decimals in (
+        for title, field, decimals in (
             ("first", "first", 2),
             ("second", "second", 2),
             ("diff.", "difference", 2),
             ("p", "p", 3),
             ("adj. p", "adjusted", 3),
         ):
-            entries: list[Entry] = [_number(row, what, decimals) for row in found]
+            entries = [_number(row, field, decimals) for row in of_level]
             columns.append((Column(title, LEVEL_TITLES[level]), entries))
-    heads, rows = measure_rows(measures, columns)
-    return Table(
+    heads, body = measure_rows(measures, columns)
+    return PaperTable(
         "comparison",
         f"Spearman's ρ with the same ratings of {comparisons.first} (first) and "
         f"{comparisons.second} (second), and their difference; p: two-sided PERM-BOTH test with "
         f"{count(comparisons.exchanges)} exchanges; adj. p: {_corrections(comparisons)}.",
         heads,
-        rows,
-        marks(comparisons),
+        body,
+        banners(comparisons),
     )
 
 
-def _number(row: ComparedMeasure | None, what: str, decimals: int) -> Number:
+def _number(row: ComparedMeasure | None, field: str, decimals: int) -> Number:
     if row is None:
         return Number(None, decimals, "not compared")
-    return Number(getattr(row, what), decimals, row.reason or "undefined")
+    return Number(getattr(row, field), decimals, row.reason or "undefined")
 
 
 def _corrections(comparisons: Comparisons) -> str:
     kinds = {"metric": "metrics", "dimension": "dimensions", "overall": "the overall score"}
     by_kind = {row.kind: row.correction for row in comparisons.rows}
-    said = [
+    texts = [
         f"{kinds[kind]} uncorrected"
         if correction == "none"
         else f"corrected over the {kinds[kind]} of a level ({correction.replace('-', '–')})"
         for kind, correction in by_kind.items()
     ]
-    return ", ".join(said)
+    return ", ".join(texts)
 
 
 def comparison_methods(comparisons: Comparisons) -> tuple[Paragraph, ...]:
     """What was compared, and how."""
-    first, second = comparisons.dropped
-    what = (
-        f"The judges {comparisons.first} and {comparisons.second} are set against the same ratings "
-        f"on the {count(comparisons.dialogues)} dialogues that both have; {count(first)} more of "
-        f"the first and {count(second)} more of the second are left out. Whether their "
-        "correlations with people differ is tested by PERM-BOTH "
-    )
-    how = (
-        f": the standardised scores of the judges are exchanged for {count(comparisons.exchanges)} "
-        "random choices of systems and of items, and "
-    )
-    parts: list[Part] = [
-        what,
-        Cite(("deutsch2021statistical",)),
-        how,
-        Formula("p=(1+b)/(1+B)", "p = (1 + b)/(1 + B)"),
-        ", two-sided; exchanges that leave a side constant count as extreme. ",
+    only_first, only_second = comparisons.dropped
+    parts = [
+        *prose(
+            "The judges {first} and {second} are set against the same ratings on the {both} "
+            "dialogues that both have; {only_first} more of the first and {only_second} more of "
+            "the second are left out. Whether their correlations with people differ is tested by "
+            "PERM-BOTH [@deutsch2021statistical]: the standardised scores of the judges are "
+            "exchanged for {exchanges} random choices of systems and of items, and {p}, "
+            "two-sided; exchanges that leave a side constant count as extreme. ",
+            first=comparisons.first,
+            second=comparisons.second,
+            both=count(comparisons.dialogues),
+            only_first=count(only_first),
+            only_second=count(only_second),
+            exchanges=count(comparisons.exchanges),
+            p=Formula("p=(1+b)/(1+B)", "p = (1 + b)/(1 + B)"),
+        ),
     ]
     if most := max((row.left_out for row in comparisons.rows), default=0):
         parts.append(
             "Within items both correlations are means over the items in which people and both "
             f"judges tell systems apart; of the others, at most {count(most)}, none is counted. "
         )
-    used = {row.correction for row in comparisons.rows}
-    if "Benjamini-Yekutieli" in used:
-        parts += [
-            "Over the metrics of a level the p-values are corrected for the rate of false claims ",
-            Cite(("benjamini2001control",)),
-            ". ",
-        ]
-    if "Holm" in used:
-        parts += [
-            "Over its dimensions they are corrected for any false claim ",
-            Cite(("holm1979simple",)),
-        ]
-        parts += [". "]
+    corrections = {row.correction for row in comparisons.rows}
+    if "Benjamini-Yekutieli" in corrections:
+        parts += prose(
+            "Over the metrics of a level the p-values are corrected for the rate of false claims "
+            "[@benjamini2001control]. "
+        )
+    if "Holm" in corrections:
+        parts += prose(
+            "Over its dimensions they are corrected for any false claim [@holm1979simple]. "
+        )
     parts.append(f"Seed: {comparisons.seed}.")
     if comparisons.simulated:
         parts.append(" The ratings were drawn by a program: this says nothing about people.")
@@ -113,18 +107,15 @@ def comparison_methods(comparisons: Comparisons) -> tuple[Paragraph, ...]:
 
 
 def comparison_csv(comparisons: Comparisons) -> str:
-    """One row for each measure and level, in full precision."""
-    text = io.StringIO()
-    table = csv.writer(text, lineterminator="\n")
-    table.writerow(_HEAD)
-    for row in comparisons.rows:
-        table.writerow(
-            [
-                *(row.name, english(row.name, row.title), row.kind, row.level),
-                *(row.first, row.second, row.difference, row.p, row.adjusted, row.correction),
-                *(row.n, row.groups, row.left_out, row.undefined, row.reason),
-                "simulated" if comparisons.simulated else "people",
-                comparisons.partial,
-            ]
-        )
-    return text.getvalue()
+    """One row for each measure and level, every number in full precision."""
+    ratings = "simulated" if comparisons.simulated else "people"
+    rows = (
+        [
+            *(row.name, english_title(row.name, row.title), row.kind, row.level),
+            *(row.first, row.second, row.difference, row.p, row.adjusted, row.correction),
+            *(row.n, row.groups, row.left_out, row.undefined, row.reason),
+            *(ratings, comparisons.partial),
+        ]
+        for row in comparisons.rows
+    )
+    return csv_text([_HEAD, *rows])

@@ -1,8 +1,8 @@
-"""Tables about systems, pairs of them, sentinels, labels and bins."""
+"""Tables with one row for each system, pair, sentinel, label or bin."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 from judge.analysis.agreement.agreement_records import (
     LEVELS,
@@ -12,19 +12,20 @@ from judge.analysis.agreement.agreement_records import (
     MeasureAgreement,
 )
 from judge.report.agreement_summary import LEVEL_TITLES
+from judge.report.format import count, english_title
 from judge.report.format import level as percent
 from judge.report.paper.table import (
     Column,
+    Columns,
     Entry,
     Number,
+    PaperTable,
     Row,
-    Table,
+    banners,
     chunks,
-    english,
-    figure,
-    marks,
-    measure_rows,
-    span,
+    interval_entry,
+    measure_table,
+    number,
 )
 
 __all__ = [
@@ -37,268 +38,257 @@ __all__ = [
 ]
 
 _ABREAST = 16
-"""Numbers of two decimals that fit beside each other and a title."""
+"""How many numbers of two decimals fit on a page beside each other and a title."""
 
 
-def order_table(agreement: Agreement) -> Table:
-    """How well the judge orders systems, and pairs of dialogues of an item."""
+def order_table(agreement: Agreement) -> PaperTable:
+    """How well the judge orders the systems, and pairs of dialogues of one item."""
     measures = agreement.measures
-    share = [
-        Number(
-            None if m.pairwise.accuracy.n == 0 else 100 * m.pairwise.tied / m.pairwise.accuracy.n,
-            0,
-            m.pairwise.accuracy.reason or "no pairs",
-        )
-        for m in measures
+    systems, pairs = "Systems", "Pairs within an item"
+    columns: Columns = [
+        (Column("ρ", systems), [number(m.spearman["systems"]) for m in measures]),
+        (
+            Column(f"{percent(agreement.confidence)} CI", systems, "range"),
+            [interval_entry(m.bonett_wright, m.spearman["systems"]) for m in measures],
+        ),
+        (Column("p", systems), [number(m.permutation_p, 4) for m in measures]),
+        (Column("SPA", systems), [number(m.soft_pairwise, 3) for m in measures]),
+        (Column("pairs", systems), [Number(m.soft_pairwise.n, 0) for m in measures]),
+        (Column("accuracy", pairs), [number(m.pairwise.accuracy, 3) for m in measures]),
+        (Column("threshold", pairs), [_pairwise(m, m.pairwise.threshold) for m in measures]),
+        (Column("at 0", pairs), [_pairwise(m, m.pairwise.at_zero) for m in measures]),
+        (Column("pairs", pairs), [Number(m.pairwise.accuracy.n, 0) for m in measures]),
+        (Column("tied", pairs, unit="%"), [_tied(m) for m in measures]),
     ]
-    columns: list[tuple[Column, Sequence[Entry]]] = [
-        (Column("ρ", "Systems"), [figure(m.spearman["systems"]) for m in measures]),
-        (
-            Column(f"{percent(agreement.confidence)} CI", "Systems", "range"),
-            [span(m.bonett_wright, m.spearman["systems"]) for m in measures],
-        ),
-        (Column("p", "Systems"), [figure(m.permutation_p, 4) for m in measures]),
-        (Column("SPA", "Systems"), [figure(m.soft_pairwise, 3) for m in measures]),
-        (Column("pairs", "Systems"), [Number(m.soft_pairwise.n, 0) for m in measures]),
-        (
-            Column("accuracy", "Pairs within an item"),
-            [figure(m.pairwise.accuracy, 3) for m in measures],
-        ),
-        (
-            Column("threshold", "Pairs within an item"),
-            [_pairwise(m, "threshold") for m in measures],
-        ),
-        (Column("at 0", "Pairs within an item"), [_pairwise(m, "at_zero") for m in measures]),
-        (
-            Column("pairs", "Pairs within an item"),
-            [Number(m.pairwise.accuracy.n, 0) for m in measures],
-        ),
-        (Column("tied", "Pairs within an item", unit="%"), share),
-    ]
-    heads, rows = measure_rows(agreement.measures, columns)
     exact = all(m.permutation_exact for m in measures if m.permutation_p.value is not None)
     how = "over all orders of the systems" if exact else "over all orders, or a sample of them"
-    return Table(
+    return measure_table(
         "order",
         "Order of the systems, and of pairs of dialogues. The interval of Spearman's ρ is that of "
-        "Bonett and Wright; p: two-sided permutation test "
-        f"{how}; SPA: soft pairwise accuracy. Pairs within an item: accuracy with "
-        "ties, where judge scores that differ by at most a threshold (in points) tie; it is "
-        "chosen on the other systems, and its mean is shown; at 0, with equal scores as the only "
-        "ties. Tied: pairs that people tie.",
-        heads,
-        rows,
-        marks(agreement),
+        f"Bonett and Wright; p: two-sided permutation test {how}; SPA: soft pairwise accuracy. "
+        "Pairs within an item: accuracy with ties, where judge scores that differ by at most a "
+        "threshold (in points) tie; it is chosen on the other systems, and its mean is shown; at "
+        "0, with equal scores as the only ties. Tied: pairs that people tie.",
+        agreement,
+        columns,
     )
 
 
-def _pairwise(measure: MeasureAgreement, what: str) -> Number:
-    pairwise = measure.pairwise
-    value: float | None = getattr(pairwise, what)
-    return Number(value, 3, pairwise.accuracy.reason or "undefined")
+def _pairwise(measure: MeasureAgreement, value: float | None) -> Number:
+    return Number(value, 3, measure.pairwise.accuracy.reason or "undefined")
 
 
-def sentinel_tables(agreement: Agreement) -> tuple[Table, ...]:
-    """Scores that know nothing of the dialogue, beside the judge, level by level."""
+def _tied(measure: MeasureAgreement) -> Number:
+    accuracy = measure.pairwise.accuracy
+    share = None if accuracy.n == 0 else 100 * measure.pairwise.tied / accuracy.n
+    return Number(share, 0, accuracy.reason or "no pairs")
+
+
+def sentinel_tables(agreement: Agreement) -> list[PaperTable]:
+    """Scores that cannot have read the dialogue beside the judge, at all four levels."""
     names = list(dict.fromkeys(s.name for m in agreement.measures for s in m.sentinels))
     if not names:
-        return ()
-    width = max(1, _ABREAST // (len(names) + 1))
-    parts = [LEVELS[start : start + width] for start in range(0, len(LEVELS), width)]
+        return []
+    levels_abreast = max(1, _ABREAST // (len(names) + 1))
+    starts = range(0, len(LEVELS), levels_abreast)
     tables = []
-    for at, part in enumerate(parts, start=1):
-        columns: list[tuple[Column, Sequence[Entry]]] = []
-        for level in part:
+    for part, start in enumerate(starts, start=1):
+        columns: Columns = []
+        for level in LEVELS[start : start + levels_abreast]:
             group = LEVEL_TITLES[level]
-            judge: list[Entry] = [figure(m.spearman[level]) for m in agreement.measures]
+            judge = [number(m.spearman[level]) for m in agreement.measures]
             columns.append((Column("judge", group, upright=True), judge))
             for name in names:
                 entries = [_sentinel(m, name, level) for m in agreement.measures]
                 columns.append((Column(name, group, upright=True), entries))
-        heads, rows = measure_rows(agreement.measures, columns)
         tables.append(
-            Table(
-                "sentinels" if len(parts) == 1 else f"sentinels-{at}",
+            measure_table(
+                "sentinels" if len(starts) == 1 else f"sentinels-{part}",
                 "Sentinels: Spearman's ρ with people of scores that cannot have read the "
                 "dialogue, beside the judge. Where they do as well, that level does not show "
                 "what the judge can do.",
-                heads,
-                rows,
-                marks(agreement),
+                agreement,
+                columns,
             )
         )
-    return tuple(tables)
+    return tables
 
 
 def _sentinel(measure: MeasureAgreement, name: str, level: Level) -> Number:
     for sentinel in measure.sentinels:
         if sentinel.name == name and level in sentinel.levels:
-            return figure(sentinel.levels[level])
+            return number(sentinel.levels[level])
     return Number(None, reason="not computed")
 
 
-def mean_tables(agreement: Agreement) -> tuple[Table, ...]:
-    """Each system's mean by people and by the judge, with standard errors."""
-    tables = []
+def mean_tables(agreement: Agreement) -> list[PaperTable]:
+    """The mean of each system by people and by the judge, with standard errors."""
     reason = "no standard error: too few characters or scenarios"
-    for at, (title, part) in enumerate(chunks(agreement, 4), start=1):
-        names = _systems(part)
-        points = [{point.system: point for point in measure.systems} for measure in part]
-        heads = [Column("System", kind="text"), Column("n")]
-        for measure in part:
-            group = english(measure.name, measure.title)
-            heads += [Column(head, group) for head in ("people", "SE", "judge", "SE")]
+    tables = []
+    for part, (title, measures) in enumerate(chunks(agreement, 4), start=1):
+        points = [{point.system: point for point in measure.systems} for measure in measures]
         rows = []
-        for name in names:
-            ns = [by[name].n for by in points if name in by]
-            cells: list[Entry] = [name, Number(ns[0], 0) if len(set(ns)) == 1 else _between(ns)]
-            for by in points:
-                point = by.get(name)
+        for system in _systems(measures):
+            ns = [of_measure[system].n for of_measure in points if system in of_measure]
+            low, high = min(ns), max(ns)
+            n = Number(low, 0) if low == high else f"{count(low)}–{count(high)}"
+            cells: list[Entry] = [system, n]
+            for of_measure in points:
+                point = of_measure.get(system)
                 cells += (
                     [""] * 4
                     if point is None
                     else [
                         Number(point.human),
-                        Number(point.human_error, 2, reason),
+                        Number(point.human_error, reason=reason),
                         Number(point.judge),
-                        Number(point.judge_error, 2, reason),
+                        Number(point.judge_error, reason=reason),
                     ]
                 )
             rows.append(Row(tuple(cells)))
         tables.append(
-            Table(
-                f"means-{at}",
+            PaperTable(
+                f"means-{part}",
                 f"Mean scores of the systems by people and by the judge: {title}. Standard "
                 "errors are clustered by character and scenario; n: dialogues with both scores.",
-                tuple(heads),
+                (
+                    Column("System", kind="text"),
+                    Column("n"),
+                    *_heads(measures, ("people", "SE", "judge", "SE")),
+                ),
                 tuple(rows),
-                marks(agreement),
+                banners(agreement),
             )
         )
-    return tuple(tables)
+    return tables
 
 
-def _between(numbers: Sequence[int]) -> str:
-    return f"{min(numbers):,}–{max(numbers):,}"
+def _heads(measures: Sequence[MeasureAgreement], titles: Sequence[str]) -> list[Column]:
+    """The same columns for each measure, under its title."""
+    return [Column(title, english_title(m.name, m.title)) for m in measures for title in titles]
 
 
 def _systems(measures: Sequence[MeasureAgreement]) -> list[str]:
-    """Systems in the order of the last measure, which is the composite if there is one."""
+    """Systems in the order of the last measure: that of the dimension, if there is one."""
     points = (point for measure in reversed(measures) for point in measure.systems)
     return list(dict.fromkeys(point.system for point in points))
 
 
-def system_tables(agreement: Agreement) -> tuple[Table, ...]:
-    """Systems down, measures across: Spearman within each, and without each."""
-    tables: list[Table] = []
-
-    def add(name: str, caption: str, of: Callable[[MeasureAgreement], dict[str, Estimate]]) -> None:
-        measures = agreement.measures
-        for start in range(0, len(measures), _ABREAST):
-            part = measures[start : start + _ABREAST]
-            found = [of(measure) for measure in part]
-            heads = [Column(english(measure.name, measure.title), upright=True) for measure in part]
-            rows = tuple(
-                Row((system, *(figure(by[system]) if system in by else "" for by in found)))
-                for system in dict.fromkeys(s for by in reversed(found) for s in by)
-            )
-            if rows:
-                number = f"-{start // _ABREAST + 1}" if len(measures) > _ABREAST else ""
-                first = Column("System" if name == "within" else "Left out", kind="text")
-                tables.append(
-                    Table(f"{name}{number}", caption, (first, *heads), rows, marks(agreement))
-                )
-
-    add(
-        "within",
-        "Spearman's ρ within each system.",
-        lambda m: {point.system: point.within for point in m.systems},
-    )
-    for level in ("all", "within_item", "systems"):
-        add(
-            f"without-{level.replace('_', '-')}",
-            f"Spearman's ρ with one system left out: {LEVEL_TITLES[level].lower()}.",
-            lambda m, level=level: {  # type: ignore[misc]
-                "none": m.spearman[level],
-                **{row.system: getattr(row, level) for row in m.without},
-            },
-        )
-    return tuple(tables)
-
-
-def confusion_tables(agreement: Agreement) -> tuple[Table, ...]:
-    """Counts of human labels against rounded judge scores, for metrics on one scale together."""
-    tables: list[Table] = []
-    waiting: list[MeasureAgreement] = []
-
-    def flush() -> None:
-        if not waiting:
-            return
-        low, size = int(waiting[0].scale[0]), len(waiting[0].confusion)
-        heads = [Column("People", kind="text")]
-        for measure in waiting:
-            group = english(measure.name, measure.title)
-            heads += [Column(str(low + label), group) for label in range(size)]
-        rows = tuple(
-            Row(
-                (
-                    str(low + label),
-                    *(Number(count, 0) for m in waiting for count in m.confusion[label]),
-                )
-            )
-            for label in range(size)
-        )
-        tables.append(
-            Table(
-                f"confusion-{len(tables) + 1}",
-                "Single human ratings (rows) against the judge's scores rounded to labels "
-                "(columns): counts.",
-                tuple(heads),
-                rows,
-                marks(agreement),
-            )
-        )
-        waiting.clear()
-
-    for measure in agreement.measures:
-        if not measure.confusion:
-            continue
-        alike = waiting and waiting[0].scale == measure.scale
-        if waiting and (not alike or (len(waiting) + 1) * len(measure.confusion) > _ABREAST):
-            flush()
-        waiting.append(measure)
-    flush()
-    return tuple(tables)
-
-
-def curve_tables(agreement: Agreement) -> tuple[Table, ...]:
-    """The reliability curve: dialogues in bins of like judge scores."""
+def curve_tables(agreement: Agreement) -> list[PaperTable]:
+    """The reliability curve: dialogues in bins of similar judge scores."""
     tables = []
-    for at, (title, part) in enumerate(chunks(agreement, 4), start=1):
-        heads = [Column("Bin", kind="text")]
-        for measure in part:
-            group = english(measure.name, measure.title)
-            heads += [Column(head, group) for head in ("judge", "people", "SE", "n")]
+    for part, (title, measures) in enumerate(chunks(agreement, 4), start=1):
         rows = []
-        for place in range(max(len(measure.curve) for measure in part)):
-            cells: list[Entry] = [str(place + 1)]
-            for measure in part:
-                if place >= len(measure.curve):
+        for position in range(max(len(measure.curve) for measure in measures)):
+            cells: list[Entry] = [str(position + 1)]
+            for measure in measures:
+                if position >= len(measure.curve):
                     cells += [""] * 4
                     continue
-                bin_ = measure.curve[place]
+                bin_ = measure.curve[position]
                 error = Number(bin_.error, 3, "a single dialogue has no standard error")
                 cells += [Number(bin_.judge), Number(bin_.human), error, Number(bin_.n, 0)]
             rows.append(Row(tuple(cells)))
         if rows:
             tables.append(
-                Table(
-                    f"curve-{at}",
+                PaperTable(
+                    f"curve-{part}",
                     f"Reliability curve: {title}. Dialogues in bins of like judge scores, with "
                     "the mean of either side and the standard error of the human one.",
-                    tuple(heads),
+                    (
+                        Column("Bin", kind="text"),
+                        *_heads(measures, ("judge", "people", "SE", "n")),
+                    ),
                     tuple(rows),
-                    marks(agreement),
+                    banners(agreement),
                 )
             )
-    return tuple(tables)
+    return tables
+
+
+def system_tables(agreement: Agreement) -> list[PaperTable]:
+    """Spearman within each system, and without each system at three levels, by measure."""
+    tables = _by_system(
+        agreement,
+        "within",
+        "Spearman's ρ within each system.",
+        "System",
+        lambda m: {point.system: point.within for point in m.systems},
+    )
+    for level in ("all", "within_item", "systems"):
+        tables += _by_system(
+            agreement,
+            f"without-{level.replace('_', '-')}",
+            f"Spearman's ρ with one system left out: {LEVEL_TITLES[level].lower()}.",
+            "Left out",
+            lambda m, level=level: {  # type: ignore[misc]
+                "none": m.spearman[level],
+                **{row.system: getattr(row, level) for row in m.without},
+            },
+        )
+    return tables
+
+
+def _by_system(
+    agreement: Agreement,
+    name: str,
+    caption: str,
+    head: str,
+    of: Callable[[MeasureAgreement], Mapping[str, Estimate]],
+) -> list[PaperTable]:
+    """Systems down, measures across, in as many tables as the measures need."""
+    measures = agreement.measures
+    tables = []
+    for part, start in enumerate(range(0, len(measures), _ABREAST), start=1):
+        abreast = measures[start : start + _ABREAST]
+        estimates = [of(measure) for measure in abreast]
+        heads = [Column(english_title(m.name, m.title), upright=True) for m in abreast]
+        rows = tuple(
+            Row((system, *(number(e[system]) if system in e else "" for e in estimates)))
+            for system in dict.fromkeys(system for e in reversed(estimates) for system in e)
+        )
+        if rows:
+            tables.append(
+                PaperTable(
+                    f"{name}-{part}" if len(measures) > _ABREAST else name,
+                    caption,
+                    (Column(head, kind="text"), *heads),
+                    rows,
+                    banners(agreement),
+                )
+            )
+    return tables
+
+
+def confusion_tables(agreement: Agreement) -> list[PaperTable]:
+    """Counts of human labels against rounded judge scores; metrics of one scale share a table."""
+    groups: list[list[MeasureAgreement]] = []
+    for measure in (m for m in agreement.measures if m.confusion):
+        last = groups[-1] if groups else []
+        if (
+            last
+            and last[0].scale == measure.scale
+            and (len(last) + 1) * len(measure.confusion) <= _ABREAST
+        ):
+            last.append(measure)
+        else:
+            groups.append([measure])
+    tables = []
+    for part, measures in enumerate(groups, start=1):
+        low = int(measures[0].scale[0])
+        labels = [str(low + label) for label in range(len(measures[0].confusion))]
+        rows = tuple(
+            Row((label, *(Number(n, 0) for m in measures for n in m.confusion[row])))
+            for row, label in enumerate(labels)
+        )
+        tables.append(
+            PaperTable(
+                f"confusion-{part}",
+                "Single human ratings (rows) against the judge's scores rounded to labels "
+                "(columns): counts.",
+                (Column("People", kind="text"), *_heads(measures, labels)),
+                rows,
+                banners(agreement),
+            )
+        )
+    return tables

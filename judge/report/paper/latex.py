@@ -12,7 +12,7 @@ import string
 import unicodedata
 from collections.abc import Sequence
 
-from judge.report.paper.table import Column, Entry, Number, Range, Row, Table, grouped, missing
+from judge.report.paper.table import Column, Entry, Number, PaperTable, Range, Row, grouped, missing
 
 __all__ = ["CJK_FALLBACK", "FITTED", "escape", "latex_table"]
 
@@ -142,7 +142,7 @@ def _code_points(text: str) -> str:
     return " ".join(f"U+{ord(character):04X}" for character in text)
 
 
-def latex_table(table: Table) -> str:
+def latex_table(table: PaperTable) -> str:
     """A float that can be pasted alone into a document of one column or two.
 
     It needs booktabs, siunitx and graphicx, and shrinks where it would be wider than the page.
@@ -174,8 +174,8 @@ def latex_table(table: Table) -> str:
     return f"{CJK_FALLBACK}\n{text}" if r"\judgecjk" in text else text
 
 
-def _caption(table: Table) -> str:
-    bold = "".join(rf"\textbf{{{escape(mark)}}} " for mark in table.marks)
+def _caption(table: PaperTable) -> str:
+    bold = "".join(rf"\textbf{{{escape(mark)}}} " for mark in table.banners)
     return bold + escape(table.caption)
 
 
@@ -184,7 +184,7 @@ def _letter(at: int) -> str:
     return alphabet[at] if at < len(alphabet) else _letter(at // 26 - 1) + alphabet[at % 26]
 
 
-def _formats(table: Table) -> list[str]:
+def _formats(table: PaperTable) -> list[str]:
     numbers = [
         [cell for row in table.rows if isinstance(cell := row.cells[at], Number)]
         for at in range(len(table.columns))
@@ -239,7 +239,7 @@ def _head(column: Column) -> str:
     return f"{{{text}}}"
 
 
-def _body(table: Table, letters: dict[str, str]) -> list[str]:
+def _body(table: PaperTable, letters: dict[str, str]) -> list[str]:
     across = [
         _column(column, [row.cells[at] for row in table.rows], letters)
         for at, column in enumerate(table.columns)
@@ -286,7 +286,7 @@ def _spaced(body: Sequence[str], rows: Sequence[Row]) -> list[str]:
     return lines
 
 
-def _notes(table: Table, letters: dict[str, str]) -> list[str]:
+def _notes(table: PaperTable, letters: dict[str, str]) -> list[str]:
     notes = [rf"\textsuperscript{{{letter}}}\,{escape(r)}." for r, letter in letters.items()]
     notes += [escape(note) for note in table.notes]
     if not notes:

@@ -1,4 +1,4 @@
-"""A table as data: what every drawing of it, for paper or for the screen, is made from."""
+"""The table model of the paper: every table is made once, then written as LaTeX and Markdown."""
 
 from __future__ import annotations
 
@@ -6,50 +6,43 @@ import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import groupby
-from typing import Literal, Protocol, TypeGuard
+from typing import Literal, TypeGuard
 
 from judge.analysis.agreement.agreement_records import (
     Agreement,
     Estimate,
     Interval,
-    Kind,
     MeasureAgreement,
 )
-from judge.analysis.agreement.two_judges import Comparisons
-from judge.report.format import fixed
+from judge.analysis.agreement.two_judges import ComparedMeasure, Comparisons
+from judge.report.agreement_summary import SIMULATED
+from judge.report.format import english_title, fixed
 
 __all__ = [
-    "SIMULATED",
     "Column",
+    "Columns",
     "Entry",
     "Number",
+    "PaperTable",
     "Range",
     "Row",
-    "Table",
-    "Titled",
+    "banners",
     "chunks",
-    "english",
     "escape_markdown",
-    "figure",
     "grouped",
+    "interval_entry",
     "markdown_table",
-    "marks",
     "measure_rows",
+    "measure_table",
     "missing",
+    "number",
     "pages",
-    "span",
 ]
-
-_CJK = "\u2e80-\u9fff\uf900-\ufaff\uff00-\uffef"
-_OWN_TITLE = re.compile(rf"\s*[(（][^()（）]*[{_CJK}][^()（）]*[)）]\s*$")
-
-
-SIMULATED = "SIMULATED RATINGS: not people."
 
 
 @dataclass(frozen=True, slots=True)
 class Number:
-    """A number as it is printed; a dash with its `reason` where `value` is None."""
+    """A number with its decimals; if `value` is None a dash, explained by `reason`."""
 
     value: float | None
     decimals: int = 2
@@ -58,7 +51,7 @@ class Number:
 
 @dataclass(frozen=True, slots=True)
 class Range:
-    """Both ends of an interval; a dash with its `reason` where they are None."""
+    """Both ends of an interval; if either is None a dash, explained by `reason`."""
 
     lower: float | None
     upper: float | None
@@ -71,13 +64,13 @@ Entry = Number | Range | str
 
 @dataclass(frozen=True, slots=True)
 class Column:
-    """One column.
+    """The head of a column, and what its entries are.
 
     Attributes:
-        title, unit: its head; a unit is printed in brackets after the title.
-        group: a head above it, shared with its neighbours of the same group.
-        kind: what its entries are. Texts may stand in any column.
-        upright: the title is long and the numbers are short: it is set on end.
+        title, unit: the head; the unit is written in brackets after the title.
+        group: a second head above it, shared by neighbouring columns of the same group.
+        kind: what its entries are; a text may stand in any column.
+        upright: whether the head is turned by 90 degrees: for long heads above short numbers.
     """
 
     title: str
@@ -92,100 +85,97 @@ class Column:
         return f"{self.title} ({self.unit})" if self.unit else self.title
 
 
+Columns = list[tuple[Column, Sequence[Entry]]]
+"""Columns and their entries, without the first column, which names the rows."""
+
+
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One row, an entry for each column; `strong`: a composite of the rows above it."""
+    """One entry for each column; `strong` marks a dimension or the overall score."""
 
     cells: tuple[Entry, ...]
     strong: bool = False
 
 
 @dataclass(frozen=True, slots=True)
-class Table:
-    """A table with all that stands around it.
+class PaperTable:
+    """A table with its caption and notes.
 
     Attributes:
-        name: of its file and its label.
-        caption: what a reader needs to read it alone.
-        marks: what has to be said before anything else: that no people were asked, say.
-        notes: further sentences to stand below.
+        name: of its file and its LaTeX label.
+        caption: all that a reader needs to understand the table alone.
+        banners: written in bold before the caption, such as that the ratings are simulated.
+        notes: further sentences below the table.
     """
 
     name: str
     caption: str
     columns: tuple[Column, ...]
     rows: tuple[Row, ...]
-    marks: tuple[str, ...] = ()
+    banners: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
 
     def reasons(self) -> tuple[str, ...]:
-        """Why entries are dashes, each reason once, in the order of reading."""
+        """Why entries are dashes: each reason once, in reading order."""
         cells = (cell for row in self.rows for cell in row.cells)
         return tuple(dict.fromkeys(cell.reason for cell in cells if missing(cell)))
 
 
 def missing(entry: Entry) -> TypeGuard[Number | Range]:
-    """Whether it is drawn as a dash."""
+    """Whether the entry is drawn as a dash."""
     if isinstance(entry, Number):
         return entry.value is None
     return isinstance(entry, Range) and (entry.lower is None or entry.upper is None)
 
 
-def figure(found: Estimate, decimals: int = 2) -> Number:
-    """A figure's value."""
-    return Number(found.value, decimals, found.reason or "undefined")
+def number(estimate: Estimate, decimals: int = 2) -> Number:
+    """The value of an estimate."""
+    return Number(estimate.value, decimals, estimate.reason or "undefined")
 
 
-def span(interval: Interval | None, found: Estimate, decimals: int = 2) -> Range:
-    """An interval of a figure; of an undefined figure there is none, for the same reason."""
-    if found.value is None or interval is None:
-        reason = found.reason or "undefined" if found.value is None else "no interval was computed"
-        return Range(None, None, decimals, reason)
+def interval_entry(interval: Interval | None, estimate: Estimate, decimals: int = 2) -> Range:
+    """The interval of an estimate; a dash for the same reason as the estimate, if that is one."""
+    if estimate.value is None:
+        return Range(None, None, decimals, estimate.reason or "undefined")
+    if interval is None:
+        return Range(None, None, decimals, "no interval was computed")
     return Range(interval.lower, interval.upper, decimals, interval.reason or "undefined")
 
 
-def english(name: str, title: str) -> str:
-    """The English part of `Fluency (流畅性)`; of a title without one, the name of the measure."""
-    part = _OWN_TITLE.sub("", title)
-    if not re.search("[A-Za-z]", part) and re.search("[A-Za-z]", name):
-        part = name.replace("_", " ")
-        part = part[0].upper() + part[1:]
-    return part
-
-
-def marks(found: Agreement | Comparisons) -> tuple[str, ...]:
-    """What every page and table says first."""
-    said = (f"PARTIAL: {found.partial.rstrip('.')}.",) if found.partial else ()
-    return (*((SIMULATED,) if found.simulated else ()), *said)
-
-
-class Titled(Protocol):
-    """A measure, as far as a row needs to know it."""
-
-    @property
-    def name(self) -> str: ...  # noqa: D102 - as in the record
-    @property
-    def kind(self) -> Kind: ...  # noqa: D102
-    @property
-    def title(self) -> str: ...  # noqa: D102
+def banners(record: Agreement | Comparisons) -> tuple[str, ...]:
+    """What every page and table must say first: ratings are simulated, results are partial."""
+    partial = (f"PARTIAL: {record.partial.rstrip('.')}.",) if record.partial else ()
+    return (*((SIMULATED,) if record.simulated else ()), *partial)
 
 
 def measure_rows(
-    measures: Sequence[Titled], columns: Sequence[tuple[Column, Sequence[Entry]]]
+    measures: Sequence[MeasureAgreement | ComparedMeasure], columns: Columns
 ) -> tuple[tuple[Column, ...], tuple[Row, ...]]:
-    """Columns, and rows with the measures' titles first; every column has one entry a measure."""
+    """Columns and rows of a table with one row for each measure, its title first."""
     heads = (Column("", kind="text"), *(column for column, _ in columns))
     rows = [
         Row(
-            (english(m.name, m.title), *(entries[at] for _, entries in columns)), m.kind != "metric"
+            (english_title(m.name, m.title), *(entries[row] for _, entries in columns)),
+            m.kind != "metric",
         )
-        for at, m in enumerate(measures)
+        for row, m in enumerate(measures)
     ]
     return heads, tuple(rows)
 
 
+def measure_table(
+    name: str, caption: str, agreement: Agreement, columns: Columns, notes: tuple[str, ...] = ()
+) -> PaperTable:
+    """A table with one row for each measure of an agreement."""
+    heads, rows = measure_rows(agreement.measures, columns)
+    return PaperTable(name, caption, heads, rows, banners(agreement), notes)
+
+
 def chunks(agreement: Agreement, most: int) -> Iterator[tuple[str, tuple[MeasureAgreement, ...]]]:
-    """Measures that fit beside each other, with a title: at most so many, a dimension together."""
+    """Measures that fit beside each other, with a title for them.
+
+    At most `most` at once; a dimension, which follows its metrics, ends a chunk.
+    """
     part: list[MeasureAgreement] = []
     for measure in agreement.measures:
         part.append(measure)
@@ -198,8 +188,8 @@ def chunks(agreement: Agreement, most: int) -> Iterator[tuple[str, tuple[Measure
 
 def _chunk_title(part: Sequence[MeasureAgreement]) -> str:
     if part[-1].kind != "metric":
-        return english(part[-1].name, part[-1].title)
-    return ", ".join(english(measure.name, measure.title) for measure in part)
+        return english_title(part[-1].name, part[-1].title)
+    return ", ".join(english_title(measure.name, measure.title) for measure in part)
 
 
 def grouped(columns: Sequence[Column]) -> Iterator[tuple[str, int]]:
@@ -208,8 +198,8 @@ def grouped(columns: Sequence[Column]) -> Iterator[tuple[str, int]]:
         yield group, len(list(members))
 
 
-def pages(table: Table, most: int = 42) -> Iterator[Table]:
-    """The table in parts that each fit on a page."""
+def pages(table: PaperTable, most: int = 42) -> Iterator[PaperTable]:
+    """The table in parts of at most `most` rows, so that each fits on a page."""
     if len(table.rows) <= most:
         yield table
         return
@@ -223,25 +213,23 @@ def pages(table: Table, most: int = 42) -> Iterator[Table]:
 
 
 def escape_markdown(text: str) -> str:
-    """Text of anybody on one line of Markdown, as it is and not as markup."""
+    """Any text on one line of Markdown, with nothing in it read as markup."""
     flat = re.sub(r"\s+", " ", text)
     plain = re.sub(r"([\\`*_{}\[\]#|~$])", r"\\\1", flat)
     return plain.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
 
 
-def markdown_table(table: Table) -> str:
-    """Caption, table, and below it why entries are dashes."""
-    letters = {reason: at + 1 for at, reason in enumerate(table.reasons())}
-    marks = "".join(f"**{escape_markdown(mark)}** " for mark in table.marks)
+def markdown_table(table: PaperTable) -> str:
+    """The caption, the table as GitHub's Markdown, and below it why entries are dashes."""
+    numbers = {reason: at for at, reason in enumerate(table.reasons(), start=1)}
+    banner = "".join(f"**{escape_markdown(text)}** " for text in table.banners)
     heads = [_head(column) for column in table.columns]
     rules = [":--" if column.kind == "text" else "--:" for column in table.columns]
-    lines = [f"{marks}{escape_markdown(table.caption)}", "", _line(heads), _line(rules)]
+    lines = [f"{banner}{escape_markdown(table.caption)}", "", _line(heads), _line(rules)]
     for row in table.rows:
-        first, *rest = (_entry(cell, letters) for cell in row.cells)
+        first, *rest = (_entry(cell, numbers) for cell in row.cells)
         lines.append(_line([f"**{first}**" if row.strong else first, *rest]))
-    notes = [
-        f"<sup>{number}</sup> {escape_markdown(reason)}." for reason, number in letters.items()
-    ]
+    notes = [f"<sup>{n}</sup> {escape_markdown(reason)}." for reason, n in numbers.items()]
     notes += [escape_markdown(note) for note in table.notes]
     return "\n".join([*lines, "", *(f"{note}  " for note in notes)]).rstrip() + "\n"
 
@@ -254,11 +242,11 @@ def _head(column: Column) -> str:
     return escape_markdown(f"{column.group}: {column.head}" if column.group else column.head)
 
 
-def _entry(entry: Entry, letters: dict[str, int]) -> str:
+def _entry(entry: Entry, numbers: dict[str, int]) -> str:
     if isinstance(entry, str):
         return escape_markdown(entry)
     if missing(entry):
-        return f"–<sup>{letters[entry.reason]}</sup>"
+        return f"–<sup>{numbers[entry.reason]}</sup>"
     if isinstance(entry, Range):
         return f"[{fixed(entry.lower, entry.decimals)}, {fixed(entry.upper, entry.decimals)}]"
     if entry.decimals == 0 and entry.value is not None:

@@ -1,8 +1,9 @@
-"""The files of a paper: LaTeX to paste or to compile, Markdown, CSV and BibTeX."""
+"""The files for a paper: LaTeX to paste or to compile, Markdown, CSV and BibTeX."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from importlib.resources import files
 from pathlib import Path
 from types import MappingProxyType
 
@@ -16,20 +17,20 @@ from judge.report.paper.comparison import comparison_csv, comparison_methods, co
 from judge.report.paper.latex import FITTED, escape, latex_table
 from judge.report.paper.methods import methods
 from judge.report.paper.references import Paragraph, bibtex, cited, to_latex, to_markdown
-from judge.report.paper.table import Table, escape_markdown, markdown_table, marks, pages
+from judge.report.paper.table import PaperTable, banners, escape_markdown, markdown_table, pages
 
-__all__ = ["document", "write_comparison_tables", "write_paper"]
+__all__ = ["write_comparison_tables", "write_paper"]
 
 
 def write_paper(agreement: Agreement, folder: Path, figures: Mapping[str, str]) -> list[Path]:
     """Write `agreement.tex`, `.bib`, `.md`, `.csv`, `agreement-methods.tex` and `tables/*.tex`.
 
-    `agreement.tex` compiles as it is; every file it reads can be pasted alone.
+    `agreement.tex` compiles as it is, and every file that it reads can be pasted alone.
 
     Args:
         agreement: what is reported.
-        folder: where to; made if need be.
-        figures: name -> caption of the pictures `figures/<name>.pdf` in the same folder.
+        folder: where to write; made if it does not exist.
+        figures: the caption of each figure by its name; `figures/<name>.pdf` lies in `folder`.
 
     Returns:
         The files, `agreement.tex` first.
@@ -38,12 +39,17 @@ def write_paper(agreement: Agreement, folder: Path, figures: Mapping[str, str]) 
         StoreError: a file cannot be written.
     """
     csv = write_text(folder / "agreement.csv", agreement_csv(agreement))
-    title = f"Agreement of {agreement.judge} with {people(agreement)}"
-    tables, words = agreement_tables(agreement), methods(agreement)
-    files = _write(
-        folder, "agreement", title, marks(agreement), agreement.notes, tables, words, figures
+    written = _write(
+        folder,
+        "agreement",
+        f"Agreement of {agreement.judge} with {people(agreement)}",
+        agreement_tables(agreement),
+        methods(agreement),
+        banners=banners(agreement),
+        notes=agreement.notes,
+        figures=figures,
     )
-    return [*files, csv]
+    return [*written, csv]
 
 
 def write_comparison_tables(comparisons: Comparisons, folder: Path) -> list[Path]:
@@ -53,117 +59,89 @@ def write_comparison_tables(comparisons: Comparisons, folder: Path) -> list[Path
         StoreError: a file cannot be written.
     """
     csv = write_text(folder / "comparison.csv", comparison_csv(comparisons))
-    title = f"{comparisons.first} and {comparisons.second} against the same ratings"
-    table, words = comparison_table(comparisons), comparison_methods(comparisons)
-    return [*_write(folder, "comparison", title, table.marks, (), [table], words), csv]
+    written = _write(
+        folder,
+        "comparison",
+        f"{comparisons.first} and {comparisons.second} against the same ratings",
+        [comparison_table(comparisons)],
+        comparison_methods(comparisons),
+        banners=banners(comparisons),
+    )
+    return [*written, csv]
 
 
 def _write(
     folder: Path,
     name: str,
     title: str,
-    first: Sequence[str],
-    notes: Sequence[str],
-    tables: Sequence[Table],
-    words: Sequence[Paragraph],
+    tables: Sequence[PaperTable],
+    paragraphs: Sequence[Paragraph],
+    *,
+    banners: Sequence[str],
+    notes: Sequence[str] = (),
     figures: Mapping[str, str] = MappingProxyType({}),
 ) -> list[Path]:
-    drawn = {f"tables/{part.name}": latex_table(part) for whole in tables for part in pages(whole)}
-    whole = document(
-        title,
-        first,
-        notes,
-        f"{name}-methods",
-        list(drawn),
-        {f"figures/{figure}.pdf": caption for figure, caption in figures.items()},
-        bib=name,
-    )
-    main, *rest = map(markdown_table, tables)
-    text = [
+    """All files but the CSV."""
+    latex = {f"tables/{page.name}": latex_table(page) for table in tables for page in pages(table)}
+    captions = {f"figures/{figure}.pdf": caption for figure, caption in figures.items()}
+    main, *further = map(markdown_table, tables)
+    markdown = [
         f"# {escape_markdown(title)}\n",
-        *(f"**{escape_markdown(mark)}**\n" for mark in first),
+        *(f"**{escape_markdown(banner)}**\n" for banner in banners),
         *(f"{escape_markdown(note)}\n" for note in notes),
         main,
-        f"## Methods\n\n{to_markdown(words)}",
-        *(["## Further tables\n", *rest] if rest else []),
+        f"## Methods\n\n{to_markdown(paragraphs)}",
+        *(["## Further tables\n", *further] if further else []),
     ]
+    document = _document(name, title, list(latex), captions, banners=banners, notes=notes)
     return [
-        write_text(folder / f"{name}.tex", whole),
-        write_text(folder / f"{name}-methods.tex", to_latex(words)),
-        *(write_text(folder / f"{file}.tex", table) for file, table in drawn.items()),
-        write_text(folder / f"{name}.bib", bibtex(cited(words))),
-        write_text(folder / f"{name}.md", "\n".join(text)),
+        write_text(folder / f"{name}.tex", document),
+        write_text(folder / f"{name}-methods.tex", to_latex(paragraphs)),
+        *(write_text(folder / f"{file}.tex", table) for file, table in latex.items()),
+        write_text(folder / f"{name}.bib", bibtex(cited(paragraphs))),
+        write_text(folder / f"{name}.md", "\n".join(markdown)),
     ]
 
 
-_PREAMBLE = r"""% Compile with: pdflatex agreement && bibtex agreement && pdflatex agreement (twice)
-\documentclass[10pt,a4paper]{article}
-\usepackage[margin=2.5cm]{geometry}
-\usepackage{booktabs,siunitx,graphicx,caption}
-\usepackage[round]{natbib}
-\usepackage{url}
-\captionsetup{font=small,labelfont=bf}
-% Chinese is set with CJKutf8 and its font gbsn where they are installed, and as code points
-% where not.
-\IfFileExists{c70gbsn.fd}{\usepackage{CJKutf8}}{}
-\DeclareRobustCommand{\judgecjk}[2]{%
-  \ifdefined\CJKfamily\begin{CJK*}{UTF8}{gbsn}#1\end{CJK*}\else#2\fi}
-\renewcommand{\topfraction}{.95}
-\renewcommand{\floatpagefraction}{.8}
-\setcounter{topnumber}{4}
-\setcounter{totalnumber}{6}
-\setcounter{dbltopnumber}{4}
-\makeatletter
-\setlength{\@fptop}{0pt}
-\setlength{\@fpsep}{18pt}
-\setlength{\@fpbot}{0pt plus 1fil}
-\makeatother
-\emergencystretch=2em
-"""
-
-
-def document(
+def _document(
+    name: str,
     title: str,
-    marks: Sequence[str],
-    notes: Sequence[str],
-    main: str,
     tables: Sequence[str],
-    figures: Mapping[str, str],
+    captions: Mapping[str, str],
     *,
-    bib: str,
+    banners: Sequence[str],
+    notes: Sequence[str],
 ) -> str:
-    """LaTeX that puts the files together.
+    """A whole LaTeX document that reads the other files.
 
     Args:
-        title: plain text.
-        marks: what has to be said first.
-        notes: what has to be said as well.
-        main: the file of the methods.
+        name: of the file of references; that of the methods is `<name>-methods`.
+        title: plain text, as are `banners`, `notes` and the captions.
         tables: files, without suffix.
-        figures: files of pictures, each with its caption in plain text, which says itself
-            what has to be said first.
-        bib: the file of the references, without suffix.
+        captions: the caption of each figure by its file.
+        banners: in bold below the title.
+        notes: before the methods.
     """
-    warning = "".join(rf"\textbf{{{escape(mark)}}}\par " for mark in marks)
-    inputs = "\n".join(rf"\input{{{table}}}" for table in tables)
-    floats = "\n".join(_figure(file, caption) for file, caption in figures.items())
+    banner = "".join(rf"\textbf{{{escape(text)}}}\par " for text in banners)
     return "\n".join(
         [
-            f"{_PREAMBLE}\\title{{{escape(title)}}}",
+            (files("judge.report.paper") / "preamble.tex").read_text("utf-8")
+            + rf"\title{{{escape(title)}}}",
             r"\author{}",
             r"\date{}",
             r"\begin{document}",
             r"\maketitle",
-            *([rf"\begin{{center}}\large {warning}\end{{center}}"] if warning else []),
+            *([rf"\begin{{center}}\large {banner}\end{{center}}"] if banner else []),
             *(rf"\noindent {escape(note)}\par" for note in notes),
             r"\section{Methods}",
-            rf"\input{{{main}}}",
+            rf"\input{{{name}-methods}}",
             r"\bibliographystyle{plainnat}",
-            rf"\bibliography{{{bib}}}",
+            rf"\bibliography{{{name}}}",
             r"\clearpage",
             r"\section{Tables}",
-            inputs,
-            *([r"\clearpage", r"\section{Figures}", floats] if figures else []),
+            "\n".join(rf"\input{{{table}}}" for table in tables),
+            *([r"\clearpage", r"\section{Figures}"] if captions else []),
+            *(_figure(file, caption) for file, caption in captions.items()),
             r"\end{document}",
             "",
         ]

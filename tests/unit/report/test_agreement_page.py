@@ -15,8 +15,8 @@ import pytest
 from markupsafe import Markup
 
 from judge.analysis.agreement.agreement_records import Agreement, Disagreement
-from judge.report.agreement_page import SHOWN, Footnotes, render_agreement
-from judge.report.format import signed
+from judge.report.agreement_page import SHOWN, render_agreement
+from judge.report.format import Footnotes, signed
 from judge.types import Turn
 from tests.unit.report.page_example import CONSTANT, EVIL, agreement, disagreements, measure
 

@@ -17,8 +17,8 @@ from judge.analysis.ranking import Leaderboard, SystemCost, leaderboard
 from judge.errors import StoreError
 from judge.report.leaderboard_page import (
     leaderboard_csv,
+    leaderboard_radar,
     leaderboard_table,
-    overlay,
     render_leaderboard,
     sentences,
     terminal_leaderboard,
@@ -163,7 +163,7 @@ def test_without_an_overall_score(judgments: Callable[..., list[Judgment]], rubr
     assert found.standings[1].dimensions.keys() == {"talk"}
 
 
-# Drawn
+# ReportFigure
 
 
 @pytest.fixture
@@ -191,7 +191,7 @@ def rows_of(page: str) -> list[list[str]]:
 
 def test_the_page(full: tuple[Leaderboard, Results]) -> None:
     """Every system with rank, scores and costs; a dash with its reason for what is unknown."""
-    page = render_leaderboard(full[0], overlay(full[1]))
+    page = render_leaderboard(full[0], leaderboard_radar(full[1]))
     first, human, void = rows_of(page)
     assert first[1] == "&lt;b&gt;&amp;_"
     assert first[0].split() == ["1", "could", "be", "1"]

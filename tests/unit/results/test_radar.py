@@ -11,7 +11,7 @@ import pytest
 from matplotlib.lines import Line2D
 
 from judge.analysis import PublishedMeans, Results, summarize
-from judge.report.figures import Drawn, inline
+from judge.report.figures import ReportFigure, inline
 from judge.report.figures.radar import MOST_LINES, run_radar
 from judge.types import Dimension, Failure, Judgment, Metric, Rubric
 
@@ -53,7 +53,7 @@ def results_of(
     return summarize(judgments, nine, published=published)
 
 
-def drawn_lines(picture: Drawn) -> list[Line2D]:
+def drawn_lines(picture: ReportFigure) -> list[Line2D]:
     """Those of systems: the grid has no entry in the legend."""
     (axes,), (legend,) = picture.figure.axes, picture.figure.legends
     names = [text.get_text() for text in legend.get_texts()]

@@ -20,7 +20,7 @@ from judge.analysis.agreement.agreement_records import (
     Sentinel,
     SystemPoint,
 )
-from judge.report.figures import Drawn, figures
+from judge.report.figures import ReportFigure, figures
 
 TITLES = {
     "fluency": "Fluency (流畅性)",
@@ -169,6 +169,6 @@ def agreement() -> Agreement:
 
 
 @pytest.fixture(scope="session")
-def drawn(agreement: Agreement) -> list[Drawn]:
+def drawn(agreement: Agreement) -> list[ReportFigure]:
     """Every figure of it."""
     return figures(agreement)

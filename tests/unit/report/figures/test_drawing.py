@@ -12,9 +12,9 @@ from matplotlib.colors import to_hex
 
 from judge.analysis.agreement import Agreement
 from judge.analysis.agreement.agreement_records import Estimate, Level, MeasureAgreement
-from judge.report.figures import Drawn, figures
+from judge.report.figures import ReportFigure, figures
 from judge.report.figures.forest import forest
-from judge.report.figures.radar import radar
+from judge.report.figures.radar import agreement_radar
 from judge.report.figures.reliability import confusion, reliability
 from judge.report.figures.style import PALETTE
 from judge.report.figures.systems import systems
@@ -35,7 +35,7 @@ def with_spearman(agreement: Agreement, name: str, **levels: Estimate) -> Agreem
     return changed(agreement, name, levels=after)
 
 
-def panel(drawn: Drawn | None, title: str) -> Axes:
+def panel(drawn: ReportFigure | None, title: str) -> Axes:
     """The axes under a title."""
     assert drawn is not None
     return next(axes for axes in drawn.figure.axes if axes.get_title(loc="left") == title)
@@ -47,7 +47,7 @@ def dots(axes: Axes, label: str) -> list[list[float]]:
     return np.asarray(line.get_xydata()).tolist()
 
 
-def words(drawn: Drawn) -> list[str]:
+def words(drawn: ReportFigure) -> list[str]:
     """Every text in a figure."""
     return [text.get_text() for text in drawn.figure.findobj(match=_has_text)]  # type: ignore[attr-defined]
 
@@ -56,14 +56,14 @@ def _has_text(artist: object) -> bool:
     return bool(getattr(artist, "get_text", str)()) and not hasattr(artist, "patches")
 
 
-def test_every_figure_is_there(drawn: list[Drawn]) -> None:
+def test_every_figure_is_there(drawn: list[ReportFigure]) -> None:
     """A full agreement gives six figures, each with a title, a caption and its numbers in words."""
     names = ["forest", "reliability", "systems", "systems-metrics", "radar", "confusion"]
     assert [one.name for one in drawn] == names
     assert all(one.title and one.caption and one.words for one in drawn)
 
 
-def test_sizes_are_those_of_a_paper(drawn: list[Drawn]) -> None:
+def test_sizes_are_those_of_a_paper(drawn: list[ReportFigure]) -> None:
     """One column or two wide, not higher than a page, and no text under 7 points."""
     for one in drawn:
         width, height = one.figure.get_size_inches()
@@ -226,7 +226,7 @@ def test_one_measure_is_enough(agreement: Agreement) -> None:
 
 def test_the_radar_pairs_judge_and_people(agreement: Agreement) -> None:
     """Best, middle and worst system by people; judge solid, people dashed, in one colour."""
-    drawn = radar(agreement)
+    drawn = agreement_radar(agreement)
     assert drawn is not None
     (axes,) = drawn.figure.axes
     order = [p.system for p in agreement.measure("overall").systems]
@@ -244,9 +244,9 @@ def test_the_radar_pairs_judge_and_people(agreement: Agreement) -> None:
 
 def test_no_radar_over_several_scales(agreement: Agreement) -> None:
     """Means on different scales have no common axis; fewer than three metrics no area."""
-    assert radar(changed(agreement, "fluency", scale=(0, 100))) is None
-    assert radar(changed(agreement, "fluency", mae=UNDEFINED)) is None
-    assert radar(replace(agreement, measures=agreement.measures[:2])) is None
+    assert agreement_radar(changed(agreement, "fluency", scale=(0, 100))) is None
+    assert agreement_radar(changed(agreement, "fluency", mae=UNDEFINED)) is None
+    assert agreement_radar(replace(agreement, measures=agreement.measures[:2])) is None
 
 
 def test_the_matrix_counts(agreement: Agreement) -> None:
@@ -282,7 +282,7 @@ def test_what_has_nothing_to_show_is_left_out(agreement: Agreement) -> None:
 
 
 def test_simulated_and_partial_are_marked_in_every_figure(
-    agreement: Agreement, drawn: list[Drawn]
+    agreement: Agreement, drawn: list[ReportFigure]
 ) -> None:
     """Whoever cuts the figure out of its page still sees it; other figures say no such thing."""
     for one in drawn:

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from judge.report.figures.style import look, sheet
-from judge.report.figures.systems import Box, place
+from judge.report.figures.systems import Box, place_labels
 
 NUMBERS = st.floats(0, 10, allow_nan=False)
 
@@ -21,7 +21,7 @@ def test_free_labels_are_apart(points: list[tuple[float, float]]) -> None:
     with look():
         axes = sheet(3, 3).subplots()
         axes.set(xlim=(-1, 11), ylim=(-1, 11))
-        placed = place(axes, points, [f"name {n}" for n in range(len(points))], [])
+        placed = place_labels(axes, points, [f"name {n}" for n in range(len(points))], [])
     at = axes.transData.transform(points).tolist()
     free = [one for one in placed if one.free]
     for one in free:
@@ -39,7 +39,7 @@ def test_a_single_label_is_near_and_free() -> None:
     with look():
         axes = sheet(3, 3).subplots()
         axes.set(xlim=(0, 2), ylim=(0, 2))
-        (one,) = place(axes, [(1, 1)], ["alone"], [])
+        (one,) = place_labels(axes, [(1, 1)], ["alone"], [])
     assert one.free
     assert not one.far
     x, y = axes.transData.transform((1, 1))
@@ -52,5 +52,5 @@ def test_points_upon_each_other_are_not_called_free() -> None:
     with look():
         axes = sheet(3, 3).subplots()
         axes.set(xlim=(0, 2), ylim=(0, 2))
-        placed = place(axes, [(1, 1)] * 40, ["a longer name"] * 40, [])
+        placed = place_labels(axes, [(1, 1)] * 40, ["a longer name"] * 40, [])
     assert not all(one.free for one in placed)

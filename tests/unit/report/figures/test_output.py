@@ -16,8 +16,8 @@ import judge.report
 from judge.analysis.agreement import Agreement
 from judge.report.figures import inline, pdf, svg
 from judge.report.figures.forest import forest
-from judge.report.figures.radar import radar
-from judge.report.figures.style import PALETTE, Drawn, plain, short_titles
+from judge.report.figures.radar import agreement_radar
+from judge.report.figures.style import PALETTE, ReportFigure, drawable, short_titles
 from judge.report.figures.systems import systems
 
 NAMES = (
@@ -43,13 +43,13 @@ def renamed(agreement: Agreement) -> Agreement:
 
 
 @pytest.fixture(scope="module")
-def hostile(agreement: Agreement) -> list[Drawn]:
+def hostile(agreement: Agreement) -> list[ReportFigure]:
     """The two figures that show names of systems."""
     other = renamed(agreement)
-    return [d for d in (systems(other, "composite"), radar(other)) if d is not None]
+    return [d for d in (systems(other, "composite"), agreement_radar(other)) if d is not None]
 
 
-def test_the_same_bytes_each_time(agreement: Agreement, drawn: list[Drawn]) -> None:
+def test_the_same_bytes_each_time(agreement: Agreement, drawn: list[ReportFigure]) -> None:
     """Drawn again from the same numbers, or written again, no file differs."""
     first, again = drawn[0], forest(agreement)
     assert again is not None
@@ -58,7 +58,7 @@ def test_the_same_bytes_each_time(agreement: Agreement, drawn: list[Drawn]) -> N
     assert inline(first) == inline(first) == inline(again)
 
 
-def test_a_pdf_has_its_fonts_and_no_date(drawn: list[Drawn]) -> None:
+def test_a_pdf_has_its_fonts_and_no_date(drawn: list[ReportFigure]) -> None:
     """One page, TrueType fonts inside, nothing of when or by what it was made."""
     data = pdf(drawn[0])
     assert data.startswith(b"%PDF")
@@ -68,14 +68,14 @@ def test_a_pdf_has_its_fonts_and_no_date(drawn: list[Drawn]) -> None:
     assert b"Producer" not in data
 
 
-def test_a_pdf_with_chinese_names_opens_everywhere(hostile: list[Drawn]) -> None:
+def test_a_pdf_with_chinese_names_opens_everywhere(hostile: list[ReportFigure]) -> None:
     """No OpenType font is embedded as if it were TrueType: all letters are Type 3 instead."""
     data = pdf(hostile[0])
     assert b"/Type3" in data
     assert b"/FontFile2" not in data
 
 
-def test_an_svg_file_stands_alone(drawn: list[Drawn]) -> None:
+def test_an_svg_file_stands_alone(drawn: list[ReportFigure]) -> None:
     """Letters are paths: it needs no font; there is no date and no request elsewhere."""
     root = ET.fromstring(svg(drawn[0]))
     tags = {element.tag.rpartition("}")[2] for element in root.iter()}
@@ -85,7 +85,7 @@ def test_an_svg_file_stands_alone(drawn: list[Drawn]) -> None:
     assert all(link.startswith("#") for link in links)
 
 
-def test_inside_a_page_every_colour_is_the_pages(drawn: list[Drawn]) -> None:
+def test_inside_a_page_every_colour_is_the_pages(drawn: list[ReportFigure]) -> None:
     """No colour is left but CSS variables, and no font but the page's."""
     for figure in drawn:
         text = inline(figure)
@@ -104,7 +104,7 @@ def test_the_palette_is_that_of_the_pages() -> None:
     assert {name: light[name] for name in PALETTE} == dict(PALETTE)
 
 
-def test_several_figures_in_one_page(drawn: list[Drawn]) -> None:
+def test_several_figures_in_one_page(drawn: list[ReportFigure]) -> None:
     """Ids are unique over all figures, every reference finds its target, no style leaks out."""
     page = ET.fromstring(f"<body>{''.join(map(inline, drawn))}</body>")
     ids = [e.get("id") for e in page.iter() if e.get("id")]
@@ -118,7 +118,7 @@ def test_several_figures_in_one_page(drawn: list[Drawn]) -> None:
     assert "<!DOCTYPE" not in text
 
 
-def test_it_can_be_read_without_eyes(drawn: list[Drawn]) -> None:
+def test_it_can_be_read_without_eyes(drawn: list[ReportFigure]) -> None:
     """Role, title and the numbers in words; the words on the picture are text."""
     for figure in drawn:
         root = ET.fromstring(inline(figure))
@@ -128,7 +128,7 @@ def test_it_can_be_read_without_eyes(drawn: list[Drawn]) -> None:
         assert next(root.iter("text")).text
 
 
-def test_a_name_is_text_and_nothing_else(hostile: list[Drawn]) -> None:
+def test_a_name_is_text_and_nothing_else(hostile: list[ReportFigure]) -> None:
     """Markup, TeX and underscores in names are shown as they are; control characters are not."""
     for figure in hostile:
         root = ET.fromstring(inline(figure))
@@ -142,7 +142,7 @@ def test_a_name_is_text_and_nothing_else(hostile: list[Drawn]) -> None:
         assert pdf(figure).startswith(b"%PDF")
 
 
-def test_a_name_like_a_colour_stays(hostile: list[Drawn]) -> None:
+def test_a_name_like_a_colour_stays(hostile: list[ReportFigure]) -> None:
     """Only attributes follow the theme: a system called #0072b2 keeps its name."""
     assert "#0072b2" in inline(hostile[0])
 
@@ -160,7 +160,7 @@ def test_without_a_chinese_font_there_is_no_warning(
 
 
 def test_settings_of_the_user_are_neither_used_nor_changed(
-    agreement: Agreement, drawn: list[Drawn]
+    agreement: Agreement, drawn: list[ReportFigure]
 ) -> None:
     """Another style makes no other figure, and is still there afterwards."""
     with mpl.rc_context({"font.size": 20, "axes.facecolor": "yellow"}):
@@ -200,9 +200,9 @@ def test_titles_are_short_but_different(titles: dict[str, str], short: dict[str,
 
 def test_a_plain_name() -> None:
     """One line, printable, cut with an ellipsis."""
-    assert plain("a\nb\x00\u202ec") == "a\ufffdb\ufffd\ufffdc"
-    assert plain("") == ""
-    assert plain("x" * 28) == "x" * 28
-    assert plain("x" * 29) == "x" * 27 + "…"
-    assert plain("字" * 14) == "字" * 14
-    assert plain("字" * 15) == "字" * 13 + "…"
+    assert drawable("a\nb\x00\u202ec") == "a\ufffdb\ufffd\ufffdc"
+    assert drawable("") == ""
+    assert drawable("x" * 28) == "x" * 28
+    assert drawable("x" * 29) == "x" * 27 + "…"
+    assert drawable("字" * 14) == "字" * 14
+    assert drawable("字" * 15) == "字" * 13 + "…"

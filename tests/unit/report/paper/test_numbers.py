@@ -18,7 +18,7 @@ from judge.report.paper.agreement_csv import agreement_csv
 from judge.report.paper.agreement_tables import agreement_tables
 from judge.report.paper.comparison import comparison_csv, comparison_table
 from judge.report.paper.latex import latex_table
-from judge.report.paper.table import Table, markdown_table
+from judge.report.paper.table import PaperTable, markdown_table
 from tests.unit.report.page_example import CONSTANT, agreement
 from tests.unit.report.paper.test_compiles import comparisons
 from tests.unit.stored import reread
@@ -32,7 +32,7 @@ def rounded(value: float, decimals: int = 2) -> Decimal:
     return found or abs(found)
 
 
-def cells(table: Table) -> dict[str, list[str]]:
+def cells(table: PaperTable) -> dict[str, list[str]]:
     """First cell -> the others, of the body of a LaTeX table."""
     body = latex_table(table).partition(r"\midrule")[2].partition(r"\bottomrule")[0]
     rows = [
@@ -43,7 +43,7 @@ def cells(table: Table) -> dict[str, list[str]]:
     return {re.sub(r"\\textbf\{(.*)\}", r"\1", first): rest for first, *rest in rows}
 
 
-def table(found: Agreement, name: str) -> Table:
+def table(found: Agreement, name: str) -> PaperTable:
     return next(table for table in agreement_tables(found) if table.name == name)
 
 

@@ -11,11 +11,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from judge.analysis.agreement import Agreement
+from judge.report.format import english_title
 from judge.report.paper import write_comparison_tables, write_paper
 from judge.report.paper.latex import escape
 from judge.report.paper.methods import methods
 from judge.report.paper.references import REFERENCES, to_latex, to_markdown
-from judge.report.paper.table import english, escape_markdown
+from judge.report.paper.table import escape_markdown
 from tests.unit.report.page_example import agreement
 from tests.unit.report.paper.test_compiles import comparisons
 
@@ -93,7 +94,7 @@ def test_markdown_text_is_one_line_without_markup(text: str) -> None:
 )
 def test_titles_are_english_as_far_as_there_is_english(name: str, title: str, shown: str) -> None:
     """The part in Chinese is left out; of a title in Chinese alone the name is taken."""
-    assert english(name, title) == shown
+    assert english_title(name, title) == shown
 
 
 def keys(folder: Path, name: str) -> tuple[set[str], list[str]]:
