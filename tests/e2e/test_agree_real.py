@@ -7,15 +7,15 @@ the predictions of their network were not released, only its two correlations.
 from __future__ import annotations
 
 import json
-import os
 import shlex
-import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
+
+if TYPE_CHECKING:
+    from tests.e2e.conftest import Program
 
 ROOT = Path(__file__).parents[2]
 DOCUMENT = ROOT / "docs" / "agreement.md"
@@ -51,25 +51,17 @@ def expected(folder: Path) -> dict[str, Any]:
 
 
 @pytest.fixture
-def agree(folder: Path, tmp_path: Path) -> Agree:
+def agree(folder: Path, judge: Program) -> Agree:
     """The JSON of a command of the document, without resamples, where the released files are."""
     for file in folder.glob("*.gz"):
-        (tmp_path / file.name).symlink_to(file.resolve())
+        (judge.folder / file.name).symlink_to(file.resolve())
     shown = DOCUMENT.read_text(encoding="utf-8").replace("\\\n", " ").splitlines()
     commands = {" ".join(line.split()) for line in shown}
 
     def run(command: str) -> dict[str, Any]:
         assert command in commands, "the document shows another"
-        done = subprocess.run(
-            [sys.executable, "-m", *shlex.split(command), "--json", "--resamples", "0"],
-            cwd=tmp_path,
-            env={**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"},
-            capture_output=True,
-            encoding="utf-8",
-            check=False,
-        )
-        assert done.returncode == 0, done.stderr
-        found: dict[str, Any] = json.loads(done.stdout)
+        done = judge(*shlex.split(command)[1:], "--json", "--resamples", 0)
+        found: dict[str, Any] = json.loads(done.out)
         agreement: dict[str, Any] = found.get("agreement", found)
         return agreement
 
