@@ -3,12 +3,17 @@
 from judge.analysis.calibrated_scores import CalibratedScores, ItemKey, ItemScore, apply_calibration
 from judge.analysis.fit_calibration import AUTO, calibrate
 from judge.analysis.fit_to_published import calibrate_to_published
-from judge.analysis.published import PAPER, PublishedMeans, paper_means, read_published
+from judge.analysis.published import (
+    PAPER,
+    PublishedDiversity,
+    PublishedMeans,
+    paper_means,
+    read_published,
+    read_published_diversity,
+)
 from judge.analysis.reply_diversity import (
     DiversityResults,
-    PublishedDiversity,
     SystemDiversity,
-    read_published_diversity,
     summarize_diversity,
     word_segmenter,
 )

@@ -14,12 +14,14 @@ from judge.rubric.reply_sets import is_reply_set, replies_metric
 from judge.types import Failure, Judgment, Rubric
 
 __all__ = [
+    "FLAG_BELOW",
     "NOT_JUDGED",
     "DialogueId",
     "JudgmentTable",
     "chosen_metrics",
     "dialogue_judgments",
     "dialogue_order",
+    "finite_or_none",
     "judged_metrics",
     "judgment_table",
     "system_means",
@@ -27,6 +29,9 @@ __all__ = [
 
 NOT_JUDGED = "not_judged"
 """The code of a dialogue and metric that the run has no judgment of."""
+
+FLAG_BELOW = 0.5
+"""A judgment whose label mass is below this is flagged."""
 
 DialogueId = tuple[str, str, str]
 """System, character and scenario of a dialogue."""
@@ -83,6 +88,11 @@ class JudgmentTable:
 
     def _names(self, part: int) -> NDArray[np.str_]:
         return np.array([dialogue[part] for dialogue in self.dialogue_ids], dtype=np.str_)
+
+
+def finite_or_none(value: float) -> float | None:
+    """The number as results store it: None for NaN."""
+    return None if math.isnan(value) else float(value)
 
 
 def dialogue_order(system: str, character: str, scenario: str) -> tuple[object, ...]:

@@ -13,11 +13,13 @@ from numpy.typing import NDArray
 from calibration.agreement.correlation import spearman
 from calibration.intervals import clustered_mean
 from judge.analysis.judgment_table import (
+    FLAG_BELOW,
     NOT_JUDGED,
     DialogueId,
     JudgmentTable,
     dialogue_judgments,
     dialogue_order,
+    finite_or_none,
     judgment_table,
 )
 from judge.analysis.published import PublishedMeans
@@ -38,16 +40,12 @@ from judge.roleplay.playing_summary import PlayingSummary
 from judge.types import Dialogue, Failure, Judgment, Reading, Rubric
 
 __all__ = [
-    "FLAG_BELOW",
     "MIN_SYSTEMS",
     "judged_dimensions",
     "measure_titles",
     "summarize",
     "undefined_reason",
 ]
-
-FLAG_BELOW = 0.5
-"""A judgment whose label mass is below this is flagged."""
 
 MIN_SYSTEMS = 3
 """With fewer systems their order is not correlated with a published one."""
@@ -292,8 +290,7 @@ def _published_agreement(
             rows.append(SystemAgreement(name, None, len(pairs), reason))
             continue
         rho = spearman(*zip(*pairs, strict=True))
-        value = None if math.isnan(rho.value) else rho.value
-        rows.append(SystemAgreement(name, value, rho.n, rho.reason))
+        rows.append(SystemAgreement(name, finite_or_none(rho.value), rho.n, rho.reason))
     return tuple(rows)
 
 

@@ -40,13 +40,13 @@ from judge.analysis.agreement.statistics import (
     curve,
     errors,
     estimate,
-    finite_or_none,
     kappa,
     levels,
     sentinels,
     system_points,
     without_each,
 )
+from judge.analysis.judgment_table import finite_or_none
 from judge.errors import UsageError
 
 __all__ = ["AgreementSettings", "agree", "measure_agreement"]

@@ -21,8 +21,8 @@ from judge.analysis.agreement.agreement_records import (
     RaterPair,
 )
 from judge.analysis.agreement.data import MeasureScores, PairedScores
-from judge.analysis.agreement.statistics import estimate, finite_or_none
-from judge.analysis.judgment_table import DialogueId, dialogue_order
+from judge.analysis.agreement.statistics import estimate
+from judge.analysis.judgment_table import DialogueId, dialogue_order, finite_or_none
 
 __all__ = [
     "MOST_DISAGREEMENTS",

@@ -27,13 +27,13 @@ from judge.analysis.agreement.agreement_records import (
     SystemPoint,
 )
 from judge.analysis.agreement.data import GroupCodes, MeasureScores
+from judge.analysis.judgment_table import finite_or_none
 
 __all__ = [
     "confusion",
     "curve",
     "errors",
     "estimate",
-    "finite_or_none",
     "interval",
     "kappa",
     "levels",
@@ -42,11 +42,6 @@ __all__ = [
     "system_points",
     "without_each",
 ]
-
-
-def finite_or_none(value: float) -> float | None:
-    """The number, None for nan."""
-    return None if math.isnan(value) else float(value)
 
 
 def estimate(

@@ -22,7 +22,7 @@ from judge.analysis.agreement.data import (
     simulated,
 )
 from judge.analysis.agreement.judge_agreement import AgreementSettings
-from judge.analysis.agreement.statistics import finite_or_none
+from judge.analysis.judgment_table import finite_or_none
 from judge.errors import UsageError
 from judge.records import plain_record
 

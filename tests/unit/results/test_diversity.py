@@ -19,13 +19,11 @@ from judge.analysis import (
     summarize_diversity,
     word_segmenter,
 )
-from judge.analysis.fit_calibration import judged_metrics
-from judge.analysis.judgment_table import judgment_table
+from judge.analysis.judgment_table import judged_metrics, judgment_table
 from judge.analysis.reply_diversity import (
     DiversityResults,
     PublishedDiversity,
     Segmenter,
-    refuse_unequal,
 )
 from judge.dialogues import read_dialogues, select
 from judge.errors import DataError, StoreError, UsageError
@@ -188,7 +186,7 @@ def test_missing_figures_name_their_systems(varied: Rubric) -> None:
 
 
 def test_what_cannot_be_set_side_by_side(varied: Rubric, judged: Make) -> None:
-    """Sets of two sizes, two judgments of one set, unequal budgets, and settings below nothing."""
+    """Sets of two sizes, two judgments of one set, and settings below nothing."""
     with pytest.raises(StoreError, match="sets of 2 and of 3 replies"):
         of([], sets("s", "a") + sets("t", "a", k=3), varied)
     with pytest.raises(StoreError, match="two judgments of one set of replies of s"):
@@ -196,10 +194,6 @@ def test_what_cannot_be_set_side_by_side(varied: Rubric, judged: Make) -> None:
     with pytest.raises(UsageError, match="draws must be at least 1") as caught:
         summarize_diversity([], said("s", "a", "x"), varied, settings=replace(SMALL, draws=0))
     assert caught.value.hint
-    some = of([], said("s", "a", "x"), varied)
-    refuse_unequal([some, some])
-    with pytest.raises(UsageError, match="unequal budgets do not compare: bytes 6 and 7"):
-        refuse_unequal([some, replace(some, settings=replace(SMALL, bytes=7))])
 
 
 def test_the_nine_metrics_do_not_mix_with_it(varied: Rubric, judged: Make) -> None:
@@ -281,15 +275,15 @@ def test_bars_are_read(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("text", "line", "message"),
     [
-        ("", None, "has not the columns"),
-        ("system,mean\nx,1\n", None, "has not the columns"),
-        ("system,relative_height\n", None, "holds no bars"),
-        ("# c\nsystem,relative_height\nx,1\nx,0.5\n", 4, "is not one new system"),
-        ("system,relative_height\nx\n", 2, "is not one new system"),
-        ("system,relative_height\n,1\n", 2, "is not one new system"),
-        ("system,relative_height\nx,tall\n", 2, "'tall' is not in 0 to 1"),
-        ("system,relative_height\nx,1.2\n", 2, "'1.2' is not in 0 to 1"),
-        ("system,relative_height\nx,nan\n", 2, "'nan' is not in 0 to 1"),
+        ("", None, "no column system, relative_height"),
+        ("system,mean\nx,1\n", None, "no column relative_height"),
+        ("system,relative_height\n", None, "holds no rows"),
+        ("# c\nsystem,relative_height\nx,1\nx,0.5\n", 4, "second relative_height for x"),
+        ("system,relative_height\nx\n", 2, "'' is not a number from 0 to 1"),
+        ("system,relative_height\n,1\n", 2, "names no system"),
+        ("system,relative_height\nx,tall\n", 2, "'tall' is not a number from 0 to 1"),
+        ("system,relative_height\nx,1.2\n", 2, "'1.2' is not a number from 0 to 1"),
+        ("system,relative_height\nx,nan\n", 2, "'nan' is not a number from 0 to 1"),
     ],
 )
 def test_bars_that_are_none(tmp_path: Path, text: str, line: int | None, message: str) -> None:
