@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Iterator
+from pathlib import Path
 
 import click
 import pytest
@@ -42,8 +43,12 @@ def test_every_command_and_option_has_help(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", COMMANDS)
-def test_every_command_has_an_example_that_parses(name: str) -> None:
+def test_every_command_has_an_example_that_parses(
+    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """An example calls the command it stands under (or, for a group, one below it) rightly."""
+    monkeypatch.chdir(tmp_path)  # where the option file of the examples lies
+    Path("options.toml").write_text('model = "answers.json"\n', encoding="utf-8")
     found = examples(COMMANDS[name].help or "")
     assert found, f"`{name}` has no example"
     for words in found:

@@ -2,113 +2,124 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 import click
-import numpy as np
 
-from judge.analysis.agreement import (
-    Comparisons,
-    PairedScores,
-    Point,
-    agree,
-    compare_judges,
-    overview,
-    scores_from_run,
-    scores_from_table,
-    simulated,
-    table_judges,
+from judge.cli.command import FOLDER_OR_FILE, Names, Progress, command, echo_json, option, table
+from judge.cli.options import (
+    aliases_of,
+    confidence_option,
+    json_option,
+    metrics_option,
+    out_option,
+    rating_options,
 )
-from judge.cli.agree_print import show, show_comparisons, show_overview
-from judge.cli.progress import Progress
-from judge.cli.rated import alias, rated_file, rating_options
-from judge.errors import UsageError
-from judge.ratings import Ratings, Scale, read_judged_table
-from judge.report.agreement_page import write_agreement, write_comparisons
-from judge.runs import group_by_judge, open_run
 
-__all__ = ["agree_run"]
+if TYPE_CHECKING:
+    from judge.analysis.agreement import Agreement, Comparisons, Overview
+    from judge.analysis.agreement.agreement_records import (
+        Estimate,
+        Interval,
+        Level,
+        MeasureAgreement,
+    )
 
-_Path = click.Path(path_type=Path)
+__all__ = ["agree"]
 
+_TABLE = "A table instead of RUNS"
 
-class _Choices(NamedTuple):
-    """What to compute, the same for runs and for tables."""
+_DASH = "-"
 
-    metrics: tuple[str, ...]
-    point: Point
-    resamples: int
-    confidence: float
-    seed: int
-    systems_fixed: bool
-    annotators: str
+_READ = """share: of the ceiling, which is one rater's rho with the others
+alt-test: share of the annotators whom the judge may replace, .5 to pass; whole: judge rounded"""
+
+_FEW = 4
+"""Measures that are named in a line; of more, how many there are."""
 
 
-@click.command(name="agree")
-@click.argument("runs", nargs=-1, type=_Path)
+@command("agree")
+@click.argument("runs", nargs=-1, type=FOLDER_OR_FILE)
 @rating_options("Human ratings of what RUNS judged, in any shape that `judge ratings check` reads.")
-@click.option(
+@option(
     "--table",
     "tables",
-    type=_Path,
+    type=FOLDER_OR_FILE,
     multiple=True,
+    group=_TABLE,
     help="Instead of RUNS: a table of anything judged, with item, system, dimension, rater, "
     "rater_type and score; or with probabilities p1, p2, ... for score; or with item, system, "
     "measure and score. Repeatable.",
 )
-@click.option("--judge", "judges", multiple=True, help="Of --table: this judge. Twice: compare.")
-@click.option("--people", default="", help="Of --table: the measures that people gave.")
-@click.option(
+@option(
+    "--judge",
+    "judges",
+    multiple=True,
+    group=_TABLE,
+    help="Of --table: this judge. Twice: compare.",
+)
+@option(
+    "--people",
+    type=Names(),
+    default="",
+    group=_TABLE,
+    help="Of --table: the measures that people gave.",
+)
+@option(
     "--where",
     multiple=True,
     metavar="COLUMN=VALUE",
+    group=_TABLE,
     help="Of --table: only these rows; COLUMN!=VALUE: only others. Repeatable.",
 )
-@click.option("--metrics", default="", help="Only these, separated by commas.")
-@click.option(
+@metrics_option
+@option(
     "--point",
     type=click.Choice(["expected", "argmax"]),
     default="expected",
     show_default=True,
-    help="The score of a distribution: its mean, or its most probable label.",
+    help="The one number that stands for a judge's probabilities of the labels: their mean, such "
+    "as 3.7, or with --point argmax the most probable label, such as 4.",
 )
-@click.option("--systems-fixed", is_flag=True, help="These systems are all there is.")
-@click.option(
+@option(
+    "--systems-fixed",
+    is_flag=True,
+    help="Do not resample systems: intervals then say what other dialogues of these systems would "
+    "give, not what other systems would. For instance where only these few are ever compared.",
+)
+@option(
     "--resamples",
     type=click.IntRange(min=0),
     default=2000,
     show_default=True,
     help="Of the bootstrap; 0 for no intervals.",
 )
-@click.option(
-    "--confidence",
-    type=click.FloatRange(0, 1, min_open=True, max_open=True),
-    default=0.95,
-    show_default=True,
-    help="Of every interval.",
-)
-@click.option(
+@confidence_option
+@option(
     "--annotators",
     type=click.Choice(["expert", "skilled", "crowd"]),
     default="crowd",
     show_default=True,
     help="Who rated, for the alternative annotator test: the judge must come within .2, .15 or .1.",
 )
-@click.option("--seed", type=int, default=0, show_default=True, help="Of everything drawn.")
-@click.option("--out", type=_Path, help="Folder of the report.  [default: RUN/agreement]")
-@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
-def agree_run(
-    runs: tuple[Path, ...],
-    rated: Mapping[str, Any],
-    tables: tuple[Path, ...],
-    judges: tuple[str, ...],
-    people: str,
-    where: tuple[str, ...],
-    out: Path | None,
+@option(
+    "--seed",
+    type=int,
+    default=0,
+    show_default=True,
+    help="The start of every random draw: the same seed gives the same intervals, --seed 1 others "
+    "that differ by chance alone.",
+)
+@out_option("Folder of the report.  [default: RUN/agreement]")
+@json_option
+def agree(
+    runs: Sequence[Path],
+    ratings: Path | None,
+    tables: Sequence[Path],
+    aliases: Sequence[str],
     as_json: bool,
     **options: Any,
 ) -> None:
@@ -124,161 +135,229 @@ def agree_run(
       judge agree runs/public-8b runs/public-32b --ratings ratings.csv --out reports/two
       judge agree --table scores.csv --judge gpt-4 --out reports/table
     """
-    options["metrics"] = tuple(_split(options["metrics"]))
-    choices = _Choices(**options)
-    if bool(runs) == bool(tables):
-        raise UsageError(
-            "name run folders or --table, one of them",
-            hint="judge agree RUN --ratings FILE, or judge agree --table FILE",
-        )
-    if tables:
-        observed = _of_tables(tables, rated, judges, _split(people), where, choices, as_json)
-        folder = out or Path("agreement")
-    else:
-        if judges or people or where:
-            raise UsageError("--judge, --people and --where go with --table", hint="leave them out")
-        observed = _of_runs(runs, rated, choices)
-        if out is None and len(runs) > 1:
-            raise UsageError(
-                "several runs need --out, the folder of their common report",
-                hint="for instance --out reports/agreement",
-            )
-        folder = out or runs[0] / "agreement"
-    if len(observed) == 2:
-        _compare(observed, folder, choices, as_json=as_json)
-    elif observed:
-        _report(observed[0], folder, choices, as_json=as_json)
+    from judge.workflows import agree as workflow
 
-
-def _report(observed: PairedScores, folder: Path, choices: _Choices, *, as_json: bool) -> None:
-    with Progress("agreement") as progress:
-        found = agree(
-            observed,
-            resamples=choices.resamples,
-            confidence=choices.confidence,
-            seed=choices.seed,
-            systems_fixed=choices.systems_fixed,
-            annotators=choices.annotators,
+    with Progress() as progress:
+        done = workflow.agree(
+            runs,
+            ratings,
+            table=tables or None,
+            aliases=aliases_of(aliases),
             progress=progress,
+            **options,
         )
-    files = write_agreement(found, folder)
-    if as_json:
-        facts = {"report": str(files.html), "agreement": found.to_dict()}
-        click.echo(json.dumps(facts, ensure_ascii=False, allow_nan=False))
-        return
-    show(found)
-    click.echo(f"report: {files.html}")
-    click.echo(f"for a paper: {files.tex}")
+    match done:
+        case workflow.AgreementReport():
+            if as_json:
+                echo_json({"report": str(done.page), "agreement": done.agreement.to_dict()})
+                return
+            _show(done.agreement)
+            click.echo(f"report: {done.page}")
+            click.echo(f"for a paper: {done.tex}")
+        case workflow.JudgeComparison():
+            files = list(map(str, done.files))
+            if as_json:
+                echo_json({"files": files, "comparisons": done.comparisons.to_dict()})
+                return
+            _show_comparisons(done.comparisons)
+            click.echo(f"tables: {', '.join(files)}")
+        case workflow.JudgeList():
+            if as_json:
+                judges = [asdict(row) for row in done.rows]
+                echo_json({"simulated": done.simulated, "judges": judges})
+                return
+            _show_overview(done.rows, done.notes, simulated=done.simulated)
 
 
-def _compare(
-    observed: Sequence[PairedScores], folder: Path, choices: _Choices, *, as_json: bool
-) -> None:
-    found: Comparisons = compare_judges(observed[0], observed[1], seed=choices.seed)
-    files = write_comparisons(found, folder)
-    if as_json:
-        facts = {"files": [str(file) for file in files], "comparisons": found.to_dict()}
-        click.echo(json.dumps(facts, ensure_ascii=False, allow_nan=False))
-        return
-    show_comparisons(found)
-    click.echo(f"tables: {', '.join(map(str, files))}")
-
-
-def _of_runs(
-    runs: Sequence[Path], rated: Mapping[str, Any], choices: _Choices
-) -> list[PairedScores]:
-    """What each judge said of what was rated: of one judge or of two."""
-    if rated["ratings"] is None:
-        raise UsageError(
-            "agreement needs human ratings: name their file with --ratings",
-            hint="without ratings there is nothing to agree with; `judge ratings sheet` writes "
-            "sheets for people to fill in",
-        )
-    groups = group_by_judge(runs)
-    if len(groups) > 2:
-        raise UsageError(
-            f"RUNS are of {len(groups)} judges or rubrics; two can be compared",
-            hint="name runs of one, or of two",
-        )
-    observed = []
-    ratings: Ratings | None = None
-    for group in groups:
-        run = open_run(*group)
-        manifest = run.manifest
-        ratings = ratings or rated_file(rated, manifest.rubric.metrics)
-        assert ratings is not None  # noqa: S101 - the option was given
-        observed.append(
-            scores_from_run(
-                run.judgments,
-                run.dialogues,
-                manifest.rubric,
-                ratings,
-                judge=manifest.judge["name"],
-                provenance=manifest.provenance,
-                notes=manifest.notices,
-                metrics=choices.metrics,
-                point=choices.point,
-            )
-        )
-    return observed
-
-
-def _of_tables(
-    tables: Sequence[Path],
-    rated: Mapping[str, Any],
-    judges: Sequence[str],
-    people: Sequence[str],
-    where: Sequence[str],
-    choices: _Choices,
-    as_json: bool,
-) -> list[PairedScores]:
-    """What the named judges said; nothing where all are only listed."""
-    if rated["ratings"] is not None:
-        raise UsageError(
-            "--ratings goes with RUNS; a --table holds the ratings itself",
-            hint="name both files with --table",
-        )
-    if len(judges) > 2:
-        raise UsageError(
-            f"{' '.join(f'--judge {name}' for name in judges)}: two can be compared",
-            hint="name one, or two; none lists them all",
-        )
-    tidy = read_judged_table(
-        tables,
-        aliases=dict(map(alias, rated["aliases"])),
-        where=list(map(_condition, where)),
-        people=people,
-        judges=judges,
-        point=choices.point,
+def _show(found: Agreement) -> None:
+    """The table of Spearman's rho with intervals, what else matters, and what to know."""
+    _banners(simulated=found.simulated, partial=found.partial)
+    raters = _count(found.raters, "rater") if found.raters else "unnamed raters"
+    click.echo(
+        f"judge {found.judge}: {_count(found.systems, 'system')}, {_count(found.items, 'item')}, "
+        f"{_count(found.ratings, 'rating')} of {raters}"
     )
-    known = table_judges(tidy)
-    if not judges and len(known) > 1:
-        found = overview(tidy, metrics=choices.metrics)
-        people_of = (tidy.raters[code] for code in np.unique(tidy.rater[~tidy.judged]) if code >= 0)
-        drawn = simulated(people_of)
-        if as_json:
-            facts = {"simulated": drawn, "judges": [asdict(row) for row in found]}
-            click.echo(json.dumps(facts, ensure_ascii=False, allow_nan=False))
-        else:
-            show_overview(found, tidy.notes, simulated=drawn)
-        return []
-    scale = None if rated["scale"] is None else Scale.parse(rated["scale"], rated["step"])
-    return [
-        scores_from_table(tidy, judge, metrics=choices.metrics, scale=scale)
-        for judge in judges or known
+    for note in found.notes:
+        click.echo(f"note: {note}")
+    level = f"{100 * found.confidence:g}%"
+    of = "by bootstrap, of systems by Bonett-Wright" if found.resamples else "of systems only"
+    click.echo(f"\nSpearman's rho with people, {level} intervals {of}")
+    rows: list[tuple[str, ...]] = [
+        ("measure", "n", "all", "within item", "systems", "ceiling", "share")
     ]
+    rows += [_headline(measure) for measure in found.measures]
+    click.echo(table(rows))
+    click.echo("\nin points of the scale, and among people")
+    heads = ("measure", "MAE", "bias", "kappa", "alpha", "with judge", "SPA", "alt-test", "whole")
+    points: list[tuple[str, ...]] = [heads]
+    points += [_points(measure) for measure in found.measures]
+    click.echo(table(points))
+    click.echo(_READ)
+    if lines := [*_beaten(found), *_reasons(found)]:
+        click.echo()
+        for line in lines:
+            click.echo(f"- {line}")
 
 
-def _split(text: str) -> list[str]:
-    return [part.strip() for part in text.split(",") if part.strip()]
-
-
-def _condition(text: str) -> tuple[str, str]:
-    """COLUMN=VALUE or COLUMN!=VALUE, taken apart; the column of the second keeps its mark."""
-    column, sign, value = text.partition("=")
-    if not (sign and column.strip("! ") and value.strip()):
-        raise UsageError(
-            f"--where {text}: it is not COLUMN=VALUE",
-            hint="--where split=real, --where system!=Human",
+def _show_comparisons(found: Comparisons) -> None:
+    """The table of differences."""
+    _banners(simulated=found.simulated, partial=found.partial)
+    for note in found.notes:
+        click.echo(f"note: {note}")
+    click.echo(
+        f"{found.first} against {found.second}, {found.dialogues} dialogues: Spearman's rho with "
+        f"people, PERM-BOTH with {found.exchanges} exchanges"
+    )
+    if any(found.dropped):
+        click.echo(f"left out, not judged by both: {found.dropped[0]} and {found.dropped[1]}")
+    rows = [("measure", "level", "n", "first", "second", "difference", "p", "adjusted", "by")]
+    rows += [
+        (
+            row.name,
+            row.level.replace("_", " "),
+            str(row.n),
+            _number(row.first, 3),
+            _number(row.second, 3),
+            _number(row.difference, 3),
+            _number(row.p, 4),
+            _number(row.adjusted, 4),
+            row.correction or _DASH,
         )
-    return column.strip(), value.strip()
+        for row in found.rows
+    ]
+    click.echo(table(rows))
+    for reason in sorted({row.reason for row in found.rows} - {""}):
+        click.echo(f"- {reason}")
+
+
+def _show_overview(found: Sequence[Overview], notes: Sequence[str], *, simulated: bool) -> None:
+    """One row for each judge and dimension."""
+    _banners(simulated=simulated, partial="")
+    click.echo("Spearman's rho with people, without intervals; --judge NAME gives the whole report")
+    from judge.analysis.agreement.agreement_records import LEVELS
+
+    rows = [("judge", "dimension", "n", *(level.replace("_", " ") for level in LEVELS))]
+    rows += [
+        (
+            row.judge,
+            row.dimension,
+            str(row.n),
+            *(_number(row.levels["spearman"][level].value, 3) for level in LEVELS),
+        )
+        for row in found
+    ]
+    click.echo(table(rows))
+    for note in notes:
+        click.echo(f"note: {note}")
+
+
+def _banners(*, simulated: bool, partial: str) -> None:
+    if simulated:
+        click.echo("SIMULATED RATINGS: not given by people")
+    if partial:
+        click.echo(f"PARTIAL: {partial}")
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number:,} {noun}{'' if number == 1 else 's'}"
+
+
+def _headline(measure: MeasureAgreement) -> tuple[str, ...]:
+    levels, ceiling = measure.spearman, measure.ceiling
+    return (
+        _name(measure),
+        str(measure.n),
+        _figure(levels["all"], levels["all"].interval),
+        _figure(levels["within_item"], levels["within_item"].interval),
+        _figure(levels["systems"], measure.bonett_wright),
+        _number(ceiling.rater.value),
+        _DASH if ceiling.share is None else f"{ceiling.share:.0%}",
+    )
+
+
+def _points(measure: MeasureAgreement) -> tuple[str, ...]:
+    tests: Mapping[str, str] = {
+        test.scores: _DASH if test.winning_rate is None else f"{test.winning_rate:.2f}"
+        for test in measure.annotator_tests
+    }
+    return (
+        _name(measure),
+        _number(measure.mae.value),
+        _number(measure.bias.value),
+        _number(measure.kappa.value),
+        _number(measure.alpha_human.value),
+        _number(measure.alpha_with_judge.value),
+        _number(measure.soft_pairwise.value),
+        tests.get("continuous", _DASH),
+        tests.get("rounded", _DASH),
+    )
+
+
+def _name(measure: MeasureAgreement) -> str:
+    return f"  {measure.name}" if measure.kind == "metric" else measure.name
+
+
+def _figure(figure: Estimate, interval: Interval | None) -> str:
+    text = _number(figure.value)
+    if interval is None or interval.lower is None or interval.upper is None:
+        return text
+    return f"{text} [{_number(interval.lower)}, {_number(interval.upper)}]"
+
+
+def _number(value: float | None, decimals: int = 2) -> str:
+    return _DASH if value is None else f"{value:z.{decimals}f}"
+
+
+def _beaten(found: Agreement) -> Iterator[str]:
+    """Scores that have not read the dialogue and do as well as the judge, level by level."""
+    from judge.analysis.agreement.agreement_records import LEVELS
+    from judge.report.agreement_summary import beaten
+
+    where: dict[tuple[Level, str], list[str]] = {}
+    for measure in found.measures:
+        for one in beaten(measure):
+            where.setdefault((one.level, one.sentinel), []).append(measure.name)
+    for (level, sentinel), names in sorted(where.items(), key=lambda at: LEVELS.index(at[0][0])):
+        of = _measures(names, found)
+        yield f"{level.replace('_', ' ')}: {sentinel} alone does as well as the judge ({of})"
+
+
+def _reasons(found: Agreement) -> Iterator[str]:
+    """Why a number of the tables is missing; what is missing for the same reason together."""
+    said: dict[str, dict[str, list[str]]] = {}
+    for measure in found.measures:
+        for where, reason in _missing(measure):
+            said.setdefault(reason, {}).setdefault(where, []).append(measure.name)
+    for reason, places in said.items():
+        alike: dict[tuple[str, ...], list[str]] = {}
+        for where, names in places.items():
+            alike.setdefault(tuple(names), []).append(where)
+        for same, together in alike.items():
+            yield f"{', '.join(together)}: {reason} ({_measures(same, found)})"
+
+
+def _missing(measure: MeasureAgreement) -> Iterator[tuple[str, str]]:
+    figures = {
+        "all": measure.spearman["all"],
+        "within item": measure.spearman["within_item"],
+        "systems": measure.spearman["systems"],
+        "ceiling": measure.ceiling.rater,
+        "MAE": measure.mae,
+        "kappa": measure.kappa,
+        "alpha": measure.alpha_human,
+        "alpha with judge": measure.alpha_with_judge,
+        "SPA": measure.soft_pairwise,
+    }
+    tests = {"continuous": "alt-test", "rounded": "alt-test whole"}
+    reasons = {where: figure.reason for where, figure in figures.items()}
+    reasons["share"] = "" if measure.ceiling.rater.reason else measure.ceiling.share_reason
+    reasons |= {tests[test.scores]: test.reason for test in measure.annotator_tests}
+    yield from ((where, reason) for where, reason in reasons.items() if reason)
+
+
+def _measures(names: Sequence[str], found: Agreement) -> str:
+    if len(names) == len(found.measures):
+        return "all measures" if len(names) > 1 else names[0]
+    if len(names) <= _FEW:
+        return ", ".join(names)
+    return f"{len(names)} of {len(found.measures)} measures, {names[0]} among them"

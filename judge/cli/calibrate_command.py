@@ -2,74 +2,77 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
-from calibration.calibrators import CANDIDATES
-from judge import calibration_file
-from judge.analysis import AUTO, calibrate, calibrate_to_published
-from judge.calibration_file import MadeWith
-from judge.cli.calibrate_print import show
-from judge.cli.rated import rated_file, rating_options
-from judge.cli.report_command import means_of
-from judge.errors import UsageError
-from judge.runs import open_run
+from judge.cli.command import FOLDER_OR_FILE, command, echo_json, option, table
+from judge.cli.options import (
+    json_option,
+    metrics_option,
+    out_option,
+    rating_options,
+    ratings_file,
+)
 
-__all__ = ["calibrate_run"]
+if TYPE_CHECKING:
+    from judge.calibration_file import Calibration, Fit
+
+__all__ = ["CANDIDATES", "calibrate"]
+
+CANDIDATES = ("mode", "expected", "shift", "linear", "isotonic", "ridge", "ordinal")
+"""The maps of `calibration.calibrators`, which is not loaded to show help."""
 
 
-@click.command(name="calibrate")
-@click.argument("runs", nargs=-1, required=True, type=click.Path(path_type=Path))
+@command("calibrate")
+@click.argument("runs", nargs=-1, required=True, type=FOLDER_OR_FILE)
 @rating_options("Human ratings of what RUNS judged, in any shape that `judge ratings check` reads.")
-@click.option(
+@option(
     "--published",
-    type=click.Path(path_type=Path),
+    type=FOLDER_OR_FILE,
     help="Without ratings: a CSV of published means (system, metric, mean), or `paper` for those "
     "that Figure 1 of arXiv 2508.06388 shows of six systems.",
 )
-@click.option("--metrics", default="", help="Only these, separated by commas.")
-@click.option(
+@metrics_option
+@option(
     "--rung",
-    type=click.Choice([AUTO, *CANDIDATES]),
+    "candidate",
+    type=click.Choice(["auto", *CANDIDATES]),
     help="Which map. auto: the simplest within one standard error of the best on systems left "
     "out.  [default: auto]",
 )
-@click.option(
+@option(
     "--confidence",
     type=click.FloatRange(0, 1, min_open=True, max_open=True),
     default=0.9,
     show_default=True,
     help="Of every interval. K systems can give at most K/(K+1) about one dialogue.",
 )
-@click.option(
-    "--out",
-    type=click.Path(path_type=Path),
+@out_option(
+    "The file, for --calibration of `judge eval` and `judge report`.",
     default="calibration.json",
     show_default=True,
-    help="The file, for --calibration of `judge eval` and `judge report`.",
 )
-@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+@json_option
 @click.pass_context
-def calibrate_run(
+def calibrate(
     ctx: click.Context,
-    runs: tuple[Path, ...],
-    rated: Mapping[str, Any],
-    published: Path | None,
-    metrics: str,
-    rung: str | None,
-    confidence: float,
-    out: Path,
+    /,
+    runs: Sequence[Path],
+    ratings: Path | None,
+    aliases: Sequence[str],
+    scale: str | None,
+    step: float,
     as_json: bool,
+    **options: Any,
 ) -> None:
     """Fit the scores of RUNS to human ratings, or to published means.
 
-    RUNS are folders made with one judge and one rubric. For each metric every rung of a ladder of
-    maps is tried on systems left out, and the simplest good one is taken. Nothing is drawn by lot:
-    the same files give the same numbers.
+    RUNS are folders made with one judge and one rubric. For each metric several maps are tried on
+    systems left out, from the simplest to the richest, and the simplest good one is taken. Nothing
+    is drawn at random: the same files give the same numbers.
 
     Ends with 1 if a metric could not be calibrated or a rating was refused.
 
@@ -79,34 +82,126 @@ def calibrate_run(
       judge calibrate runs/a runs/b --ratings survey.xlsx --alias 打分人=rater --metrics fluency
       judge calibrate runs/public --published paper --out paper.json
     """
-    if (rated["ratings"] is None) == (published is None):
-        raise UsageError(
-            "a calibration takes --ratings or --published, one of them",
-            hint="--ratings ratings.csv; where there are none, --published paper",
-        )
-    if published is not None and rung is not None:
-        raise UsageError("--rung goes with --ratings", hint="published means carry a line only")
-    found_runs = open_run(*runs)
-    manifest, judgments = found_runs.manifest, found_runs.judgments
-    rubric = manifest.rubric
-    ratings = rated_file(rated, rubric.metrics)
-    made_with = MadeWith.of(manifest.judge, rubric, manifest.prompts)
-    options: dict[str, Any] = {
-        "metrics": [part.strip() for part in metrics.split(",") if part.strip()],
-        "confidence": confidence,
-        "notes": manifest.notices,
-    }
-    if published is not None:
-        means = means_of(published)
-        found = calibrate_to_published(judgments, rubric, means, made_with, **options)
-    else:
-        assert ratings is not None  # noqa: S101 - one of the two was given
-        found = calibrate(judgments, rubric, ratings, made_with, candidate=rung or AUTO, **options)
-    calibration_file.write(out, found)
+    from judge.workflows import calibrate as workflow
+
+    done = workflow.calibrate(runs, ratings_file(ratings, aliases, scale, step), **options)
     if as_json:
-        click.echo(json.dumps({"out": str(out), **found.to_dict()}, ensure_ascii=False))
+        echo_json({"out": str(done.path), **done.calibration.to_dict()})
     else:
-        show(found)
-        click.echo(f"calibration: {out}")
-    unfitted = any(fit.calibrator is None for fit in found.fits.values())
-    ctx.exit(1 if unfitted or found.counts.get("ratings_refused") else 0)
+        _show(done.calibration)
+        click.echo(f"calibration: {done.path}")
+    ctx.exit(0 if done.complete else 1)
+
+
+def _show(found: Calibration) -> None:
+    """Print what was joined, the tables of rungs or lines, and what to know."""
+    made = found.made_with
+    click.echo(
+        f"judge {made.judge}, rubric {made.rubric} {made.version} {made.language} "
+        f"{made.rubric_hash[:8]}; {found.kind} {found.source} {found.sha256[:8]}"
+    )
+    for name, count in found.counts.items():
+        click.echo(f"{name.replace('_', ' ') + ':':32} {count}")
+    fitted = {metric: fit for metric, fit in found.fits.items() if fit.calibrator is not None}
+    if fitted and found.kind == "ratings":
+        _show_ladder(fitted)
+        _show_chosen(fitted, found.confidence)
+    with_line = {metric: fit for metric, fit in found.fits.items() if fit.details}
+    if found.kind == "published" and with_line:
+        _show_lines(with_line)
+    click.echo()
+    for text, metrics in _to_know(found.fits).items():
+        click.echo(f"{text}: {', '.join(metrics)}")
+    for note in found.notes:
+        click.echo(f"note: {note}")
+
+
+def _to_know(fits: Mapping[str, Fit]) -> dict[str, list[str]]:
+    """What is said of some metrics, each text once."""
+    said: dict[str, list[str]] = {}
+    for metric, fit in fits.items():
+        why = [] if fit.calibrator is not None else [f"not calibrated, {fit.reason}"]
+        for text in (*why, *fit.details.get("notes", ())):
+            said.setdefault(text, []).append(metric)
+    return said
+
+
+def _show_ladder(fitted: Mapping[str, Fit]) -> None:
+    rungs = [row["rung"] for row in next(iter(fitted.values())).details["ladder"]]
+    rows: list[tuple[str, ...]] = [("metric", *rungs)]
+    reasons: dict[str, None] = {}
+    for metric, fit in fitted.items():
+        cells = []
+        for row in fit.details["ladder"]:
+            chosen = "*" if row["rung"] == fit.details["rung"] else ""
+            cells.append(chosen + _number(row["rmse"]))
+            if row["reason"]:
+                reasons[f"{metric}, {row['rung']}: {row['reason']}"] = None
+        rows.append((metric, *cells))
+    by = next(iter(fitted.values())).details["chosen_by"]
+    click.echo(f"\nroot mean squared error on systems left out; * taken, by {by}")
+    click.echo(table(rows))
+    for reason in reasons:
+        click.echo(f"- {reason}")
+
+
+def _show_chosen(fitted: Mapping[str, Fit], confidence: float) -> None:
+    """The raw score and the chosen rung, each tried on what was left out."""
+    errors: list[tuple[str, ...]] = [("metric", "rung", "MAE", "bias", "QWK")]
+    others: list[tuple[str, ...]] = [
+        ("metric", "pairs", "order", "character", "scenario", "rating")
+    ]
+    for metric, fit in fitted.items():
+        errors.append((metric, fit.details["rung"], *_errors(fit.details)))
+        others.append((metric, *_others(fit.details)))
+    click.echo("\nraw > calibrated, on systems left out")
+    click.echo(table(errors))
+    click.echo(
+        "\npairs: of systems in the right order, both left out; rank-invariant: the map rises\n"
+        "and changes no rank correlation of dialogues; MAE on characters and on scenarios left\n"
+        f"out; half the {confidence:.0%} interval for one rating, and how many ratings of each\n"
+        "system left out it covered"
+    )
+    click.echo(table(others))
+    why = {fit.details["item_intervals"]["reason"] for fit in fitted.values()} - {""}
+    for reason in sorted(why):
+        click.echo(f"no interval for a single dialogue: {reason}")
+
+
+def _errors(details: Mapping[str, Any]) -> Iterator[str]:
+    rungs = {row["rung"]: row for row in details["ladder"]}
+    before, after = rungs["expected"], rungs[details["rung"]]
+    for name in ("mae", "bias", "qwk"):
+        yield f"{_number(before[name])} > {_number(after[name])}"
+
+
+def _others(details: Mapping[str, Any]) -> Iterator[str]:
+    values = (details[name]["value"] for name in ("pairs_before", "pairs"))
+    yield " > ".join("-" if value is None else f"{value:.2f}" for value in values)
+    yield "rank-invariant" if details["rank_invariant"] else "may change"
+    for way in ("by_character", "by_scenario"):
+        yield _number(details[way].get("mae"))
+    intervals = details["item_intervals"]
+    if intervals["reason"]:
+        yield "-"
+    else:
+        shares = [100 * share for share in intervals["held_out_coverage"].values()]
+        yield f"{intervals['pooled']['radius']:.2f} {min(shares):.0f}-{max(shares):.0f}%"
+
+
+def _show_lines(fits: Mapping[str, Fit]) -> None:
+    rows: list[tuple[str, ...]] = [
+        ("metric", "n", "slope", "intercept", "r", "raw", "shift", "line", "mean of others")
+    ]
+    for metric, fit in fits.items():
+        line = fit.details
+        errors = (line[f"error_{way}"] for way in ("raw", "shift", "line", "mean"))
+        numbers = (line["slope"], line["intercept"], line["pearson"])
+        rows.append((metric, str(line["n"]), *map(_number, numbers), *map(_number, errors)))
+    click.echo("\npublished = intercept + slope x judged, over systems; r: their correlation;")
+    click.echo("then mean absolute errors, all but the raw one of systems left out")
+    click.echo(table(rows))
+
+
+def _number(value: float | None) -> str:
+    return "-" if value is None else f"{value:.3f}"

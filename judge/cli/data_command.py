@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import sys
 from dataclasses import asdict
 from pathlib import Path
@@ -10,7 +9,8 @@ from pathlib import Path
 import click
 
 from judge import chatanime as released
-from judge.cli.plain import table
+from judge.cli.command import FOLDER_OR_FILE, Group, echo_json, option, table
+from judge.cli.options import json_option
 from judge.dialogues import SystemSummary, read_dialogues, summarise
 
 __all__ = ["data"]
@@ -27,7 +27,7 @@ HEADER = (
 )
 
 
-@click.group()
+@click.group(cls=Group)
 def data() -> None:
     """Get and check dialogues.
 
@@ -39,17 +39,17 @@ def data() -> None:
 
 
 @data.command()
-@click.option(
+@option(
     "--to",
-    type=click.Path(path_type=Path),
+    type=FOLDER_OR_FILE,
     help="Folder for the files.  [default: chatanime in $JUDGE_DATA, else in data]",
 )
-@click.option(
+@option(
     "--archive",
-    type=click.Path(path_type=Path),
+    type=FOLDER_OR_FILE,
     help="A zip of the repository downloaded by hand, instead of the network.",
 )
-@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+@json_option
 def fetch(to: Path | None, archive: Path | None, as_json: bool) -> None:
     """Download the public ChatAnime dialogues and check them.
 
@@ -69,7 +69,7 @@ def fetch(to: Path | None, archive: Path | None, as_json: bool) -> None:
         if progress is not None:
             click.echo(err=True)  # ends the line that the progress was written on
     if as_json:
-        click.echo(json.dumps(report._asdict(), default=str, ensure_ascii=False))
+        echo_json(report._asdict())
         return
     for word, names in (
         ("written", report.written),
@@ -83,8 +83,8 @@ def fetch(to: Path | None, archive: Path | None, as_json: bool) -> None:
 
 
 @data.command()
-@click.argument("path", type=click.Path(path_type=Path))
-@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+@click.argument("path", type=FOLDER_OR_FILE)
+@json_option
 @click.pass_context
 def check(ctx: click.Context, path: Path, as_json: bool) -> None:
     """Read dialogues and say what is there.
@@ -105,7 +105,7 @@ def check(ctx: click.Context, path: Path, as_json: bool) -> None:
             {**asdict(s), "sha256": found.sources[s.system], "release": origin[s.system]}
             for s in systems
         ]
-        click.echo(json.dumps({"path": str(path), "systems": rows}, ensure_ascii=False))
+        echo_json({"path": str(path), "systems": rows})
     else:
         click.echo(table([HEADER, *(_cells(s, origin[s.system]) for s in systems)]))
         click.echo("reply length: median (shortest-longest) of the non-empty replies, characters")

@@ -32,12 +32,12 @@ class _Entry(NamedTuple):
 _COMMANDS = {
     "agree": _Entry(
         "judge.cli.agree_command",
-        "agree_run",
+        "agree",
         "Compare the scores of RUNS with human ratings, and write a report for a paper.",
     ),
     "calibrate": _Entry(
         "judge.cli.calibrate_command",
-        "calibrate_run",
+        "calibrate",
         "Fit the scores of RUNS to human ratings, or to published means.",
     ),
     "data": _Entry("judge.cli.data_command", "data", "Get and check dialogues."),
@@ -47,13 +47,13 @@ _COMMANDS = {
         "Let a model play, judge it on nine metrics and write a report.",
     ),
     "generate": _Entry(
-        "judge.cli.generate_command",
+        "judge.cli.eval_command",
         "generate",
         "Let a model play the characters, two rounds in every scenario.",
     ),
     "leaderboard": _Entry(
-        "judge.cli.leaderboard_command",
-        "leaderboard_of_runs",
+        "judge.cli.report_command",
+        "leaderboard",
         "Rank the systems of RUNS, folders made with one judge and one rubric.",
     ),
     "ratings": _Entry(
@@ -92,7 +92,10 @@ class _Lazy(click.Group):
             formatter.write_dl([(name, _COMMANDS[name].summary) for name in sorted(_COMMANDS)])
 
 
-@click.command(cls=_Lazy, context_settings={"help_option_names": ["-h", "--help"]})
+@click.command(
+    cls=_Lazy,
+    context_settings={"help_option_names": ["-h", "--help"], "auto_envvar_prefix": "JUDGE"},
+)
 @click.version_option(__version__, prog_name="judge")
 def cli() -> None:
     """Score emotionally supportive role-playing dialogues with a local judge.

@@ -2,23 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import asdict
 from pathlib import Path
 
 import click
 import numpy as np
 
 from judge import manifest
-from judge.cli.plain import table
-from judge.cli.rated import alias
-from judge.cli.ratings_print import describe, echo_json, few, show, show_faults
+from judge.cli.command import FOLDER_OR_FILE, Group, echo_json, option, table
+from judge.cli.options import aliases_of, json_option
 from judge.dialogues import read_dialogues
 from judge.errors import StoreError, UsageError
 from judge.ratings import (
+    Comparison,
     DialogueId,
+    Fault,
     Form,
     Overlap,
+    Ratings,
     Scale,
+    Summary,
     compare,
     ensure_usable,
     plan_sheets,
@@ -35,8 +39,14 @@ from judge.types import Dialogue, Metric
 
 __all__ = ["ratings"]
 
+_SHOWN = 20
+"""Faults of one kind that are printed; --json and --all give every one."""
 
-@click.group()
+_COLUMNS = 12
+"""Scores that still make columns of a table."""
+
+
+@click.group(cls=Group)
 def ratings() -> None:
     """Check human ratings, write sheets for annotators, collect them.
 
@@ -48,26 +58,33 @@ def ratings() -> None:
 
 
 @ratings.command()
-@click.argument("file", type=click.Path(path_type=Path))
-@click.option("--run", type=click.Path(path_type=Path), help="Join with what this run judged.")
-@click.option("--dialogues", type=click.Path(path_type=Path), help="Join with these dialogues.")
-@click.option(
+@click.argument("file", type=FOLDER_OR_FILE)
+@option("--run", type=FOLDER_OR_FILE, help="Join with what this run judged.")
+@option("--dialogues", type=FOLDER_OR_FILE, help="Join with these dialogues.")
+@option(
     "--rubric",
     metavar="NAME|FOLDER",
     help="The metrics there are.  [default: those of --run, else esrp]",
 )
-@click.option("--any-metric", is_flag=True, help="Take every metric as it is named instead.")
-@click.option(
+@option("--any-metric", is_flag=True, help="Take every metric as it is named instead.")
+@option(
     "--alias",
     "aliases",
     metavar="NAME=METRIC",
     multiple=True,
     help="What a metric, or a column such as rater, is called in the file. Repeatable.",
 )
-@click.option("--scale", metavar="LOW-HIGH", help="What a score may be.  [default: 1-5]")
-@click.option("--step", type=float, default=1, show_default=True, help="0.5: half points; 0: any.")
-@click.option("--all", "everything", is_flag=True, help="Print every fault, not 20 of a kind.")
-@click.option("--json", "as_json", is_flag=True, help="Print one JSON object, with every fault.")
+@option("--scale", metavar="LOW-HIGH", help="What a score may be.  [default: 1-5]")
+@option(
+    "--step",
+    type=float,
+    default=1,
+    show_default=True,
+    help="Distance of two neighbouring scores of the scale: --step 0.5 takes half points too, "
+    "--step 0 any number.",
+)
+@option("--all", "everything", is_flag=True, help="Print every fault, not 20 of a kind.")
+@option("--json", "as_json", is_flag=True, help="Print one JSON object, with every fault.")
 @click.pass_context
 def check(
     ctx: click.Context,
@@ -105,7 +122,7 @@ def check(
     found = read_ratings(
         file,
         metrics=None if any_metric else metrics,
-        aliases=dict(map(alias, aliases)),
+        aliases=aliases_of(aliases),
         scale=None if scale is None and step == 1 else Scale.parse(scale or "1-5", step),
     )
     expected = () if any_metric else [m.name for m in metrics if m.unit == "dialogue"]
@@ -117,36 +134,40 @@ def check(
         joined = compare(found, [_cell(d) for d in read_dialogues(dialogues).dialogues])
     faults = [*found.faults, *(joined.unknown if joined else ())]
     if as_json:
-        echo_json(describe(found, summary, joined, faults))
+        echo_json(_describe(found, summary, joined, faults))
     else:
-        show(found, summary, joined)
-        show_faults(faults, everything=everything)
+        _show(found, summary, joined)
+        _show_faults(faults, everything=everything)
     ensure_usable(found, joined)
     if faults or summary.unrated:
         ctx.exit(1)
 
 
 @ratings.command()
-@click.argument("dialogues", type=click.Path(path_type=Path))
-@click.option(
-    "--out", type=click.Path(path_type=Path), required=True, help="A new folder for the sheets."
-)
-@click.option("--raters", type=click.IntRange(min=1), required=True, help="How many annotators.")
-@click.option(
+@click.argument("dialogues", type=FOLDER_OR_FILE)
+@option("--out", type=FOLDER_OR_FILE, required=True, help="A new folder for the sheets.")
+@option("--raters", type=click.IntRange(min=1), required=True, help="How many annotators.")
+@option(
     "--overlap",
     metavar="SHARE|K",
     help="0.2: a fifth of the dialogues to two raters, the rest to one; 3: each dialogue to three; "
     "1: none shared.  [default: 0.2, with one rater 1]",
 )
-@click.option(
+@option(
     "--per-rater",
     type=click.IntRange(min=1),
     help="At most so many dialogues for each.  [default: all dialogues are rated]",
 )
-@click.option("--seed", type=int, default=0, show_default=True, help="For what is drawn by lot.")
-@click.option("--rubric", metavar="NAME|FOLDER", default="esrp", show_default=True, help="The set.")
-@click.option("--lang", help="Language of the sheets.  [default: the set's first]")
-@click.option(
+@option(
+    "--seed",
+    type=int,
+    default=0,
+    show_default=True,
+    help="The start of every random draw: the same seed deals the same sheets, --seed 1 others.",
+)
+@option("--rubric", metavar="NAME|FOLDER", default="esrp", show_default=True, help="The set.")
+@option("--lang", help="Language of the sheets.  [default: the set's first]")
+@option(
     "--format",
     "kind",
     type=click.Choice(["xlsx", "csv"]),
@@ -154,7 +175,7 @@ def check(
     show_default=True,
     help="XLSX has the anchors on a second tab and takes whole numbers of the scale only.",
 )
-@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+@json_option
 def sheet(
     dialogues: Path,
     out: Path,
@@ -223,15 +244,11 @@ def sheet(
 
 
 @ratings.command()
-@click.argument("sheets", nargs=-1, required=True, type=click.Path(path_type=Path))
-@click.option(
-    "--key", type=click.Path(path_type=Path), required=True, help="The key.json of the sheets."
-)
-@click.option(
-    "--out", type=click.Path(path_type=Path), required=True, help="Where the ratings go, a .csv."
-)
-@click.option("--all", "everything", is_flag=True, help="Print every fault, not 20 of a kind.")
-@click.option("--json", "as_json", is_flag=True, help="Print one JSON object, with every fault.")
+@click.argument("sheets", nargs=-1, required=True, type=FOLDER_OR_FILE)
+@option("--key", type=FOLDER_OR_FILE, required=True, help="The key.json of the sheets.")
+@option("--out", type=FOLDER_OR_FILE, required=True, help="Where the ratings go, a .csv.")
+@option("--all", "everything", is_flag=True, help="Print every fault, not 20 of a kind.")
+@option("--json", "as_json", is_flag=True, help="Print one JSON object, with every fault.")
 @click.pass_context
 def collect(
     ctx: click.Context,
@@ -258,13 +275,13 @@ def collect(
     write_table(out, found)
     summary = summarise(found)
     if as_json:
-        value = describe(found, summary, None, found.faults)
+        value = _describe(found, summary, None, found.faults)
         echo_json({"out": str(out), **value, "absent": absent})
     else:
-        show(found, summary, None)
-        show_faults(found.faults, everything=everything)
+        _show(found, summary, None)
+        _show_faults(found.faults, everything=everything)
         for rater, items in absent.items():
-            click.echo(f"not handed in: {rater}, {len(items)} dialogues ({few(items)})")
+            click.echo(f"not handed in: {rater}, {len(items)} dialogues ({_few(items)})")
         click.echo(f"ratings: {out}")
     if found.faults or absent:
         ctx.exit(1)
@@ -292,3 +309,101 @@ def _judged(run: Path) -> tuple[set[DialogueId], set[tuple[DialogueId, str]]]:
 
 def _cell(dialogue: Dialogue) -> DialogueId:
     return DialogueId(dialogue.system, dialogue.character, dialogue.scenario)
+
+
+def _show(found: Ratings, summary: Summary, joined: Comparison | None) -> None:
+    """Print the counts."""
+    for path, digest in found.sources.items():
+        click.echo(f"{path}  sha256 {digest}")
+    click.echo(f"{summary.ratings} ratings of {summary.cells} dialogues, scale {found.scale}")
+    for line in _raters(summary):
+        click.echo(line)
+    if summary.metrics:
+        click.echo(f"\n{table(_metric_rows(summary))}\n")
+    if summary.unrated:
+        click.echo(f"no rating of: {', '.join(summary.unrated)}")
+    if found.unread:
+        click.echo(f"columns not read: {', '.join(found.unread)}")
+    for kind, count in found.excluded.items():
+        click.echo(f"left aside, rater_type {kind or 'blank'}: {count} rows")
+    if joined is not None:
+        click.echo(f"dialogues there: {joined.known}, {joined.dialogues} of them rated")
+        click.echo(f"ratings of them: {joined.rated} of {summary.ratings}")
+    if joined is not None and joined.judged is not None:
+        click.echo(f"ratings that have a judge score: {joined.judged} of {summary.ratings}")
+        click.echo(f"judge scores that have a rating: {joined.matched} of {joined.judgments}")
+
+
+def _show_faults(faults: Iterable[Fault], *, everything: bool) -> None:
+    """Print how many faults there are of each kind, and the first or all of them."""
+    kinds: dict[str, list[Fault]] = {}
+    for fault in faults:
+        kinds.setdefault(fault.kind, []).append(fault)
+    for kind, members in kinds.items():
+        click.echo(f"{kind.replace('_', ' ')}: {len(members)}")
+        shown = members if everything else members[:_SHOWN]
+        for fault in shown:
+            click.echo(f"  {fault}")
+        if len(shown) < len(members):
+            click.echo(f"  and {len(members) - len(shown)} more; --all lists them")
+
+
+def _describe(
+    found: Ratings, summary: Summary, joined: Comparison | None, faults: Sequence[Fault]
+) -> dict[str, object]:
+    """The same as a value for JSON, with every fault."""
+    comparison = None
+    if joined is not None:
+        comparison = {k: v for k, v in asdict(joined).items() if k != "unknown"}
+    return {
+        "sources": found.sources,
+        "scale": found.scale._asdict(),
+        **asdict(summary),
+        "off_scale": found.off_scale,
+        "aside": found.excluded,
+        "unread": found.unread,
+        "comparison": comparison,
+        "faults": [fault._asdict() for fault in faults],
+    }
+
+
+def _few(values: Sequence[object]) -> str:
+    """The first values of a list that may be long."""
+    return ", ".join(map(str, values[:6])) + (", ..." if len(values) > 6 else "")
+
+
+def _raters(summary: Summary) -> Iterator[str]:
+    if summary.ratings_per_rater:
+        least, median, most = summary.ratings_per_rater
+        yield f"raters: {summary.raters}, {least}-{most} ratings each (median {median:g})"
+    if summary.unnamed:
+        yield f"ratings without a rater: {summary.unnamed}"
+    if summary.repeats:
+        yield f"of them beside another of the same: {summary.repeats}, which may be copies"
+    if summary.overlap is not None:
+        counts = ", ".join(f"{k}: {n}" for k, n in summary.raters_per_cell.items())
+        yield f"ratings per dialogue and metric: {counts} (overlap {summary.overlap:.1%})"
+    if len(summary.pieces) > 1:
+        yield (
+            f"the raters fall into {len(summary.pieces)} groups that share no dialogue "
+            f"({_few(summary.pieces)} raters): severities cannot be compared between them"
+        )
+    elif summary.raters > 1:
+        yield "the raters are connected by dialogues that they share"
+
+
+def _metric_rows(summary: Summary) -> list[tuple[object, ...]]:
+    labels = sorted({label for metric in summary.metrics for label in metric.scores})
+    if len(labels) > _COLUMNS:  # any number is a score
+        labels = []
+    head = ("metric", "ratings", "dialogues", "raters", "groups")
+    return [
+        (*head, *(f"{label:g}" for label in labels)),
+        *(
+            (
+                *(m.name, m.ratings, m.cells, m.raters, "-" if m.pieces is None else m.pieces),
+                *(m.scores.get(label, 0) for label in labels),
+            )
+            for m in summary.metrics
+        ),
+    ]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -10,7 +9,7 @@ from typing import Any
 import click
 
 from judge import rubric as sets
-from judge.cli.plain import table
+from judge.cli.command import FOLDER_OR_FILE, Group, echo_json, option, table
 from judge.dialogues import read_dialogues, select
 from judge.errors import UsageError
 from judge.rubric import RubricSet, load_rubric
@@ -19,7 +18,7 @@ from judge.types import Metric
 __all__ = ["rubrics"]
 
 
-@click.group()
+@click.group(cls=Group)
 def rubrics() -> None:
     """List, read, try and check the rubric sets.
 
@@ -32,12 +31,12 @@ def rubrics() -> None:
 
 def _which(command: Callable[..., Any]) -> Callable[..., Any]:
     """The options that choose a rubric set and its language."""
-    language = click.option("--lang", help="Language of the prompts.  [default: the set's first]")
+    language = option("--lang", help="Language of the prompts.  [default: the set's first]")
     return _rubric_option(language(command))
 
 
 def _rubric_option(command: Callable[..., Any]) -> Callable[..., Any]:
-    return click.option(
+    return option(
         "--rubric",
         metavar="NAME|FOLDER",
         default="esrp",
@@ -47,7 +46,7 @@ def _rubric_option(command: Callable[..., Any]) -> Callable[..., Any]:
 
 
 @rubrics.command("list")
-@click.option("--json", "as_json", is_flag=True, help="Print one JSON array.")
+@option("--json", "as_json", is_flag=True, help="Print one JSON array.")
 def list_(as_json: bool) -> None:
     """List the rubric sets that come with judge, one line for each language.
 
@@ -64,16 +63,16 @@ def list_(as_json: bool) -> None:
             counts = (len(rubric.metrics), len(loaded.characters))
             rows.append((rubric.name, rubric.version, language, *counts, rubric.hash))
     if as_json:
-        _echo_json([dict(zip(header, row, strict=True)) for row in rows])
+        echo_json([dict(zip(header, row, strict=True)) for row in rows])
     else:
         click.echo(table([header, *((*row[:-1], str(row[-1])[:12]) for row in rows)]))
 
 
 @rubrics.command()
 @click.argument("metric", required=False)
-@click.option("--set", "whole", is_flag=True, help="The metrics of the set, in place of METRIC.")
+@option("--set", "whole", is_flag=True, help="The metrics of the set, in place of METRIC.")
 @_which
-@click.option("--json", "as_json", is_flag=True, help="With --set: print one JSON object.")
+@option("--json", "as_json", is_flag=True, help="With --set: print one JSON object.")
 def show(metric: str | None, whole: bool, rubric: str, lang: str | None, as_json: bool) -> None:
     """Print what a set asks about METRIC, or with --set what is in the set.
 
@@ -111,7 +110,7 @@ def _show_set(loaded: RubricSet, as_json: bool) -> None:
         (m.name, m.titles[rubric.language], m.dimension or None, m.unit) for m in rubric.metrics
     ]
     if as_json:
-        _echo_json(
+        echo_json(
             {
                 "name": rubric.name,
                 "version": rubric.version,
@@ -130,12 +129,12 @@ def _show_set(loaded: RubricSet, as_json: bool) -> None:
 
 
 @rubrics.command()
-@click.argument("file", required=False, type=click.Path(path_type=Path))
-@click.option("--metric", help="What is asked.  [default: the set's first metric]")
-@click.option("--characters", metavar="NAME", help="Take the first dialogue of this character.")
-@click.option("--scenarios", metavar="ID", help="Take the first dialogue of this scenario.")
-@click.option("--segments", is_flag=True, help="Put a line with its name before each segment.")
-@click.option("--rationale", is_flag=True, help="The prompt that asks for a reason first.")
+@click.argument("file", required=False, type=FOLDER_OR_FILE)
+@option("--metric", help="What is asked.  [default: the set's first metric]")
+@option("--characters", metavar="NAME", help="Take the first dialogue of this character.")
+@option("--scenarios", metavar="ID", help="Take the first dialogue of this scenario.")
+@option("--segments", is_flag=True, help="Put a line with its name before each segment.")
+@option("--rationale", is_flag=True, help="The prompt that asks for a reason first.")
 @_which
 def render(
     file: Path | None,
@@ -186,7 +185,7 @@ def render(
 
 @rubrics.command()
 @_rubric_option
-@click.option("--json", "as_json", is_flag=True, help="Print one JSON array.")
+@option("--json", "as_json", is_flag=True, help="Print one JSON array.")
 @click.pass_context
 def check(ctx: click.Context, rubric: str, as_json: bool) -> None:
     """Look for every fault of a set, in all its languages.
@@ -201,7 +200,7 @@ def check(ctx: click.Context, rubric: str, as_json: bool) -> None:
     """
     problems = sets.check(rubric)
     if as_json:
-        _echo_json([{**p._asdict(), "path": str(p.path)} for p in problems])
+        echo_json([{**p._asdict(), "path": str(p.path)} for p in problems])
     else:
         for problem in problems:
             click.echo(str(problem))
@@ -218,7 +217,3 @@ def _metric(loaded: RubricSet, name: str, option: str) -> Metric:
             f"{option} {name}: not a metric of {loaded.rubric.name}",
             hint=f"choose from {', '.join(m.name for m in loaded.rubric.metrics)}",
         ) from None
-
-
-def _echo_json(value: object) -> None:
-    click.echo(json.dumps(value, ensure_ascii=False))

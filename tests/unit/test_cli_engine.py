@@ -9,10 +9,12 @@ import click
 import pytest
 from click.testing import CliRunner
 
-from judge.cli.engine import Chosen, chosen_judge, engine_options
+from judge.cli.command import given_options
+from judge.cli.options import ENGINE_OPTIONS, engine_options, judge_option
 from judge.engines import EMBEDDED, ENGINES, EngineOptions, cuda_available
 from judge.engines.servers import SERVERS
 from judge.errors import UsageError
+from judge.workflows.opening import EngineKeywords, JudgeChoice, choose_judge
 
 EVERY = {
     "--base-url": ("http://localhost:1/v1", "http://localhost:1/v1"),
@@ -31,15 +33,18 @@ EVERY = {
 """Each option of an engine, what a user writes behind it, and what it means."""
 
 
-def choose(*words: str) -> tuple[Chosen, int]:
+def choose(*words: str) -> tuple[JudgeChoice, int]:
     """What a command with the shared options and one of its own makes of a line."""
-    found: list[tuple[Chosen, int]] = []
+    found: list[tuple[JudgeChoice, int]] = []
 
     @click.command()
+    @judge_option
     @engine_options
     @click.option("--own", default=4)
-    def command(engine: dict[str, Any], own: int) -> None:
-        found.append((chosen_judge(engine), own))
+    @click.pass_context
+    def command(ctx: click.Context, /, judge: str | None, own: int, **_: Any) -> None:
+        given = EngineKeywords(**given_options(ctx, ENGINE_OPTIONS))  # type: ignore[typeddict-item]
+        found.append((choose_judge(judge, given), own))
 
     result = CliRunner().invoke(command, words, standalone_mode=False)
     if result.exception is not None:
@@ -51,6 +56,7 @@ def test_every_setting_of_an_engine_has_its_option() -> None:
     """The settings and the options are the same list: none can be forgotten."""
     names = {field.name for field in fields(EngineOptions)}
     assert {word[2:].replace("-", "_") for word in EVERY} == names
+    assert set(ENGINE_OPTIONS) == EngineKeywords.__annotations__.keys() == {*names, "engine"}
 
 
 @pytest.mark.parametrize("option", EVERY)
@@ -87,7 +93,7 @@ def test_every_kind_of_server_is_named() -> None:
 
     @click.command()
     @engine_options
-    def command(engine: dict[str, Any]) -> None:
+    def command(**engine: Any) -> None:
         del engine
 
     (option,) = (p for p in command.params if isinstance(p, click.Option) and p.name == "server")

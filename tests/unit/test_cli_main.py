@@ -12,8 +12,8 @@ import click
 import pytest
 
 from judge import __version__
+from judge.cli import command as shared
 from judge.cli import main as command
-from judge.cli import progress
 from judge.cli.main import cli, main
 from judge.errors import DataError
 
@@ -152,17 +152,17 @@ def test_progress_without_a_terminal(
 
     What was there before counts as done, but not for the rate.
     """
-    with progress.Progress("judging") as tell:
-        tell(50, 100)
-        tell(75, 100)
-        tell(100, 100)
+    with shared.Progress() as tell:
+        tell("judging", 50, 100)
+        tell("judging", 75, 100)
+        tell("judging", 100, 100)
     (line,) = capsys.readouterr().err.splitlines()
     assert line.startswith("judging: 100/100, ")
     assert line.endswith("/s, 0 s left")
-    monkeypatch.setattr(progress, "EVERY", 0.0)
-    with progress.Progress("judging") as tell:
-        tell(50, 100)
-        tell(75, 100)
+    monkeypatch.setattr(shared, "EVERY", 0.0)
+    with shared.Progress() as tell:
+        tell("judging", 50, 100)
+        tell("judging", 75, 100)
     first, second = capsys.readouterr().err.splitlines()
     assert first == "judging: 50/100"
     assert second.startswith("judging: 75/100, ")
@@ -170,6 +170,6 @@ def test_progress_without_a_terminal(
 
 def test_progress_says_nothing_on_stdout(capsys: pytest.CaptureFixture[str]) -> None:
     """Stdout is for results."""
-    with progress.Progress("judging") as tell:
-        tell(1, 1)
+    with shared.Progress() as tell:
+        tell("judging", 1, 1)
     assert capsys.readouterr().out == ""

@@ -6,22 +6,35 @@ import json
 import re
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import click
 import pytest
 from click.testing import CliRunner
 
-from judge.cli.casting import Players, judge_beside, players
-from judge.cli.engine import Chosen, engine_options
-from judge.cli.eval_command import evaluate
-from judge.cli.generate_command import generate
-from judge.cli.playing import is_model, play_options
-from judge.cli.stage import _name
+from judge.cli.command import given_options
+from judge.cli.eval_command import evaluate, generate
+from judge.cli.options import (
+    ENGINE_OPTIONS,
+    PLAY_OPTIONS,
+    engine_options,
+    judge_option,
+    play_options,
+)
 from judge.engines import EngineOptions, cuda_available
 from judge.engines.http import HttpEngine
 from judge.errors import DataError, JudgeError, RunMismatchError, UsageError
 from judge.roleplay import Scene
+from judge.workflows.generate import _system_name
+from judge.workflows.opening import (
+    EngineKeywords,
+    JudgeChoice,
+    Players,
+    PlayOptions,
+    choose_judge_beside,
+    is_model,
+    open_players,
+)
 from tests.unit.roleplay.wire import serving
 
 SCENES = [Scene("小明", "1", "难过。", {"x": "然后呢？"})]
@@ -29,33 +42,44 @@ URL = ("--base-url", "http://localhost:1/v1")
 REPLAY = ("--user", "replay:x")
 
 
-def taken(words: Sequence[str]) -> dict[str, Any]:
+class Line(NamedTuple):
     """What a command with all these options makes of a line."""
-    found: dict[str, Any] = {}
+
+    model: str
+    judge: str | None
+    playing: PlayOptions
+    engine: EngineKeywords
+
+
+def taken(words: Sequence[str]) -> Line:
+    found: list[Line] = []
 
     @click.command()
     @click.option("--model")
+    @judge_option
     @play_options
     @engine_options
-    def command(**kwargs: Any) -> None:
-        found.update(kwargs)
+    @click.pass_context
+    def command(ctx: click.Context, /, model: str, judge: str | None, **_: Any) -> None:
+        playing = PlayOptions(**given_options(ctx, PLAY_OPTIONS))
+        engine = EngineKeywords(**given_options(ctx, ENGINE_OPTIONS))  # type: ignore[typeddict-item]
+        found.append(Line(model, judge, playing, engine))
 
     result = CliRunner().invoke(command, list(words), standalone_mode=False)
     if result.exception is not None:
         raise result.exception
-    return found
+    return found[0]
 
 
-def beside(*words: str) -> Chosen:
+def beside(*words: str) -> JudgeChoice:
     """The judge of such a line."""
-    found = taken(words)
-    return judge_beside(found["engine"], found["model"], found["playing"])
+    line = taken(words)
+    return choose_judge_beside(line.judge, line.engine, line.model, line.playing)
 
 
 def cast(*words: str) -> Players:
-    found = taken(words)
-    judge = judge_beside(found["engine"], found["model"], found["playing"])
-    return players(found["model"], found["playing"], found["engine"], judge, SCENES)
+    line = taken(words)
+    return open_players(line.model, line.playing, line.engine, beside(*words), SCENES)
 
 
 def address(engine: object) -> str:
@@ -116,10 +140,10 @@ def test_a_folder_that_looks_like_a_hub_id(tmp_path: Path, monkeypatch: pytest.M
 def test_a_model_has_a_name(folder: str, model: str, name: str) -> None:
     """Its own, without what it belongs to or lies in; or the one that is given."""
     model = model.replace("FOLDER", folder)
-    assert _name(model, None) == name
-    assert _name(model, " mine ") == "mine"
+    assert _system_name(model, None) == name
+    assert _system_name(model, " mine ") == "mine"
     with pytest.raises(UsageError, match="--name"):
-        _name(model, " ")
+        _system_name(model, " ")
 
 
 # Who is asked where, with which options

@@ -1,0 +1,342 @@
+"""What all commands share: options in groups, option files, notes, progress, plain tables."""
+
+from __future__ import annotations
+
+import difflib
+import json
+import logging
+import sys
+import time
+import tomllib
+from collections.abc import Mapping, Sequence
+from functools import partial
+from pathlib import Path
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, Self
+
+import click
+from click.core import ParameterSource
+
+from judge.errors import UsageError
+
+if TYPE_CHECKING:
+    from rich.progress import Progress as Bar
+
+__all__ = [
+    "FOLDER_OR_FILE",
+    "Command",
+    "Group",
+    "Names",
+    "Progress",
+    "command",
+    "echo_json",
+    "given_options",
+    "option",
+    "table",
+    "write_config",
+]
+
+EVERY = 20.0
+"""Seconds between two lines of progress where there is no terminal."""
+
+FOLDER_OR_FILE = click.Path(path_type=Path)
+
+_WITH_PASSWORD = "@"  # noqa: S105 - what an address with a user and a password has
+_NEVER_SAVED = {"config", "save-config", "json", "dry-run", "tokens-per-second"}
+
+
+class Names(click.ParamType):  # type: ignore[type-arg]
+    """Names separated by commas, as a tuple; in an option file a list of names will do."""
+
+    name = "text"
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> tuple[str, ...]:
+        """The names without blanks around them."""
+        del param, ctx
+        parts = value.split(",") if isinstance(value, str) else map(str, value)
+        return tuple(part.strip() for part in parts if part.strip())
+
+
+class Option(click.Option):
+    """An option that stands in a group of the help.
+
+    Args:
+        group: the heading of the group.
+    """
+
+    def __init__(self, *args: Any, group: str = "Options", **attributes: Any) -> None:
+        super().__init__(*args, **attributes)
+        self.group = group
+
+    @property
+    def key(self) -> str:
+        """Its name in an option file: that of the command line without the dashes."""
+        return max(self.opts, key=len).lstrip("-")
+
+    def resolve_envvar_value(self, ctx: click.Context) -> str | None:
+        """The variable `JUDGE_COMMAND_OPTION`; an empty one counts as not set."""
+        if ctx.auto_envvar_prefix and self.envvar is None:
+            self.envvar = f"{ctx.auto_envvar_prefix}_{self.key.upper().replace('-', '_')}"
+        return super().resolve_envvar_value(ctx)
+
+
+option = partial(click.option, cls=Option)
+
+
+class Command(click.Command):
+    """A command with grouped help, whose options can also come from a file."""
+
+    def __init__(self, *args: Any, **attributes: Any) -> None:
+        super().__init__(*args, **attributes)
+        self.params.append(
+            Option(
+                ["--config"],
+                type=FOLDER_OR_FILE,
+                metavar="FILE",
+                is_eager=True,
+                expose_value=False,
+                callback=_read_config,
+                help="Take options from a TOML file, as limit = 100 for --limit 100, or from the "
+                "manifest.json of a run. Options of the command line come before, and before "
+                "those of the file variables such as JUDGE_EVAL_LIMIT.",
+            )
+        )
+
+    def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """The options by their groups."""
+        groups: dict[str, list[tuple[str, str]]] = {}
+        for param in self.get_params(ctx):
+            record = param.get_help_record(ctx)
+            if record is not None:
+                groups.setdefault(getattr(param, "group", "Options"), []).append(record)
+        for heading, records in groups.items():
+            with formatter.section(heading):
+                formatter.write_dl(records)
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Run the command; what its workflow tells goes to standard error meanwhile."""
+        log = logging.getLogger("judge")
+        handler = _Echo()
+        before = log.level, log.propagate
+        log.addHandler(handler)
+        log.setLevel(logging.INFO)
+        log.propagate = False
+        try:
+            return super().invoke(ctx)
+        finally:
+            log.removeHandler(handler)
+            log.level, log.propagate = before
+
+
+command = partial(click.command, cls=Command)
+
+
+class Group(click.Group):
+    """A command with commands below it."""
+
+    command_class = Command
+
+
+class _Echo(logging.Handler):
+    def emit(self, record: logging.LogRecord) -> None:
+        click.echo(self.format(record), err=True)
+
+
+# Options from a file
+
+
+def _read_config(ctx: click.Context, param: click.Parameter, path: Path | None) -> None:
+    del param
+    if path is None:
+        return
+    known = {p.key: p for p in ctx.command.params if isinstance(p, Option) and p.expose_value}
+    values: dict[str, Any] = {}
+    for name, value in _options_in(path, ctx.command.name).items():
+        key = name.replace("_", "-")
+        if key not in known or key in _NEVER_SAVED:
+            close = difflib.get_close_matches(key, known, n=3)
+            raise UsageError(
+                f"{name} is no option of `{ctx.command_path}`",
+                path=path,
+                hint=f"did you mean {' or '.join(close)}?" if close else "--help lists them",
+            )
+        values[str(known[key].name)] = _checked(ctx, known[key], path, name, value)
+    ctx.default_map = {**(ctx.default_map or {}), **values}
+
+
+def _options_in(path: Path, command_name: str | None) -> Mapping[str, Any]:
+    if path.suffix == ".json":
+        if command_name != "eval":
+            raise UsageError(
+                "a manifest has the options of `judge eval`",
+                path=path,
+                hint="name a TOML file, such as --config options.toml",
+            )
+        return _options_of_manifest(path)
+    try:
+        options: dict[str, Any] = tomllib.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise UsageError(f"cannot be read: {error.strerror}", path=path) from None
+    except ValueError as error:
+        raise UsageError(
+            f"not valid TOML: {error}", path=path, hint='write options as judge = "lexical"'
+        ) from None
+    return options
+
+
+def _options_of_manifest(path: Path) -> dict[str, Any]:
+    """The options that a run was made with; the address of a server is not among them."""
+    from judge import manifest as manifests
+
+    made = manifests.read(path.parent) if path.name == "manifest.json" else None
+    if made is None:
+        raise UsageError(
+            "this is no manifest.json of a run", path=path, hint="options stand in a .toml file"
+        )
+    options: dict[str, Any] = {"judge": made.judge["name"], "rubric": made.rubric.name}
+    options |= {"lang": made.rubric.language, **made.options}
+    if "rationale" in made.judge:  # "at most 512 tokens"
+        options |= {"rationale": True, "rationale_tokens": made.judge["rationale"].split()[2]}
+    return {key: value for key, value in options.items() if value is not None and key != "played"}
+
+
+def _checked(ctx: click.Context, option: Option, path: Path, name: str, value: Any) -> Any:
+    """A value of an option file, if the option can have it."""
+    if option.multiple and not isinstance(value, list):
+        value = [value]
+    try:
+        if isinstance(value, dict) or isinstance(value, bool) != option.is_flag:
+            kind = "true or false" if option.is_flag else "a text or a number"
+            raise click.BadParameter(f"{value!r} is not {kind}.")
+        option.type_cast_value(ctx, value)
+    except click.BadParameter as error:
+        raise UsageError(
+            f"{name}: {error.message}", path=path, hint=f"see {ctx.command_path} --help"
+        ) from None
+    return value
+
+
+def write_config(ctx: click.Context, path: Path) -> None:
+    """Write the options that were given, wherever they came from, as an option file.
+
+    Raises:
+        StoreError: the file cannot be written.
+    """
+    from judge.records import write_text
+
+    lines = []
+    for param in ctx.command.params:
+        given = ctx.get_parameter_source(str(param.name)) is not ParameterSource.DEFAULT
+        value = ctx.params.get(str(param.name))
+        if not isinstance(param, Option) or not given or param.key in _NEVER_SAVED:
+            continue
+        if param.key.endswith("url") and _WITH_PASSWORD in str(value):
+            click.echo(f"--{param.key} is not saved: it may hold a password", err=True)
+        elif value is not None:
+            # JSON's texts, numbers, truths and lists of texts are TOML's too.
+            plain = value if isinstance(value, bool | int | float | tuple) else str(value)
+            text = json.dumps(plain, ensure_ascii=False, default=str)
+            lines.append(f"{param.key} = {text}\n")
+    write_text(path, "".join(lines))
+
+
+# What is printed
+
+
+def given_options(ctx: click.Context, names: Sequence[str]) -> dict[str, Any]:
+    """Those of the named parameters that the user gave, by name; defaults are left out."""
+    return {
+        name: ctx.params[name]
+        for name in names
+        if ctx.get_parameter_source(name) is not ParameterSource.DEFAULT
+    }
+
+
+def table(rows: Sequence[Sequence[object]]) -> str:
+    """Left-aligned columns; a Chinese character takes two columns of the terminal."""
+    from rich.cells import cell_len
+
+    cells = [list(map(str, row)) for row in rows]
+    widths = [max(map(cell_len, column)) for column in zip(*cells, strict=True)]
+    return "\n".join(
+        "  ".join(c + " " * (w - cell_len(c)) for c, w in zip(row, widths, strict=True)).rstrip()
+        for row in cells
+    )
+
+
+def echo_json(value: object) -> None:
+    """Print one JSON value on one line."""
+    click.echo(json.dumps(value, ensure_ascii=False, default=str))
+
+
+class Progress:
+    """Progress on standard error: a bar on a terminal, a line now and then elsewhere.
+
+    Use as a context manager, and as the `progress` of a workflow.
+    """
+
+    def __init__(self) -> None:
+        self._what: str | None = None
+        self._bar: Bar | None = None
+        self._start: tuple[float, int] = (0.0, 0)
+        self._said = 0.0
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._stop()
+
+    def __call__(self, what: str, done: int, total: int) -> None:
+        """`done` of `total` are there; the first call tells what was there before."""
+        now = time.monotonic()
+        if what != self._what:
+            self._stop()
+            self._what, self._start, self._said = what, (now, done), now
+            self._bar = _bar(what) if sys.stderr.isatty() else None
+        if self._bar is not None:
+            self._bar.update(self._bar.task_ids[0], completed=done, total=total)
+            if done >= total:  # what is told next must not be written into the bar
+                self._stop()
+        elif now - self._said >= EVERY or done >= total:
+            self._said = now
+            click.echo(self._line(now, done, total), err=True)
+
+    def _line(self, now: float, done: int, total: int) -> str:
+        since, before = self._start
+        line = f"{self._what}: {done}/{total}"
+        if done > before and now > since:
+            rate = (done - before) / (now - since)
+            line += f", {rate:.1f}/s, {(total - done) / rate:.0f} s left"
+        return line
+
+    def _stop(self) -> None:
+        if self._bar is not None:
+            self._bar.stop()
+        self._bar = self._what = None
+
+
+def _bar(what: str) -> Bar:
+    from rich import progress
+    from rich.console import Console
+    from rich.text import Text
+
+    class Rate(progress.ProgressColumn):
+        def render(self, task: progress.Task) -> Text:
+            speed = task.finished_speed or task.speed
+            return Text("-/s" if speed is None else f"{speed:.1f}/s")
+
+    columns = ("{task.description}", progress.BarColumn(), progress.MofNCompleteColumn())
+    bar = progress.Progress(
+        *columns, Rate(), progress.TimeRemainingColumn(), console=Console(stderr=True)
+    )
+    bar.add_task(what, total=None)
+    bar.start()
+    return bar

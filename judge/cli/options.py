@@ -1,0 +1,337 @@
+"""The options that several commands share, each by the name that the workflows know it by."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import click
+
+from judge.cli.command import FOLDER_OR_FILE, Names, option
+from judge.engines import DEFAULT_CUDA, ENGINES
+from judge.errors import UsageError
+
+if TYPE_CHECKING:
+    from judge.workflows.inputs import RatingsFile
+
+__all__ = [
+    "ENGINE_OPTIONS",
+    "PLAY_OPTIONS",
+    "aliases_of",
+    "calibration_option",
+    "confidence_option",
+    "engine_options",
+    "json_option",
+    "judge_option",
+    "metrics_option",
+    "out_option",
+    "play_options",
+    "published_option",
+    "rating_options",
+    "ratings_file",
+    "selection_options",
+]
+
+_Decorated = TypeVar("_Decorated", bound=Callable[..., Any])
+
+_JUDGE, _ENGINE = "The judge", "How models are asked"
+_PLAY, _REPORT = "A model that plays", "The report"
+_POSITIVE = click.IntRange(min=1)
+_SHARE = click.FloatRange(0, 1, min_open=True, max_open=True)
+
+judge_option = option(
+    "--judge",
+    group=_JUDGE,
+    help="lexical, tiny, mock, a model folder, a hub id, or openai:NAME for a model on a "
+    f"server.  [default: {DEFAULT_CUDA} with CUDA, else the better embedded judge]",
+)
+metrics_option = option(
+    "--metrics",
+    type=Names(),
+    default="",
+    group=_JUDGE,
+    help="Only these, separated by commas, such as fluency,coherency.",
+)
+json_option = option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+confidence_option = option(
+    "--confidence",
+    type=_SHARE,
+    default=0.95,
+    show_default=True,
+    group=_REPORT,
+    help="Of every interval, and of all ranks together.",
+)
+published_option = option(
+    "--published",
+    type=FOLDER_OR_FILE,
+    group=_REPORT,
+    help="CSV of published means (system, metric, mean) to set beside, or `paper` for those of "
+    "Figure 1 of arXiv 2508.06388.  [default: that of $JUDGE_DATA, if there]",
+)
+calibration_option = option(
+    "--calibration",
+    type=FOLDER_OR_FILE,
+    group=_REPORT,
+    help="What `judge calibrate` wrote: the scores are shown on the human scale too.",
+)
+
+
+def out_option(text: str, **attributes: Any) -> Callable[[_Decorated], _Decorated]:
+    """`--out`, with what it is the place of."""
+    return option("--out", type=FOLDER_OR_FILE, group=_REPORT, help=text, **attributes)
+
+
+ENGINE_OPTIONS = (
+    "engine",
+    "base_url",
+    "server",
+    "concurrency",
+    "samples",
+    "batch_size",
+    "device",
+    "dtype",
+    "quantization",
+    "tensor_parallel",
+    "gpu_memory",
+    "reproducible",
+    "seed",
+)
+"""The parameters of `engine_options`."""
+
+
+def engine_options(decorated: _Decorated) -> _Decorated:
+    """How a model is asked."""
+    return _all(
+        decorated,
+        _engine(
+            "--engine",
+            "The program that asks the model.  [default: http with --base-url, else vllm, if "
+            "installed, with CUDA, else hf]",
+            type=click.Choice(sorted(ENGINES)),
+        ),
+        _engine("--base-url", "Ask a server, such as http://localhost:8000/v1."),
+        _engine(
+            "--server",
+            "What answers there: vllm, sglang, llama.cpp, ollama or openai.  "
+            "[default: found by asking]",
+        ),
+        _engine("--concurrency", "Requests to the server at once.", type=_POSITIVE),
+        _engine(
+            "--samples",
+            "Draw so many answers for each prompt, from a server without probabilities.",
+            type=_POSITIVE,
+        ),
+        _engine("--batch-size", "Dialogues at once.", type=_POSITIVE),
+        _engine("--device", "cpu, cuda, cuda:1, ..."),
+        _engine("--dtype", "The precision of the weights: float32, bfloat16 or float16."),
+        _engine(
+            "--quantization",
+            "Load the weights in a smaller format, which needs less memory and changes scores a "
+            "little: 4bit or 8bit with hf; with vllm what it knows, such as fp8, awq or gptq.",
+        ),
+        _engine("--tensor-parallel", "GPUs that share the model.", type=_POSITIVE),
+        _engine(
+            "--gpu-memory",
+            "Share of the GPU's memory to use.",
+            type=click.FloatRange(min=0, max=1, min_open=True),
+        ),
+        _engine(
+            "--reproducible",
+            "The same numbers whatever else is in the batch; slower.",
+            is_flag=True,
+            default=None,
+        ),
+        _engine(
+            "--seed",
+            "The start of every random draw: of replies of models that play, of sampled answers, "
+            "of sets of replies. The same seed draws the same; --seed 1 draws anew.",
+            type=int,
+            default=0,
+            show_default=True,
+        ),
+    )
+
+
+PLAY_OPTIONS = (
+    "user",
+    "model_url",
+    "user_url",
+    "questions",
+    "prompts",
+    "play_language",
+    "name",
+    "temperature",
+    "top_p",
+    "max_tokens",
+    "thinking",
+    "keep_loaded",
+)
+"""The parameters of `play_options`."""
+
+
+def play_options(decorated: _Decorated) -> _Decorated:
+    """How a model plays."""
+    return _all(
+        decorated,
+        _play(
+            "--user",
+            "Who asks on after the first answer: a model, openai:NAME, or replay:SYSTEM for "
+            "the recorded questions to that system.  [default: the judge, if it is a model]",
+        ),
+        _play("--model-url", "The server of openai: models.  [default: --base-url]"),
+        _play("--user-url", "The server of an openai: user.  [default: --base-url]"),
+        _play(
+            "--questions",
+            "Dialogues whose first questions are asked.  [default: the public ones]",
+            type=FOLDER_OR_FILE,
+        ),
+        _play(
+            "--prompts",
+            "Instructions for both sides: a shipped set or a folder.",
+            default="roleplay",
+            show_default=True,
+        ),
+        _play("--play-lang", "Of the instructions.  [default: their first]", name="play_language"),
+        _play("--name", "What to call the model.  [default: its own name]"),
+        _play(
+            "--temperature",
+            "How freely both sides write; 0 always takes the most probable token.",
+            type=click.FloatRange(min=0),
+            default=0.7,
+            show_default=True,
+        ),
+        _play(
+            "--top-p",
+            "Draw from the most probable tokens that together have this share.",
+            type=click.FloatRange(0, 1, min_open=True),
+            default=0.95,
+            show_default=True,
+        ),
+        _play(
+            "--max-tokens",
+            "Most tokens of a reply.",
+            type=_POSITIVE,
+            default=512,
+            show_default=True,
+        ),
+        _play("--thinking", "Let models think before they reply.", is_flag=True),
+        _play(
+            "--keep-loaded",
+            "Hold model and user in memory at once: fewer loads.",
+            is_flag=True,
+        ),
+    )
+
+
+def selection_options(group: str) -> Callable[[_Decorated], _Decorated]:
+    """Which dialogues or scenes are taken."""
+    return lambda decorated: _all(
+        decorated,
+        option(
+            "--characters",
+            type=Names(),
+            default="",
+            group=group,
+            help="Only these: names or parts, separated by commas.",
+        ),
+        option(
+            "--scenarios",
+            type=Names(),
+            default="",
+            group=group,
+            help="Only these, such as 1-12,15.",
+        ),
+        option(
+            "--limit",
+            type=_POSITIVE,
+            group=group,
+            help="Only so many dialogues, taken in turns from every character of every system: "
+            "--limit 100 is a quick trial that still covers all of them.",
+        ),
+    )
+
+
+def rating_options(what_for: str) -> Callable[[_Decorated], _Decorated]:
+    """A file of human ratings and how to read it; `ratings_file` makes one thing of them."""
+    return lambda decorated: _all(
+        decorated,
+        _ratings("--ratings", what_for, type=FOLDER_OR_FILE),
+        *(
+            _ratings(
+                "--alias",
+                "What a metric, or a column such as rater, is called in the file of ratings, as "
+                "--alias 流畅度=fluency. Repeatable.",
+                name="aliases",
+                metavar="NAME=METRIC",
+                multiple=True,
+            ),
+            _ratings("--scale", "What a rating may be.  [default: 1-5]", metavar="LOW-HIGH"),
+            _ratings(
+                "--step",
+                "Distance of two neighbouring ratings of the scale: --step 0.5 takes half points "
+                "too, --step 0 any number.",
+                type=float,
+                default=1,
+                show_default=True,
+            ),
+        ),
+    )
+
+
+def ratings_file(
+    path: Any, aliases: Sequence[str], scale: str | None, step: float
+) -> RatingsFile | None:
+    """The file that the options name and how to read it, None without any.
+
+    Raises:
+        UsageError: options of a file that was not named, or an alias that is none.
+    """
+    from judge.workflows.inputs import RatingsFile
+
+    if path is not None:
+        return RatingsFile(path, aliases_of(aliases), scale, step)
+    if aliases or scale is not None or step != 1:
+        raise UsageError(
+            "--alias, --scale and --step go with --ratings", hint="add it, or leave them out"
+        )
+    return None
+
+
+def aliases_of(texts: Sequence[str]) -> dict[str, str]:
+    """NAME=METRIC of each text, taken apart.
+
+    Raises:
+        UsageError: a text is not of that form.
+    """
+    aliases = {}
+    for text in texts:
+        name, sign, target = text.rpartition("=")
+        if not (sign and name.strip() and target.strip()):
+            raise UsageError(
+                f"--alias {text}: it is not NAME=METRIC", hint="--alias 流畅度=fluency"
+            )
+        aliases[name] = target.strip()
+    return aliases
+
+
+def _all(decorated: _Decorated, *options: Callable[[Any], Any]) -> _Decorated:
+    for one in reversed(options):
+        decorated = one(decorated)
+    return decorated
+
+
+def _grouped(group: str, flag: str, text: str, name: str | None, **attributes: Any) -> Any:
+    declared = (flag,) if name is None else (flag, name)
+    return option(*declared, group=group, help=text, **attributes)
+
+
+def _engine(flag: str, text: str, **attributes: Any) -> Any:
+    return _grouped(_ENGINE, flag, text, None, **attributes)
+
+
+def _play(flag: str, text: str, name: str | None = None, **attributes: Any) -> Any:
+    return _grouped(_PLAY, flag, text, name, **attributes)
+
+
+def _ratings(flag: str, text: str, name: str | None = None, **attributes: Any) -> Any:
+    return _grouped("Human ratings", flag, text, name, **attributes)

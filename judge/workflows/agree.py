@@ -1,0 +1,332 @@
+"""How far a judge agrees with human ratings: one judge, two compared, or a table of many."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
+from dataclasses import asdict, dataclass
+from io import StringIO
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal, TypeAlias
+
+import numpy as np
+
+from judge.analysis.agreement import (
+    Agreement,
+    Comparisons,
+    Overview,
+    PairedScores,
+    Point,
+    compare_judges,
+    overview,
+    scores_from_run,
+    scores_from_table,
+    simulated,
+    table_judges,
+)
+from judge.analysis.agreement import agree as measure_agreement
+from judge.errors import UsageError
+from judge.ratings import Ratings, Scale, read_judged_table
+from judge.report.agreement_page import write_agreement, write_comparisons
+from judge.report.paper.agreement_csv import agreement_csv
+from judge.runs import group_by_judge, open_run, show_frame
+from judge.workflows import Progress, no_progress
+from judge.workflows.inputs import RatingsFile, RatingsSource, as_file, usable_ratings
+from judge.workflows.report import run_folders
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+__all__ = ["AgreementReport", "JudgeComparison", "JudgeList", "agree"]
+
+TableSource: TypeAlias = "str | Path | pd.DataFrame"
+
+
+@dataclass(frozen=True, slots=True)
+class AgreementReport:
+    """How far one judge agrees with people, and the report that says so.
+
+    Attributes:
+        agreement: everything that was computed.
+        page: the HTML page; tables, figures and agreement.json lie beside it.
+        tex: the LaTeX for a paper.
+    """
+
+    agreement: Agreement
+    page: Path
+    tex: Path
+
+    def to_frame(self) -> pd.DataFrame:
+        """Every number of the report, unrounded: the columns of its agreement.csv.
+
+        One row for each `measure`, `statistic`, `level`, `scorer` and `subject`, with `value`,
+        the ends `lower` and `upper` of its interval, `n`, and a `reason` where it is undefined.
+        """
+        import pandas as pd
+
+        texts = dict.fromkeys(["level", "scorer", "subject", "reason", "partial", "method"], "str")
+        text = StringIO(agreement_csv(self.agreement))
+        return pd.read_csv(text, dtype=texts, keep_default_na=False, na_values={"value": ""})
+
+    def _repr_html_(self) -> str:
+        frame = self.to_frame()
+        rho = frame[(frame["statistic"] == "spearman") & (frame["scorer"] == "judge")]
+        shown = rho.loc[rho["subject"] == "", ["title", "level", "value", "lower", "upper", "n"]]
+        banner = "SIMULATED RATINGS: " if self.agreement.simulated else ""
+        title = f"{banner}Spearman's rho of {self.agreement.judge} with people; {self.page}"
+        return show_frame(shown, title)
+
+
+@dataclass(frozen=True, slots=True)
+class JudgeComparison:
+    """Two judges of the same dialogues, held against the same ratings.
+
+    Attributes:
+        comparisons: everything that was computed.
+        files: the tables that were written.
+    """
+
+    comparisons: Comparisons
+    files: tuple[Path, ...]
+
+    def to_frame(self) -> pd.DataFrame:
+        """One row for each measure and level: both judges' Spearman's rho, the difference, p."""
+        import pandas as pd
+
+        return pd.DataFrame([asdict(row) for row in self.comparisons.rows])
+
+    def _repr_html_(self) -> str:
+        shown = ["name", "level", "n", "first", "second", "difference", "p", "adjusted"]
+        title = f"first: {self.comparisons.first}; second: {self.comparisons.second}"
+        return show_frame(self.to_frame()[shown], title)
+
+
+@dataclass(frozen=True, slots=True)
+class JudgeList:
+    """All judges of a table in every dimension that they share with people, without intervals.
+
+    Attributes:
+        rows: one for each judge and dimension.
+        notes: what is to be known of the table.
+        simulated: some ratings were drawn by a program.
+    """
+
+    rows: tuple[Overview, ...]
+    notes: tuple[str, ...]
+    simulated: bool
+
+    def to_frame(self) -> pd.DataFrame:
+        """One row for each judge and dimension: n, and each coefficient at each level."""
+        import pandas as pd
+
+        return pd.DataFrame(
+            {
+                "judge": row.judge,
+                "dimension": row.dimension,
+                "n": row.n,
+                **{
+                    f"{coefficient}_{level}": figure.value
+                    for coefficient, levels in row.levels.items()
+                    for level, figure in levels.items()
+                },
+            }
+            for row in self.rows
+        )
+
+    def _repr_html_(self) -> str:
+        return show_frame(self.to_frame(), "; ".join(self.notes))
+
+
+def agree(
+    runs: str | Path | Sequence[str | Path] = (),
+    ratings: RatingsSource | None = None,
+    *,
+    table: TableSource | Sequence[str | Path] | None = None,
+    judges: Sequence[str] = (),
+    people: Sequence[str] = (),
+    where: Sequence[str] = (),
+    aliases: Mapping[str, str] | None = None,
+    scale: str | None = None,
+    step: float = 1.0,
+    metrics: Sequence[str] = (),
+    point: Point = "expected",
+    systems_fixed: bool = False,
+    resamples: int = 2000,
+    confidence: float = 0.95,
+    annotators: Literal["expert", "skilled", "crowd"] = "crowd",
+    seed: int = 0,
+    out: str | Path | None = None,
+    progress: Progress = no_progress,
+) -> AgreementReport | JudgeComparison | JudgeList:
+    """Hold a judge's scores against human ratings, and write a report.
+
+    Args:
+        runs: run folders of one judge, or of two judges, which are then compared.
+        ratings: human ratings of what was judged.
+        table: in place of runs and ratings: a table, or several, of scores that judges and people
+            gave to anything.
+        judges: of the table: one judge for a report, two to be compared; none lists all of them.
+        people: of the table: the measures that people gave.
+        where: of the table: only rows with `COLUMN=VALUE`, or without `COLUMN!=VALUE`.
+        aliases, scale, step: how `ratings` or `table` is to be read; see `RatingsFile`.
+        metrics: only these.
+        point: which number stands for a distribution: its mean (`expected`) or its most probable
+            label (`argmax`).
+        systems_fixed: do not resample systems: what is said holds for these systems alone.
+        resamples: of the bootstrap; 0 for no intervals.
+        confidence: of every interval, between 0 and 1.
+        annotators: who rated, for the alternative annotator test.
+        seed: of all that is drawn at random.
+        out: the folder of the report; None for `RUN/agreement`, of a table `agreement`.
+        progress: told how far the computation is.
+
+    Returns:
+        The agreement of one judge; of two judges how they compare; of a table with several judges
+        of which none is named, all of them in a list, for which nothing is written.
+
+    Raises:
+        UsageError: options that do not go together.
+        DataError: a file cannot be used, or a judge and people have nothing in common.
+        StoreError: a folder is no run, or the report cannot be written.
+    """
+    folders = run_folders(runs)
+    if bool(folders) == (table is not None):
+        raise UsageError(
+            "name run folders or --table, one of them",
+            hint="judge agree RUN --ratings FILE, or judge agree --table FILE",
+        )
+    if table is not None:
+        if ratings is not None:
+            raise UsageError(
+                "--ratings goes with RUNS; a --table holds the ratings itself",
+                hint="name both files with --table",
+            )
+        chosen = _of_table(
+            table, judges, people, where, aliases or {}, scale, step, metrics=metrics, point=point
+        )
+        if isinstance(chosen, JudgeList):
+            return chosen
+        folder = Path(out or "agreement")
+    else:
+        if judges or people or where:
+            raise UsageError("--judge, --people and --where go with --table", hint="leave them out")
+        if isinstance(ratings, str | Path):
+            ratings = RatingsFile(ratings, aliases or {}, scale, step)
+        chosen = _of_runs(folders, ratings, metrics=metrics, point=point)
+        if out is None and len(folders) > 1:
+            raise UsageError(
+                "several runs need --out, the folder of their common report",
+                hint="for instance --out reports/agreement",
+            )
+        folder = Path(out or folders[0] / "agreement")
+    if len(chosen) > 1:
+        comparisons = compare_judges(chosen[0], chosen[1], seed=seed)
+        return JudgeComparison(comparisons, tuple(write_comparisons(comparisons, folder)))
+    agreement = measure_agreement(
+        chosen[0],
+        resamples=resamples,
+        confidence=confidence,
+        seed=seed,
+        systems_fixed=systems_fixed,
+        annotators=annotators,
+        progress=lambda done, total: progress("agreement", done, total),
+    )
+    files = write_agreement(agreement, folder)
+    return AgreementReport(agreement, files.html, files.tex)
+
+
+def _of_runs(
+    runs: Sequence[Path],
+    ratings: RatingsSource | None,
+    *,
+    metrics: Sequence[str],
+    point: Point,
+) -> list[PairedScores]:
+    """What each judge said of what was rated: of one judge or of two."""
+    if ratings is None:
+        raise UsageError(
+            "agreement needs human ratings: name their file with --ratings",
+            hint="without ratings there is nothing to agree with; `judge ratings sheet` writes "
+            "sheets for people to fill in",
+        )
+    groups = group_by_judge(runs)
+    if len(groups) > 2:
+        raise UsageError(
+            f"RUNS are of {len(groups)} judges or rubrics; two can be compared",
+            hint="name runs of one, or of two",
+        )
+    observed = []
+    usable: Ratings | None = None
+    for group in groups:
+        run = open_run(*group)
+        usable = usable or usable_ratings(ratings, run.manifest.rubric.metrics)
+        observed.append(
+            scores_from_run(
+                run.judgments,
+                run.dialogues,
+                run.manifest.rubric,
+                usable,
+                judge=run.manifest.judge["name"],
+                provenance=run.manifest.provenance,
+                notes=run.manifest.notices,
+                metrics=metrics,
+                point=point,
+            )
+        )
+    return observed
+
+
+def _of_table(
+    table: TableSource | Sequence[str | Path],
+    judges: Sequence[str],
+    people: Sequence[str],
+    where: Sequence[str],
+    aliases: Mapping[str, str],
+    scale: str | None,
+    step: float,
+    *,
+    metrics: Sequence[str],
+    point: Point,
+) -> list[PairedScores] | JudgeList:
+    """What the named judges said; a list of all where none is named and there are several."""
+    if len(judges) > 2:
+        raise UsageError(
+            f"{' '.join(f'--judge {name}' for name in judges)}: two can be compared",
+            hint="name one, or two; none lists them all",
+        )
+    with ExitStack() as files:
+        if isinstance(table, str | Path):
+            paths = [Path(table)]
+        elif isinstance(table, Sequence):
+            paths = [Path(one) for one in table]
+        else:
+            paths = [files.enter_context(as_file(table))]
+        judged = read_judged_table(
+            paths,
+            aliases=aliases,
+            where=list(map(_condition, where)),
+            people=people,
+            judges=judges,
+            point=point,
+        )
+    known = table_judges(judged)
+    if not judges and len(known) > 1:
+        raters = np.unique(judged.rater[~judged.judged])
+        drawn = simulated(judged.raters[code] for code in raters if code >= 0)
+        return JudgeList(overview(judged, metrics=metrics), judged.notes, drawn)
+    of_people = None if scale is None else Scale.parse(scale, step)
+    return [
+        scores_from_table(judged, judge, metrics=metrics, scale=of_people)
+        for judge in judges or known
+    ]
+
+
+def _condition(text: str) -> tuple[str, str]:
+    """COLUMN=VALUE or COLUMN!=VALUE, taken apart; the column of the second keeps its mark."""
+    column, sign, value = text.partition("=")
+    if not (sign and column.strip("! ") and value.strip()):
+        raise UsageError(
+            f"--where {text}: it is not COLUMN=VALUE",
+            hint="--where split=real, --where system!=Human",
+        )
+    return column.strip(), value.strip()

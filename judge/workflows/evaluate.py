@@ -1,0 +1,453 @@
+"""The main job: let a model play or read what was recorded, judge it, and write a report."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field, replace
+from pathlib import Path
+from typing import NamedTuple, Unpack
+
+from judge import manifest as manifests
+from judge.analysis import PublishedMeans
+from judge.dialogues import DialogueSet, select
+from judge.engines import SERVED
+from judge.errors import RunMismatchError, UsageError
+from judge.manifest import Manifest
+from judge.pipeline import TokenPlan, plan_tokens, run
+from judge.roleplay import PlayingSummary
+from judge.rubric import RubricSet, replies_metric, replies_tree
+from judge.runs import StoredRun
+from judge.scoring import prompts_hash
+from judge.store import Store
+from judge.types import Dialogue, PromptTree
+from judge.workflows import Progress, no_progress
+from judge.workflows.generate import Stage, prepare_stage, split_keywords
+from judge.workflows.inputs import (
+    DialogueSource,
+    RatingsSource,
+    published_means,
+    read_dialogues,
+)
+from judge.workflows.judging import Judge, cost_of_reasons, tell_outcome
+from judge.workflows.opening import (
+    PlayKeywords,
+    PlayOptions,
+    WriterKeywords,
+    choose_judge,
+    choose_judge_beside,
+    is_model,
+)
+from judge.workflows.report import Report, human_scale, write_run_report
+
+__all__ = ["Evaluation", "EvaluationPlan", "evaluate", "plan_evaluation"]
+
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Evaluation(Report):
+    """A model or dialogues judged, with the report.
+
+    Attributes:
+        run: the run folder as it is now: every judgment, and `run.to_frame()` for all of them.
+        made: judgments made now; `reused` were there before.
+        played: how the model played, empty where dialogues were recorded.
+        reasons: what writing reasons took now; empty where none was written.
+    """
+
+    run: StoredRun
+    made: int
+    reused: int
+    played: tuple[PlayingSummary, ...] = ()
+    reasons: Mapping[str, object] = field(default_factory=dict)
+
+    @property
+    def folder(self) -> Path:
+        """The run folder."""
+        return self.run.folders[0]
+
+    @property
+    def complete(self) -> bool:
+        """Whether every reply and every judgment could be made."""
+        return not self.failed and not any(played.incomplete for played in self.played)
+
+
+@dataclass(frozen=True, slots=True)
+class EvaluationPlan:
+    """What an evaluation would take; nothing was judged or written.
+
+    Attributes:
+        judge: its name.
+        dialogues: to be judged; of a model that is to play, its scenes.
+        prompts: for the judge.
+        rationale: the most tokens of a reason, 0 without reasons.
+        tokens: of the prompts; None for a judge that counts none, or where a model is to play.
+        model: the name of the model that is to play; None for recorded dialogues.
+    """
+
+    judge: str
+    dialogues: int
+    prompts: int
+    rationale: int
+    tokens: TokenPlan | None = None
+    model: str | None = None
+
+
+class _Task(NamedTuple):
+    """What is to be judged by whom: dialogues, or scenes that become dialogues when played.
+
+    `complete` says whether no dialogue of the chosen characters is left out.
+    """
+
+    name: str
+    judge: Judge
+    given: DialogueSet
+    complete: bool
+    tree: PromptTree
+    stage: Stage | None
+
+
+def evaluate(
+    model: DialogueSource | Sequence[str | Path],
+    *,
+    judge: str | Judge | None = None,
+    rubric: str | Path | None = None,
+    language: str | None = None,
+    metrics: Sequence[str] = (),
+    characters: Sequence[str] = (),
+    scenarios: Sequence[str] = (),
+    limit: int | None = None,
+    rationale: bool | int = False,
+    out: str | Path | None = None,
+    published: str | Path | PublishedMeans | None = None,
+    calibration: str | Path | None = None,
+    ratings: RatingsSource | None = None,
+    progress: Progress = no_progress,
+    **options: Unpack[WriterKeywords],
+) -> Evaluation:
+    """Let a model play, or read recorded dialogues; judge them, and write a report.
+
+    What is in the run folder already is neither played nor judged again: after an interruption
+    the same call goes on where it stopped.
+
+    Args:
+        model: a model that is to play: a folder, a hub id such as `Qwen/Qwen3-4B`, or
+            `openai:NAME` on a server. Or recorded dialogues: files, a folder, a DataFrame or a list
+            of `Dialogue`.
+        judge: the name of a judge, or a `Judge` that is open already; None for the default one.
+        rubric: a shipped rubric set or a folder; None for the judge's usual one.
+        language: of the rubric; None for its first.
+        metrics: only these; all otherwise.
+        characters: only these: names, or parts that fit one name only.
+        scenarios: only these, such as `["1-12", "15"]`.
+        limit: judge at most so many dialogues, spread over systems and characters.
+        rationale: let the judge write its reason before it scores; a number is the most tokens.
+        out: the run folder; None for `runs/MODEL-JUDGE`.
+        published: published means to set beside; see `published_means`.
+        calibration: what `calibrate` wrote: scores are given on the human scale too.
+        ratings: with `calibration`: of some dialogues of systems that it has not seen.
+        progress: told of every batch.
+        **options: how models are asked, and how a model plays: see `judge.engines.EngineOptions`
+            and `PlayOptions`.
+
+    Raises:
+        UsageError: options that do not go together, or select nothing.
+        DataError, RubricError: a file cannot be used.
+        EngineError: a model cannot be found or asked.
+        RunMismatchError: the folder was made with another judge, rubric or model.
+        StoreError: the folder cannot be read or written.
+    """
+    means = published_means(published)
+    task = _prepare(
+        model,
+        judge,
+        (rubric, language, rationale),
+        metrics,
+        {"characters": characters, "scenarios": scenarios, "limit": limit},
+        options,
+    )
+    opened, rubric_set, tree, given = task.judge, task.judge.rubric, task.tree, task.given
+    spec, replies = opened.choice.spec, _wanted_replies_metric(task, metrics)
+    folder = Path("runs") / f"{task.name}-{Path(spec.name).name}" if out is None else Path(out)
+    manifest = Manifest.begin(
+        rubric=rubric_set.rubric,
+        judge=_judge_facts(opened),
+        prompts=prompts_hash(rubric_set.tree((), rationale=opened.rationale)),
+        data={d.system: given.sources.get(d.system, "") for d in given.dialogues},
+        options={
+            **_recorded_options(model, opened, rubric, options),
+            "metrics": [*tree.questions, *([] if replies is None else [replies])],
+            "characters": ",".join(characters),
+            "scenarios": ",".join(scenarios),
+            "limit": limit,
+            "batch_size": opened.engine.batch_size,
+        },
+        notes=_notes(opened, given.dialogues),
+    )
+    human = human_scale(calibration, ratings, manifest)
+    _announce(manifest, len(given.dialogues), folder, named=opened.choice.named)
+    played: tuple[PlayingSummary, ...] = ()
+    if task.stage is not None:
+        _refuse_other(folder, manifest)  # before hours of playing, not after
+        given, record = task.stage.perform(folder, progress)
+        for line in record.lines():
+            _log.info(line)
+        played = (record,)
+        facts = {"played": dict(record.facts)}
+        manifest = replace(manifest, data=given.sources, options={**manifest.options, **facts})
+        tree = rubric_set.tree(given.dialogues, list(tree.questions), rationale=opened.rationale)
+    sets = None
+    if replies is not None:
+        sets = replies_tree(rubric_set, given.dialogues, seed=opened.choice.options.seed)
+    with Store(folder) as store:
+        done = run(
+            tree,
+            opened.engine,
+            store,
+            manifest,
+            lambda ready, total: progress("judging", ready, total),
+            sets,
+        )
+        with store.transaction():  # another process may be at the same run
+            judged = tuple(store.judgments()), tuple(store.dialogues())
+            stored = StoredRun((folder,), done.manifest, *judged)
+            report = write_run_report(stored, folder, means, human, played)
+    outcome = done.outcome
+    tell_outcome(outcome, opened, report.failed)
+    return Evaluation(
+        results=report.results,
+        page=report.page,
+        failed=report.failed,
+        run=stored,
+        made=outcome.made,
+        reused=outcome.reused,
+        played=played,
+        reasons=cost_of_reasons(outcome, tree, rubric_set.tree((), list(tree.questions)), opened),
+    )
+
+
+def plan_evaluation(
+    model: DialogueSource | Sequence[str | Path],
+    *,
+    judge: str | Judge | None = None,
+    rubric: str | Path | None = None,
+    language: str | None = None,
+    metrics: Sequence[str] = (),
+    characters: Sequence[str] = (),
+    scenarios: Sequence[str] = (),
+    limit: int | None = None,
+    rationale: bool | int = False,
+    **options: Unpack[WriterKeywords],
+) -> EvaluationPlan:
+    """What `evaluate` with the same arguments would ask; nothing is judged or written.
+
+    Raises:
+        UsageError, DataError, RubricError, EngineError: as `evaluate`.
+    """
+    task = _prepare(
+        model,
+        judge,
+        (rubric, language, rationale),
+        metrics,
+        {"characters": characters, "scenarios": scenarios, "limit": limit},
+        options,
+    )
+    name, tree = task.judge.choice.spec.name, task.tree
+    if task.stage is not None:
+        scenes = len(task.stage.chosen)
+        return EvaluationPlan(name, scenes, len(tree), tree.rationale, None, task.stage.system)
+    tokens = plan_tokens(tree, task.judge.engine)
+    return EvaluationPlan(name, len(tree.items), len(tree), tree.rationale, tokens)
+
+
+def _prepare(
+    model: DialogueSource | Sequence[str | Path],
+    judge: str | Judge | None,
+    asked_with: tuple[str | Path | None, str | None, bool | int],
+    metrics: Sequence[str],
+    selection: Mapping[str, object],
+    options: WriterKeywords,
+) -> _Task:
+    """The judge opened, and what it is to judge: read, or ready to be played."""
+    engine, play_keywords = split_keywords(options)
+    live = _plays(model)
+    if live is None:
+        _refuse_play_options(play_keywords, model)
+    rubric, language, rationale = asked_with
+    playing = PlayOptions(**play_keywords)
+    if isinstance(judge, Judge):
+        if rubric is not None or language is not None or rationale or engine:
+            raise UsageError(
+                "an open judge has its rubric, its language and its options already",
+                hint="give them to Judge(...), or name the judge instead of opening it",
+            )
+        opened = judge
+    else:
+        if live is None:
+            choice = choose_judge(judge, engine)
+        else:
+            choice = choose_judge_beside(judge, engine, live, playing)
+        opened = Judge(choice, rubric=rubric, language=language, rationale=rationale)
+    if live is not None:
+        stage = prepare_stage(live, playing, engine, opened.choice, **selection)  # type: ignore[arg-type]
+        given, complete, name = DialogueSet(stage.unanswered, {}), stage.complete, stage.system
+    else:
+        stage = None
+        found = read_dialogues(model)
+        chosen = select(found.dialogues, **selection)  # type: ignore[arg-type]
+        of_characters = select(found.dialogues, characters=selection["characters"])  # type: ignore[arg-type]
+        complete = len(chosen) == len(of_characters)
+        given, name = DialogueSet(chosen, found.sources), _name_of(model)
+    wanted = _dialogue_metrics(metrics, opened.rubric)
+    tree = opened.rubric.tree(given.dialogues, wanted, rationale=opened.rationale)
+    return _Task(name, opened, given, complete, tree, stage)
+
+
+def _paths(model: DialogueSource | Sequence[str | Path]) -> list[str]:
+    """The names in `model`, empty where it is objects."""
+    given = [model] if isinstance(model, str | Path) else model
+    if not isinstance(given, Sequence):
+        return []
+    return [str(one) for one in given if isinstance(one, str | Path)]
+
+
+def _name_of(model: DialogueSource | Sequence[str | Path]) -> str:
+    names = _paths(model)
+    return Path(names[0]).resolve().stem if names else "dialogues"
+
+
+def _plays(model: DialogueSource | Sequence[str | Path]) -> str | None:
+    """The model that is to play, None for recorded dialogues.
+
+    Raises:
+        UsageError: several models.
+    """
+    names = _paths(model)
+    live = [name for name in names if is_model(name)]
+    if live and len(names) > 1:
+        raise UsageError(
+            f"--model {live[0]} is a model that plays, and it plays alone",
+            hint="evaluate every model by itself; `judge leaderboard` puts them in one table",
+        )
+    return live[0] if live else None
+
+
+def _refuse_play_options(play: PlayKeywords, model: DialogueSource | Sequence[str | Path]) -> None:
+    """Refuse options of playing for recorded dialogues, where they would mean nothing.
+
+    Raises:
+        UsageError: one was given.
+    """
+    for name in play:
+        option = {"play_language": "play-lang"}.get(name, name.replace("_", "-"))
+        shown = ", ".join(_paths(model)) or "that was given"
+        raise UsageError(
+            f"--{option} goes with a model that plays, and --model {shown} is none",
+            hint="leave it out; a model is a folder with a config.json, a hub id such as "
+            "Qwen/Qwen3-8B, or openai:NAME",
+        )
+
+
+def _refuse_other(folder: Path, manifest: Manifest) -> None:
+    """Refuse a folder in which what is played now could not be judged.
+
+    Raises:
+        RunMismatchError: it was made with another judge or rubric, or of recorded dialogues.
+    """
+    there = manifests.read(folder)
+    if there is None:
+        return
+    manifests.refuse_mismatch(folder, there, manifest)
+    recorded = [] if (folder / "play.sqlite").is_file() else there.data.keys() & manifest.data
+    if recorded:
+        raise RunMismatchError(
+            f"the {' and '.join(recorded)} of this run was recorded, not played",
+            path=folder,
+            hint="choose another --out, or another --name for the model",
+        )
+
+
+def _dialogue_metrics(metrics: Sequence[str], rubric: RubricSet) -> list[str]:
+    """Those of `metrics` that judge one dialogue, not many replies.
+
+    Raises:
+        UsageError: metrics were named, and none of them judges a dialogue. Without any, the
+            rubric would judge all, which is not what was asked for.
+    """
+    named = [metric for metric in metrics if metric != replies_metric(rubric.rubric)]
+    if metrics and not named:
+        raise UsageError(
+            f"--metrics {metrics[0]}: it is judged over many replies, beside metrics of dialogues",
+            hint=f"name one more, such as --metrics fluency,{metrics[0]}",
+        )
+    return named
+
+
+def _wanted_replies_metric(task: _Task, metrics: Sequence[str]) -> str | None:
+    """The metric that judges sets of replies, None where it was not asked for or cannot be judged.
+
+    Of a part of the dialogues other sets would be drawn than of all of them.
+    """
+    metric = replies_metric(task.judge.rubric.rubric)
+    wanted = metric is not None and (not metrics or metric in metrics)
+    can = task.complete and task.judge.choice.spec.engine != "lexical"
+    return metric if wanted and can else None
+
+
+def _judge_facts(judge: Judge) -> dict[str, str]:
+    """What the manifest says of the judge."""
+    choice = judge.choice
+    facts = {"name": choice.spec.name, "seed": str(choice.options.seed)}
+    facts |= {"fingerprint": judge.engine.fingerprint, **judge.engine.describe()}
+    if judge.rationale:
+        facts["rationale"] = f"at most {judge.rationale} tokens"
+    return facts
+
+
+def _recorded_options(
+    model: DialogueSource | Sequence[str | Path],
+    judge: Judge,
+    rubric: str | Path | None,
+    options: WriterKeywords,
+) -> dict[str, object]:
+    """What the manifest says of the options, under their names on the command line.
+
+    An address may hold a password, so none is kept: the engine says where it asked.
+    """
+    spec = judge.choice.spec
+    name = f"{SERVED}{spec.model}" if spec.engine == "http" else spec.name
+    settings = {**asdict(judge.choice.options), **options}
+    settings["play_lang"] = settings.pop("play_language", None)
+    return {
+        "model": _paths(model),
+        "judge": name,
+        **({} if rubric is None else {"rubric": str(rubric)}),
+        **{
+            key: str(value) if isinstance(value, Path) else value
+            for key, value in settings.items()
+            if value is not None and not key.endswith("_url")
+        },
+    }
+
+
+def _notes(judge: Judge, dialogues: Sequence[Dialogue]) -> tuple[str, ...]:
+    names = dict.fromkeys(d.character for d in dialogues)
+    strangers = [name for name in names if not judge.rubric.character(name).known]
+    notes = [judge.choice.spec.note] if judge.choice.spec.note else []
+    if strangers:
+        notes.append(f"Judged without a profile: {', '.join(strangers)}.")
+    return tuple(notes)
+
+
+def _announce(manifest: Manifest, dialogues: int, folder: Path, *, named: bool) -> None:
+    """Tell who judges what by which rubric, and what to know of it."""
+    rubric = manifest.rubric
+    _log.info(
+        "judge %s%s, rubric %s %s %s %s, %d dialogues, run folder %s",
+        *(manifest.judge["name"], "" if named else " (no --judge given)"),
+        *(rubric.name, rubric.version, rubric.language, rubric.hash[:8]),
+        *(dialogues, folder),
+    )
+    for note in manifest.notes:
+        _log.info("note: %s", note)

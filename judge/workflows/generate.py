@@ -1,0 +1,316 @@
+"""Let a model play the characters, and keep what was said."""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple, Unpack
+
+from judge.chatanime import data_root
+from judge.dialogues import DialogueSet, select
+from judge.engines import SERVED
+from judge.errors import DataError, EngineError, UsageError
+from judge.records import write_text
+from judge.roleplay import (
+    Cast,
+    Part,
+    PlayingSummary,
+    Scene,
+    Transcript,
+    load_prompts,
+    play,
+    played_dialogues,
+    scenes_from_dialogues,
+    summarize_playing,
+    unanswered_dialogues,
+)
+from judge.roleplay.playing_summary import PART_TITLES, write_playing_summary
+from judge.runs import show_frame
+from judge.types import Dialogue, Sampling
+from judge.workflows import Progress, no_progress
+from judge.workflows.inputs import dialogue_lines, read_dialogues
+from judge.workflows.opening import (
+    EngineKeywords,
+    JudgeChoice,
+    PlayKeywords,
+    PlayOptions,
+    WriterKeywords,
+    is_model,
+    open_players,
+)
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+__all__ = ["Generation", "Stage", "generate", "prepare_stage", "split_keywords"]
+
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Generation:
+    """What a model played.
+
+    Attributes:
+        folder: the run folder.
+        path: its file dialogues.jsonl, which has all that was ever played in the folder.
+        dialogues: those of the scenes that were asked for.
+        played: counts of all that was played in the folder, and what was amiss.
+    """
+
+    folder: Path
+    path: Path
+    dialogues: tuple[Dialogue, ...]
+    played: PlayingSummary
+
+    def to_frame(self) -> pd.DataFrame:
+        """One row for each round: system, character, scenario, round, question, answer."""
+        import pandas as pd
+
+        rows = [
+            (d.system, d.character, d.scenario, number, turn.question, turn.answer)
+            for d in self.dialogues
+            for number, turn in enumerate(d.turns, start=1)
+        ]
+        columns = ["system", "character", "scenario", "round", "question", "answer"]
+        return pd.DataFrame(rows, columns=columns)
+
+    def _repr_html_(self) -> str:
+        return show_frame(self.to_frame(), "; ".join(self.played.lines()))
+
+
+class Stage(NamedTuple):
+    """A model that is ready to play.
+
+    Attributes:
+        system: its name.
+        chosen: the scenes that it is to play.
+        everything: the scenes that there are.
+        recorded: the dialogues that the questions come from.
+        cast: who plays, and how.
+        names: the model and the user as they were named.
+    """
+
+    system: str
+    chosen: tuple[Scene, ...]
+    everything: tuple[Scene, ...]
+    recorded: tuple[Dialogue, ...]
+    cast: Cast
+    names: Mapping[str, str]
+
+    @property
+    def unanswered(self) -> tuple[Dialogue, ...]:
+        """The scenes as dialogues without an answer."""
+        return tuple(unanswered_dialogues(self.system, self.chosen))
+
+    @property
+    def complete(self) -> bool:
+        """Whether no scenario of the chosen characters is left out."""
+        characters = {scene.character for scene in self.chosen}
+        return len(self.chosen) == sum(s.character in characters for s in self.everything)
+
+    def perform(self, folder: Path, progress: Progress) -> tuple[DialogueSet, PlayingSummary]:
+        """Play what is not played yet.
+
+        All that was ever played in the folder is in its dialogues.jsonl and played.json.
+
+        Returns:
+            The dialogues of the chosen scenes that were played to their end, and how it went.
+
+        Raises:
+            RunMismatchError: the folder holds what another model played.
+            EngineError: a model cannot be asked.
+            StoreError: the folder cannot be written.
+        """
+
+        def tell(part: Part, done: int, total: int) -> None:
+            progress(PART_TITLES[part], done, total)
+
+        with Transcript(folder) as transcript:
+            play(self.chosen, self.cast, transcript, tell)
+            ended = played_dialogues(self.system, transcript)
+            replay = isinstance(self.cast.user, Mapping)
+            played = summarize_playing(
+                self.system,
+                self._facts(),
+                transcript,
+                self.cast.prompts,
+                None if replay else self.recorded,
+            )
+        known = [scene.id for scene in self.everything]
+        others = sorted(ended.keys() - set(known))
+        text = dialogue_lines(ended[key] for key in [*known, *others] if key in ended)
+        write_text(folder / "dialogues.jsonl", text)
+        write_playing_summary(folder, played)
+        chosen = tuple(ended[scene.id] for scene in self.chosen if scene.id in ended)
+        if not chosen:
+            raise EngineError(
+                "not one scene was played to its end",
+                path=folder,
+                hint="choose other scenes, or another --user",
+            )
+        digest = hashlib.sha256(text.encode()).hexdigest()
+        return DialogueSet(chosen, {self.system: digest}), played
+
+    def _facts(self) -> dict[str, str]:
+        cast, prompts = self.cast, self.cast.prompts
+        facts = {**self.names, "model fingerprint": cast.model.fingerprint}
+        if not isinstance(cast.user, Mapping):
+            facts["user fingerprint"] = cast.user.fingerprint
+        facts["prompts"] = f"{prompts.name} {prompts.version} {prompts.language}"
+        facts["prompts hash"] = prompts.hash
+        return facts | {
+            name.replace("_", " "): str(value) for name, value in asdict(cast.sampling).items()
+        }
+
+
+def generate(
+    model: str | Path,
+    *,
+    characters: Sequence[str] = (),
+    scenarios: Sequence[str] = (),
+    limit: int | None = None,
+    out: str | Path | None = None,
+    progress: Progress = no_progress,
+    **options: Unpack[WriterKeywords],
+) -> Generation:
+    """Let a model play two rounds in every scenario, as every character.
+
+    What is in the run folder already is not written again.
+
+    Args:
+        model: a model folder, a hub id such as `Qwen/Qwen3-8B`, or `openai:NAME` on a server.
+        characters: only these: names, or parts that fit one name only.
+        scenarios: only these, such as `["1-12", "15"]`.
+        limit: play at most so many scenes, spread over the characters.
+        out: the run folder; None for `runs/MODEL`.
+        progress: told of every batch.
+        **options: who asks on, how freely is written, and how models are asked: see `PlayOptions`
+            and `judge.engines.EngineOptions`.
+
+    Raises:
+        UsageError: this is no model, or options do not fit together or select nothing.
+        DataError: the questions cannot be read.
+        EngineError: a model cannot be found or asked.
+        RunMismatchError: the folder holds what another model played.
+    """
+    if not is_model(str(model)):
+        raise UsageError(
+            f"--model {model}: neither a model folder, nor a hub id, nor openai:NAME",
+            hint="a model folder has a config.json; recorded dialogues are judged by `judge eval`",
+        )
+    engine, play_keywords = split_keywords(options)
+    stage = prepare_stage(
+        str(model),
+        PlayOptions(**play_keywords),
+        engine,
+        None,
+        characters=characters,
+        scenarios=scenarios,
+        limit=limit,
+    )
+    folder = Path("runs") / stage.system if out is None else Path(out)
+    _log.info("%s plays %d scenes, run folder %s", stage.system, len(stage.chosen), folder)
+    chosen, played = stage.perform(folder, progress)
+    return Generation(folder, folder / "dialogues.jsonl", chosen.dialogues, played)
+
+
+def split_keywords(options: WriterKeywords) -> tuple[EngineKeywords, PlayKeywords]:
+    """The keywords about engines, and those about playing.
+
+    Raises:
+        TypeError: a keyword that is neither.
+    """
+    unknown = options.keys() - EngineKeywords.__annotations__.keys() - _PLAY
+    if unknown:
+        raise TypeError(f"there is no option {', '.join(sorted(unknown))}")
+    engine = EngineKeywords(**{k: v for k, v in options.items() if k not in _PLAY})  # type: ignore[typeddict-item]
+    return engine, PlayKeywords(**{k: v for k, v in options.items() if k in _PLAY})  # type: ignore[typeddict-item]
+
+
+_PLAY = PlayKeywords.__annotations__.keys()
+
+
+def prepare_stage(
+    model: str,
+    playing: PlayOptions,
+    engine: EngineKeywords,
+    judge: JudgeChoice | None,
+    *,
+    characters: Sequence[str] = (),
+    scenarios: Sequence[str] = (),
+    limit: int | None = None,
+) -> Stage:
+    """Everything that is needed to let `model` play; no model is loaded yet.
+
+    Args:
+        model: a folder, a hub id or `openai:NAME`.
+        playing: how it plays, and who asks on.
+        engine: how models are asked.
+        judge: of the same command, if it has one.
+        characters, scenarios, limit: see `select`.
+
+    Raises:
+        UsageError: options that do not fit together or select nothing.
+        DataError: the questions cannot be read.
+        RubricError: the instructions cannot be used.
+        EngineError: a model cannot be found.
+    """
+    prompts = load_prompts(playing.prompts, playing.play_language)
+    recorded = _questions(playing.questions)
+    everything = scenes_from_dialogues(recorded)
+    system = _system_name(model, playing.name)
+    wanted = select(
+        unanswered_dialogues(system, everything),
+        characters=characters,
+        scenarios=scenarios,
+        limit=limit,
+    )
+    scene_of = {scene.id: scene for scene in everything}
+    chosen = tuple(scene_of[d.character, d.scenario] for d in wanted)
+    players = open_players(model, playing, engine, judge, chosen)
+    for player in (players.model, players.user):
+        if not isinstance(player, Mapping):
+            player.describe()  # a model that is not there is told of now, not after hours
+    sampling = Sampling(
+        max_tokens=playing.max_tokens,
+        temperature=playing.temperature,
+        top_p=playing.top_p,
+        seed=engine.get("seed", 0),
+        thinking=playing.thinking,
+    )
+    cast = Cast(
+        model=players.model,
+        user=players.user,
+        prompts=prompts,
+        sampling=sampling,
+        user_sampling=sampling,
+        keep_loaded=playing.keep_loaded,
+    )
+    names = {"model": model, "user": players.user_name}
+    return Stage(system, chosen, everything, recorded, cast, names)
+
+
+def _system_name(model: str, given: str | None) -> str:
+    """What the model is called: the last part of its name, or of the folder that it is in."""
+    if given is None:
+        served = model.startswith(SERVED)
+        last = Path(model.removeprefix(SERVED) if served else Path(model).resolve()).name
+        return last or model
+    if not given.strip():
+        raise UsageError("--name: it is empty", hint="leave it out, or give the model a name")
+    return given.strip()
+
+
+def _questions(source: str | Path | None) -> tuple[Dialogue, ...]:
+    folder = data_root() / "chatanime" if source is None else Path(source)
+    if source is None and not folder.is_dir():
+        raise DataError(
+            "the questions come from the public dialogues, and these are not here",
+            path=folder,
+            hint="judge data fetch gets them; or name dialogues of your own with --questions",
+        )
+    return read_dialogues(folder).dialogues

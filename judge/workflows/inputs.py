@@ -1,0 +1,199 @@
+"""What a workflow is given, read: dialogues, ratings and published means, from files or objects."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING, NamedTuple, TypeAlias
+
+from judge import dialogues as dialogue_files
+from judge import ratings as rating_files
+from judge.analysis import PAPER, PublishedMeans, paper_means, read_published
+from judge.chatanime import data_root
+from judge.dialogues import DialogueSet
+from judge.errors import UsageError
+from judge.ratings import Ratings, Scale, ensure_usable
+from judge.rubric import load_rubric
+from judge.types import Dialogue, Metric
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+__all__ = [
+    "DialogueSource",
+    "RatingsFile",
+    "RatingsSource",
+    "as_file",
+    "dialogue_lines",
+    "published_means",
+    "read_dialogues",
+    "read_ratings",
+    "usable_ratings",
+]
+
+
+class RatingsFile(NamedTuple):
+    """A file of human ratings, and how it is to be read.
+
+    Attributes:
+        path: see `read_ratings` for the formats.
+        aliases: what a metric or a column is called in the file -> its name.
+        scale: what a rating may be, as `1-5`; None for 1-5, and a file that looks as if it were on
+            another scale is refused.
+        step: between two neighbouring ratings; 0 allows every number.
+    """
+
+    path: str | Path
+    aliases: Mapping[str, str] = {}
+    scale: str | None = None
+    step: float = 1.0
+
+
+DialogueSource: TypeAlias = "str | Path | DialogueSet | Sequence[Dialogue] | pd.DataFrame"
+RatingsSource: TypeAlias = "str | Path | RatingsFile | Ratings | pd.DataFrame"
+
+
+def read_dialogues(source: DialogueSource | Sequence[str | Path]) -> DialogueSet:
+    """Dialogues of a file, a folder, several of them, a table in memory, or a list of dialogues.
+
+    Args:
+        source: a ChatAnime file or a folder of them, or a table with one row for each round and
+            the columns `system`, `character`, `scenario`, `round`, `question` and `answer`: as
+            a file, or as a pandas DataFrame.
+
+    Raises:
+        DataError: something cannot be read, with the file and the place.
+        UsageError: a system is in two of the sources.
+    """
+    if isinstance(source, DialogueSet):
+        return source
+    if isinstance(source, str | Path):
+        return dialogue_files.read_dialogues(Path(source))
+    if not isinstance(source, Sequence):
+        with as_file(source) as path:
+            return dialogue_files.read_dialogues(path)
+    given = [one for one in source if isinstance(one, Dialogue)]
+    if given:
+        systems = dict.fromkeys(d.system for d in given)
+        texts = {name: dialogue_lines(d for d in given if d.system == name) for name in systems}
+        digests = {name: hashlib.sha256(text.encode()).hexdigest() for name, text in texts.items()}
+        return DialogueSet(tuple(given), digests)
+    return _several([Path(one) for one in source if isinstance(one, str | Path)])
+
+
+def read_ratings(
+    source: RatingsSource,
+    *,
+    rubric: str | Path | None = "esrp",
+    aliases: Mapping[str, str] | None = None,
+    scale: str | None = None,
+    step: float = 1.0,
+) -> Ratings:
+    """Human ratings of a table, with every rating that had to be refused and why.
+
+    Args:
+        source: a `.csv`, `.tsv`, `.jsonl`, `.parquet` or `.xlsx` file or a DataFrame, long
+            (system, character, scenario, metric, rater, score) or wide (a column a metric).
+        rubric: the set whose metrics there are; None takes every metric as it is named.
+        aliases: what a metric or a column is called in the table -> its name.
+        scale: what a rating may be, as `1-5`.
+        step: between two neighbouring ratings; 0 allows every number.
+
+    Raises:
+        DataError: the table cannot be used as ratings.
+        UsageError: an alias or a scale that cannot be.
+    """
+    metrics = None if rubric is None else load_rubric(str(rubric)).rubric.metrics
+    if isinstance(source, str | Path):
+        source = RatingsFile(source, aliases or {}, scale, step)
+    return _ratings(source, metrics)
+
+
+def usable_ratings(source: RatingsSource, metrics: Iterable[Metric]) -> Ratings:
+    """Ratings that a workflow can go on with.
+
+    Raises:
+        DataError: none can be used, or they look as if they were on another scale.
+        UsageError: an alias or a scale that cannot be.
+    """
+    found = _ratings(source, metrics)
+    ensure_usable(found)
+    return found
+
+
+def published_means(source: str | Path | PublishedMeans | None) -> PublishedMeans | None:
+    """PublishedMeans means of systems: of a CSV file, or `paper` for those of arXiv 2508.06388.
+
+    Without a source, those of the file beside the public dialogues, and None where it is not
+    there.
+    """
+    if isinstance(source, PublishedMeans):
+        return source
+    if source is not None:
+        return paper_means() if Path(source) == Path(PAPER) else read_published(Path(source))
+    beside = data_root() / "published" / "chatanime_figure1.csv"
+    return read_published(beside) if beside.is_file() else None
+
+
+def dialogue_lines(dialogues: Iterable[Dialogue]) -> str:
+    """Dialogues as JSONL, one line for each round."""
+    rows = [
+        {
+            "system": d.system,
+            "character": d.character,
+            "scenario": d.scenario,
+            "round": number,
+            "question": turn.question,
+            "answer": turn.answer,
+        }
+        for d in dialogues
+        for number, turn in enumerate(d.turns, start=1)
+    ]
+    return "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows)
+
+
+def _several(paths: Sequence[Path]) -> DialogueSet:
+    """The dialogues of all files, and the SHA-256 of the file of each system."""
+    dialogues: list[Dialogue] = []
+    sources: dict[str, str] = {}
+    for path in paths:
+        part = dialogue_files.read_dialogues(path)
+        twice = sources.keys() & part.sources.keys()
+        if twice:
+            raise UsageError(
+                f"--model {path}: the system {', '.join(sorted(twice))} was given before",
+                hint="give every system once; a system is named by its file, or in its table",
+            )
+        dialogues += part.dialogues
+        sources |= part.sources
+    return DialogueSet(tuple(dialogues), sources)
+
+
+def _ratings(source: RatingsSource, metrics: Iterable[Metric] | None) -> Ratings:
+    if isinstance(source, Ratings):
+        return source
+    if isinstance(source, str | Path):
+        source = RatingsFile(source)
+    if not isinstance(source, RatingsFile):
+        with as_file(source) as path:
+            return rating_files.read_ratings(path, metrics=metrics)
+    usual = source.scale is None and source.step == 1
+    return rating_files.read_ratings(
+        Path(source.path),
+        metrics=metrics,
+        aliases=source.aliases,
+        scale=None if usual else Scale.parse(source.scale or "1-5", source.step),
+    )
+
+
+@contextmanager
+def as_file(frame: pd.DataFrame) -> Iterator[Path]:
+    """A table in memory as a file, so that it is read and refused like any other table."""
+    with TemporaryDirectory() as folder:
+        path = Path(folder) / "frame.jsonl"
+        frame.to_json(path, orient="records", lines=True, force_ascii=False)
+        yield path

@@ -1,0 +1,190 @@
+"""A judge opened once: it scores dialogues in memory, or in run folders through `evaluate`."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from types import TracebackType
+from typing import TYPE_CHECKING, Self, Unpack
+
+from judge.engines import open_engine
+from judge.pipeline import JudgingOutcome, rationale_cost, refuse_rationale, score
+from judge.rubric import load_rubric
+from judge.runs import score_frame, show_frame
+from judge.store import Store
+from judge.types import Dialogue, Failure, Judgment, PromptTree, Rubric
+from judge.workflows import Progress, no_progress
+from judge.workflows.inputs import DialogueSource, read_dialogues
+from judge.workflows.opening import EngineKeywords, JudgeChoice, choose_judge
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+__all__ = ["RATIONALE_TOKENS", "Judge", "Scores", "cost_of_reasons", "tell_outcome"]
+
+_log = logging.getLogger(__name__)
+
+RATIONALE_TOKENS = 512
+"""The longest reason that a judge may write, where nothing else is asked for."""
+
+
+@dataclass(frozen=True, slots=True)
+class Scores:
+    """What a judge said of dialogues.
+
+    Attributes:
+        judgments: one for each dialogue and metric, in the order of the dialogues.
+        dialogues: what was judged.
+        rubric: what was asked.
+        judge: the name of the judge.
+    """
+
+    judgments: tuple[Judgment, ...]
+    dialogues: tuple[Dialogue, ...]
+    rubric: Rubric
+    judge: str
+
+    @property
+    def failed(self) -> int:
+        """How many judgments could not be made; `to_frame` has their reasons."""
+        return sum(isinstance(judgment.outcome, Failure) for judgment in self.judgments)
+
+    def to_frame(self) -> pd.DataFrame:
+        """One row for each judgment; see `judge.runs.score_frame` for the columns."""
+        return score_frame(self.judgments, self.rubric.labels)
+
+    def _repr_html_(self) -> str:
+        frame = self.to_frame()[["system", "character", "scenario", "metric", "score", "status"]]
+        return show_frame(frame, f"scores of {self.judge}, rubric {self.rubric.name}")
+
+
+class Judge:
+    """A judge and the rubric that it is asked with; the model is loaded when it is first needed.
+
+    Use it as a context manager, or call `close` to give its memory back.
+
+    Args:
+        name: `lexical`, `tiny` or `mock`, which are embedded; a model folder; a hub id such as
+            `Qwen/Qwen3-8B`; or `openai:NAME` for a model on a server. None for the default judge.
+        rubric: a shipped rubric set or a folder; None for the judge's usual one.
+        language: of the rubric; None for its first.
+        rationale: let the judge write its reason before it scores; a number is the most tokens
+            of a reason.
+        **engine: how the model is asked; see `judge.engines.EngineOptions`.
+
+    Attributes:
+        choice: which judge this is, and the settings of its engine.
+        rubric: the rubric set.
+        engine: what asks the model.
+        rationale: the most tokens of a reason, 0 without reasons.
+
+    Raises:
+        UsageError: options that do not fit this judge.
+        RubricError: the rubric cannot be used.
+        EngineError: there is no such model, or a library that it needs is not installed.
+    """
+
+    def __init__(
+        self,
+        name: str | JudgeChoice | None = None,
+        *,
+        rubric: str | Path | None = None,
+        language: str | None = None,
+        rationale: bool | int = False,
+        **engine: Unpack[EngineKeywords],
+    ) -> None:
+        self.choice = name if isinstance(name, JudgeChoice) else choose_judge(name, engine)
+        spec = self.choice.spec
+        self.rubric = load_rubric(spec.rubric if rubric is None else str(rubric), language)
+        self.rationale = RATIONALE_TOKENS if rationale is True else int(rationale)
+        self.engine = open_engine(spec, self.choice.options)
+        if self.rationale:
+            refuse_rationale(self.engine)
+
+    def __repr__(self) -> str:
+        rubric = self.rubric.rubric
+        return f"Judge({self.choice.spec.name!r}, rubric {rubric.name} {rubric.language})"
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Give back the memory that the model holds; it is loaded again if it is asked again."""
+        self.engine.close()
+
+    def score(
+        self,
+        dialogues: DialogueSource,
+        *,
+        metrics: Sequence[str] = (),
+        progress: Progress = no_progress,
+    ) -> Scores:
+        """The judge's scores of dialogues; nothing is kept on disk.
+
+        Args:
+            dialogues: a file, a folder, a DataFrame, or a list of dialogues.
+            metrics: only these; all that judge one dialogue otherwise.
+            progress: told of every batch.
+
+        Raises:
+            DataError: the dialogues cannot be read.
+            UsageError: a metric that there is not, or one that is judged over many replies.
+            EngineError: the judge cannot be asked.
+        """
+        given = read_dialogues(dialogues).dialogues
+        tree = self.rubric.tree(given, metrics, rationale=self.rationale)
+        with TemporaryDirectory() as folder, Store(Path(folder)) as store:
+            score(tree, self.engine, store, lambda done, total: progress("judging", done, total))
+            judgments = store.judgments()
+        by_name = {(j.system, j.character, j.scenario, j.metric): j for j in judgments}
+        ordered = tuple(
+            by_name[item.dialogue.system, item.dialogue.character, item.dialogue.scenario, metric]
+            for item in tree.items
+            for metric in item.metrics
+        )
+        return Scores(ordered, given, self.rubric.rubric, self.choice.spec.name)
+
+
+def tell_outcome(outcome: JudgingOutcome, judge: Judge, failed: int) -> None:
+    """Tell what was done now."""
+    _log.info(
+        "%d judgments made, %d were there; %d could not be made",
+        *(outcome.made, outcome.reused, failed),
+    )
+    share = getattr(judge.engine, "cached_share", None)  # of vLLM, which shares by itself
+    if share is not None:
+        _log.info("%.1f%% of the prompt tokens were found in the cache", 100 * share)
+
+
+def cost_of_reasons(
+    outcome: JudgingOutcome, tree: PromptTree, plain: PromptTree, judge: Judge
+) -> dict[str, object]:
+    """What the reasons written now took; empty where none was written."""
+    if not outcome.with_reasons:
+        return {}
+    facts: dict[str, object] = {
+        "tokens_written": outcome.tokens_written,
+        "reasons_cut": outcome.rationales_cut,
+    }
+    line = f"with reasons: {outcome.tokens_written} tokens written"
+    spent = rationale_cost(outcome.with_reasons, tree, plain, judge.engine)
+    if spent is not None:
+        facts |= {"tokens_read_at_most": spent.read, "tokens_read_without": spent.plain}
+        line += f", at most {spent.read} read"
+        if spent.plain is not None:
+            line += f"; without: {spent.plain} read"
+    _log.info(line)
+    if outcome.rationales_cut:
+        _log.info("%d reasons were cut at %d tokens", outcome.rationales_cut, tree.rationale)
+    return facts

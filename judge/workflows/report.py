@@ -1,0 +1,219 @@
+"""One report over judged runs: a page, a table of scores and the results for programs."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
+
+from judge import calibration_file
+from judge.analysis import (
+    CalibratedScores,
+    PublishedDiversity,
+    PublishedMeans,
+    Results,
+    apply_calibration,
+    read_published_diversity,
+    summarize,
+    summarize_diversity,
+    word_segmenter,
+)
+from judge.calibration_file import Calibration, MadeWith
+from judge.chatanime import data_root
+from judge.errors import UsageError
+from judge.manifest import Manifest
+from judge.ratings import Ratings
+from judge.report import write_report
+from judge.roleplay.playing_summary import PlayingSummary, read_playing_summary
+from judge.runs import StoredRun, open_run, show_frame
+from judge.workflows.inputs import RatingsSource, published_means, usable_ratings
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+__all__ = ["HumanScale", "Report", "human_scale", "report", "run_folders", "write_run_report"]
+
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """A report that was written.
+
+    Attributes:
+        results: everything that it says.
+        page: its HTML page; scores.csv and results.json lie beside it.
+        failed: how many judgments could not be made.
+    """
+
+    results: Results
+    page: Path
+    failed: int
+
+    def to_frame(self) -> pd.DataFrame:
+        """One row for each system and measure, with the numbers of the report.
+
+        Columns: `system`, `measure`, `title`, `kind` (metric, dimension or overall), `mean`,
+        `standard_error`, `n` scored of `dialogues`, `unscored` (a share in [0, 1]); with a
+        calibration also `calibrated`, `lower` and `upper`, on the human scale.
+        """
+        import pandas as pd
+
+        results, rows = self.results, []
+        for system in results.systems:
+            for name, measure in system.measures.items():
+                row: dict[str, object] = {
+                    "system": system.system,
+                    "measure": name,
+                    "title": results.titles[name],
+                    "kind": measure.kind,
+                    "mean": measure.mean,
+                    "standard_error": measure.standard_error,
+                    "n": measure.n,
+                    "dialogues": measure.dialogues,
+                    "unscored": measure.unscored_share,
+                }
+                if results.calibration is not None:
+                    mean = results.calibration.mean(system.system, name)
+                    row["calibrated"] = None if mean is None else mean.mean
+                    row["lower"] = None if mean is None else mean.lower
+                    row["upper"] = None if mean is None else mean.upper
+                rows.append(row)
+        frame = pd.DataFrame(rows)
+        numbers = [
+            c for c in ("mean", "standard_error", "calibrated", "lower", "upper") if c in frame
+        ]
+        return frame.astype(dict.fromkeys(numbers, "float64"))
+
+    def _repr_html_(self) -> str:
+        frame = self.to_frame()
+        value = "calibrated" if "calibrated" in frame else "mean"
+        wide = frame.set_index(["title", "system"])[value].unstack()  # noqa: PD010 - unique rows
+        wide = wide.reindex(frame["title"].unique())[frame["system"].unique()].reset_index()
+        signature = ", ".join(f"{key} {text}" for key, text in self.results.signature.items())
+        return show_frame(wide, f"{value} scores; {signature}; report: {self.page}")
+
+
+class HumanScale(NamedTuple):
+    """A calibration that fits the run, and ratings of systems that it has not seen."""
+
+    calibration: Calibration
+    ratings: Ratings | None
+
+
+def report(
+    runs: str | Path | Sequence[str | Path],
+    *,
+    out: str | Path | None = None,
+    published: str | Path | PublishedMeans | None = None,
+    calibration: str | Path | None = None,
+    ratings: RatingsSource | None = None,
+) -> Report:
+    """Write one report over run folders that one judge made with one rubric.
+
+    Args:
+        runs: a run folder, or several.
+        out: the folder of the report; None for the run's own, if there is one run.
+        published: published means to set beside; see `published_means`.
+        calibration: what `calibrate` wrote: scores are given on the human scale too.
+        ratings: with `calibration`: of some dialogues of systems that it has not seen.
+
+    Raises:
+        StoreError: a folder is no run, or the calibration is for another judge or rubric.
+        UsageError: options that do not go together.
+        DataError: a file cannot be used.
+    """
+    folders = run_folders(runs)
+    if out is None and len(folders) > 1:
+        raise UsageError(
+            "several runs need --out, the folder of their common report",
+            hint="for instance --out reports/all",
+        )
+    means = published_means(published)
+    run = open_run(*folders)
+    human = human_scale(calibration, ratings, run.manifest)
+    played = [record for folder in folders if (record := read_playing_summary(folder)) is not None]
+    return write_run_report(run, Path(out or folders[0]), means, human, played)
+
+
+def run_folders(runs: str | Path | Sequence[str | Path]) -> list[Path]:
+    """One folder or several, as a list."""
+    return [Path(runs)] if isinstance(runs, str | Path) else [Path(run) for run in runs]
+
+
+def human_scale(
+    calibration: str | Path | None, ratings: RatingsSource | None, manifest: Manifest
+) -> HumanScale | None:
+    """The calibration for a run with this manifest; None without one.
+
+    Raises:
+        StoreError: it cannot be read, or was made for another judge, rubric or prompts.
+        UsageError: ratings without a calibration.
+        DataError: ratings that cannot be used.
+    """
+    if calibration is None:
+        if ratings is not None:
+            raise UsageError(
+                "--ratings goes with --calibration",
+                hint="judge calibrate RUN --ratings FILE fits one; how far judge and ratings agree "
+                "is what judge agree RUN --ratings FILE says",
+            )
+        return None
+    path = Path(calibration)
+    fitted = calibration_file.read(path)
+    made_with = MadeWith.of(manifest.judge, manifest.rubric, manifest.prompts)
+    calibration_file.refuse_mismatch(path, fitted, made_with)
+    if ratings is None:
+        return HumanScale(fitted, None)
+    usable = usable_ratings(ratings, manifest.rubric.metrics)
+    if usable.faults:
+        _log.warning("%d ratings refused: `judge ratings check` lists them", len(usable.faults))
+    return HumanScale(fitted, usable)
+
+
+def write_run_report(
+    run: StoredRun,
+    folder: Path,
+    published: PublishedMeans | None,
+    human: HumanScale | None = None,
+    played: Sequence[PlayingSummary] = (),
+) -> Report:
+    """Sum up a run and write the report into `folder`, on the human scale too if there is one.
+
+    Args:
+        run: what was judged.
+        folder: of the report.
+        published: published means to set beside.
+        human: how scores become human ratings.
+        played: how the systems played whose dialogues were not recorded.
+    """
+    judgments, dialogues, manifest = run.judgments, run.dialogues, run.manifest
+    results = summarize(
+        judgments,
+        manifest.rubric,
+        dialogues=dialogues,
+        provenance=manifest.provenance,
+        notes=manifest.notices,
+        published=published,
+        diversity=summarize_diversity(
+            judgments,
+            dialogues,
+            manifest.rubric,
+            segmenter=word_segmenter(),
+            bars=_diversity_bars(),
+        ),
+        played=played,
+    )
+    summed_up = CalibratedScores(results, {})
+    if human is not None:
+        summed_up = apply_calibration(results, human.calibration, judgments, human.ratings)
+    files = write_report(summed_up.results, folder, judgments=judgments, items=summed_up.items)
+    return Report(summed_up.results, files.html, run.failed)
+
+
+def _diversity_bars() -> PublishedDiversity | None:
+    """The published bars of response diversity, if they are beside the public data."""
+    beside = data_root() / "published" / "chatanime_diversity_bars.csv"
+    return read_published_diversity(beside) if beside.is_file() else None
