@@ -245,8 +245,8 @@ def selection_options(group: str) -> Callable[[_Decorated], _Decorated]:
             "--limit",
             type=_POSITIVE,
             group=group,
-            help="Only so many dialogues, taken in turns from every character of every system: "
-            "--limit 100 is a quick trial that still covers all of them.",
+            help="Only so many dialogues: --limit 100 for a quick trial. They are drawn so that "
+            "every system has the same characters and scenarios, and as many as can be.",
         ),
     )
 

@@ -271,6 +271,7 @@ def _prepare(
 ) -> _Task:
     """The judge opened, and what it is to judge: read, or ready to be played."""
     engine, play_keywords = split_keywords(options)
+    selection = {**selection, "seed": engine.get("seed", 0)}
     live = _plays(model)
     if live is None:
         _refuse_play_options(play_keywords, model)

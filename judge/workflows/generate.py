@@ -211,6 +211,7 @@ def generate(
         characters=characters,
         scenarios=scenarios,
         limit=limit,
+        seed=engine.get("seed", 0),
     )
     folder = Path("runs") / stage.system if out is None else Path(out)
     _log.info("%s plays %d scenes, run folder %s", stage.system, len(stage.chosen), folder)
@@ -243,6 +244,7 @@ def prepare_stage(
     characters: Sequence[str] = (),
     scenarios: Sequence[str] = (),
     limit: int | None = None,
+    seed: int = 0,
 ) -> Stage:
     """Everything that is needed to let `model` play; no model is loaded yet.
 
@@ -251,7 +253,7 @@ def prepare_stage(
         playing: how it plays, and who asks on.
         engine: how models are asked.
         judge: of the same command, if it has one.
-        characters, scenarios, limit: see `select`.
+        characters, scenarios, limit, seed: see `select`.
 
     Raises:
         UsageError: options that do not fit together or select nothing.
@@ -268,6 +270,7 @@ def prepare_stage(
         characters=characters,
         scenarios=scenarios,
         limit=limit,
+        seed=seed,
     )
     scene_of = {scene.id: scene for scene in everything}
     chosen = tuple(scene_of[d.character, d.scenario] for d in wanted)

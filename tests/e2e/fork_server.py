@@ -13,12 +13,14 @@ import contextlib
 import importlib
 import json
 import os
+import pkgutil
 import sys
 from typing import Any, NoReturn
 
 import click
 
 from judge.cli.main import cli, main
+from judge.workflows import __path__ as WORKFLOWS  # noqa: N812 - where the modules lie
 
 DRAWING = ("matplotlib.figure", "matplotlib.style", "matplotlib.backends.backend_pdf")
 """What reports import when they are written."""
@@ -29,7 +31,8 @@ def load() -> None:
     context = click.Context(cli)
     for name in cli.list_commands(context):
         cli.get_command(context, name)
-    for module in (*DRAWING, "matplotlib.backends.backend_svg", "judge.report.figures"):
+    workflows = [f"judge.workflows.{info.name}" for info in pkgutil.iter_modules(WORKFLOWS)]
+    for module in (*workflows, *DRAWING, "matplotlib.backends.backend_svg", "judge.report.figures"):
         importlib.import_module(module)
 
 
