@@ -211,9 +211,9 @@ def played_dialogues(system: str, transcript: Transcript) -> dict[SceneId, Dialo
     second = transcript.lines("answer2")
     dialogues = {}
     for scene_id, line in transcript.lines("answer1").items():
-        turns = [Turn(line.asked, _text(line))]
+        turns = [Turn(line.in_reply_to, _text(line))]
         if turns[0].answer and scene_id in second:
-            turns.append(Turn(second[scene_id].asked, _text(second[scene_id])))
+            turns.append(Turn(second[scene_id].in_reply_to, _text(second[scene_id])))
         if len(turns) > 1 or not turns[0].answer:
             dialogues[scene_id] = Dialogue(system, *scene_id, tuple(turns))
     return dialogues
@@ -308,10 +308,7 @@ def _text(line: TranscriptLine) -> str:
 
 def _key(chat: Chat, engine: Engine, sampling: Sampling) -> str:
     """SHA-256 (hex) of the model, the sampling settings and the chat."""
-    parts = [engine.fingerprint, repr(sorted(asdict(sampling).items()))]
-    parts += [f"{message.role}:{message.text}" for message in chat]
-    digest = hashlib.sha256()
-    for part in parts:
-        data = part.encode()
-        digest.update(len(data).to_bytes(8, "big") + data)
-    return digest.hexdigest()
+    texts = [engine.fingerprint, repr(sorted(asdict(sampling).items()))]
+    texts += [f"{message.role}:{message.text}" for message in chat]
+    framed = (len(data).to_bytes(8, "big") + data for data in map(str.encode, texts))
+    return hashlib.sha256(b"".join(framed)).hexdigest()

@@ -17,11 +17,12 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Literal
 
-from judge.errors import RubricError, UsageError
+from judge.errors import RubricError
 from judge.rubric.load import read_characters
 from judge.rubric.render import Templates
 from judge.rubric.set_files import (
     characters_file,
+    choose_language,
     find_folder,
     hash_files,
     read_templates,
@@ -110,13 +111,8 @@ def load_prompts(name: str | Path = "roleplay", language: str | None = None) -> 
     folder = find_folder(name, _MANIFEST, "set of roleplay prompts")
     top = read_toml(folder / _MANIFEST)
     top.allow("format", "name", "version", "languages", "characters")
-    languages = top.texts("languages")
-    chosen = languages[0] if language is None else language
-    if chosen not in languages:
-        raise UsageError(
-            f"--play-lang {chosen}: the prompts {top.text('name')} have no such language",
-            hint=f"choose from {', '.join(languages)}",
-        )
+    what = f"the set of roleplay prompts {top.text('name')}"
+    chosen = choose_language(language, top.texts("languages"), what, "--play-lang")
     sources = read_templates(folder / chosen, _CHARACTER, _USER)
     profiles = characters_file(top)
     paths = [top.path, *(path for _, path in sources.values()), *([profiles] if profiles else [])]

@@ -46,12 +46,12 @@ class TranscriptLine(NamedTuple):
 
     Attributes:
         key: the hash of the chat, the model and the settings that the line was written with.
-        asked: the last message of the chat, to which the line replies.
+        in_reply_to: the last message of the chat.
         reply: the line; its field `chat` means nothing here.
     """
 
     key: str
-    asked: str
+    in_reply_to: str
     reply: Reply
 
 
@@ -161,19 +161,12 @@ def _row(line: TranscriptLine) -> tuple[object, ...]:
         if isinstance(reply.outcome, Failure)
         else (_OK, reply.outcome)
     )
-    return (
-        line.key,
-        line.asked,
-        status,
-        text,
-        reply.thought,
-        reply.tokens,
-        reply.prompt_tokens,
-        int(reply.cut),
-    )
+    counts = (reply.tokens, reply.prompt_tokens, int(reply.cut))
+    return (line.key, line.in_reply_to, status, text, reply.thought, *counts)
 
 
 def _line(row: Sequence[Any]) -> TranscriptLine:
-    key, asked, status, text, thought, tokens, prompt_tokens, cut = row
+    key, in_reply_to, status, text, thought, tokens, prompt_tokens, cut = row
     outcome = text if status == _OK else Failure(status, text)
-    return TranscriptLine(key, asked, Reply(0, outcome, thought, tokens, prompt_tokens, bool(cut)))
+    reply = Reply(0, outcome, thought, tokens, prompt_tokens, bool(cut))
+    return TranscriptLine(key, in_reply_to, reply)

@@ -14,9 +14,10 @@ can ask for a reason before the label has a block `rationale`, which then replac
 """
 
 from judge.rubric.checks import SAMPLE, Problem, check
-from judge.rubric.load import languages, load_rubric, shipped_sets
+from judge.rubric.load import languages, load_rubric
 from judge.rubric.render import BLOCKS, RubricSet
 from judge.rubric.reply_sets import is_reply_set, replies_metric, replies_tree
+from judge.rubric.set_files import shipped_sets
 
 __all__ = [
     "BLOCKS",

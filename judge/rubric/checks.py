@@ -22,12 +22,11 @@ from judge.rubric.load import (
     build,
     character_tables,
     faults,
-    find_set,
     read_character,
     read_manifest,
 )
 from judge.rubric.render import BLOCKS, RubricSet
-from judge.rubric.set_files import read_templates
+from judge.rubric.set_files import find_folder, read_templates
 from judge.types import Character, Dialogue, Turn
 
 __all__ = ["SAMPLE", "Problem", "check"]
@@ -71,7 +70,7 @@ def check(name: str | Path) -> list[Problem]:
     Raises:
         RubricError: there is no such set.
     """
-    folder = find_set(name)
+    folder = find_folder(name)
     try:
         manifest = read_manifest(folder)
     except RubricError as error:

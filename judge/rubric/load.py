@@ -11,16 +11,16 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Literal, NamedTuple
 
-from judge.errors import RubricError, UsageError
+from judge.errors import RubricError
 from judge.rubric.render import RubricSet
 from judge.rubric.set_files import (
     TomlTable,
     characters_file,
+    choose_language,
     find_folder,
     hash_files,
     read_templates,
     read_toml,
-    shipped,
 )
 from judge.types import Character, Dimension, Metric, Rubric
 
@@ -29,13 +29,11 @@ __all__ = [
     "build",
     "character_tables",
     "faults",
-    "find_set",
     "languages",
     "load_rubric",
     "read_character",
     "read_characters",
     "read_manifest",
-    "shipped_sets",
 ]
 
 
@@ -56,23 +54,9 @@ class RubricManifest(NamedTuple):
     metrics: tuple[Metric, ...]
 
 
-def shipped_sets() -> dict[str, Path]:
-    """The rubric sets that come with the program: name -> folder."""
-    return shipped("rubric.toml")
-
-
-def find_set(name: str | Path) -> Path:
-    """The folder of a rubric set, given by the name of a shipped set or by its path.
-
-    Raises:
-        RubricError: there is no such set, or the folder has no `rubric.toml`.
-    """
-    return find_folder(name, "rubric.toml", "rubric set")
-
-
 def languages(name: str | Path) -> tuple[str, ...]:
     """The languages that the `rubric.toml` of a set lists. Raises the errors of `load_rubric`."""
-    return read_manifest(find_set(name)).languages
+    return read_manifest(find_folder(name)).languages
 
 
 def load_rubric(name: str | Path, language: str | None = None) -> RubricSet:
@@ -86,13 +70,9 @@ def load_rubric(name: str | Path, language: str | None = None) -> RubricSet:
         RubricError: there is no such set, or one of its files is wrong.
         UsageError: the set does not have this language.
     """
-    manifest = read_manifest(find_set(name))
-    chosen = manifest.languages[0] if language is None else language
-    if chosen not in manifest.languages:
-        raise UsageError(
-            f"--lang {chosen}: the rubric set {manifest.name} has no such language",
-            hint=f"choose from {', '.join(manifest.languages)}",
-        )
+    manifest = read_manifest(find_folder(name))
+    what = f"the rubric set {manifest.name}"
+    chosen = choose_language(language, manifest.languages, what, "--lang")
     for fault in faults(manifest):
         raise RubricError(fault, path=manifest.path, hint="`judge rubrics check` lists every fault")
     sources = read_templates(manifest.path.parent / chosen, "layout.j2")

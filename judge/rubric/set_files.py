@@ -8,22 +8,23 @@ from __future__ import annotations
 import hashlib
 import re
 import tomllib
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from importlib.resources import files
 from pathlib import Path
 
-from judge.errors import RubricError
+from judge.errors import RubricError, UsageError
 
 __all__ = [
     "FORMAT",
     "TomlTable",
     "characters_file",
+    "choose_language",
     "find_folder",
     "hash_files",
     "read_templates",
     "read_toml",
-    "shipped",
+    "shipped_sets",
 ]
 
 FORMAT = 1
@@ -76,29 +77,21 @@ class TomlTable:
     def text(self, key: str) -> str:
         """A string that is not blank."""
         value = self.get(key)
-        if not isinstance(value, str) or not value.strip():
+        if not _is_text(value):
             raise self.error(key, f"must be text, found {value!r}")
-        return value
+        return str(value)
 
     def texts(self, key: str, least: int = 1) -> tuple[str, ...]:
         """A list of at least `least` strings that are not blank."""
         value = self.get(key)
-        if (
-            not isinstance(value, list)
-            or len(value) < least
-            or not all(isinstance(v, str) and v.strip() for v in value)
-        ):
+        if not isinstance(value, list) or len(value) < least or not all(map(_is_text, value)):
             raise self.error(key, f"must be a list of texts in quotes, found {value!r}")
         return tuple(value)
 
     def texts_by(self, key: str) -> dict[str, str]:
         """A table language -> string."""
         value = self.get(key)
-        if (
-            not isinstance(value, dict)
-            or not value
-            or not all(isinstance(v, str) and v.strip() for v in value.values())
-        ):
+        if not isinstance(value, dict) or not value or not all(map(_is_text, value.values())):
             raise self.error(key, f"must be a table of texts by language, found {value!r}")
         return value
 
@@ -115,6 +108,10 @@ class TomlTable:
             TomlTable(self.path, self.lines, item, f"{key} {item.get('name', n)}, ", start)
             for n, (item, start) in enumerate(zip(value, starts, strict=True), 1)
         )
+
+
+def _is_text(value: object) -> bool:
+    return isinstance(value, str) and bool(value.strip())
 
 
 def _read_text(path: Path) -> str:
@@ -148,13 +145,13 @@ def read_toml(path: Path) -> TomlTable:
 # Folders and hashes
 
 
-def shipped(manifest: str) -> dict[str, Path]:
+def shipped_sets(manifest: str = "rubric.toml") -> dict[str, Path]:
     """The sets that come with the program and contain a file `manifest`: name -> folder."""
     root = Path(str(files("rubrics")))
     return {path.parent.name: path.parent for path in sorted(root.glob(f"*/{manifest}"))}
 
 
-def find_folder(name: str | Path, manifest: str, what: str) -> Path:
+def find_folder(name: str | Path, manifest: str = "rubric.toml", what: str = "rubric set") -> Path:
     """The folder of a set, given by the name of a shipped set or by its path.
 
     Args:
@@ -165,7 +162,7 @@ def find_folder(name: str | Path, manifest: str, what: str) -> Path:
     Raises:
         RubricError: there is no such set or folder.
     """
-    known = shipped(manifest)
+    known = shipped_sets(manifest)
     folder = known.get(str(name), Path(name))
     if not (folder / manifest).is_file():
         raise RubricError(
@@ -191,10 +188,32 @@ def characters_file(top: TomlTable) -> Path | None:
     if "characters" not in top.values:
         return None
     borrowed = top.text("characters")
-    path = shipped("rubric.toml").get(borrowed, folder / borrowed) / "characters.toml"
+    path = shipped_sets().get(borrowed, folder / borrowed) / "characters.toml"
     if not path.is_file():
         raise top.error("characters", f"there is no {path}")
     return path
+
+
+def choose_language(language: str | None, languages: Sequence[str], what: str, option: str) -> str:
+    """`language`, or the first of the set's languages if it is None.
+
+    Args:
+        language: of the prompts.
+        languages: that the set has.
+        what: names the set in the message.
+        option: by which the user chose the language.
+
+    Raises:
+        UsageError: the set does not have this language.
+    """
+    if language is None:
+        return languages[0]
+    if language not in languages:
+        raise UsageError(
+            f"{option} {language}: {what} has no such language",
+            hint=f"choose from {', '.join(languages)}",
+        )
+    return language
 
 
 def read_templates(folder: Path, *needed: str) -> dict[str, tuple[str, Path]]:

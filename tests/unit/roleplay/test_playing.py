@@ -65,7 +65,7 @@ def test_what_each_side_is_asked(tmp_path: Path) -> None:
         turns = found[scene.id].turns
         assert [turn.question for turn in turns] == [scene.question, words[1]]
         assert [turn.answer for turn in turns] == [words[0], again.reply.outcome]
-        assert (answer.asked, again.asked) == (scene.question, words[1])
+        assert (answer.in_reply_to, again.in_reply_to) == (scene.question, words[1])
         assert (again.reply.tokens, again.reply.prompt_tokens) == (5, 7)
     parts = [asked[at : at + len(SCENES)] for at in range(0, len(asked), len(SCENES))]
     for part, expected in zip(parts, (first, question, second), strict=True):
@@ -133,7 +133,7 @@ def test_two_at_once(tmp_path: Path) -> None:
     lines = kept(tmp_path)
     for scene in SCENES:
         at = scene.id
-        assert lines["answer2"][at].asked == lines["question2"][at].reply.outcome
+        assert lines["answer2"][at].in_reply_to == lines["question2"][at].reply.outcome
 
 
 @pytest.mark.parametrize(
