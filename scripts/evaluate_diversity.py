@@ -21,8 +21,8 @@ import numpy as np
 
 from calibration.agreement.small_sample import permutation_p
 from calibration.diversity import MEASURES, DiversityMeasures, DiversitySettings, measure_diversity
-from judge.analysis import read_published_diversity, word_segmenter
-from judge.analysis.reply_diversity import MEASURE_TITLES, Segmenter
+from judge.analysis.published import read_published_diversity
+from judge.analysis.reply_diversity import MEASURE_TITLES, Segmenter, word_segmenter
 from judge.dialogues import read_dialogues
 from judge.types import Dialogue
 

@@ -22,7 +22,7 @@ import click
 import numpy as np
 
 from calibration.agreement.correlation import spearman
-from judge.analysis import PublishedMeans, read_published
+from judge.analysis.published import PublishedMeans, read_published
 from judge.dialogues import read_dialogues
 from judge.engines import Engine, EngineOptions, open_engine, resolve_judge
 from judge.perturbation_pairs import PerturbationPair, pairs, split

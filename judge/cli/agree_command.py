@@ -20,13 +20,15 @@ from judge.cli.options import (
 )
 
 if TYPE_CHECKING:
-    from judge.analysis.agreement import Agreement, Comparisons, Overview
     from judge.analysis.agreement.agreement_records import (
+        Agreement,
         Estimate,
         Interval,
         Level,
         MeasureAgreement,
     )
+    from judge.analysis.agreement.from_table import Overview
+    from judge.analysis.agreement.two_judges import Comparisons
 
 __all__ = ["agree"]
 

@@ -9,7 +9,6 @@ from typing import NamedTuple
 
 from markupsafe import Markup
 
-from judge.analysis.agreement import Comparisons
 from judge.analysis.agreement.agreement_records import (
     COEFFICIENTS,
     LEVELS,
@@ -19,6 +18,7 @@ from judge.analysis.agreement.agreement_records import (
 )
 from judge.analysis.agreement.agreement_records import FORMAT as AGREEMENT_FORMAT
 from judge.analysis.agreement.two_judges import FORMAT as COMPARISON_FORMAT
+from judge.analysis.agreement.two_judges import Comparisons
 from judge.records import write_bytes, write_record, write_text
 from judge.report.agreement_summary import LEVEL_TITLES, beaten, headline, people, sentences
 from judge.report.figures import figures, inline, pdf, svg

@@ -11,8 +11,8 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from judge.analysis import CalibratedMean, Results
 from judge.analysis.ranking import FORMAT, HUMAN, Leaderboard, SystemStanding
+from judge.analysis.results import CalibratedMean, Results
 from judge.records import write_record, write_text
 from judge.report.figures import ReportFigure, inline
 from judge.report.figures.radar import leaderboard_radar

@@ -7,8 +7,8 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import NamedTuple
 
-from judge.analysis import ExtremeDialogue, ItemKey, ItemScore, Measure, Results
-from judge.analysis.results import FORMAT, OVERALL
+from judge.analysis.calibrated_scores import ItemKey, ItemScore
+from judge.analysis.results import FORMAT, OVERALL, ExtremeDialogue, Measure, Results
 from judge.records import write_record, write_text
 from judge.report.figures import inline
 from judge.report.figures.radar import run_radar

@@ -12,17 +12,16 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from judge.analysis import (
+from judge.analysis.calibrated_scores import ItemKey, ItemScore
+from judge.analysis.judgment_table import dialogue_order
+from judge.analysis.results import (
+    OVERALL,
     CalibratedMean,
     CalibratedResults,
-    ItemKey,
-    ItemScore,
     Measure,
     Results,
     SystemResults,
 )
-from judge.analysis.judgment_table import dialogue_order
-from judge.analysis.results import OVERALL
 from judge.report.format import fixed, level, share
 from judge.types import Failure, Judgment
 

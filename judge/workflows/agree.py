@@ -11,20 +11,12 @@ from typing import TYPE_CHECKING, Literal, TypeAlias
 
 import numpy as np
 
-from judge.analysis.agreement import (
-    Agreement,
-    Comparisons,
-    Overview,
-    PairedScores,
-    Point,
-    compare_judges,
-    overview,
-    scores_from_run,
-    scores_from_table,
-    simulated,
-    table_judges,
-)
-from judge.analysis.agreement import agree as measure_agreement
+from judge.analysis.agreement.agreement_records import Agreement
+from judge.analysis.agreement.data import PairedScores, simulated
+from judge.analysis.agreement.from_run import Point, scores_from_run
+from judge.analysis.agreement.from_table import Overview, overview, scores_from_table, table_judges
+from judge.analysis.agreement.judge_agreement import agree as measure_agreement
+from judge.analysis.agreement.two_judges import Comparisons, compare_judges
 from judge.errors import UsageError
 from judge.ratings import Ratings, Scale, read_judged_table
 from judge.report.agreement_page import write_agreement, write_comparisons

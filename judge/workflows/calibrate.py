@@ -8,8 +8,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from judge import calibration_file
-from judge.analysis import AUTO, PublishedMeans, calibrate_to_published
-from judge.analysis import calibrate as calibrate_to_ratings
+from judge.analysis.fit_calibration import AUTO
+from judge.analysis.fit_calibration import calibrate as calibrate_to_ratings
+from judge.analysis.fit_to_published import calibrate_to_published
+from judge.analysis.published import PublishedMeans
 from judge.calibration_file import Calibration, MadeWith
 from judge.errors import UsageError
 from judge.runs import open_run, show_frame

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import NamedTuple, Unpack
 
 from judge import manifest as manifests
-from judge.analysis import PublishedMeans
+from judge.analysis.published import PublishedMeans
 from judge.dialogues import DialogueSet, select
 from judge.engines import SERVED
 from judge.errors import RunMismatchError, UsageError

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 
 from judge import dialogues as dialogue_files
 from judge import ratings as rating_files
-from judge.analysis import PAPER, PublishedMeans, paper_means, read_published
+from judge.analysis.published import PAPER, PublishedMeans, paper_means, read_published
 from judge.chatanime import data_root
 from judge.dialogues import DialogueSet
 from judge.errors import UsageError

@@ -8,9 +8,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from judge import manifest as manifests
-from judge.analysis import apply_calibration, summarize
+from judge.analysis.calibrated_scores import apply_calibration
 from judge.analysis.ranking import Leaderboard, SystemCost
 from judge.analysis.ranking import leaderboard as rank_systems
+from judge.analysis.summary import summarize
 from judge.errors import UsageError
 from judge.report.leaderboard_page import write_leaderboard
 from judge.roleplay.playing_summary import read_playing_summary

@@ -9,17 +9,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from judge import calibration_file
-from judge.analysis import (
-    CalibratedScores,
-    PublishedDiversity,
-    PublishedMeans,
-    Results,
-    apply_calibration,
-    read_published_diversity,
-    summarize,
-    summarize_diversity,
-    word_segmenter,
-)
+from judge.analysis.calibrated_scores import CalibratedScores, apply_calibration
+from judge.analysis.published import PublishedDiversity, PublishedMeans, read_published_diversity
+from judge.analysis.reply_diversity import summarize_diversity, word_segmenter
+from judge.analysis.results import Results
+from judge.analysis.summary import summarize
 from judge.calibration_file import Calibration, MadeWith
 from judge.chatanime import data_root
 from judge.errors import UsageError

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from judge.analysis import summarize
+from judge.analysis.summary import summarize
 from judge.errors import StoreError, UsageError
 from judge.report.scores_table import scores_csv
 from judge.runs import group_by_judge, open_run, score_frame, show_frame

@@ -7,8 +7,11 @@ from pathlib import Path
 import pytest
 
 from judge import calibration_file, manifest
-from judge.analysis import Results, ranking, results
-from judge.analysis.agreement import Agreement, Comparisons, agreement_records, two_judges
+from judge.analysis import ranking, results
+from judge.analysis.agreement import agreement_records, two_judges
+from judge.analysis.agreement.agreement_records import Agreement
+from judge.analysis.agreement.two_judges import Comparisons
+from judge.analysis.results import Results
 from judge.calibration_file import Calibration
 from judge.manifest import Manifest
 from judge.records import read_record, write_record

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from judge.analysis.agreement import Agreement
+from judge.analysis.agreement.agreement_records import Agreement
 from judge.report.figures.forest import forest
 from judge.report.figures.radar import agreement_radar
 from judge.report.figures.reliability import confusion, reliability

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from judge.analysis.agreement import Agreement
-from judge.analysis.agreement.agreement_records import Estimate, Level, MeasureAgreement
+from judge.analysis.agreement.agreement_records import Agreement, Estimate, Level, MeasureAgreement
 from judge.report.figures.style import (
     PALETTE,
     SINGLE,

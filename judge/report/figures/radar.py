@@ -7,9 +7,10 @@ import textwrap
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
-from judge.analysis import PublishedMeans, Results, SystemResults
-from judge.analysis.agreement import Agreement
+from judge.analysis.agreement.agreement_records import Agreement
+from judge.analysis.published import PublishedMeans
 from judge.analysis.ranking import HUMAN
+from judge.analysis.results import Results, SystemResults
 from judge.report.figures.style import (
     PALETTE,
     SINGLE,

@@ -21,7 +21,7 @@ from xml.etree import ElementTree as ET
 
 from markupsafe import Markup
 
-from judge.analysis.agreement import Agreement
+from judge.analysis.agreement.agreement_records import Agreement
 from judge.report.agreement_summary import SIMULATED
 from judge.report.format import short_title
 

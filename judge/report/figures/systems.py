@@ -6,8 +6,7 @@ import math
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
-from judge.analysis.agreement import Agreement
-from judge.analysis.agreement.agreement_records import MeasureAgreement, SystemPoint
+from judge.analysis.agreement.agreement_records import Agreement, MeasureAgreement, SystemPoint
 from judge.report.figures.style import (
     LINE,
     PALETTE,

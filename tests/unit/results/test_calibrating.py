@@ -15,16 +15,12 @@ from scipy import stats
 
 from calibration.calibrators import Linear
 from calibration.published_line import published_line
-from judge.analysis import (
-    PublishedMeans,
-    Results,
-    apply_calibration,
-    calibrate,
-    calibrate_to_published,
-    paper_means,
-    read_published,
-    summarize,
-)
+from judge.analysis.calibrated_scores import apply_calibration
+from judge.analysis.fit_calibration import calibrate
+from judge.analysis.fit_to_published import calibrate_to_published
+from judge.analysis.published import PublishedMeans, paper_means, read_published
+from judge.analysis.results import Results
+from judge.analysis.summary import summarize
 from judge.calibration_file import Calibration, MadeWith
 from judge.errors import DataError, StoreError, UsageError
 from judge.ratings import Ratings, Scale, read_ratings

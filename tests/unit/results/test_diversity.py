@@ -12,19 +12,17 @@ from pathlib import Path
 import pytest
 
 from calibration.diversity import DiversitySettings
-from judge.analysis import (
-    Results,
-    read_published_diversity,
-    summarize,
-    summarize_diversity,
-    word_segmenter,
-)
 from judge.analysis.judgment_table import judged_metrics, judgment_table
+from judge.analysis.published import read_published_diversity
 from judge.analysis.reply_diversity import (
     DiversityResults,
     PublishedDiversity,
     Segmenter,
+    summarize_diversity,
+    word_segmenter,
 )
+from judge.analysis.results import Results
+from judge.analysis.summary import summarize
 from judge.dialogues import read_dialogues, select
 from judge.errors import DataError, StoreError, UsageError
 from judge.report.format import environment

@@ -12,8 +12,9 @@ from dataclasses import replace
 import pytest
 from rich.console import Console
 
-from judge.analysis import CalibratedMean, Results, summarize
 from judge.analysis.ranking import Leaderboard, SystemCost, leaderboard
+from judge.analysis.results import CalibratedMean, Results
+from judge.analysis.summary import summarize
 from judge.errors import StoreError
 from judge.report.leaderboard_page import (
     leaderboard_csv,

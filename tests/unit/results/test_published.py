@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from judge.analysis import read_published
+from judge.analysis.published import read_published
 from judge.errors import DataError
 
 ROOT = Path(__file__).parents[3]

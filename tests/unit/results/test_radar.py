@@ -10,7 +10,9 @@ from xml.etree import ElementTree as ET
 import pytest
 from matplotlib.lines import Line2D
 
-from judge.analysis import PublishedMeans, Results, summarize
+from judge.analysis.published import PublishedMeans
+from judge.analysis.results import Results
+from judge.analysis.summary import summarize
 from judge.report.figures import ReportFigure, inline
 from judge.report.figures.radar import MOST_LINES, run_radar
 from judge.types import Dimension, Failure, Judgment, Metric, Rubric

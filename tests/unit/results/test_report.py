@@ -14,7 +14,9 @@ import pytest
 from rich.cells import cell_len
 from rich.console import Console
 
-from judge.analysis import PublishedMeans, Results, summarize
+from judge.analysis.published import PublishedMeans
+from judge.analysis.results import Results
+from judge.analysis.summary import summarize
 from judge.errors import StoreError
 from judge.report import render_html, terminal_table, write_report
 from judge.report.format import fixed, share

@@ -10,7 +10,9 @@ from dataclasses import replace
 
 import pytest
 
-from judge.analysis import PublishedMeans, Results, summarize
+from judge.analysis.published import PublishedMeans
+from judge.analysis.results import Results
+from judge.analysis.summary import summarize
 from judge.errors import StoreError
 from judge.types import Dialogue, Failure, Judgment, Reading, Rubric, ScoreDistribution, Turn
 from tests.unit.stored import reread

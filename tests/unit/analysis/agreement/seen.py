@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from calibration.simulate import Shape, simulate
-from judge.analysis.agreement import PairedScores
+from judge.analysis.agreement.data import PairedScores
 
 METRICS = ("fluency", "sense", "style")
 GROUPS = {"talk": ("fluency", "sense"), "role": ("style",)}

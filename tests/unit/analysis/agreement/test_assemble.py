@@ -12,8 +12,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from judge.analysis.agreement import Agreement, PairedScores, agree
-from judge.analysis.agreement.agreement_records import Estimate
+from judge.analysis.agreement.agreement_records import Agreement, Estimate
+from judge.analysis.agreement.data import PairedScores
+from judge.analysis.agreement.judge_agreement import agree
 from judge.errors import UsageError
 from tests.unit.analysis.agreement.seen import drawn, rows_of, table
 from tests.unit.stored import reread

@@ -11,7 +11,9 @@ import pytest
 from scipy import stats
 from statsmodels.stats.multitest import multipletests
 
-from judge.analysis.agreement import Comparisons, PairedScores, agree, compare_judges
+from judge.analysis.agreement.data import PairedScores
+from judge.analysis.agreement.judge_agreement import agree
+from judge.analysis.agreement.two_judges import Comparisons, compare_judges
 from judge.errors import StoreError, UsageError
 from tests.unit.analysis.agreement.seen import drawn, rows_of
 from tests.unit.stored import reread

@@ -7,7 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from judge.analysis.agreement import agree
+from judge.analysis.agreement.judge_agreement import agree
 from judge.types import Turn
 from tests.unit.analysis.agreement.seen import METRICS, drawn, table
 

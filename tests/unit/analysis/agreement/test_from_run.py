@@ -11,7 +11,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from judge.analysis.agreement import PairedScores, agree, scores_from_run
+from judge.analysis.agreement.data import PairedScores
+from judge.analysis.agreement.from_run import scores_from_run
+from judge.analysis.agreement.judge_agreement import agree
 from judge.errors import DataError, UsageError
 from judge.ratings import Scale, read_ratings
 from judge.types import (

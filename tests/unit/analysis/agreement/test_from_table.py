@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from judge.analysis.agreement import agree
 from judge.analysis.agreement.from_table import overview, scores_from_table, table_judges
+from judge.analysis.agreement.judge_agreement import agree
 from judge.errors import DataError, UsageError
 from judge.ratings import JudgedTable, Scale, read_judged_table
 

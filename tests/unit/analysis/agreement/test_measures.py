@@ -15,8 +15,9 @@ from scipy import stats
 from sklearn.metrics import cohen_kappa_score, confusion_matrix
 
 from calibration.resampling.bootstrap import crossed_bootstrap
-from judge.analysis.agreement import PairedScores, agree
 from judge.analysis.agreement.agreement_records import Coefficient, MeasureAgreement
+from judge.analysis.agreement.data import PairedScores
+from judge.analysis.agreement.judge_agreement import agree
 from tests.unit.analysis.agreement.seen import METRICS, drawn, rows_of, table
 
 Floats = NDArray[np.float64]

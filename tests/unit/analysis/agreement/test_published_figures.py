@@ -12,8 +12,8 @@ from typing import Any
 
 import pytest
 
-from judge.analysis.agreement import agree
 from judge.analysis.agreement.from_table import overview, scores_from_table, table_judges
+from judge.analysis.agreement.judge_agreement import agree
 from judge.ratings import Point, read_judged_table
 
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from judge.analysis.agreement import Agreement
 from judge.analysis.agreement.agreement_records import (
     COEFFICIENTS,
     LEVELS,
+    Agreement,
     Bin,
     Ceiling,
     Estimate,

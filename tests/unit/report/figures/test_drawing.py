@@ -10,8 +10,7 @@ import pytest
 from matplotlib.axes import Axes
 from matplotlib.colors import to_hex
 
-from judge.analysis.agreement import Agreement
-from judge.analysis.agreement.agreement_records import Estimate, Level, MeasureAgreement
+from judge.analysis.agreement.agreement_records import Agreement, Estimate, Level, MeasureAgreement
 from judge.report.figures import ReportFigure, figures
 from judge.report.figures.forest import forest
 from judge.report.figures.radar import agreement_radar

@@ -13,7 +13,7 @@ import matplotlib as mpl
 import pytest
 
 import judge.report
-from judge.analysis.agreement import Agreement
+from judge.analysis.agreement.agreement_records import Agreement
 from judge.report.figures import inline, pdf, svg
 from judge.report.figures.forest import forest
 from judge.report.figures.radar import agreement_radar

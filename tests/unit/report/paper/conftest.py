@@ -11,7 +11,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from judge.analysis.agreement import Agreement, PairedScores, agree
+from judge.analysis.agreement.agreement_records import Agreement
+from judge.analysis.agreement.data import PairedScores
+from judge.analysis.agreement.judge_agreement import agree
 
 METRICS = (
     *("fluency", "coherency", "consistency"),

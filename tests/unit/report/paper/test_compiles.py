@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 from matplotlib.figure import Figure
 
-from judge.analysis.agreement import Agreement
+from judge.analysis.agreement.agreement_records import Agreement
 from judge.analysis.agreement.two_judges import ComparedMeasure, Comparisons
 from judge.report.paper import write_comparison_tables, write_paper
 from judge.report.paper.latex import CJK_FALLBACK, escape

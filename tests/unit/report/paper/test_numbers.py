@@ -11,8 +11,13 @@ from pathlib import Path
 
 import pytest
 
-from judge.analysis.agreement import Agreement
-from judge.analysis.agreement.agreement_records import COEFFICIENTS, LEVELS, Level, MeasureAgreement
+from judge.analysis.agreement.agreement_records import (
+    COEFFICIENTS,
+    LEVELS,
+    Agreement,
+    Level,
+    MeasureAgreement,
+)
 from judge.report.paper import write_paper
 from judge.report.paper.agreement_csv import agreement_csv
 from judge.report.paper.agreement_tables import agreement_tables

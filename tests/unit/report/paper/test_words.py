@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from judge.analysis.agreement import Agreement
+from judge.analysis.agreement.agreement_records import Agreement
 from judge.report.format import english_title
 from judge.report.paper import write_comparison_tables, write_paper
 from judge.report.paper.latex import escape
