@@ -1,4 +1,4 @@
-"""Agreement at four levels, and what the crossed bootstrap says of it."""
+"""The crossed bootstrap of agreement at four levels, and intervals from it."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Literal, NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from calibration.arrays import confidence_iv
+from calibration.arrays import Codes, Floats, confidence_iv
 from calibration.intervals import t_quantile
 from calibration.resampling.weighted import (
     LEVELS,
@@ -31,64 +31,31 @@ __all__ = [
     "percentile_interval",
 ]
 
-Codes = NDArray[np.int64]
+Labels = NDArray[np.generic]
+Method = Literal["percentile", "corrected"]
 
 
 class CrossedWeights(NamedTuple):
-    """Counts: (B, systems), (B, characters), (B, scenarios). A row weighs the product of its."""
+    """How often each level of a factor was drawn: (B, systems), (B, characters), (B, scenarios).
+
+    The weight of a row is the product of the counts of its system, character and scenario.
+    """
 
     system: Codes
     character: Codes
     scenario: Codes
 
 
-def crossed_weights(
-    rng: np.random.Generator,
-    sizes: tuple[int, int, int],
-    resamples: int,
-    *,
-    systems_fixed: bool = False,
-) -> CrossedWeights:
-    """The crossed ("pigeonhole") bootstrap: every factor is drawn with replacement, on its own.
-
-    After Owen (2007) and Owen and Eckles (2012): counts of each factor are multinomial, and a row
-    weighs the product of its factors' counts. Its variance is never too small for large factors; at
-    worst it counts the noise of single rows three times.
-
-    Args:
-        rng: draws all counts before anything is computed, so that how the work is cut up later
-            changes nothing.
-        sizes: how many systems, characters and scenarios.
-        resamples: B.
-        systems_fixed: every system once in every resample: these systems are all there is.
-
-    Raises:
-        ValueError: a size or the number of resamples is below 1.
-    """
-    if min(*sizes, resamples) < 1:
-        raise ValueError(f"at least 1 is needed of each, not {resamples} resamples of {sizes}")
-    fixed = (systems_fixed, False, False)
-    return CrossedWeights(*(
-        np.ones((resamples, size), dtype=np.int64)
-        if keep
-        else rng.multinomial(size, np.full(size, 1 / size), size=resamples)
-        for size, keep in zip(sizes, fixed, strict=True)
-    ))  # fmt: skip
-
-
-Floats = NDArray[np.float64]
-Method = Literal["percentile", "corrected"]
-
-
 class BootstrapInterval(NamedTuple):
-    """An estimate and how far resamples let it be off.
+    """An estimate and its bootstrap interval.
 
     Attributes:
-        estimate: the statistic on the data; nan if undefined.
-        lower, upper: ends; nan where there is no interval, and `reason` says why.
-        confidence: as asked.
-        method: how the ends were found.
-        resamples: B, of which `undefined` had no value.
+        estimate: the statistic on the data; NaN if undefined.
+        lower, upper: the ends; NaN where there is no interval, and `reason` says why.
+        confidence: as given.
+        method: how the ends were computed.
+        resamples: B.
+        undefined: number of resamples without a value.
         reason: why there is no interval, or how many resamples it leaves out.
     """
 
@@ -102,110 +69,19 @@ class BootstrapInterval(NamedTuple):
     reason: str = ""
 
 
-def percentile_interval(
-    estimate: float, replicates: ArrayLike, *, confidence: float = 0.95
-) -> BootstrapInterval:
-    """Quantiles (1 - confidence) / 2 and (1 + confidence) / 2 of the resamples.
-
-    Resamples without a value (nan) are left out and counted, and the reason names them. Where they
-    are more than 1 - confidence of all, what they would have been decides where the ends are:
-    there is no interval. Nor is there one of width 0 where all resamples say the same, as when a
-    correlation is perfect: that tells nothing of how far it may be off.
-
-    Args:
-        estimate: the statistic on the data.
-        replicates: (B,) the statistic on every resample, nan where undefined.
-        confidence: between 0 and 1.
-
-    Raises:
-        ValueError: no resamples, or a confidence not between 0 and 1.
-    """
-    found = _checked("percentile", estimate, replicates, confidence)
-    if found.known is None:
-        return found.interval
-    ends = np.quantile(found.known, [(1 - confidence) / 2, (1 + confidence) / 2])
-    return found.interval._replace(lower=float(ends[0]), upper=float(ends[1]))
-
-
-def corrected_interval(
-    estimate: float,
-    replicates: ArrayLike,
-    levels: int,
-    *,
-    confidence: float = 0.95,
-    reach: float = math.inf,
-) -> BootstrapInterval:
-    """(2 estimate - mean of resamples) +- t_{m-1} sqrt(m / (m - 1)) SD of resamples.
-
-    For few levels m of what was resampled. A resample of 11 systems has but 7 different ones, and a
-    rank correlation over fewer systems is nearer to 0: percentiles lie too low, by the bias that
-    is subtracted here. And they are too narrow, by sqrt((m - 1) / m) in the spread of m draws and
-    by the normal quantile where t is due: for a mean that only systems move, 95% then is
-    P(|t_10| < 1.96 sqrt(10 / 11)) = 91%. Undefined resamples as in `percentile_interval`.
-
-    Args:
-        estimate, replicates, confidence: as for `percentile_interval`.
-        levels: m, the fewest levels of a factor that was resampled, at least 2.
-        reach: what the statistic can be at most, either way; ends are cut there.
-
-    Raises:
-        ValueError: as `percentile_interval`, or fewer than 2 levels.
-    """
-    if levels < 2:
-        raise ValueError(f"at least 2 levels must have been resampled, not {levels}")
-    found = _checked("corrected", estimate, replicates, confidence)
-    if found.known is None:
-        return found.interval
-    half = t_quantile(confidence, levels - 1) * float(found.known.std())
-    half *= math.sqrt(levels / (levels - 1))
-    centre = 2 * estimate - float(found.known.mean())
-    lower, upper = np.clip([centre - half, centre + half], -reach, reach).tolist()
-    return found.interval._replace(lower=lower, upper=upper)
-
-
-class _Checked(NamedTuple):
-    """An interval without ends, and the values to find them from; None if there are to be none."""
-
-    interval: BootstrapInterval
-    known: Floats | None
-
-
-def _checked(method: Method, estimate: float, replicates: ArrayLike, confidence: float) -> _Checked:
-    values = np.asarray(replicates, dtype=np.float64)
-    if values.ndim != 1 or not values.size:
-        raise ValueError(f"resamples must be (B,) with B at least 1, not {values.shape}")
-    confidence_iv(confidence)
-    known = values[~np.isnan(values)]
-    undefined = len(values) - len(known)
-    reason = f"undefined in {undefined} of {len(values)} resamples" if undefined else ""
-    # A hair above, for 1 - .95 is not .05.
-    many = undefined > (1 - confidence) * len(values) * (1 + 1e-9)
-    ends = not (many or math.isnan(estimate))
-    if math.isnan(estimate):
-        reason = "undefined on the data"
-    elif ends and known.min() == known.max():
-        ends, reason = False, "all resamples have one and the same value"
-    interval = BootstrapInterval(
-        estimate, math.nan, math.nan, confidence, method, len(values), undefined, reason
-    )
-    return _Checked(interval, known if ends else None)
-
-
-Labels = NDArray[np.generic]
-
-
 class CrossedBootstrap(NamedTuple):
-    """J judges, T targets, B resamples; nan where a statistic is undefined.
+    """Statistics of J judges and T targets, on the data and on B resamples; NaN where undefined.
 
     Attributes:
         estimate: (J, 4, 4, T) by `STATISTICS` and `LEVELS`, on the rows as they are.
-        replicates: (B, J, 4, 4, T) the same of every resample.
-        n, masked: (T,) rows compared, and rows left out for a nan of the human or of any judge.
-        groups: (4, T) at each level, how many groups have rows: 1, items, systems, and 1.
-        undefined_groups: (J, 4, T) those of them that have no correlation, one side being constant;
-            they are not in the mean.
-        sizes: how many systems, characters and scenarios.
-        systems_fixed: as asked.
+        replicates: (B, J, 4, 4, T) the same on every resample.
+        n: (T,) number of rows compared.
+        masked: (T,) number of rows left out because a score of people or of a judge is NaN.
+        groups: (4, T) for each level, the number of groups with rows: 1, items, systems, and 1.
+        undefined_groups: (J, 4, T) how many of those have no correlation because one side is
+            constant; they are left out of the mean.
+        sizes: the number of systems, characters and scenarios.
+        systems_fixed: as given.
     """
 
     estimate: Floats
@@ -228,11 +104,11 @@ class CrossedBootstrap(NamedTuple):
         confidence: float = 0.95,
         method: Method | None = None,
     ) -> BootstrapInterval:
-        """The interval of one statistic of one judge; or of its difference from judge `less`.
+        """The interval of one judge's statistic, or of its difference from that of judge `less`.
 
-        Unless told otherwise it is made of percentiles, and corrected for few systems only where
-        percentiles fail: for correlations within items, unless systems are fixed. What covered of
-        nominal 95%, in 900 SIMULATED data sets of 11 x 20 x 60, percentiles | corrected:
+        By default it is a percentile interval, and a corrected one only where percentiles fail:
+        for correlations within items, unless systems are fixed. Coverage of nominal 95% in 900
+        SIMULATED data sets of 11 x 20 x 60, percentile | corrected:
 
             statistic        spearman     pearson      mae          bias
             all              95 | 98      95 | 98      95 | 98      94 | 97
@@ -240,9 +116,10 @@ class CrossedBootstrap(NamedTuple):
             within_system    100 | 100    99 | 100     95 | 98      94 | 97
             systems          100 | 99     97 | 96      95 | 97      94 | 97
 
-        More than 95 comes of the noise of single dialogues, which the crossed bootstrap counts up
-        to three times. For Spearman's rho of the systems the interval of Bonett and Wright covered
-        97 and is a tenth narrower. With `systems_fixed`, percentiles cover 95 to 99 (300 sets).
+        Coverage above 95 comes from the noise of single dialogues, which the crossed bootstrap
+        counts up to three times. For Spearman's rho of the systems, the interval of Bonett and
+        Wright covered 97 and is a tenth narrower. With `systems_fixed`, percentile intervals cover
+        95 to 99 (300 sets).
         """
         statistics, levels = STATISTICS.index(statistic), LEVELS.index(level)
         estimate = float(self.estimate[judge, statistics, levels, target])
@@ -256,9 +133,9 @@ class CrossedBootstrap(NamedTuple):
         method = method or ("corrected" if few else "percentile")
         if method == "percentile" or not resampled:
             return percentile_interval(estimate, replicates, confidence=confidence)
-        reach = (1.0 if less is None else 2.0) if correlation else math.inf
+        bound = (1.0 if less is None else 2.0) if correlation else math.inf
         return corrected_interval(
-            estimate, replicates, min(resampled), confidence=confidence, reach=reach
+            estimate, replicates, min(resampled), confidence=confidence, bound=bound
         )
 
 
@@ -275,27 +152,29 @@ def crossed_bootstrap(
     chunk: int = 16,
     threads: int = 1,
 ) -> CrossedBootstrap:
-    """Resample systems, characters and scenarios; compute every statistic at every level.
+    """Resample systems, characters and scenarios, and compute all statistics at all levels.
 
-    A level's mean over groups takes a group as often as it was drawn. The same seed gives the same
-    bytes whatever `chunk` and `threads` are: all draws come first, and sums are exact.
+    In the mean over groups, a group counts as often as it was drawn. The same seed gives the same
+    bytes for any `chunk` and `threads`: everything is drawn first, and sums are exact.
 
     Args:
-        judged: (n, T) or (J, n, T) scores of one or more judges; nan where missing.
-        human: (n, T) scores; nan where missing. A row counts for a target where the human and all
-            judges have it, so that judges are compared on the same rows.
+        judged: (n, T) or (J, n, T) scores of one or more judges; NaN where missing.
+        human: (n, T) scores; NaN where missing. A row is used for a target if people and all
+            judges have a score there, so that judges are compared on the same rows.
         system, character, scenario: (n,) labels, integers or strings. An item is a character in a
-            scenario; data without characters give their items as characters and one scenario.
-            Several rows of one cell, ratings for instance, are drawn together.
+            scenario; data without characters pass their items as characters, and one scenario.
+            Rows with the same three labels, such as several ratings, are drawn together.
         rng: draws the resamples.
         resamples: B.
-        systems_fixed: these systems are all there is: each once in every resample.
-        chunk: resamples computed at once; more memory, and not faster beyond the processor's cache.
+        systems_fixed: whether each system is in every resample once, because these systems are
+            all that the claim is about.
+        chunk: resamples computed at once. More need more memory, and are not faster once they
+            exceed the processor's cache.
         threads: chunks computed at once.
 
     Raises:
-        ValueError: shapes that do not match, no rows, infinities, labels that are nan, or
-            `resamples`, `chunk` or `threads` below 1.
+        ValueError: shapes do not match, no rows, infinities, labels that are NaN, or `resamples`,
+            `chunk` or `threads` below 1.
     """
     x, y, labels = _crossed_bootstrap_iv(
         judged, human, (system, character, scenario), min(chunk, threads)
@@ -306,31 +185,151 @@ def crossed_bootstrap(
     n = kept.sum(axis=0)
     judges, _, targets = x.shape
     pairs = list(np.ndindex(judges, targets))
-    table = [WeightedAgreement(x[j, :, t], y[:, t], design, kept[:, t]) for j, t in pairs]
+    agreements = [WeightedAgreement(x[j, :, t], y[:, t], design, kept[:, t]) for j, t in pairs]
     estimate = np.empty((judges, len(STATISTICS), len(LEVELS), targets))
     replicates = np.empty((resamples, *estimate.shape))
     groups = np.empty((len(LEVELS), targets), dtype=np.int64)
     undefined = np.empty((judges, len(LEVELS), targets), dtype=np.int64)
 
-    once = design.weights(*(np.ones((1, size), dtype=np.int64) for size in design.sizes))
-    for (j, t), agreement in zip(pairs, table, strict=True):
-        found = agreement.values(once)
-        estimate[j, :, :, t] = found.statistics[..., 0]
-        groups[:, t], undefined[j, :, t] = agreement.groups, found.undefined[:, 0]
+    unit = design.weights(*(np.ones((1, size), dtype=np.int64) for size in design.sizes))
+    for (j, t), agreement in zip(pairs, agreements, strict=True):
+        on_data = agreement.values(unit)
+        estimate[j, :, :, t] = on_data.statistics[..., 0]
+        groups[:, t], undefined[j, :, t] = agreement.groups, on_data.undefined[:, 0]
 
     def resample(start: int) -> None:
         part = slice(start, start + chunk)
         weights = design.weights(*(counts[part] for counts in drawn))
-        for (j, t), agreement in zip(pairs, table, strict=True):
-            found = agreement.values(weights).statistics
-            replicates[part, j, :, :, t] = np.moveaxis(found, -1, 0)
+        for (j, t), agreement in zip(pairs, agreements, strict=True):
+            statistics = agreement.values(weights).statistics
+            replicates[part, j, :, :, t] = np.moveaxis(statistics, -1, 0)
 
     with ThreadPoolExecutor(threads) as pool:
-        # A list, so that what a thread raises is raised here.
+        # `list` raises here what a thread has raised.
         list(pool.map(resample, range(0, resamples, chunk)))
     return CrossedBootstrap(
         estimate, replicates, n, len(y) - n, groups, undefined, design.sizes, systems_fixed
     )
+
+
+def crossed_weights(
+    rng: np.random.Generator,
+    sizes: tuple[int, int, int],
+    resamples: int,
+    *,
+    systems_fixed: bool = False,
+) -> CrossedWeights:
+    """The crossed ("pigeonhole") bootstrap: each factor is drawn with replacement, independently.
+
+    After Owen (2007) and Owen and Eckles (2012): the counts of each factor are multinomial, and
+    the weight of a row is the product of its counts. The variance of the resamples is never too
+    small if the factors are large; at worst the noise of single rows counts three times.
+
+    Args:
+        rng: draws all counts before anything is computed, so that the result does not depend on
+            how the computation is divided later.
+        sizes: the number of systems, characters and scenarios.
+        resamples: B.
+        systems_fixed: whether each system is in every resample once.
+
+    Raises:
+        ValueError: a size or the number of resamples is below 1.
+    """
+    if min(*sizes, resamples) < 1:
+        raise ValueError(f"at least 1 is needed of each, not {resamples} resamples of {sizes}")
+    fixed = (systems_fixed, False, False)
+    return CrossedWeights(*(
+        np.ones((resamples, size), dtype=np.int64)
+        if keep
+        else rng.multinomial(size, np.full(size, 1 / size), size=resamples)
+        for size, keep in zip(sizes, fixed, strict=True)
+    ))  # fmt: skip
+
+
+def percentile_interval(
+    estimate: float, replicates: ArrayLike, *, confidence: float = 0.95
+) -> BootstrapInterval:
+    """The quantiles (1 - confidence) / 2 and (1 + confidence) / 2 of the resamples.
+
+    Resamples without a value (NaN) are left out and counted, and the reason says so. If they are
+    more than 1 - confidence of all, the ends would depend on their unknown values, and there is no
+    interval. There is none of width 0 either, where all resamples agree, for instance on a perfect
+    correlation: that does not show how far the estimate may be off.
+
+    Args:
+        estimate: the statistic on the data.
+        replicates: (B,) the statistic on every resample, NaN where undefined.
+        confidence: between 0 and 1.
+
+    Raises:
+        ValueError: no resamples, or a confidence not between 0 and 1.
+    """
+    interval, known = _without_ends("percentile", estimate, replicates, confidence)
+    if known is None:
+        return interval
+    ends = np.quantile(known, [(1 - confidence) / 2, (1 + confidence) / 2])
+    return interval._replace(lower=float(ends[0]), upper=float(ends[1]))
+
+
+def corrected_interval(
+    estimate: float,
+    replicates: ArrayLike,
+    levels: int,
+    *,
+    confidence: float = 0.95,
+    bound: float = math.inf,
+) -> BootstrapInterval:
+    """(2 estimate - mean of resamples) +- t_{m-1} sqrt(m / (m - 1)) SD of resamples.
+
+    For a factor of which few levels m were resampled. A resample of 11 systems has only 7 distinct
+    ones, and a rank correlation over fewer systems is closer to 0: percentiles are too low by that
+    bias, which is subtracted here. They are also too narrow: the spread of m draws lacks the factor
+    sqrt(m / (m - 1)), and the normal quantile is used instead of t. For a mean that depends only on
+    the systems, 95% is then P(|t_10| < 1.96 sqrt(10 / 11)) = 91%. Undefined resamples are treated
+    as in `percentile_interval`.
+
+    Args:
+        estimate, replicates, confidence: as for `percentile_interval`.
+        levels: m, the smallest number of levels of a resampled factor, at least 2.
+        bound: the largest absolute value of the statistic; the ends are clipped to it.
+
+    Raises:
+        ValueError: as `percentile_interval`, or fewer than 2 levels.
+    """
+    if levels < 2:
+        raise ValueError(f"at least 2 levels must have been resampled, not {levels}")
+    interval, known = _without_ends("corrected", estimate, replicates, confidence)
+    if known is None:
+        return interval
+    half = t_quantile(confidence, levels - 1) * float(known.std())
+    half *= math.sqrt(levels / (levels - 1))
+    centre = 2 * estimate - float(known.mean())
+    lower, upper = np.clip([centre - half, centre + half], -bound, bound).tolist()
+    return interval._replace(lower=lower, upper=upper)
+
+
+def _without_ends(
+    method: Method, estimate: float, replicates: ArrayLike, confidence: float
+) -> tuple[BootstrapInterval, Floats | None]:
+    """The interval without its ends, and the values to compute them from; None if it has none."""
+    values = np.asarray(replicates, dtype=np.float64)
+    if values.ndim != 1 or not values.size:
+        raise ValueError(f"resamples must be (B,) with B at least 1, not {values.shape}")
+    confidence_iv(confidence)
+    known = values[~np.isnan(values)]
+    undefined = len(values) - len(known)
+    reason = f"undefined in {undefined} of {len(values)} resamples" if undefined else ""
+    # The factor allows for rounding: 1 - .95 is slightly more than .05.
+    too_many = undefined > (1 - confidence) * len(values) * (1 + 1e-9)
+    has_ends = not (too_many or math.isnan(estimate))
+    if math.isnan(estimate):
+        reason = "undefined on the data"
+    elif has_ends and known.min() == known.max():
+        has_ends, reason = False, "all resamples have one and the same value"
+    interval = BootstrapInterval(
+        estimate, math.nan, math.nan, confidence, method, len(values), undefined, reason
+    )
+    return interval, known if has_ends else None
 
 
 def _crossed_bootstrap_iv(

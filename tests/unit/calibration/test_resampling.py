@@ -275,7 +275,7 @@ def test_the_corrected_interval_by_hand() -> None:
     result = corrected_interval(2.5, [1, 3, 1, 3], 11)
     half = 2.228139 * math.sqrt(1.1)
     assert (result.lower, result.upper) == pytest.approx((3 - half, 3 + half), abs=1e-5)
-    assert corrected_interval(2.5, [1, 3, 1, 3], 11, reach=4).upper == 4
+    assert corrected_interval(2.5, [1, 3, 1, 3], 11, bound=4).upper == 4
 
 
 def test_which_interval_is_the_default(data: Simulated) -> None:
