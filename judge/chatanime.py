@@ -1,7 +1,7 @@
-"""The public ChatAnime dialogues: where they lie, how they are fetched, whether they are right.
+"""The public ChatAnime dialogues: downloads them, and checks that the files are those released.
 
-The release is fixed by the SHA-256 of its 11 files. The commit of the repository only says
-where they can be had; whatever the archive holds, a file with another hash is refused.
+The release is defined by the SHA-256 of its 11 files. The commit of the repository only says where
+an archive of them is; a file with another hash is refused.
 """
 
 from __future__ import annotations
@@ -15,12 +15,12 @@ import urllib.request
 import zipfile
 import zlib
 from collections.abc import Callable, Mapping
-from contextlib import suppress
 from pathlib import Path, PurePosixPath
 from types import MappingProxyType
 from typing import IO, Literal, NamedTuple
 
 from judge.errors import DataError, NetworkError
+from judge.records import write_bytes
 
 __all__ = [
     "ARCHIVE_URL",
@@ -61,7 +61,7 @@ FILES: Mapping[str, str] = MappingProxyType(
     }
 )
 
-MAX_ARCHIVE = 512 * 2**20  # bytes; the release with its pictures is far below
+MAX_ARCHIVE = 512 * 2**20  # bytes; the release with its pictures has far less
 MAX_FILE = 32 * 2**20  # bytes; the largest released file has 1.7 million
 CHUNK = 2**16
 TIMEOUT = 30.0  # seconds without a byte
@@ -70,14 +70,14 @@ Progress = Callable[[int, int | None], None]
 
 
 class FileStatus(NamedTuple):
-    """One released file and what was found in its place."""
+    """One released file, and what stands in the folder under its name."""
 
     name: str
     status: Literal["ok", "missing", "different"]
 
 
 class FetchReport(NamedTuple):
-    """What `fetch` did: names of files written, replaced (they differed) and left as they were."""
+    """What `fetch` did: the files that were missing, those that differed, and those left alone."""
 
     folder: Path
     source: str
@@ -116,14 +116,14 @@ def fetch(
         to: the folder, made if needed.
         archive: a local zip of the repository, to use instead of the download.
         url: where the zip is downloaded from.
-        files: name -> SHA-256 of what is wanted; a file is found by its name anywhere in the zip.
+        files: name -> SHA-256; the zip may hold a file of that name in any of its folders.
         progress: called with the bytes received and the bytes expected (None if unknown).
         timeout: seconds to wait for the server's next byte.
 
     Raises:
         NetworkError: the download did not come through.
-        DataError: the archive is not a zip, lacks a file or holds another version of it, or
-            the folder cannot be written.
+        DataError: the archive is not a zip, or lacks a file or holds another version of it.
+        StoreError: the folder cannot be written.
     """
     before = verify(to, files=files)
     wanted = {status.name: files[status.name] for status in before if status.status != "ok"}
@@ -141,7 +141,8 @@ def fetch(
             raise DataError(
                 f"it cannot be read: {error.strerror}", path=archive, hint="check --archive"
             ) from None
-    _write(to, contents)
+    for name, content in contents.items():
+        write_bytes(to / name, content, "choose another folder with --to, or free some space")
     return FetchReport(
         folder=to,
         source=str(archive or url),
@@ -153,20 +154,20 @@ def fetch(
 
 def _status(path: Path, digest: str) -> Literal["ok", "missing", "different"]:
     try:
-        found = _sha256(path.read_bytes())
+        same = hashlib.sha256(path.read_bytes()).hexdigest() == digest
     except FileNotFoundError:
         return "missing"
     except OSError as error:
         raise DataError(
             f"it cannot be read: {error.strerror}", path=path, hint="choose another folder"
         ) from None
-    return "ok" if found == digest else "different"
+    return "ok" if same else "different"
 
 
 def _download(url: str, stream: IO[bytes], progress: Progress | None, timeout: float) -> None:
-    """Write the answer's bytes to `stream`; NetworkError if they are not all there."""
+    """Write what the server sends to `stream`; NetworkError if some of it is missing."""
     try:
-        with urllib.request.urlopen(url, timeout=timeout) as answer:  # noqa: S310 - ours, not input
+        with urllib.request.urlopen(url, timeout=timeout) as answer:  # noqa: S310 - our own address
             length = answer.headers.get("Content-Length", "")
             expected = int(length) if length.isdecimal() else None
             received = 0
@@ -196,7 +197,7 @@ def _network(url: str, reason: str) -> NetworkError:
 
 
 def _extract(stream: IO[bytes], wanted: Mapping[str, str], source: str) -> dict[str, bytes]:
-    """The wanted files out of a zip. A name in the archive never becomes a path on the disk."""
+    """The wanted files of a zip. Only the last part of a name in it is used, so none can escape."""
     try:
         with zipfile.ZipFile(stream) as archive:
             members: dict[str, list[zipfile.ZipInfo]] = {name: [] for name in wanted}
@@ -220,7 +221,7 @@ def _member(
     digest: str,
     source: str,
 ) -> bytes:
-    found = ""
+    actual = ""
     for info in members:
         with archive.open(info) as stream:
             content = stream.read(MAX_FILE + 1)
@@ -229,38 +230,11 @@ def _member(
                 f"{name} in {source} has more than {MAX_FILE} bytes",
                 hint=f"use the archive from {ARCHIVE_URL}",
             )
-        found = _sha256(content)
-        if found == digest:
+        actual = hashlib.sha256(content).hexdigest()
+        if actual == digest:
             return content
-    what = f"has SHA-256 {found}, expected {digest}" if found else "is missing"
+    what = f"has SHA-256 {actual}, expected {digest}" if actual else "is missing"
     raise DataError(
         f"{name} in {source} {what}; nothing was written",
         hint=f"use the archive of commit {COMMIT}: {ARCHIVE_URL}",
     )
-
-
-def _write(folder: Path, contents: Mapping[str, bytes]) -> None:
-    """Write each file beside its place, then rename: a file is whole or absent."""
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        for name, content in contents.items():
-            part = folder / f".{name}.{os.getpid()}.part"
-            try:
-                with part.open("wb") as stream:
-                    stream.write(content)
-                    stream.flush()
-                    os.fsync(stream.fileno())
-                part.replace(folder / name)
-            finally:
-                with suppress(OSError):
-                    part.unlink()
-    except OSError as error:
-        raise DataError(
-            f"it cannot be written: {error.strerror}",
-            path=folder,
-            hint="choose another folder with --to, or free some space",
-        ) from None
-
-
-def _sha256(data: bytes) -> str:
-    return hashlib.sha256(data).hexdigest()

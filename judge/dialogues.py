@@ -17,6 +17,7 @@ from __future__ import annotations
 
 import difflib
 import hashlib
+import itertools
 import math
 import re
 from collections import Counter
@@ -275,9 +276,9 @@ def _parse_chatanime(path: Path, characters: object) -> Iterator[Dialogue]:
             try:
                 if not isinstance(record, dict):
                     raise _RecordError(f"an object was expected, found {tables.describe(record)}")
-                scenario = _scenario(record, "dialog_id")
+                scenario = _parse_scenario(_get(record, "dialog_id"), "dialog_id")
                 record_name = f"dialog_id {scenario}"
-                name = _name({"character": character}, "character")
+                name = _parse_name(character, "character")
                 if (name, scenario) in seen:
                     raise _RecordError("it appears twice")
                 seen.add((name, scenario))
@@ -292,10 +293,18 @@ def _turns(record: Mapping[str, object]) -> tuple[Turn, ...]:
     """Rounds 1 to N, where N follows from the number of keys: a gap shows as a missing key."""
     keys = [key for key in record if re.fullmatch(r"(question|answer)_r[0-9]+", key)]
     rounds = max(1, math.ceil(len(keys) / 2))
-    return tuple(
-        Turn(_text(record, f"question_r{n}"), _text(record, f"answer_r{n}"))
+    texts = [
+        _parse_text(_get(record, key), key)
         for n in range(1, rounds + 1)
-    )
+        for key in (f"question_r{n}", f"answer_r{n}")
+    ]
+    return tuple(map(Turn, texts[::2], texts[1::2]))
+
+
+def _get(record: Mapping[str, object], key: str) -> object:
+    if key not in record:
+        raise _RecordError(f"no {key}")
+    return record[key]
 
 
 # Tidy tables
@@ -315,14 +324,22 @@ def _read_tidy(path: Path) -> tuple[list[Dialogue], str]:
         )
     turns: dict[tuple[str, str, str], dict[int, Turn]] = {}
     first_line: dict[tuple[str, str, str], int] = {}
-    for line, row in table.rows():
+    systems = table.columns.get("system", itertools.repeat(tables.stem(path)))
+    values = (table.columns[column] for column in COLUMNS)
+    for line, system, character, scenario, number, question, answer in zip(
+        table.lines.tolist(), systems, *values, strict=False
+    ):
         try:
-            system = _name(row, "system") if "system" in row else tables.stem(path)
-            key = (system, _name(row, "character"), _scenario(row, "scenario"))
-            number = _round(row["round"])
-            if number in turns.setdefault(key, {}):
-                raise _RecordError(f"round {number} of {'/'.join(key)} appears twice")
-            turns[key][number] = Turn(_text(row, "question"), _text(row, "answer"))
+            key = (
+                _parse_name(system, "system"),
+                _parse_name(character, "character"),
+                _parse_scenario(scenario, "scenario"),
+            )
+            round_ = _parse_round(number)
+            rounds = turns.setdefault(key, {})
+            if round_ in rounds:
+                raise _RecordError(f"round {round_} of {'/'.join(key)} appears twice")
+            rounds[round_] = Turn(_parse_text(question, "question"), _parse_text(answer, "answer"))
             first_line.setdefault(key, line)
         except _RecordError as error:
             raise DataError(str(error), path=path, line=line, hint=TIDY_HINT) from None
@@ -340,52 +357,42 @@ def _read_tidy(path: Path) -> tuple[list[Dialogue], str]:
     return dialogues, table.sha256
 
 
-# Values
+# Values; `column` is what they are called in messages
 
 
-def _text(record: Mapping[str, object], key: str) -> str:
-    if key not in record:
-        raise _RecordError(f"no {key}")
-    value = record[key]
+def _parse_text(value: object, column: str) -> str:
     if not isinstance(value, str):
         raise _RecordError(
-            f'{key} must be text, found {tables.describe(value)} (an empty reply is "")'
+            f'{column} must be text, found {tables.describe(value)} (an empty reply is "")'
         )
-    return _encodable(value, key)
-
-
-def _name(record: Mapping[str, object], key: str) -> str:
-    value = record[key]
-    if not isinstance(value, str) or not value.strip():
-        raise _RecordError(f"{key} must be a name, found {tables.describe(value)}")
-    return _encodable(value, key).strip()
-
-
-def _encodable(text: str, key: str) -> str:
-    """`text`; an error if it holds half of a surrogate pair, which UTF-8 cannot write."""
     try:
-        text.encode()
-    except UnicodeEncodeError as error:
-        half = f"\\u{ord(text[error.start]):04x}"
-        raise _RecordError(f"{key} holds half a character ({half}); write it whole") from None
-    return text
+        value.encode()
+    except UnicodeEncodeError as error:  # half of a surrogate pair, which JSON can write
+        half = f"\\u{ord(value[error.start]):04x}"
+        raise _RecordError(f"{column} holds half a character ({half}); write it whole") from None
+    return value
 
 
-def _scenario(record: Mapping[str, object], key: str) -> str:
+def _parse_name(value: object, column: str) -> str:
+    if not isinstance(value, str) or not value.strip():
+        raise _RecordError(f"{column} must be a name, found {tables.describe(value)}")
+    return _parse_text(value, column).strip()
+
+
+def _parse_scenario(value: object, column: str) -> str:
     """An id as text. Other programs write 7 as 7.0 in a column with gaps: both are scenario 7."""
-    if key not in record:
-        raise _RecordError(f"no {key}")
-    value = record[key]
     if isinstance(value, float) and value.is_integer():
         value = int(value)
     if isinstance(value, int) and not isinstance(value, bool):
         return str(value)
     if not isinstance(value, str) or not value.strip():
-        raise _RecordError(f"{key} must be text or a whole number, found {tables.describe(value)}")
+        raise _RecordError(
+            f"{column} must be text or a whole number, found {tables.describe(value)}"
+        )
     return re.sub(r"^([0-9]+)\.0+$", r"\1", value.strip())
 
 
-def _round(value: object) -> int:
+def _parse_round(value: object) -> int:
     try:
         number = float(value) if isinstance(value, str | int | float) else -1.0
     except (ValueError, OverflowError):

@@ -16,7 +16,7 @@ from pathlib import Path
 import pytest
 
 from judge.chatanime import ARCHIVE_URL, FILES, FetchReport, data_root, fetch, verify
-from judge.errors import DataError, NetworkError
+from judge.errors import DataError, NetworkError, StoreError
 
 CONTENT = {"a.json": b'{"a": []}', "b.json": b'{"b": []}' * 5_000}
 WANTED = {name: hashlib.sha256(content).hexdigest() for name, content in CONTENT.items()}
@@ -247,7 +247,7 @@ def test_a_folder_that_cannot_be_written(tmp_path: Path) -> None:
     """A failing write (here a name longer than any file system allows) leaves no part behind."""
     name = "x" * 250
     archive = local(tmp_path, {name: b"x"})
-    with pytest.raises(DataError, match="it cannot be written: File name too long") as caught:
+    with pytest.raises(StoreError, match="cannot be written: File name too long") as caught:
         fetch(tmp_path / "to", archive=archive, files={name: hashlib.sha256(b"x").hexdigest()})
     assert "--to" in (caught.value.hint or "")
     assert list((tmp_path / "to").iterdir()) == []
