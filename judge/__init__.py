@@ -1,8 +1,97 @@
 """Scores emotionally supportive role-playing dialogues with a local judge LLM.
 
-The way of the data, one module each: `dialogues` are read, `rubric` renders them into
-prompts, an engine of `engines` reads the label probabilities, `store` keeps them, `analysis`
-sums them up and `report` draws them. `pipeline` goes that way; `cli` is the command line.
+    import judge
+
+    result = judge.evaluate("answers.json", judge="Qwen/Qwen3-8B")
+    result.to_frame()                                  # the table of the report, as a DataFrame
+    judge.agree(result.folder, "ratings.csv")          # how far people agree with it
+
+Names are imported when they are first used, so that `import judge` loads no library. docs/api.md
+has a session with all of them.
 """
 
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from judge.errors import JudgeError
+    from judge.rubric import load_rubric
+    from judge.runs import StoredRun, open_run
+    from judge.types import Dialogue, Turn
+    from judge.workflows.agree import AgreementReport, JudgeComparison, JudgeList, agree
+    from judge.workflows.calibrate import CalibrationFit, calibrate
+    from judge.workflows.evaluate import Evaluation, evaluate
+    from judge.workflows.generate import Generation, generate
+    from judge.workflows.inputs import RatingsFile, read_dialogues, read_ratings
+    from judge.workflows.judging import Judge, Scores
+    from judge.workflows.leaderboard import LeaderboardReport, leaderboard
+
+__all__ = [
+    "AgreementReport",
+    "CalibrationFit",
+    "Dialogue",
+    "Evaluation",
+    "Generation",
+    "Judge",
+    "JudgeComparison",
+    "JudgeError",
+    "JudgeList",
+    "LeaderboardReport",
+    "RatingsFile",
+    "Scores",
+    "StoredRun",
+    "Turn",
+    "__version__",
+    "agree",
+    "calibrate",
+    "evaluate",
+    "generate",
+    "leaderboard",
+    "load_rubric",
+    "open_run",
+    "read_dialogues",
+    "read_ratings",
+]
+
 __version__ = "0.1.0"
+
+_MODULE_OF = {
+    "AgreementReport": "judge.workflows.agree",
+    "CalibrationFit": "judge.workflows.calibrate",
+    "Dialogue": "judge.types",
+    "Evaluation": "judge.workflows.evaluate",
+    "Generation": "judge.workflows.generate",
+    "Judge": "judge.workflows.judging",
+    "JudgeComparison": "judge.workflows.agree",
+    "JudgeError": "judge.errors",
+    "JudgeList": "judge.workflows.agree",
+    "LeaderboardReport": "judge.workflows.leaderboard",
+    "RatingsFile": "judge.workflows.inputs",
+    "Scores": "judge.workflows.judging",
+    "StoredRun": "judge.runs",
+    "Turn": "judge.types",
+    "agree": "judge.workflows.agree",
+    "calibrate": "judge.workflows.calibrate",
+    "evaluate": "judge.workflows.evaluate",
+    "generate": "judge.workflows.generate",
+    "leaderboard": "judge.workflows.leaderboard",
+    "load_rubric": "judge.rubric",
+    "open_run": "judge.runs",
+    "read_dialogues": "judge.workflows.inputs",
+    "read_ratings": "judge.workflows.inputs",
+}
+
+
+def __getattr__(name: str) -> Any:
+    """A public name, its module imported now (PEP 562)."""
+    if name not in _MODULE_OF:
+        raise AttributeError(f"module 'judge' has no attribute {name!r}")
+    value = getattr(importlib.import_module(_MODULE_OF[name]), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

@@ -85,7 +85,8 @@ class Report:
         frame = self.to_frame()
         value = "calibrated" if "calibrated" in frame else "mean"
         wide = frame.set_index(["title", "system"])[value].unstack()  # noqa: PD010 - unique rows
-        wide = wide.reindex(frame["title"].unique())[frame["system"].unique()].reset_index()
+        wide = wide.reindex(frame["title"].unique())[frame["system"].unique()]
+        wide = wide.rename_axis(columns=None).reset_index()
         signature = ", ".join(f"{key} {text}" for key, text in self.results.signature.items())
         return show_frame(wide, f"{value} scores; {signature}; report: {self.page}")
 
