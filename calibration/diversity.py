@@ -1,8 +1,11 @@
-"""How varied texts are, without a judge: seven measures, each at a budget that is equal for all.
+"""How varied texts are, measured without a judge.
 
-Every one of them changes with how much text it sees: twice the text holds fewer new words. So each
-is taken from a sample of fixed size, drawn at random, several times. Where there is less text than
-that there is no figure, and figures at unequal budgets are refused.
+All seven measures depend on the amount of text: a text twice as long has relatively fewer new
+words. So each is computed on random samples of a fixed size (the budget), several times. Where
+there is less text than that, there is no value, and values at unequal budgets cannot be compared.
+
+For n-grams, a text is an array of numbers, one for each token (a character or a word), and no
+n-gram reaches from one text into the next.
 """
 
 from __future__ import annotations
@@ -15,7 +18,8 @@ from types import MappingProxyType
 from typing import NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
+
+from calibration.arrays import Codes, Floats
 
 __all__ = [
     "FLOOR",
@@ -31,39 +35,37 @@ __all__ = [
 ]
 
 FLOOR = 0.1
-"""What a count of no matches is replaced by: smoothing method 1 of Chen and Cherry (2014)."""
-
-Ints = NDArray[np.int64]
+"""Replaces a count of no matches in BLEU (smoothing method 1 of Chen and Cherry 2014)."""
 
 
 class Grams(NamedTuple):
-    """The n-grams of some texts, one text after the other; equal n-grams have equal numbers.
+    """The n-grams of several texts, one text after the other; equal n-grams have equal numbers.
 
     Attributes:
-        ids: (n-grams,) from 0, without a gap.
-        starts: (texts + 1,) where each text begins in `ids`, and the end.
+        ids: (n-grams,) numbers from 0, without a gap.
+        starts: (texts + 1,) where each text begins in `ids`, and the end of the last.
     """
 
-    ids: Ints
-    starts: Ints
+    ids: Codes
+    starts: Codes
 
     @property
-    def lengths(self) -> Ints:
-        """(texts,) how many n-grams each text has."""
+    def lengths(self) -> Codes:
+        """(texts,) the number of n-grams of each text."""
         return np.diff(self.starts)
 
-    def of(self, texts: Ints) -> Ints:
-        """The n-grams of some texts, in their order."""
+    def of(self, texts: Codes) -> Codes:
+        """The n-grams of the given texts, in the given order."""
         parts = [self.ids[self.starts[t] : self.starts[t + 1]] for t in texts.tolist()]
         return np.concatenate([self.ids[:0], *parts])
 
 
-def number_grams(texts: Sequence[Ints], order: int) -> tuple[Grams, ...]:
-    """The n-grams of n = 1, ..., `order`.
+def number_grams(texts: Sequence[Codes], order: int) -> tuple[Grams, ...]:
+    """The n-grams for n = 1, ..., `order`.
 
     Args:
-        texts: arrays (tokens,) of numbers, equal for equal tokens.
-        order: the longest n.
+        texts: for each text, (tokens,) numbers, equal for equal tokens.
+        order: the largest n.
 
     Raises:
         ValueError: an order below 1.
@@ -74,37 +76,37 @@ def number_grams(texts: Sequence[Ints], order: int) -> tuple[Grams, ...]:
     tokens = np.concatenate([np.zeros(0, np.int64), *texts])
     _, single = np.unique(tokens, return_inverse=True)
     ends = np.repeat(np.cumsum(lengths), lengths)
-    left = ends - np.arange(len(tokens))  # tokens from here to the end of the text
-    found = []
+    left = ends - np.arange(len(tokens))  # number of tokens to the end of the text
+    grams = []
     numbers = single.astype(np.int64)
     kinds = int(numbers.max(initial=-1)) + 1
     for n in range(1, order + 1):
-        whole = np.flatnonzero(left >= n)
+        begins = np.flatnonzero(left >= n)
         if n > 1:
-            # An n-gram is the (n - 1)-gram that begins it and its last token.
-            code = numbers[whole] * kinds + single[whole + n - 1]
+            # An n-gram is its first n - 1 tokens, an (n - 1)-gram, and its last token.
+            code = numbers[begins] * kinds + single[begins + n - 1]
             numbers = np.zeros_like(numbers)
-            numbers[whole] = np.unique(code, return_inverse=True)[1]
+            numbers[begins] = np.unique(code, return_inverse=True)[1]
         counts = np.maximum(lengths - n + 1, 0)
-        found.append(Grams(numbers[whole], np.concatenate([[0], np.cumsum(counts)])))
-    return tuple(found)
+        grams.append(Grams(numbers[begins], np.concatenate([[0], np.cumsum(counts)])))
+    return tuple(grams)
 
 
-def self_bleu(grams: Sequence[Grams], texts: Ints) -> NDArray[np.float64]:
-    """BLEU of each of `texts` with all others as its references, from 0 to 1.
+def self_bleu(grams: Sequence[Grams], texts: Codes) -> Floats:
+    """(m,) BLEU of each of `texts` with all others as its references, from 0 to 1.
 
-    After Zhu et al. (2018): the mean over the texts is their self-BLEU, high where they resemble
+    The mean over the texts is their self-BLEU (Zhu et al. 2018), which is high where they resemble
     each other. BLEU is that of Papineni et al. (2002) for one sentence: the geometric mean over n
-    of matches_n / total_n, where an n-gram matches as often as it stands in the text, at most as
-    often as in the one reference that has most of it; times exp(1 - r / c) where the text is
-    shorter (c) than the reference nearest in length (r; the shorter of two as near). No match at
-    n > 1 counts as `FLOOR` matches; an n for which the text is too short is left out; without a
-    common token BLEU is 0. So it is sacrebleu's sentence BLEU with `smooth_method="floor"` and
+    of matches_n / total_n, where an n-gram matches as often as it occurs in the text, at most as
+    often as in the reference that has most of it; times exp(1 - r / c) if the text is shorter (c)
+    than the reference nearest in length (r; of two equally near, the shorter). No match at n > 1
+    counts as `FLOOR` matches. An n for which the text is too short is left out. Without a common
+    token BLEU is 0. This equals sacrebleu's sentence BLEU with `smooth_method="floor"` and
     `effective_order=True`, divided by 100.
 
     Args:
-        grams: what `number_grams` gave.
-        texts: (m,) which texts, each once; none of them empty.
+        grams: from `number_grams`.
+        texts: (m,) positions of the texts, each once; none of them empty.
 
     Raises:
         ValueError: fewer than 2 texts, or an empty one.
@@ -116,38 +118,38 @@ def self_bleu(grams: Sequence[Grams], texts: Ints) -> NDArray[np.float64]:
     for of_order in grams:
         total = of_order.lengths[texts]
         matches = _matches(of_order.of(texts), np.repeat(np.arange(len(texts)), total), len(texts))
-        asked = total > 0
+        present = total > 0
         smoothed = np.where(matches > 0, matches, FLOOR)
-        logs[asked] += np.log(smoothed[asked] / total[asked])
-        orders += asked
+        logs[present] += np.log(smoothed[present] / total[present])
+        orders += present
         common |= matches > 0
-    bleu: NDArray[np.float64] = _brevity(grams[0].lengths[texts]) * np.exp(logs / orders)
+    bleu: Floats = _brevity(grams[0].lengths[texts]) * np.exp(logs / orders)
     return np.where(common, bleu, 0.0)
 
 
-def _matches(ids: Ints, text: Ints, texts: int) -> Ints:
-    """(texts,) n-grams that stand in another text too, clipped at the most of any one of them."""
+def _matches(ids: Codes, text: Codes, texts: int) -> Codes:
+    """(texts,) n-grams that occur in another text too, at most as often as in any one of those."""
     if not len(ids):
         return np.zeros(texts, np.int64)
     pairs, count = np.unique(ids * texts + text, return_counts=True)
     gram, owner = np.divmod(pairs, texts)
     order = np.lexsort((count, gram))
     gram, owner, count = gram[order], owner[order], count[order]
-    # A gram's rows end with the text that has most of it: for that one, the row before is the
-    # most of the others, for all others this one.
+    # The last row of an n-gram is the text that has most of it. For this text, the row before has
+    # the most among the others; for all others, the last row has.
     ends = np.append(np.flatnonzero(gram[1:] != gram[:-1]), len(gram) - 1)
     others = np.repeat(count[ends], np.diff(ends, prepend=-1))
     others[ends] = np.where((ends > 0) & (gram[ends - 1] == gram[ends]), count[ends - 1], 0)
     return np.bincount(owner, np.minimum(count, others), texts).astype(np.int64)
 
 
-def _brevity(lengths: Ints) -> NDArray[np.float64]:
-    """(texts,) the factor for texts shorter than the reference that is nearest in length."""
+def _brevity(lengths: Codes) -> Floats:
+    """(texts,) the penalty for texts shorter than the reference nearest in length."""
     apart = np.abs(lengths[:, None] - lengths)
-    rank = apart * (lengths.max() + 1) + lengths  # nearest first, of two as near the shorter
+    rank = apart * (lengths.max() + 1) + lengths  # nearest first; of two equally near, the shorter
     np.fill_diagonal(rank, np.iinfo(np.int64).max)
     nearest = lengths[rank.argmin(axis=1)]
-    factor: NDArray[np.float64] = np.exp(np.minimum(0.0, 1 - nearest / lengths))
+    factor: Floats = np.exp(np.minimum(0.0, 1 - nearest / lengths))
     return factor
 
 
@@ -162,29 +164,26 @@ MEASURES: Mapping[str, bool] = MappingProxyType(
         "repeated_openings": False,
     }
 )
-"""Each measure, and whether a higher figure means more variety. See `measure_diversity`."""
+"""Each measure, and whether a higher value means more variety. See `measure_diversity`."""
 
 NO_WORDS = "there is no word segmenter"
-
-Floats = NDArray[np.float64]
 
 
 @dataclass(frozen=True, slots=True)
 class DiversitySettings:
-    """How much text each measure sees, in each group of texts and each draw.
+    """The budget of each measure, for each group of texts and each draw.
 
     Attributes:
-        characters: n-grams of characters, for each n.
-        words: n-grams of words, for each n.
-        bytes: of text in UTF-8. zlib sees repeats over 32,768 bytes, not more.
-        replies: texts, for self-BLEU and for openings.
+        characters: number of n-grams of characters, for each n.
+        words: number of n-grams of words, for each n.
+        bytes: number of bytes of text in UTF-8. zlib finds repeats within 32,768 bytes.
+        replies: number of texts, for self-BLEU and for openings.
         order: the longest n-gram of self-BLEU.
-        opening: characters that an opening has.
-        level: of zlib.
-        draws: samples of each group.
-        segmenter: what told words apart, "" where nothing did.
-        zlib: the version at work. Another one may find other repeats; that alone is no reason
-            to refuse a comparison.
+        opening: number of characters of an opening.
+        level: of zlib's compression, 0 to 9.
+        draws: number of samples of each group.
+        segmenter: name of the word segmenter, "" where there is none.
+        zlib: its version. Another version may find other repeats, but values are still compared.
     """
 
     characters: int = 4000
@@ -203,9 +202,9 @@ class DiversityEstimate(NamedTuple):
     """One measure of one system.
 
     Attributes:
-        mean: over groups and draws; nan, with a `reason`, where there is none.
-        standard_error: how much the mean would vary with other groups; nan for a single one.
-        spread: standard deviation of the mean from draw to draw; nan for a single draw.
+        mean: over groups and draws; NaN, with a `reason`, where there is none.
+        standard_error: of the mean, from its spread over groups; NaN for a single group.
+        spread: standard deviation of the mean over draws; NaN for a single draw.
         reason: why there is no mean.
     """
 
@@ -217,13 +216,13 @@ class DiversityEstimate(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class DiversityMeasures:
-    """The measures of one system and all that they hang on, but for the Generator.
+    """The measures of one system and what they were computed from.
 
     Attributes:
-        settings: with the budgets.
-        groups: how many groups of texts.
-        texts: how many texts that are not blank, over all groups.
-        figures: by the names of `MEASURES`.
+        settings: the budgets.
+        groups: number of groups of texts.
+        texts: number of texts that are not blank, over all groups.
+        figures: estimates by the names of `MEASURES`.
     """
 
     settings: DiversitySettings
@@ -238,28 +237,28 @@ def measure_diversity(
     rng: np.random.Generator,
     segment: Callable[[str], Sequence[str]] | None = None,
 ) -> DiversityMeasures:
-    """Measure each group of texts in samples of equal size; means over groups and draws.
+    """Measure samples of equal size of each group of texts; means over groups and draws.
 
-    A sample is the texts of a group in random order, cut off where the budget is reached. White
-    space is no token, and blank texts are left out.
+    A sample is the texts of a group in random order, up to the budget. White space is no token,
+    and blank texts are left out.
 
-    - `distinct_n`, `distinct_n_words`: share of different n-grams among as many as the budget
+    - `distinct_n`, `distinct_n_words`: share of distinct n-grams among as many as the budget
       allows, n = 1, 2 (after Li et al. 2016, whose denominator is the number of tokens).
     - `compression_ratio`: bytes before over bytes after zlib (after Shaib et al. 2024).
     - `self_bleu`: mean BLEU over characters of each text against the others (Zhu et al. 2018); see
-      `ngrams.self_bleu`.
-    - `repeated_openings`: share of texts whose first characters begin another one too. A shorter
-      text is an opening as a whole.
+      `self_bleu`.
+    - `repeated_openings`: share of texts whose first characters begin another text too. A text
+      that is shorter is an opening itself.
 
     Args:
         groups: name -> texts; for instance the replies of one system as each of its characters.
-        settings: the budgets; `segmenter` names `segment`.
-        rng: draws an order of each group `draws` times. Equal generators draw equal places from
-            groups of equal sizes, so that systems are compared on the same scenarios.
+        settings: the budgets; `segmenter` is the name of `segment`.
+        rng: draws `draws` orders of each group. Equal generators draw equal positions from groups
+            of equal sizes, so that systems are compared on the same scenarios.
         segment: text -> words. Without it words are not measured.
 
     Raises:
-        ValueError: no groups, a setting below its least, or a segmenter without a name.
+        ValueError: no groups, a setting is too small, or a segmenter has no name.
     """
     _measure_diversity_iv(groups, settings, segment)
     names = list(MEASURES)
@@ -267,16 +266,16 @@ def measure_diversity(
     short: dict[str, list[str]] = {name: [] for name in names}
     texts = 0
     streams = zip(groups.items(), rng.spawn(len(groups)), strict=True)
-    for at, ((group, many), stream) in enumerate(streams):
-        sample = _Sample([text.strip() for text in many if text.strip()], settings, segment)
+    for row, ((group, of_group), stream) in enumerate(streams):
+        sample = _Sample([text.strip() for text in of_group if text.strip()], settings, segment)
         texts += len(sample.texts)
-        wanting = sample.wanting()
-        for name, lack in wanting.items():
-            short[name].append(lack if lack == NO_WORDS else f"{group}: {lack}")
+        missing = sample.missing()
+        for name, reason in missing.items():
+            short[name].append(reason if reason == NO_WORDS else f"{group}: {reason}")
         orders = [stream.permutation(len(sample.texts)) for _ in range(settings.draws)]
         for column, name in enumerate(names):
-            if name not in wanting:
-                values[at, :, column] = [sample.measure(name, order) for order in orders]
+            if name not in missing:
+                values[row, :, column] = [sample.measure(name, order) for order in orders]
     figures = {
         name: _figure(values[:, :, column], short[name]) for column, name in enumerate(names)
     }
@@ -284,16 +283,12 @@ def measure_diversity(
 
 
 def refuse_unequal(settings: Iterable[DiversitySettings]) -> None:
-    """Refuse to compare figures that were not taken in one way.
-
-    Raises:
-        ValueError: two settings differ, by more than the version of zlib.
-    """
+    """Raises ValueError if two settings differ, except in the version of zlib."""
     known = list(settings)
     for name in (f.name for f in fields(DiversitySettings) if f.compare):
-        found = dict.fromkeys(getattr(one, name) for one in known)
-        if len(found) > 1:
-            values = " and ".join(str(value) or "none" for value in found)
+        distinct = dict.fromkeys(getattr(each, name) for each in known)
+        if len(distinct) > 1:
+            values = " and ".join(str(value) or "none" for value in distinct)
             raise ValueError(f"figures at unequal budgets do not compare: {name} {values}")
 
 
@@ -317,7 +312,7 @@ def _measure_diversity_iv(
 
 
 class _Sample:
-    """The texts of one group, made ready for any order of them."""
+    """The texts of one group, prepared so that samples in any order are cheap to measure."""
 
     def __init__(
         self,
@@ -339,8 +334,8 @@ class _Sample:
         openings = [text[: settings.opening] for text in dense]
         self.openings = np.unique(openings, return_inverse=True)[1] if openings else _numbers("")
 
-    def wanting(self) -> dict[str, str]:
-        """Measure -> why there is too little text for it."""
+    def missing(self) -> dict[str, str]:
+        """The measures for which there is too little text -> the reason."""
         s = self.settings
         replies = (len(self.texts), s.replies, "replies")
         needs = {
@@ -353,15 +348,15 @@ class _Sample:
         if self.words:
             needs["distinct_1_words"] = (len(self.words[0].ids), s.words, "words")
             needs["distinct_2_words"] = (len(self.words[1].ids), s.words, "pairs of words")
-        lacks = {
+        too_short = {
             name: f"only {have:,} of {need:,} {unit}"
             for name, (have, need, unit) in needs.items()
             if have < need
         }
-        return lacks | {name: NO_WORDS for name in MEASURES if name not in needs}
+        return too_short | {name: NO_WORDS for name in MEASURES if name not in needs}
 
-    def measure(self, name: str, order: Ints) -> float:
-        """One measure of the sample that begins the texts in this order."""
+    def measure(self, name: str, order: Codes) -> float:
+        """One measure of the texts taken in this order up to the budget."""
         s = self.settings
         match name:
             case "distinct_1":
@@ -382,17 +377,17 @@ class _Sample:
                 return float(used[used > 1].sum()) / s.replies
 
 
-def _numbers(text: str) -> Ints:
+def _numbers(text: str) -> Codes:
     return np.frombuffer(text.encode("utf-32-le"), np.uint32).astype(np.int64)
 
 
-def _distinct(grams: Grams, order: Ints, budget: int) -> float:
+def _distinct(grams: Grams, order: Codes, budget: int) -> float:
     enough = int(np.searchsorted(np.cumsum(grams.lengths[order]), budget)) + 1
     return len(np.unique(grams.of(order[:enough])[:budget])) / budget
 
 
 def _figure(values: Floats, short: Sequence[str]) -> DiversityEstimate:
-    """Of (groups, draws) values, where no group falls short."""
+    """The estimate from (groups, draws) values; `short` holds the reasons why there are none."""
     nan = math.nan
     if short:
         reason = short[0] if len(short) == 1 else f"{short[0]}, and {len(short) - 1} more groups"

@@ -1,8 +1,7 @@
-"""SIMULATED ratings and judge scores, shaped like the study but measured nowhere.
+"""SIMULATED ratings and judge scores in the shape of the study; nothing here was measured.
 
-Nothing made here says anything about a person, a system or a judge. It is for what only a known
-truth can answer: whether an interval covers as often as it promises. Whoever shows a number that
-came from here has to call it simulated.
+They say nothing about any person, system or judge. They answer what needs a known truth: whether an
+interval covers as often as it promises. Any number from here must be shown as simulated.
 """
 
 from __future__ import annotations
@@ -11,21 +10,19 @@ from dataclasses import dataclass, fields
 from typing import NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy.special import ndtr
 
-__all__ = ["HUMAN", "JUDGE", "Shape", "Simulated", "Spread", "simulate"]
+from calibration.arrays import Codes, Floats
 
-Floats = NDArray[np.float64]
-Codes = NDArray[np.int64]
+__all__ = ["HUMAN", "JUDGE", "Shape", "Simulated", "Spread", "simulate"]
 
 
 @dataclass(frozen=True)
 class Spread:
     """Standard deviations of crossed random effects, in points of the scale.
 
-    `system:character` is how differently systems do on one character beyond what both do
-    elsewhere; `dialogue` is what remains of one dialogue.
+    `system_character` is an interaction: how well a system does on a character beyond what both do
+    elsewhere. `dialogue` is the rest, different for every dialogue.
     """
 
     system: float
@@ -37,26 +34,27 @@ class Spread:
 
 
 HUMAN = Spread(0.25, 0.20, 0.15, 0.15, 0.10, 0.45)
-"""What people see. The systems' spread is that of the published means, the rest is assumed."""
+"""What people see. The spread of systems is that of the published means; the rest is assumed."""
 
 JUDGE = Spread(0.15, 0.12, 0.10, 0.12, 0.08, 0.35)
-"""What the judge sees wrongly; assumed, in the order of an LLM that agrees moderately."""
+"""The judge's errors; assumed, of the size of an LLM judge that agrees moderately."""
 
 
 @dataclass(frozen=True)
 class Shape:
-    """Sizes and the rest of the assumptions.
+    """Sizes of the design and the other assumptions.
 
     Attributes:
-        systems, characters, scenarios: sizes of the crossed design; one dialogue for each cell.
-        metrics: how many metrics.
-        raters: how many people there are to draw from.
-        per_cell: fewest and most ratings of a dialogue on a metric, drawn evenly.
-        mean: of the human scores before rounding; high, so that they pile up at the top.
-        severity, noise: standard deviations of a rater's leniency and of one rating.
+        systems, characters, scenarios: sizes of the crossed design; one dialogue for each
+            combination.
+        metrics: number of metrics.
+        raters: number of people that raters are drawn from.
+        per_cell: smallest and largest number of ratings of a dialogue on a metric; uniform.
+        mean: of the human scores before rounding; high, so that many ratings are the top label.
+        severity, noise: standard deviations of a rater's severity and of a single rating.
         slope, offset: the judge's score is offset + mean + slope (what people see - mean) + error.
         sharpness: standard deviation of the judge's label distribution.
-        shared: the part of every variance that all metrics have in common, 0 to 1.
+        shared: the share of every variance that all metrics have in common, 0 to 1.
     """
 
     systems: int = 11
@@ -78,12 +76,12 @@ class Simulated(NamedTuple):
     """SIMULATED data: n dialogues, M metrics, R ratings.
 
     Attributes:
-        system, character, scenario: (n,) codes from 0, every cell of the crossed design once.
-        seen: (n, M) what people see, before a rater's leniency, noise and rounding.
+        system, character, scenario: (n,) codes from 0, every combination once.
+        seen: (n, M) what people see, before a rater's severity, noise and rounding.
         probs: (n, M, 5) the judge's label distributions.
-        cell, rater, metric: (R,) codes: which dialogue, who, on what.
+        cell, rater, metric: (R,) codes: which dialogue, who rated it, on which metric.
         human: (R,) the ratings, whole numbers 1 to 5.
-        severity: (raters,) what each rater takes off, in points of the scale.
+        severity: (raters,) what each rater subtracts, in points of the scale.
     """
 
     system: Codes
@@ -107,11 +105,11 @@ def simulate(
 ) -> Simulated:
     """SIMULATED ratings and label distributions with known effects.
 
-    What people see in a dialogue is `mean` + crossed normal effects of the spread `human`. A
-    rating is that, less the rater's severity, plus noise, rounded and clipped to 1..5; the raters
-    of a dialogue differ and rate it on every metric. The judge sees offset + mean +
-    slope (what people see - mean) + crossed effects of the spread `judge`, and spreads its
-    probability normally around that, cut at the half points.
+    What people see in a dialogue is `mean` + crossed normal effects of the spread `human`. A rating
+    is that, less the rater's severity, plus noise, rounded and clipped to 1..5. A dialogue is rated
+    on every metric by different raters. The judge sees offset + mean + slope (what people see -
+    mean) + crossed effects of the spread `judge`; its label distribution is a normal one around
+    that, cut at the half points.
 
     Raises:
         ValueError: a size is below 1, or fewer raters than a dialogue may need.
@@ -129,12 +127,12 @@ def simulate(
     dialogue = np.repeat(np.arange(len(system)), counts)
     turn = np.arange(len(dialogue)) - np.repeat(np.cumsum(counts) - counts, counts)
     first = rng.integers(shape.raters, size=len(system))
-    # At most raters - 1 away from the first: no one rates a dialogue twice.
+    # All raters of a dialogue are less than `raters` positions apart, so nobody rates it twice.
     step = rng.integers(1, max(1, (shape.raters - 1) // max(1, high - 1)) + 1, len(system))
     person = (first[dialogue] + turn * step[dialogue]) % shape.raters
     severity = rng.normal(0, shape.severity, shape.raters)
     noise = rng.normal(0, shape.noise, (len(dialogue), shape.metrics))
-    felt = seen[dialogue] - severity[person, None] + noise
+    impression = seen[dialogue] - severity[person, None] + noise
     return Simulated(
         system,
         character,
@@ -144,7 +142,7 @@ def simulate(
         np.repeat(dialogue, shape.metrics),
         np.repeat(person, shape.metrics),
         np.tile(np.arange(shape.metrics), len(dialogue)),
-        np.clip(np.rint(felt), 1, 5).astype(np.int64).ravel(),
+        np.clip(np.rint(impression), 1, 5).astype(np.int64).ravel(),
         severity,
     )
 
@@ -165,7 +163,7 @@ def _simulate_iv(shape: Shape, *spreads: Spread) -> None:
 
 
 def _crossed(rng: np.random.Generator, spread: Spread, shape: Shape) -> Floats:
-    """(n, M): the sum of all effects, one dialogue for each cell of the design."""
+    """(n, M): the sum of all effects on each dialogue."""
     systems, characters, scenarios = shape.systems, shape.characters, shape.scenarios
     total = np.zeros((systems, characters, scenarios, shape.metrics))
     for deviation, levels in [
@@ -183,7 +181,7 @@ def _crossed(rng: np.random.Generator, spread: Spread, shape: Shape) -> Floats:
 
 
 def _binned(centre: Floats, deviation: float) -> Floats:
-    """(n, M, 5): a normal around each centre, cut at 1.5, 2.5, 3.5 and 4.5."""
+    """(n, M, 5): a normal distribution around each centre, cut at 1.5, 2.5, 3.5 and 4.5."""
     below = ndtr((np.arange(1.5, 5) - centre[..., None]) / deviation)
     probs: Floats = np.diff(below, axis=-1, prepend=0.0, append=1.0)
     return probs
