@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pkgutil
+import re
 import shlex
 from collections.abc import Iterator
 from pathlib import Path
@@ -24,6 +26,7 @@ def commands(command: click.Command, path: tuple[str, ...]) -> Iterator[tuple[st
 
 
 COMMANDS = dict(commands(cli, ("judge",)))
+ROOT = Path(__file__).parent.parent
 
 
 def examples(help_text: str) -> list[list[str]]:
@@ -56,3 +59,12 @@ def test_every_command_has_an_example_that_parses(
         called = " ".join(words[:depth])
         assert called == name or called.startswith(f"{name} ")
         COMMANDS[called].make_context(called, words[depth:])
+
+
+def test_the_names_in_contributing_exist() -> None:
+    """Every dotted name of the program in CONTRIBUTING.md is a module or something in one."""
+    text = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
+    names = set(re.findall(r"`(judge(?:\.\w+)+)`", text))
+    assert len(names) > 15
+    for name in names:
+        pkgutil.resolve_name(name)
