@@ -5,7 +5,7 @@ from __future__ import annotations
 from judge.analysis.agreement.two_judges import COMPARED, ComparedMeasure, Comparisons
 from judge.report.agreement_summary import LEVEL_TITLES
 from judge.report.format import count, csv_text, english_title
-from judge.report.paper.references import Formula, Paragraph, prose
+from judge.report.paper.references import Paragraph, render_paragraphs
 from judge.report.paper.table import Column, Columns, Number, PaperTable, banners, measure_rows
 
 __all__ = ["comparison_csv", "comparison_methods", "comparison_table"]
@@ -67,43 +67,12 @@ def _corrections(comparisons: Comparisons) -> str:
 
 def comparison_methods(comparisons: Comparisons) -> tuple[Paragraph, ...]:
     """What was compared, and how."""
-    only_first, only_second = comparisons.dropped
-    parts = [
-        *prose(
-            "The judges {first} and {second} are set against the same ratings on the {both} "
-            "dialogues that both have; {only_first} more of the first and {only_second} more of "
-            "the second are left out. Whether their correlations with people differ is tested by "
-            "PERM-BOTH [@deutsch2021statistical]: the standardised scores of the judges are "
-            "exchanged for {exchanges} random choices of systems and of items, and {p}, "
-            "two-sided; exchanges that leave a side constant count as extreme. ",
-            first=comparisons.first,
-            second=comparisons.second,
-            both=count(comparisons.dialogues),
-            only_first=count(only_first),
-            only_second=count(only_second),
-            exchanges=count(comparisons.exchanges),
-            p=Formula("p=(1+b)/(1+B)", "p = (1 + b)/(1 + B)"),
-        ),
-    ]
-    if most := max((row.left_out for row in comparisons.rows), default=0):
-        parts.append(
-            "Within items both correlations are means over the items in which people and both "
-            f"judges tell systems apart; of the others, at most {count(most)}, none is counted. "
-        )
-    corrections = {row.correction for row in comparisons.rows}
-    if "Benjamini-Yekutieli" in corrections:
-        parts += prose(
-            "Over the metrics of a level the p-values are corrected for the rate of false claims "
-            "[@benjamini2001control]. "
-        )
-    if "Holm" in corrections:
-        parts += prose(
-            "Over its dimensions they are corrected for any false claim [@holm1979simple]. "
-        )
-    parts.append(f"Seed: {comparisons.seed}.")
-    if comparisons.simulated:
-        parts.append(" The ratings were drawn by a program: this says nothing about people.")
-    return (Paragraph("Comparison", tuple(parts)),)
+    return render_paragraphs(
+        "comparison.md.j2",
+        c=comparisons,
+        left_out=max((row.left_out for row in comparisons.rows), default=0),
+        corrections={row.correction for row in comparisons.rows},
+    )
 
 
 def comparison_csv(comparisons: Comparisons) -> str:

@@ -10,6 +10,9 @@ from collections.abc import Iterable, Iterator, Sequence
 from importlib.resources import files
 from typing import NamedTuple
 
+from jinja2 import Environment, PackageLoader, StrictUndefined
+
+from judge.report.format import count, level, many
 from judge.report.paper import latex
 from judge.report.paper.table import escape_markdown
 
@@ -22,14 +25,18 @@ __all__ = [
     "Reference",
     "bibtex",
     "cited",
-    "prose",
+    "render_paragraphs",
     "to_latex",
     "to_markdown",
 ]
 
 _ENTRY = re.compile(r"^@(\w+)\{(\w+),\n(.*?)^\}\n", re.DOTALL | re.MULTILINE)
 _FIELD = re.compile(r"^  (\w+) = \{(.*)\},$", re.MULTILINE)
-_MARKUP = re.compile(r"\[(@[^\]]+)\]|\{(\w+)\}")
+_MARKUP = re.compile(r"\[(?:(@[^\]]+)|\$(\d+))\]")
+
+# What begins markup is hidden in values while the text is taken apart.
+_HIDDEN = str.maketrans("[#", "\ue000\ue001")
+_SHOWN = str.maketrans("\ue000\ue001", "[#")
 
 
 class Reference(NamedTuple):
@@ -85,21 +92,48 @@ class Paragraph(NamedTuple):
     parts: tuple[Part, ...]
 
 
-def prose(text: str, **values: str | Formula) -> Iterator[Part]:
-    """Split a text into plain parts, citations and formulas.
+def render_paragraphs(template: str, **context: object) -> tuple[Paragraph, ...]:
+    """Render a template of `templates/` into paragraphs; those without text are left out.
 
-    Args:
-        text: `[@key; @other]` cites two entries, as in Pandoc's Markdown, and `{name}` stands for
-            the value of that name.
-        values: put in as they are; what looks like markup in a value is not markup.
+    In the template `# Head` begins a paragraph, `[@key; @other]` cites two entries, and
+    `math(tex, plain)` gives a formula. Line breaks are spaces. What looks like markup in a value
+    of the context is plain text.
     """
+    formulas: list[Formula] = []
+
+    def value(item: object) -> str:
+        if isinstance(item, Formula):
+            formulas.append(item)
+            return f"[${len(formulas) - 1}]"
+        return str(item).translate(_HIDDEN)
+
+    pages = Environment(
+        loader=PackageLoader("judge.report", "templates"),
+        autoescape=False,  # noqa: S701 - this is no HTML; to_latex and to_markdown escape
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        finalize=value,
+    )
+    pages.filters |= {"count": count, "level": level, "many": many}
+    text = pages.get_template(template).render(math=Formula, **context)
+    paragraphs = []
+    for part in re.split(r"^# ", text, flags=re.MULTILINE)[1:]:
+        head, _, body = part.partition("\n")
+        parts = tuple(_parts(re.sub(r"\s+", " ", body).strip(), formulas))
+        if any(parts):
+            paragraphs.append(Paragraph(head, parts))
+    return tuple(paragraphs)
+
+
+def _parts(text: str, formulas: Sequence[Formula]) -> Iterator[Part]:
     end = 0
     for markup in _MARKUP.finditer(text):
-        yield text[end : markup.start()]
-        keys, name = markup.groups()
-        yield values[name] if name else Cite(key.strip(" @") for key in keys.split(";"))
+        yield text[end : markup.start()].translate(_SHOWN)
+        keys, number = markup.groups()
+        yield Cite(key.strip(" @") for key in keys.split(";")) if keys else formulas[int(number)]
         end = markup.end()
-    yield text[end:]
+    yield text[end:].translate(_SHOWN)
 
 
 def cited(paragraphs: Sequence[Paragraph]) -> tuple[str, ...]:
