@@ -217,7 +217,7 @@ def refuse_rationale(engine: Engine) -> None:
     Raises:
         UsageError: it cannot write.
     """
-    if not engine.capabilities.generate:
+    if not engine.can_generate:
         raise UsageError(
             "--rationale: this judge cannot write reasons, it only reads labels",
             hint="leave out --rationale, or choose another judge or --engine",

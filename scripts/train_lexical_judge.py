@@ -21,7 +21,8 @@ from sklearn.decomposition import TruncatedSVD
 from sklearn.linear_model import LogisticRegression
 
 from judge.dialogues import read_dialogues
-from judge.engines.lexical import Array, Model, Reader, Tables, grams, save
+from judge.engines.lexical import LexicalModel, save
+from judge.engines.lexical_features import Array, FeatureReader, LexicalTables, character_ngrams
 from judge.perturbation_pairs import clean_targets, perturbed_targets, split
 from judge.perturbations import PERTURBATIONS, Pool
 from judge.rubric import load_rubric
@@ -43,7 +44,7 @@ def count_ngrams(dialogues: Sequence[Dialogue]) -> dict[str, int]:
     counts: Counter[str] = Counter()
     for d in dialogues:
         for text in answers(d):
-            counts.update(grams(text, (1, 2, 3)))
+            counts.update(character_ngrams(text, (1, 2, 3)))
     return {g: n for g, n in counts.items() if n > 1 or len(g) < 3}
 
 
@@ -53,11 +54,11 @@ def weigh_bigrams(dialogues: Sequence[Dialogue]) -> dict[str, float]:
     for d in dialogues:
         bag = documents.setdefault(d.scenario, set())
         for turn in d.turns:
-            bag.update(grams(turn.question, (2,)), grams(turn.answer, (2,)))
+            bag.update(character_ngrams(turn.question, (2,)), character_ngrams(turn.answer, (2,)))
     frequency = Counter(g for bag in documents.values() for g in bag)
     total: Counter[str] = Counter()
     for d in dialogues:
-        total.update({g for t in d.turns for g in grams(t.question + t.answer, (2,))})
+        total.update({g for t in d.turns for g in character_ngrams(t.question + t.answer, (2,))})
     return {
         g: float(np.log((1 + len(documents)) / (1 + n)) + 0.05)
         for g, n in sorted(frequency.items())
@@ -73,7 +74,7 @@ def embed_topics(
     rows, columns, values = [], [], []
     for r, d in enumerate(dialogues):
         for g in sorted(
-            {g for t in d.turns for x in (t.question, t.answer) for g in grams(x, (2,))}
+            {g for t in d.turns for x in (t.question, t.answer) for g in character_ngrams(x, (2,))}
         ):
             if g in column:
                 rows.append(r)
@@ -93,7 +94,7 @@ def weigh_lexicon(dialogues: Sequence[Dialogue]) -> dict[str, dict[str, float]]:
     for d in dialogues:
         bag = counts.setdefault(d.character, Counter())
         for text in answers(d):
-            bag.update(set(grams(text, (2, 3, 4))))
+            bag.update(set(character_ngrams(text, (2, 3, 4))))
     total: Counter[str] = Counter()
     for bag in counts.values():
         total.update(bag)
@@ -144,7 +145,7 @@ def examples(
 def read_examples(
     labelled: Sequence[Dialogue],
     dialogues: Sequence[Dialogue],
-    tables: Tables,
+    tables: LexicalTables,
     rng: np.random.Generator,
 ) -> Array:
     """The features of each example, from n-gram counts that do not include its scenario.
@@ -158,7 +159,9 @@ def read_examples(
     x: list[Array] = [np.zeros(0)] * len(labelled)
     for fold in range(FOLDS):
         seen = [d for d in dialogues if fold_of[d.scenario] != fold]
-        reader = Reader(replace(tables, ngrams=count_ngrams(seen), lexicon=weigh_lexicon(seen)))
+        reader = FeatureReader(
+            replace(tables, ngrams=count_ngrams(seen), lexicon=weigh_lexicon(seen))
+        )
         for i, d in enumerate(labelled):
             if fold_of[d.scenario] == fold:
                 x[i] = reader(d, use_lexicon=rng.random() > 1 / 3)
@@ -178,7 +181,7 @@ def main(data: Path, out: Path, seed: int) -> None:
     known = {n: c for n, c in rubric.characters.items() if n not in parts.characters}
     pool = Pool(parts.train, known)
     idf = weigh_bigrams(parts.train)
-    tables = Tables(
+    tables = LexicalTables(
         ngrams=count_ngrams(parts.train),
         idf=idf,
         topics=embed_topics(parts.train, idf, 48, seed),
@@ -203,7 +206,7 @@ def main(data: Path, out: Path, seed: int) -> None:
             weights[m, label - 1], bias[m, label - 1] = w, b
         print(f"{name}: n {len(y)} of {np.bincount(y, minlength=6)[1:].tolist()}", flush=True)
     out.parent.mkdir(parents=True, exist_ok=True)
-    save(Model(tables, tuple(metrics), mean, scale, weights, bias), out)
+    save(LexicalModel(tables, tuple(metrics), mean, scale, weights, bias), out)
     record = {
         "seed": seed, "dialogues": len(parts.train), "examples": len(labelled),
         "held_out_characters": parts.characters, "held_out_scenarios": parts.scenarios,

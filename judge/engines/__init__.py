@@ -1,7 +1,7 @@
-"""The engines, named in a table and imported only when asked for.
+"""The table of engines; each is imported only when it is used.
 
-A *judge* is what the user names with `--judge`: one of the embedded ones, a local model folder,
-a hub id or a model on a server. An *engine* is the program that asks it.
+A *judge* is what the user names with `--judge`: an embedded judge, a local model folder, a hub id
+or a model on a server. An *engine* is the program that asks it.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
 
-from judge.engines.interface import Capabilities, Engine, EngineOptions, TokenCount
+from judge.engines.interface import Engine, EngineOptions, TokenCount
 from judge.errors import UsageError
 
 __all__ = [
@@ -21,7 +21,6 @@ __all__ = [
     "EMBEDDED",
     "ENGINES",
     "SERVED",
-    "Capabilities",
     "Engine",
     "EngineEntry",
     "EngineOptions",
@@ -31,12 +30,12 @@ __all__ = [
     "default_judge",
     "open_engine",
     "own_options",
-    "refuse_useless",
+    "refuse_unused",
     "resolve_judge",
 ]
 
 SERVED = "openai:"
-"""What the name of a model on a server begins with, where it could be another's."""
+"""The prefix of a model's name that says that it is on a server."""
 
 _ON_TORCH = {"device", "dtype", "quantization"}
 _COMMON = {"batch_size", "seed"}
@@ -44,9 +43,9 @@ _COMMON = {"batch_size", "seed"}
 
 @dataclass(frozen=True, slots=True)
 class EngineEntry:
-    """Where the class of an engine is, and which options mean something to it.
+    """The class of an engine, which is made with (model, options), and the options it uses.
 
-    `batch_size` and `seed` mean something to all. A class is built with (model, options).
+    `batch_size` and `seed` go with every engine.
     """
 
     module: str
@@ -70,7 +69,7 @@ ENGINES = {
     "lexical": EngineEntry("judge.engines.lexical", "LexicalEngine"),
     "mock": EngineEntry("judge.engines.mock", "MockEngine"),
 }
-_OF_MODELS = ("hf", "hf-naive", "vllm", "http")
+_FOR_MODELS = ("hf", "hf-naive", "vllm", "http")
 """The engines that can ask any causal language model."""
 
 _EMBEDDED_FOLDER = Path(__file__).parent.parent / "embedded"
@@ -78,9 +77,9 @@ _EMBEDDED_FOLDER = Path(__file__).parent.parent / "embedded"
 
 @dataclass(frozen=True, slots=True)
 class JudgeSpec:
-    """A judge by name: which engine asks which model with which rubric set by default.
+    """A judge: which engine asks which model, and with which rubric set by default.
 
-    `note` is what every report made with this judge has to say first; empty for none.
+    `note` is the warning that every report made with this judge begins with, or "".
     """
 
     name: str
@@ -110,21 +109,21 @@ def cuda_available() -> bool:
     """Whether torch is installed and sees a CUDA device."""
     try:
         torch = importlib.import_module("torch")
-    except (ImportError, OSError):  # OSError: one of torch's libraries does not load
+    except (ImportError, OSError):  # OSError: a shared library of torch cannot be loaded
         return False
     return bool(torch.cuda.is_available())
 
 
 def default_judge() -> str:
-    """An 8B model where there is a CUDA device, else the better embedded judge."""
+    """An 8B model if there is a CUDA device, else the better embedded judge."""
     return DEFAULT_CUDA if cuda_available() else DEFAULT_EMBEDDED
 
 
 def resolve_judge(name: str, engine: str | None = None, base_url: str | None = None) -> JudgeSpec:
     """The judge called `name`: embedded, a folder, a hub id, a server's model, or a file.
 
-    Without `engine`, `openai:NAME` and a `base_url` mean http, and any other model is asked by
-    vLLM where it is installed and sees a CUDA device, else by transformers.
+    Without `engine`, `openai:NAME` or a `base_url` choose http. Any other model is asked by vLLM if
+    that is installed and there is a CUDA device, else by transformers.
 
     Raises:
         UsageError: an engine that does not exist or cannot ask this judge.
@@ -134,7 +133,7 @@ def resolve_judge(name: str, engine: str | None = None, base_url: str | None = N
             f"--engine {engine}: no such engine", hint=f"choose from {', '.join(ENGINES)}"
         )
     if name.startswith(SERVED):
-        return _on_server(name.removeprefix(SERVED), engine)
+        return _server_judge(name.removeprefix(SERVED), engine)
     if engine is None and base_url is not None:
         engine = "http"
     if name in EMBEDDED:
@@ -142,17 +141,17 @@ def resolve_judge(name: str, engine: str | None = None, base_url: str | None = N
     elif engine == "lexical":
         spec = replace(EMBEDDED["lexical"], name=name, model=name)
     else:
-        spec = JudgeSpec(name, "hf" if engine else _engine_of_models(), name, "esrp")
-    can = _OF_MODELS if spec.engine in _OF_MODELS else (spec.engine,)
-    if engine is not None and engine not in can:
+        spec = JudgeSpec(name, "hf" if engine else _default_engine(), name, "esrp")
+    able = _FOR_MODELS if spec.engine in _FOR_MODELS else (spec.engine,)
+    if engine is not None and engine not in able:
         raise UsageError(
             f"--engine {engine} cannot ask the judge {name}",
-            hint=f"leave out --engine, or use --engine {' or '.join(can)}",
+            hint=f"leave out --engine, or use --engine {' or '.join(able)}",
         )
     return spec if engine is None else replace(spec, engine=engine)
 
 
-def _on_server(name: str, engine: str | None) -> JudgeSpec:
+def _server_judge(name: str, engine: str | None) -> JudgeSpec:
     if not name:
         raise UsageError(
             f"{SERVED} names no model", hint=f"write {SERVED}NAME, as the server calls the model"
@@ -165,44 +164,44 @@ def _on_server(name: str, engine: str | None) -> JudgeSpec:
     return JudgeSpec(name, "http", name, "esrp")
 
 
-def _engine_of_models() -> str:
+def _default_engine() -> str:
     installed = importlib.util.find_spec("vllm") is not None
     return "vllm" if installed and cuda_available() else "hf"
 
 
 def open_engine(spec: JudgeSpec, options: EngineOptions) -> Engine:
-    """The engine of `spec`, its module imported now.
+    """The engine of `spec`; its module is imported now.
 
     Raises:
         MissingExtraError: an optional dependency is not installed.
         EngineError: there is no such model, or no such device.
         UsageError: an option that means nothing to this engine.
     """
-    refuse_useless(options, [spec])
+    refuse_unused(options, [spec])
     entry = ENGINES[spec.engine]
     engine: Engine = getattr(importlib.import_module(entry.module), entry.cls)(spec.model, options)
     return engine
 
 
 def own_options(spec: JudgeSpec, options: EngineOptions) -> EngineOptions:
-    """Those that mean something to the engine of `spec`, the others left to it."""
+    """The options that the engine of `spec` uses; the others are set to their defaults."""
     known = ENGINES[spec.engine].options | _COMMON
     return EngineOptions(**{name: getattr(options, name) for name in known})
 
 
-def refuse_useless(options: EngineOptions, specs: Sequence[JudgeSpec]) -> None:
-    """Refuse an option that means something to none of the engines of `specs`.
+def refuse_unused(options: EngineOptions, specs: Sequence[JudgeSpec]) -> None:
+    """Refuse an option that none of the engines of `specs` uses.
 
     Raises:
-        UsageError: there is one.
+        UsageError: there is such an option.
     """
     known = _COMMON.union(*(ENGINES[spec.engine].options for spec in specs))
     for option in fields(options):
         if getattr(options, option.name) is not None and option.name not in known:
             able = [name for name, entry in ENGINES.items() if option.name in entry.options]
-            asking = [f"the engine {spec.engine}, which asks {spec.name}" for spec in specs]
+            engines = [f"the engine {spec.engine}, which asks {spec.name}" for spec in specs]
             raise UsageError(
                 f"--{option.name.replace('_', '-')} means nothing to "
-                f"{', nor to '.join(dict.fromkeys(asking))}",
+                f"{', nor to '.join(dict.fromkeys(engines))}",
                 hint=f"leave it out; it goes with {', '.join(able)}",
             )

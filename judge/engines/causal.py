@@ -1,4 +1,4 @@
-"""A causal language model of transformers, loaded on one device: what the hf engines share."""
+"""A causal language model of transformers on one device: what the hf engines share."""
 
 from __future__ import annotations
 
@@ -21,17 +21,14 @@ __all__ = ["CausalModel", "cache_argument"]
 DTYPES = ("float32", "bfloat16", "float16")
 QUANTIZATIONS = ("4bit", "8bit")
 _CACHE_ARGUMENTS = ("cache", "past_key_values", "cache_params")
-"""Names of the argument that takes a cache: since transformers 5.24, and the two before it.
-
-A newer name comes first: a model that has two takes the older one for old callers only.
-"""
+"""The names that `forward` has had for its cache: the first since transformers 5.24."""
 _log = logging.getLogger(__name__)
 _Part = TypeVar("_Part")
 _Read = TypeVar("_Read")
 
 
 class CausalModel:
-    """The weights, where they compute and in which precision. They load when first used.
+    """A model, the device it computes on and its precision; it loads when first used.
 
     Args:
         model: a folder or a hub id.
@@ -41,7 +38,7 @@ class CausalModel:
 
     Raises:
         MissingExtraError: torch, transformers or bitsandbytes is not installed.
-        EngineError: an option that torch does not know or this machine cannot do.
+        EngineError: an option that torch does not know or this machine cannot satisfy.
     """
 
     def __init__(self, model: str, options: EngineOptions) -> None:
@@ -66,7 +63,7 @@ class CausalModel:
                 import_extra(package, extra="bnb")
         try:
             self.torch.zeros(1, device=self.device).tolist()
-        except Exception as error:  # torch has another error for each kind of missing device
+        except Exception as error:  # torch raises another error for each kind of missing device
             raise EngineError(
                 f"--device {self.device}: {first_line(error)}",
                 hint="choose cpu, or cuda where torch has CUDA and a GPU; cuda:1 is the second GPU",
@@ -79,7 +76,7 @@ class CausalModel:
         return f"{precision}/{self.checkpoint.sha256}"
 
     def describe(self) -> dict[str, str]:
-        """What stands in the manifest, but for the engine."""
+        """What the manifest says of the model and where it computes."""
         device = self.device
         if device.startswith("cuda"):
             device = f"{device} ({self.torch.cuda.get_device_name(device)})"
@@ -93,46 +90,48 @@ class CausalModel:
             **self.checkpoint.chats.describe(),
         }
 
-    def too_long(self, tokens: TokenTree, item: int, metric: str, more: int = 0) -> Failure | None:
-        """Why a prompt cannot be asked, if it and `more` tokens are longer than the window."""
+    def too_long(
+        self, tokens: TokenTree, item: int, metric: str, rationale: int = 0
+    ) -> Failure | None:
+        """The failure for a prompt that does not fit into the window with its reason, if so."""
         length, window = len(tokens.prompt(item, metric)), self.checkpoint.window
-        if window is None or length + more <= window:
+        if window is None or length + rationale <= window:
             return None
-        room = f" and {more} for the reason" if more else ""
+        room = f" and {rationale} for the reason" if rationale else ""
         reason = f"the prompt has {length} tokens{room}, the model's window is {window}"
         return Failure("too_long", reason)
 
     @cached_property
     def ends(self) -> set[int]:
         """The tokens that end an answer."""
-        ends = self.model.generation_config.eos_token_id
-        many = ends if isinstance(ends, list) else [ends]
-        return {i for i in (*many, self.checkpoint.tokenizer.eos_token_id) if i is not None}
+        configured = self.model.generation_config.eos_token_id
+        ends = configured if isinstance(configured, list) else [configured]
+        return {i for i in (*ends, self.checkpoint.tokenizer.eos_token_id) if i is not None}
 
     @cached_property
     def rope_follows_length(self) -> bool:
-        """Whether a position is turned by an angle that depends on the longest of its batch."""
+        """Whether rotary position embeddings depend on the length of the longest row of a batch."""
         rope = str(getattr(self.checkpoint.text_config, "rope_parameters", None))
         return "longrope" in rope or "'dynamic'" in rope
 
     def logits(self, ids: Any, ends: Any, **inputs: Any) -> Any:
-        """Next-token logits (rows, ends, vocabulary) of `ids` (rows, length) after `ends`.
+        """Next-token logits (rows, ends, vocabulary) of `ids` (rows, length) at positions `ends`.
 
-        Those of a whole prompt would fill the memory: most models can leave them out.
+        The logits at every position would fill the memory: most models can leave the others out.
         """
-        can = "logits_to_keep" in inspect.signature(self.model.forward).parameters
+        can_select = "logits_to_keep" in inspect.signature(self.model.forward).parameters
         with self.torch.inference_mode():
             logits = self.model(
                 input_ids=ids.to(self.device),
-                **({"logits_to_keep": ends.to(self.device)} if can else {}),
+                **({"logits_to_keep": ends.to(self.device)} if can_select else {}),
                 **inputs,
             ).logits
-        return logits if can else logits[:, ends.to(self.device)]
+        return logits if can_select else logits[:, ends.to(self.device)]
 
     def read(self, item: int, metric: str, logits: Any, label_ids: Sequence[int]) -> LabelRead:
         """The labels' log-probabilities under next-token logits (vocabulary,).
 
-        In double precision, or the labels of a sure judge have more than all of the mass.
+        In double precision: otherwise the labels of a confident judge may have a mass above 1.
         """
         logprobs = logits.double().log_softmax(-1)
         labels = logprobs[list(label_ids)]
@@ -145,10 +144,15 @@ class CausalModel:
     def in_halves(
         self, run: Callable[[Sequence[_Part]], list[_Read]], parts: Sequence[_Part], unit: str
     ) -> list[_Read]:
-        """`run(parts)`, or of halves of halves where memory runs out.
+        """`run(parts)`; where memory runs out, of one half after the other.
+
+        Args:
+            run: computes all parts at once.
+            parts: what is computed.
+            unit: what a part is called in messages.
 
         Raises:
-            EngineError: a single part, called `unit` in the message, does not fit.
+            EngineError: a single part does not fit.
         """
         try:
             return run(parts) if parts else []
@@ -160,13 +164,13 @@ class CausalModel:
                     f"one {unit} does not fit on {self.device}",
                     hint="use a smaller judge, or a device with more memory",
                 ) from error
-        # Outside the handler: the traceback holds the tensors that filled the memory.
+        # Outside the handler, whose traceback keeps the tensors that filled the memory alive.
         half = len(parts) // 2
         _log.warning("out of memory with %d %ss at once, going on with %d", len(parts), unit, half)
         return self.in_halves(run, parts[:half], unit) + self.in_halves(run, parts[half:], unit)
 
     def _out_of_memory(self, error: RuntimeError) -> bool:
-        """CUDA has an error of its own for it, the CPU only a text."""
+        """Whether memory ran out: CUDA has an error class for it, the CPU only a message."""
         return isinstance(error, self.torch.OutOfMemoryError) or "allocate memory" in str(error)
 
     @cached_property
@@ -196,14 +200,14 @@ class CausalModel:
             model = (model if smaller else model.to(self.device)).eval()
         except torch.OutOfMemoryError as error:
             raise EngineError(self._no_room(), hint=_SMALLER) from error
-        except Exception as error:  # safetensors, torch and transformers raise their own
+        except Exception as error:  # safetensors, torch and transformers each have their own errors
             raise EngineError(
                 f"the weights cannot be loaded: {first_line(error)}",
                 path=folder,
                 hint="the folder needs the config.json and *.safetensors of one causal language "
                 "model",
             ) from error
-        if report["missing_keys"]:  # transformers has filled them with random numbers
+        if report["missing_keys"]:  # transformers fills them with random numbers
             raise EngineError(
                 f"the weights lack {min(report['missing_keys'])} of a {type(model).__name__}",
                 path=folder,
@@ -218,9 +222,9 @@ class CausalModel:
         return model
 
     def close(self) -> None:
-        """Give back the memory of the weights; they load again when they are used again."""
+        """Free the memory of the weights; they load again when they are used again."""
         if self.__dict__.pop("model", None) is not None:
-            gc.collect()  # modules refer to each other
+            gc.collect()  # the modules of a model refer to each other
             if self.device.startswith("cuda"):
                 self.torch.cuda.empty_cache()
 
@@ -247,8 +251,8 @@ _SMALLER = "use a smaller model, --quantization 4bit or 8bit, or --device cpu"
 def cache_argument(model_class: type) -> str | None:
     """The argument of `forward` that takes a cache, or None if none has a known name.
 
-    A cache under another name would end up in `**kwargs` of most models and be ignored, and the
-    model would answer as if it had not read what is in the cache.
+    A cache passed under any other name would end up in `**kwargs` of most models and be ignored:
+    the model would answer as if it had not read what is in the cache.
     """
     names = inspect.signature(model_class.forward).parameters  # type: ignore[attr-defined]
     return next((name for name in _CACHE_ARGUMENTS if name in names), None)

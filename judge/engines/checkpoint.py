@@ -1,6 +1,6 @@
-"""A causal language model on disk or on the hub: where its files are and what they hash to.
+"""The files of a causal language model, in a folder or on the hub.
 
-A hub model's small files are fetched first, its weights only when they are asked for, so that
+The small files of a hub model are fetched first and its weights only when they are needed, so that
 tokens can be counted without them.
 """
 
@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import hashlib
 import importlib
-from collections.abc import Iterable, Sequence
+import re
+from collections.abc import Collection, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import cached_property
 from pathlib import Path
@@ -18,18 +19,19 @@ from judge.engines.chat import Chats
 from judge.engines.tokens import PromptTokenizer, TokenTree, local_prompt_tokenizer
 from judge.errors import EngineError, MissingExtraError
 
-__all__ = ["Checkpoint", "first_line", "import_extra"]
+__all__ = ["Checkpoint", "first_line", "import_extra", "missing_names"]
 
 _WEIGHTS = "*.safetensors"
 _INDEX = "*.safetensors.index.json"
 _TOKENIZER = ("*token*", "*tekken*", "vocab*", "merges*", "*.model")
 _SMALL = ("config.json", "generation_config.json", "*.jinja", *_TOKENIZER)
-_NOT_OURS = ("*/*", "consolidated*")
-"""Copies of the same weights in other formats, which some hub repositories carry as well."""
+_OTHER_FORMATS = ("*/*", "consolidated*")
+"""Copies of the same weights in other formats, which some hub repositories contain as well."""
+_NUMBER = re.compile(r"\d+")
 
 
 class Checkpoint:
-    """The files of a model; nothing is read before it is asked for.
+    """The files of a model; nothing is read before it is needed.
 
     Args:
         name: a folder or a hub id.
@@ -44,7 +46,7 @@ class Checkpoint:
         """The folder with configuration and tokenizer.
 
         Raises:
-            EngineError: it is not there, or cannot be fetched.
+            EngineError: it does not exist, or cannot be fetched.
         """
         local = Path(self.name)
         if local.is_dir():
@@ -84,14 +86,14 @@ class Checkpoint:
 
     def _fetch(self, *patterns: str, revision: str | None = None) -> Path:
         hub = import_extra("huggingface_hub")
-        hub.utils.enable_progress_bars()  # weights take minutes
+        hub.utils.enable_progress_bars()  # the download of weights takes minutes
         try:
             return Path(
                 hub.snapshot_download(
                     self.name,
                     revision=revision,
                     allow_patterns=list(patterns),
-                    ignore_patterns=list(_NOT_OURS),
+                    ignore_patterns=list(_OTHER_FORMATS),
                 )
             )
         except Exception as error:  # the hub's errors share no base class
@@ -105,15 +107,15 @@ class Checkpoint:
 
     @cached_property
     def text_config(self) -> Any:
-        """The configuration of the language model; of its text part where it has several.
+        """The configuration of the language model; the text part if there are several parts.
 
         Raises:
-            EngineError: config.json is not one that transformers can read.
+            EngineError: transformers cannot read config.json.
         """
         try:
             config = self._transformers.AutoConfig.from_pretrained(self.folder)
             return config.get_text_config()
-        except Exception as error:  # a wrong value fails anywhere in its class
+        except Exception as error:  # a wrong value may raise anything
             raise EngineError(
                 f"config.json cannot be read: {first_line(error)}",
                 path=self.folder,
@@ -122,12 +124,12 @@ class Checkpoint:
 
     @cached_property
     def tokenizer(self) -> Any:
-        """The tokenizer, as transformers has it.
+        """The tokenizer of transformers.
 
         Raises:
             EngineError: there is none, or it cannot be read.
         """
-        _ = self.text_config  # without it no tokenizer can be read either, for another reason
+        _ = self.text_config  # if it is broken that is the reason to give, not the tokenizer
         hint = "copy tokenizer.json and tokenizer_config.json of the model into it"
         if not any(path for pattern in _TOKENIZER for path in self.folder.glob(pattern)):
             raise EngineError("the model folder has no tokenizer", path=self.folder, hint=hint)
@@ -140,7 +142,7 @@ class Checkpoint:
 
     @cached_property
     def prompt_tokenizer(self) -> PromptTokenizer:
-        """What makes token trees for this model.
+        """Turns prompt trees into token trees for this model.
 
         Raises:
             EngineError: there is no tokenizer, or it cannot be used.
@@ -149,7 +151,7 @@ class Checkpoint:
 
     @cached_property
     def chats(self) -> Chats:
-        """What makes ids of chats for this model.
+        """Turns chats into ids for this model.
 
         Raises:
             EngineError: there is no tokenizer, or it cannot be used.
@@ -158,9 +160,39 @@ class Checkpoint:
 
     @property
     def window(self) -> int | None:
-        """The most tokens a prompt may have, if the model has a limit."""
+        """The most tokens that a prompt may have, if the model has a limit."""
         window: int | None = getattr(self.text_config, "max_position_embeddings", None)
         return window
+
+    def refuse_missing_weights(self) -> None:
+        """Refuse a checkpoint that lacks weights of its model, as far as names can tell.
+
+        vLLM 0.32 itself refuses only some of these. For others it computes from whatever is in the
+        memory, or from zeros, and all labels get the same probability.
+
+        Raises:
+            EngineError: weights are missing.
+        """
+        torch = import_extra("torch")
+        try:
+            with torch.device("meta"):  # names without numbers
+                model = self._transformers.AutoModelForCausalLM.from_config(self.text_config)
+            stored: set[str] = set()
+            for path in self.weights:
+                with import_extra("safetensors").safe_open(path, framework="pt") as file:
+                    stored.update(file.keys())
+        except Exception:  # noqa: BLE001  vLLM may know the model, or has a better message
+            return
+        head = model.get_output_embeddings()
+        tied = head is None or head.weight is model.get_input_embeddings().weight
+        heads = [] if tied else [name for name, part in model.named_modules() if part is head]
+        missing = missing_names({name for name, _ in model.named_parameters()}, stored, heads)
+        if missing:
+            raise EngineError(
+                f"the weights lack {missing[0]} of a {type(model).__name__}",
+                path=self.weights[0].parent,
+                hint="choose a causal language model, not a classifier or an embedding model",
+            )
 
     def refuse_foreign_ids(self, tokens: TokenTree) -> None:
         """Refuse a tree with tokens that the model does not know.
@@ -189,7 +221,7 @@ class Checkpoint:
 
     @cached_property
     def sha256(self) -> str:
-        """A hash of configuration, tokenizer and weights, wherever they lie; reads all of them.
+        """A hash of the names and contents of configuration, tokenizer and weights.
 
         Raises:
             EngineError: there are no weights, or they cannot be fetched.
@@ -203,13 +235,28 @@ class Checkpoint:
         return digest.hexdigest()
 
 
+def missing_names(
+    expected: Collection[str], stored: Collection[str], heads: Collection[str]
+) -> list[str]:
+    """The weights that are missing in a checkpoint, as far as names can tell.
+
+    Weights may be stored under other names, joined or quantized. So a weight counts as missing only
+    if others are stored whose names differ from its own in numbers alone, as those of another layer
+    do; or if it belongs to one of the modules `heads` and nothing of that module is stored.
+    """
+    patterns = {_NUMBER.sub("#", name) for name in stored}
+    alike = {name for name in expected if _NUMBER.sub("#", name) in patterns} - set(stored)
+    bare = {head for head in heads if not any(f".{head}." in f".{name}" for name in stored)}
+    return sorted(alike | {name for name in expected if name.rpartition(".")[0] in bare})
+
+
 def first_line(error: BaseException) -> str:
-    """What an error of a library says, short enough for ours."""
+    """The first line of a library's error message, to be part of ours."""
     return (str(error).strip() or type(error).__name__).splitlines()[0]
 
 
 def import_extra(package: str, extra: str = "hf") -> Any:
-    """A package of an extra.
+    """An optional package.
 
     Raises:
         MissingExtraError: it is not installed.

@@ -1,18 +1,17 @@
 """transformers, with every prompt token computed once.
 
-The prefix is computed once a run and the profile once a character; then a dialogue and all its
-questions go through the model together. How depends on the model, and is read off its
-configuration:
+The prefix is computed once a run and the profile once a character. Then a dialogue and all its
+questions go through the model together. How that is done depends on the model's configuration:
 
-- `packed`: the model attends to everything that came before. The dialogue and its questions are
-  one sequence; see `judge.engines.packed`.
-- `cached`: it attends to a window, or keeps a state. The dialogue is computed once and its cache
-  copied for every question; see `judge.engines.cached`.
-- `whole`: its positions depend on the length of the prompt, or it has no cache that can be copied.
-  Nothing can be shared: prompts are asked whole.
+- `packed`: every layer attends to all earlier tokens. The dialogue and its questions form one
+  sequence; see `judge.engines.packed`.
+- `cached`: some layers attend to a window, or keep a state. The dialogue is computed once, and its
+  cache is copied for every question; see `judge.engines.cached`.
+- `whole`: positions depend on the length of the prompt, or there is no cache that can be copied.
+  Nothing can be shared, and every prompt is computed whole.
 
-The first dialogue of a packed or cached run is also asked whole, and the beginning of the first
-reason is computed once more without a cache. A model that then answers otherwise is refused.
+The first dialogue of a packed or cached run is also computed whole, and the beginning of the first
+reason once more without a cache. A model that then answers differently is refused.
 """
 
 from __future__ import annotations
@@ -22,12 +21,11 @@ from collections.abc import Iterator, Mapping, Sequence
 from functools import cached_property
 from typing import Literal
 
-from judge.engines.cached import Cached, Reason
+from judge.engines.cached import CachedPrompts, CheckedRationale
 from judge.engines.causal import CausalModel, cache_argument
-from judge.engines.interface import Capabilities, EngineOptions, TokenCount
-from judge.engines.naive import whole_prompts
-from judge.engines.packed import Packed
-from judge.engines.replies import replies
+from judge.engines.interface import EngineOptions, TokenCount
+from judge.engines.naive import full_prompt_logits, generate_replies
+from judge.engines.packed import PackedPrompts
 from judge.engines.tokens import TokenTree
 from judge.errors import EngineError
 from judge.types import Failure, LabelRead, Message, PromptTree, Rationale, Reply, Sampling
@@ -38,17 +36,14 @@ Route = Literal["packed", "cached", "whole"]
 """How a model is asked: see the module."""
 
 _RECORDED: Mapping[Route, str] = {"packed": "packed", "cached": "copied", "whole": "whole"}
-"""What fingerprints and manifests call it: stored runs go on only under an equal fingerprint."""
+"""Its name in fingerprints and manifests: a stored run goes on only under an equal fingerprint."""
 
 _FULL = "full_attention"
 _ONE_BY_ONE = {"mamba", "falcon_mamba", "jamba"}
-"""These take up a kept state only if the tokens that follow come one by one (transformers 5.23)."""
+"""These continue from a kept state only one token at a time (transformers 5.23)."""
 
-_DIFFERENT = {"float32": 0.01, "bfloat16": 1.0, "float16": 0.25}
-"""A difference in log-probability that the order of sums does not explain, by precision.
-
-8-bit weights meet activations that are rounded to 8 bits too.
-"""
+_TOLERANCE = {"float32": 0.01, "bfloat16": 1.0, "float16": 0.25}
+"""The largest difference in log-probability that rounding may explain, by precision."""
 
 
 class HfEngine:
@@ -56,61 +51,61 @@ class HfEngine:
 
     Args:
         model: a folder or a hub id.
-        options: see `CausalModel`. `batch_size` is how many dialogues are kept at once; how many
-            of them go through the model together follows from the free memory.
-        way: how the model is asked; None reads it off the configuration.
+        options: see `CausalModel`. `batch_size` is how many dialogues the engine is given at once;
+            how many of them go through the model together depends on the free memory.
+        way: how the model is asked; None decides by the configuration.
 
     Raises:
         MissingExtraError: torch or transformers is not installed.
-        EngineError: an option that torch does not know or this machine cannot do.
+        EngineError: an option that torch does not know or this machine cannot satisfy.
     """
 
-    capabilities = Capabilities(exact_label_ids=True, token_prompts=True, generate=True)
+    can_generate = True
 
     def __init__(self, model: str, options: EngineOptions, way: Route | None = None) -> None:
         self._judge = CausalModel(model, options)
-        self._given = way
-        self._proven = self._proven_writing = False
+        self._chosen = way
+        self._reading_verified = self._writing_verified = False
         self.batch_size = options.batch_size or (8 if self._judge.on_cpu else 64)
 
     @cached_property
     def way(self) -> Route:
         """How the model is asked."""
-        return self._given or route(self._judge)
+        return self._chosen or route(self._judge)
 
     @cached_property
     def fingerprint(self) -> str:
-        """The way it is asked, the files of the model and the precision it computes in."""
+        """The way it is asked, the model's files and the precision it computes in."""
         return f"hf/2/{_RECORDED[self.way]}/{self._judge.fingerprint}"
 
     def describe(self) -> Mapping[str, str]:
-        """What stands in the manifest."""
+        """See `Engine.describe`."""
         return {"engine": "hf", "way": _RECORDED[self.way], **self._judge.describe()}
 
     def count(self, tree: PromptTree) -> TokenCount | None:
-        """Tokens of the tree; loads the tokenizer only."""
+        """See `Engine.count`; loads the tokenizer only."""
         return self._judge.checkpoint.prompt_tokenizer(tree).count()
 
     def score(self, tree: PromptTree) -> Iterator[LabelRead]:
         """See `Engine.score`."""
         tokens = self._judge.checkpoint.prompt_tokenizer(tree)
         self._judge.checkpoint.refuse_foreign_ids(tokens)
-        asked: dict[int, list[str]] = {}
+        prompts: dict[int, list[str]] = {}
         reads = {}
-        for item, metric in _places(tree):
+        for item, metric in _item_metrics(tree):
             failure = self._judge.too_long(tokens, item, metric)
             if failure is None:
-                asked.setdefault(item, []).append(metric)
+                prompts.setdefault(item, []).append(metric)
             else:
                 reads[item, metric] = LabelRead(item, metric, failure)
-        if asked:
-            self._prove(tokens, asked)
-            reads |= {(read.item, read.metric): read for read in self._read(tokens, asked)}
-        for place in _places(tree):
-            yield reads[place]
+        if prompts:
+            self._verify_reading(tokens, prompts)
+            reads |= {(read.item, read.metric): read for read in self._read(tokens, prompts)}
+        for item, metric in _item_metrics(tree):
+            yield reads[item, metric]
 
     def write(self, tree: PromptTree) -> Iterator[Rationale]:
-        """See `Engine.write`; by copies of the cache, whatever the way labels are read."""
+        """See `Engine.write`; by copies of the cache, however labels are read."""
         tokens = self._judge.checkpoint.prompt_tokenizer(tree, write=True)
         self._judge.checkpoint.refuse_foreign_ids(tokens)
         if self.way == "whole":
@@ -119,23 +114,23 @@ class HfEngine:
                 hint="leave out --rationale, or use --engine vllm",
             )
         for index, item in enumerate(tree.items):
-            asked: list[str] = []
-            reasons = {}
+            metrics: list[str] = []
+            written = {}
             for metric in item.metrics:
-                failure = self._judge.too_long(tokens, index, metric, more=tree.rationale)
+                failure = self._judge.too_long(tokens, index, metric, tree.rationale)
                 if failure is None:
-                    asked.append(metric)
+                    metrics.append(metric)
                 else:
-                    reasons[metric] = Rationale(index, metric, failure)
-            if asked:
-                written = list(self._cached.write(tokens, {index: asked}))
-                self._prove_writing(tokens, written[0])
-                reasons |= {reason.written.metric: reason.written for reason in written}
-            yield from (reasons[metric] for metric in item.metrics)
+                    written[metric] = Rationale(index, metric, failure)
+            if metrics:
+                reasons = list(self._cached.write(tokens, {index: metrics}))
+                self._verify_writing(tokens, reasons[0])
+                written |= {reason.written.metric: reason.written for reason in reasons}
+            yield from (written[metric] for metric in item.metrics)
 
     def generate(self, chats: Sequence[Sequence[Message]], sampling: Sampling) -> Iterator[Reply]:
-        """See `Engine.generate`; by transformers' own loop, whatever the way labels are read."""
-        yield from replies(self._judge, chats, sampling, self.batch_size)
+        """See `Engine.generate`; by transformers' own loop, however labels are read."""
+        yield from generate_replies(self._judge, chats, sampling, self.batch_size)
 
     def load(self) -> None:
         """See `Engine.load`."""
@@ -143,95 +138,99 @@ class HfEngine:
 
     def close(self) -> None:
         """See `Engine.close`."""
-        for kept in ("_packed", "_cached"):
-            self.__dict__.pop(kept, None)
+        for name in ("_packed", "_cached"):  # they hold keys and values
+            self.__dict__.pop(name, None)
         self._judge.close()
 
-    def _read(self, tokens: TokenTree, asked: Mapping[int, Sequence[str]]) -> Iterator[LabelRead]:
+    def _read(self, tokens: TokenTree, prompts: Mapping[int, Sequence[str]]) -> Iterator[LabelRead]:
+        """A read for each metric of each item: `prompts` maps items to metrics."""
         match self.way:
             case "packed":
-                yield from self._packed.read(tokens, asked)
+                yield from self._packed.read(tokens, prompts)
             case "cached":
-                yield from self._cached.read(tokens, asked)
+                yield from self._cached.read(tokens, prompts)
             case "whole":
-                yield from self._whole(tokens, asked)
+                yield from self._read_whole(tokens, prompts)
 
-    def _whole(self, tokens: TokenTree, asked: Mapping[int, Sequence[str]]) -> Iterator[LabelRead]:
-        for item, metrics in asked.items():
-            rows = whole_prompts(self._judge, [tokens.prompt(item, m) for m in metrics])
+    def _read_whole(
+        self, tokens: TokenTree, prompts: Mapping[int, Sequence[str]]
+    ) -> Iterator[LabelRead]:
+        for item, metrics in prompts.items():
+            rows = full_prompt_logits(self._judge, [tokens.prompt(item, m) for m in metrics])
             for metric, row in zip(metrics, rows, strict=True):
                 yield self._judge.read(item, metric, row, tokens.label_ids[metric])
 
-    def _prove(self, tokens: TokenTree, asked: Mapping[int, Sequence[str]]) -> None:
-        """Raises an EngineError if the first prompt, asked whole, is answered otherwise."""
-        if self._proven or self.way == "whole":
+    def _verify_reading(self, tokens: TokenTree, prompts: Mapping[int, Sequence[str]]) -> None:
+        """Raises an EngineError if the first prompt, computed whole, has another answer."""
+        if self._reading_verified or self.way == "whole":
             return
-        item = min(asked)
-        reads = {read.metric: read for read in self._read(tokens, {item: asked[item]})}
-        (whole,) = self._whole(tokens, {item: asked[item][:1]})
+        item = min(prompts)
+        reads = {read.metric: read for read in self._read(tokens, {item: prompts[item]})}
+        (whole,) = self._read_whole(tokens, {item: prompts[item][:1]})
         shared = reads[whole.metric].outcome
         if not isinstance(whole.outcome, Failure) and not isinstance(shared, Failure):
             pairs = zip(whole.outcome, shared, strict=True)
-            off = max(abs(one - other) for one, other in pairs)
-            if off > self._tolerance:
+            difference = max(abs(a - b) for a, b in pairs)
+            if difference > self._tolerance:
                 raise EngineError(
-                    f"the model answers otherwise (by {off:.2g} in log-probability) where prompts "
-                    "share what they have in common",
+                    f"the model answers differently (by {difference:.2g} in log-probability) where "
+                    "prompts share what they have in common",
                     path=self._judge.checkpoint.folder,
                     hint="use --engine hf-naive, and please report the model",
                 )
-        self._proven = True
+        self._reading_verified = True
 
-    def _prove_writing(self, tokens: TokenTree, reason: Reason) -> None:
-        """Raises an EngineError if the first tokens of a reason are not those of the whole prompt.
+    def _verify_writing(self, tokens: TokenTree, reason: CheckedRationale) -> None:
+        """Raises an EngineError if a reason does not begin as the whole prompt would make it begin.
 
-        Each token's log-probability is computed once more, without a cache. It is compared within
-        the rounding of the precision: the most probable token itself may be another one where two
-        are nearly as probable.
+        The log-probabilities of its first tokens are computed once more, without a cache. They are
+        compared within what rounding explains. The most probable tokens themselves are not
+        compared: where two are nearly as probable, rounding may exchange them.
         """
-        if self._proven_writing or not reason.first_tokens:
+        if self._writing_verified or not reason.first_tokens:
             return
-        ids, written_at = zip(*reason.first_tokens, strict=True)
+        ids, logprobs = zip(*reason.first_tokens, strict=True)
         prompt = tokens.prompt(reason.written.item, reason.written.metric)
-        rows = whole_prompts(self._judge, [prompt + ids[:n] for n in range(len(ids))])
-        pairs = zip(rows, ids, written_at, strict=True)
-        off = max(abs(float(row.double().log_softmax(-1)[i]) - at) for row, i, at in pairs)
-        if off > self._tolerance:
+        rows = full_prompt_logits(self._judge, [prompt + ids[:n] for n in range(len(ids))])
+        whole = [float(row.double().log_softmax(-1)[i]) for row, i in zip(rows, ids, strict=True)]
+        difference = max(abs(a - b) for a, b in zip(whole, logprobs, strict=True))
+        if difference > self._tolerance:
             raise EngineError(
-                f"the model writes otherwise (by {off:.2g} in log-probability) where reasons "
-                "share the dialogue that they are about",
+                f"the model writes differently (by {difference:.2g} in log-probability) where "
+                "reasons share the dialogue that they are about",
                 path=self._judge.checkpoint.folder,
                 hint="leave out --rationale, or use --engine vllm, and please report the model",
             )
-        self._proven_writing = True
+        self._writing_verified = True
 
     @property
     def _tolerance(self) -> float:
-        return _DIFFERENT["bfloat16" if self._judge.quantization else self._judge.dtype]
+        # Quantized weights are multiplied with activations that may be rounded to 8 bits.
+        return _TOLERANCE["bfloat16" if self._judge.quantization else self._judge.dtype]
 
     @cached_property
-    def _packed(self) -> Packed:
-        return Packed(self._judge)
+    def _packed(self) -> PackedPrompts:
+        return PackedPrompts(self._judge)
 
     @cached_property
-    def _cached(self) -> Cached:
-        return Cached(self._judge)
+    def _cached(self) -> CachedPrompts:
+        return CachedPrompts(self._judge)
 
 
 def route(judge: CausalModel) -> Route:
-    """How a model of this configuration can be asked."""
+    """How a model of this configuration can be asked: see the module."""
     config = judge.checkpoint.text_config
     cls = judge.transformers.MODEL_FOR_CAUSAL_LM_MAPPING.get(type(config), None)
     if cls is None or judge.rope_follows_length or config.model_type in _ONE_BY_ONE:
         return "whole"
-    arguments = inspect.signature(cls.forward).parameters
     kinds = getattr(config, "layer_types", None)
     window = getattr(config, "sliding_window", None) if kinds is None else None
     full = set(kinds or [_FULL]) == {_FULL} and window is None
-    if full and cls._supports_attention_backend and "position_ids" in arguments:
+    positions = "position_ids" in inspect.signature(cls.forward).parameters
+    if full and positions and cls._supports_attention_backend:
         return "packed"
     return "cached" if cache_argument(cls) else "whole"
 
 
-def _places(tree: PromptTree) -> Iterator[tuple[int, str]]:
+def _item_metrics(tree: PromptTree) -> Iterator[tuple[int, str]]:
     return ((index, metric) for index, item in enumerate(tree.items) for metric in item.metrics)

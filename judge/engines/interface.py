@@ -6,23 +6,10 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
+from judge.errors import EngineError
 from judge.types import LabelRead, Message, PromptTree, Rationale, Reply, Sampling
 
-__all__ = ["Capabilities", "Engine", "EngineOptions", "TokenCount"]
-
-
-@dataclass(frozen=True, slots=True)
-class Capabilities:
-    """What an engine can do.
-
-    `exact_label_ids`: log-probabilities of exactly the labels, from the full next-token
-    distribution. `token_prompts`: prompts are token ids, so that tokens can be counted.
-    `generate`: it can write: a reason before it is asked for the label, and replies to chats.
-    """
-
-    exact_label_ids: bool
-    token_prompts: bool
-    generate: bool = False
+__all__ = ["Engine", "EngineOptions", "TokenCount", "TokenlessEngine"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,18 +17,19 @@ class EngineOptions:
     """Settings of an engine that a user may choose; None leaves the choice to the engine.
 
     Attributes:
-        batch_size: dialogues judged at once.
-        seed: matters to engines that draw.
-        device: a torch device name.
+        batch_size: how many dialogues are judged at once.
+        seed: for engines that draw.
+        device: the name of a torch device.
         dtype: float32, bfloat16 or float16.
-        quantization: how the weights are made smaller at load; the engine says which it knows.
-        tensor_parallel: GPUs that share the model.
-        gpu_memory: share of the GPU's memory that may be used, in (0, 1].
+        quantization: how the weights are made smaller when they are loaded; each engine has its
+            own list of methods.
+        tensor_parallel: how many GPUs share the model.
+        gpu_memory: the share of the GPU's memory that may be used, in (0, 1].
         reproducible: the same numbers whatever else is in the batch, at the cost of speed.
-        base_url: address of an OpenAI-compatible server, as `http://localhost:8000/v1`.
-        server: which program answers there; found by asking it otherwise.
-        concurrency: requests under way at once.
-        samples: answers drawn for each prompt, where a server shows no probabilities.
+        base_url: address of an OpenAI-compatible server, such as `http://localhost:8000/v1`.
+        server: which program answers there; without it the engine asks the server.
+        concurrency: how many requests are under way at once.
+        samples: how many answers are drawn for each prompt, for a server without probabilities.
     """
 
     batch_size: int | None = None
@@ -60,7 +48,14 @@ class EngineOptions:
 
 @dataclass(frozen=True, slots=True)
 class TokenCount:
-    """Tokens of a tree: asked one by one, and with every shared segment counted once."""
+    """How many tokens the prompts of a tree have.
+
+    Attributes:
+        prompts: how many prompts there are.
+        naive: tokens of all prompts, each counted in full.
+        tree: tokens if every shared segment is counted once.
+        longest: tokens of the longest prompt.
+    """
 
     prompts: int
     naive: int
@@ -69,24 +64,24 @@ class TokenCount:
 
 
 class Engine(Protocol):
-    """A judge, loaded or ready to load."""
+    """A model and the program that asks it; the model may still have to be loaded."""
 
     @property
-    def capabilities(self) -> Capabilities:
-        """What it can do."""
+    def can_generate(self) -> bool:
+        """Whether it can write: reasons before labels, and replies to chats."""
         ...
 
     @property
     def fingerprint(self) -> str:
-        """A name of the weights, the tokenizer and every setting that changes an answer.
+        """Identifies the weights, the tokenizer and every setting that changes an answer.
 
-        Equal fingerprints, equal answers.
+        Engines with equal fingerprints give equal answers.
         """
         ...
 
     @property
     def batch_size(self) -> int:
-        """How many dialogues it likes to be given at once."""
+        """How many dialogues it should be given at once."""
         ...
 
     def describe(self) -> Mapping[str, str]:
@@ -94,7 +89,7 @@ class Engine(Protocol):
         ...
 
     def count(self, tree: PromptTree) -> TokenCount | None:
-        """Tokens the tree needs, or None for an engine without tokens; loads no weights."""
+        """The tokens of the tree, or None for an engine without tokens; loads no weights."""
         ...
 
     def score(self, tree: PromptTree) -> Iterator[LabelRead]:
@@ -103,16 +98,17 @@ class Engine(Protocol):
         The reads of a tree depend on nothing but the tree.
 
         Raises:
-            EngineError: the model cannot be loaded or asked at all. What concerns one prompt
-                only is a `Failure` in its read.
+            EngineError: the model cannot be loaded or cannot be asked at all. What concerns a
+                single prompt is a `Failure` in its read.
         """
         ...
 
     def write(self, tree: PromptTree) -> Iterator[Rationale]:
         """The judge's reason for each metric of each item, in the tree's order.
 
-        Greedy; at most `tree.rationale` tokens; ends before the prefill, should the judge come to
-        write it, and is stripped. The engine is asked only if it can `generate`.
+        Reasons are greedy and have at most `tree.rationale` tokens. A reason ends before the
+        prefill, should the judge write it, and white space around it is removed. Only called if
+        the engine `can_generate`.
 
         Raises:
             EngineError: as `score`.
@@ -120,19 +116,19 @@ class Engine(Protocol):
         ...
 
     def generate(self, chats: Sequence[Sequence[Message]], sampling: Sampling) -> Iterator[Reply]:
-        """The model's reply to each chat, in order. All of them are one batch.
+        """The model's reply to each chat, in order; all chats are one batch.
 
-        The replies depend on nothing but the chats and `sampling`, on a server as far as it keeps
-        to seeds. Special tokens in a text stay plain text, so that nobody closes his own turn.
-        The engine is asked only if it can `generate`.
+        The replies depend on nothing but the chats and `sampling`; on a server, as far as it
+        respects seeds. Special tokens in a text stay plain text, so that no message can close its
+        own turn. Only called if the engine `can_generate`.
 
         Raises:
-            EngineError: as `score`; a chat that does not fit the window is a `Failure`.
+            EngineError: as `score`. A chat that does not fit into the window is a `Failure`.
         """
         ...
 
     def load(self) -> None:
-        """Load the model now rather than when it is asked, so that asking can be timed.
+        """Load the model now rather than when it is first asked, so that asking can be timed.
 
         Raises:
             EngineError: it cannot be loaded.
@@ -140,5 +136,37 @@ class Engine(Protocol):
         ...
 
     def close(self) -> None:
-        """Give back the memory that the model holds; it loads again when it is used again."""
+        """Free the memory that the model takes; it loads again when it is asked again."""
         ...
+
+
+class TokenlessEngine:
+    """The methods that engines without a language model have in common."""
+
+    can_generate = False
+
+    def describe(self) -> Mapping[str, str]:
+        """See `Engine.describe`."""
+        raise NotImplementedError
+
+    def count(self, tree: PromptTree) -> None:
+        """None: it has no tokens."""
+        del tree
+
+    def generate(self, chats: Sequence[Sequence[Message]], sampling: Sampling) -> Iterator[Reply]:
+        """Refused: it cannot play a character.
+
+        Raises:
+            EngineError: always.
+        """
+        del chats, sampling
+        name = self.describe()["engine"]
+        raise EngineError(
+            f"the {name} judge writes no replies", hint="name a language model to play and to ask"
+        )
+
+    def load(self) -> None:
+        """There is nothing to load."""
+
+    def close(self) -> None:
+        """There is nothing to free."""

@@ -1,14 +1,14 @@
-"""The embedded baseline: a logistic model on counts and overlaps instead of a neural network.
+"""The embedded baseline: logistic regression on counts and overlaps, without a neural network.
 
-It reads the dialogue, not the prompt: `judge.engines.lexical_features` turns it into numbers, a
-multinomial logistic model per metric turns these into label probabilities. Everything it knows
-is in one npz file without pickles.
+It reads the dialogue and not the prompt. `judge.engines.lexical_features` turns the dialogue into
+numbers, and one multinomial logistic model a metric turns these into label probabilities. The whole
+model is one npz file without pickles.
 """
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,36 +16,31 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from judge.engines.interface import Capabilities, EngineOptions, TokenCount
-from judge.engines.lexical_features import Array, Reader, Tables, grams
+from judge.engines.interface import EngineOptions, TokenlessEngine
+from judge.engines.lexical_features import Array, FeatureReader, LexicalTables
 from judge.errors import EngineError
-from judge.types import (
-    Dialogue,
-    Failure,
-    LabelRead,
-    Message,
-    PromptTree,
-    Rationale,
-    Reply,
-    Sampling,
-    Turn,
-)
+from judge.types import Dialogue, Failure, LabelRead, PromptTree, Rationale, Turn
 
-__all__ = ["FORMAT", "Array", "LexicalEngine", "Model", "Reader", "Tables", "grams", "load", "save"]
+__all__ = ["FORMAT", "LexicalEngine", "LexicalModel", "load", "save"]
 
 FORMAT = 1
-"""The newest format of lexical.npz that this version reads."""
+"""The newest format of lexical.npz that this version can read."""
 
 
 @dataclass(frozen=True)
-class Model:
-    """Tables and, for each metric, a multinomial logistic model on standardised features.
+class LexicalModel:
+    """Tables, and for each metric a multinomial logistic model on standardised features.
 
-    Shapes: `mean`, `scale` (features,), `weights` (metrics, labels, features), `bias`
-    (metrics, labels).
+    Attributes:
+        tables: what the features are computed from.
+        metrics: their names, in the order of the arrays.
+        mean: of each feature, (features,).
+        scale: standard deviation of each feature, (features,).
+        weights: (metrics, labels, features).
+        bias: (metrics, labels).
     """
 
-    tables: Tables
+    tables: LexicalTables
     metrics: tuple[str, ...]
     mean: Array
     scale: Array
@@ -60,7 +55,7 @@ class Model:
         return normed
 
 
-def save(model: Model, path: Path) -> None:
+def save(model: LexicalModel, path: Path) -> None:
     """Write the model as npz: arrays of numbers and of text, no pickles."""
     t = model.tables
     lexicon = [(c, g, w) for c, weights in t.lexicon.items() for g, w in weights.items()]
@@ -87,7 +82,7 @@ def save(model: Model, path: Path) -> None:
     )
 
 
-def load(path: Path) -> Model:
+def load(path: Path) -> LexicalModel:
     """Read what `save` wrote.
 
     Raises:
@@ -98,7 +93,7 @@ def load(path: Path) -> Model:
             raw = {name: file[name] for name in file.files}
         newer = int(raw["format"]) > FORMAT
         model = None if newer else _unpack(raw)
-    except Exception as error:  # numpy, zipfile and zlib each raise their own
+    except Exception as error:  # numpy, zipfile and zlib each have their own errors
         raise EngineError(
             f"not a lexical judge: {error}",
             path=path,
@@ -111,7 +106,7 @@ def load(path: Path) -> Model:
     return model
 
 
-def _unpack(raw: Mapping[str, NDArray[np.generic]]) -> Model:
+def _unpack(raw: Mapping[str, NDArray[np.generic]]) -> LexicalModel:
     lexicon: dict[str, dict[str, float]] = {}
     columns = _columns(raw, "lexicon_character", "lexicon_text", "lexicon_value")
     for character, gram, weight in columns:
@@ -120,8 +115,8 @@ def _unpack(raw: Mapping[str, NDArray[np.generic]]) -> Model:
     for character, word in _columns(raw, "word_character", "word_text"):
         words.setdefault(character, []).append(word)
     topics = raw["topic_value"].astype(np.float64)
-    model = Model(
-        tables=Tables(
+    model = LexicalModel(
+        tables=LexicalTables(
             ngrams={g: int(n) for g, n in _columns(raw, "ngram_text", "ngram_count")},
             idf={g: float(v) for g, v in _columns(raw, "idf_text", "idf_value")},
             topics=dict(zip(map(str, raw["topic_text"].tolist()), topics, strict=True)),
@@ -142,9 +137,9 @@ def _columns(raw: Mapping[str, NDArray[np.generic]], *names: str) -> Iterator[tu
     return zip(*(raw[name].tolist() for name in names), strict=True)
 
 
-def _check(model: Model) -> None:
-    """Arrays that belong to each other and to the features of this version, and numbers in them."""
-    features = Reader(model.tables)(Dialogue("", "", "", (Turn("", ""),))).shape
+def _check(model: LexicalModel) -> None:
+    """Refuse arrays that do not fit together or do not fit the features of this version."""
+    features = FeatureReader(model.tables)(Dialogue("", "", "", (Turn("", ""),))).shape
     metrics, labels = model.bias.shape
     if model.mean.shape != features or model.scale.shape != features:
         raise ValueError(f"it has {model.mean.size} features, this version reads {features[0]}")
@@ -155,33 +150,26 @@ def _check(model: Model) -> None:
         raise ValueError("it holds numbers that are not finite, or a scale of 0")
 
 
-class LexicalEngine:
-    """A saved `Model` as an engine; `model` is the path of the npz file."""
-
-    capabilities = Capabilities(exact_label_ids=True, token_prompts=False)
+class LexicalEngine(TokenlessEngine):
+    """A saved `LexicalModel` as an engine; `model` is the path of the npz file."""
 
     def __init__(self, model: str, options: EngineOptions) -> None:
         path = Path(model)
         self._model = load(path)
-        self._reader = Reader(self._model.tables)
+        self._features = FeatureReader(self._model.tables)
         self._path = path
         self.fingerprint = f"lexical/{hashlib.sha256(path.read_bytes()).hexdigest()}"
         self.batch_size = options.batch_size or 32
 
     def describe(self) -> Mapping[str, str]:
-        """What stands in the manifest."""
+        """See `Engine.describe`."""
         return {"engine": "lexical", "model": self._path.name, "device": "cpu"}
 
-    def count(self, tree: PromptTree) -> TokenCount | None:
-        """It has no tokens."""
-        del tree
-        return None
-
     def score(self, tree: PromptTree) -> Iterator[LabelRead]:
-        """See `Engine.score`; a metric it never learnt is a failure."""
+        """See `Engine.score`; a metric that the model was not trained on is a failure."""
         row = {name: i for i, name in enumerate(self._model.metrics)}
         for index, item in enumerate(tree.items):
-            logprobs = self._model.logprobs(self._reader(item.dialogue))
+            logprobs = self._model.logprobs(self._features(item.dialogue))
             for metric in item.metrics:
                 if metric in row and logprobs.shape[1] == len(tree.labels):
                     values = tuple(logprobs[row[metric]].tolist())
@@ -191,19 +179,10 @@ class LexicalEngine:
                     yield LabelRead(index, metric, Failure("unknown_metric", reason))
 
     def write(self, tree: PromptTree) -> Iterator[Rationale]:
-        """It has no words."""
+        """Refused: it cannot write.
+
+        Raises:
+            EngineError: always.
+        """
         del tree
         raise EngineError("the lexical judge writes no reasons", hint="leave out --rationale")
-
-    def generate(self, chats: Sequence[Sequence[Message]], sampling: Sampling) -> Iterator[Reply]:
-        """It has no words."""
-        del chats, sampling
-        raise EngineError(
-            "the lexical judge writes no replies", hint="name a language model to play and to ask"
-        )
-
-    def load(self) -> None:
-        """It is loaded."""
-
-    def close(self) -> None:
-        """It holds next to nothing."""

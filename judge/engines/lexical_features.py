@@ -1,7 +1,7 @@
-"""What the embedded baseline sees of a dialogue: counts and overlaps, as a vector of numbers.
+"""The features of a dialogue for the embedded baseline: counts and overlaps.
 
-How likely its characters are under a character trigram model, how much a reply shares with its
-question, which words of which character it uses, how often it comforts, tells and advises.
+How probable the characters are under a character trigram model, how much a reply has in common with
+its question, which words of which person it uses, how often it comforts, tells stories and advises.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from judge.types import Dialogue
 
-__all__ = ["Array", "LanguageModel", "Reader", "Tables", "grams"]
+__all__ = ["Array", "FeatureReader", "LexicalTables", "TrigramModel", "character_ngrams"]
 
 Array = NDArray[np.float64]
 
@@ -37,12 +37,15 @@ _FORM_PATTERNS = {name: re.compile(pattern) for name, pattern in _FORMS.items()}
 
 
 @dataclass(frozen=True)
-class Tables:
-    """What was counted.
+class LexicalTables:
+    """What was counted in the training dialogues.
 
-    `ngrams`: one, two or three characters -> count. `idf`: bigram -> inverse document frequency.
-    `topics`: bigram -> vector. `lexicon`: character -> n-gram -> log-odds weight. `words`:
-    character -> words of its profile.
+    Attributes:
+        ngrams: one, two or three characters -> count.
+        idf: bigram -> inverse document frequency.
+        topics: bigram -> vector.
+        lexicon: person -> n-gram -> log-odds weight.
+        words: person -> words of the profile.
     """
 
     ngrams: Mapping[str, int]
@@ -52,10 +55,10 @@ class Tables:
     words: Mapping[str, tuple[str, ...]]
 
 
-class LanguageModel:
+class TrigramModel:
     """Character trigrams, interpolated after Witten and Bell (1991).
 
-    Every character that was never counted shares the place of one unknown character.
+    All characters that were never counted share the probability of one unknown character.
     """
 
     def __init__(self, ngrams: Mapping[str, int]) -> None:
@@ -80,25 +83,25 @@ class LanguageModel:
         return (self._counts.get(gram, 0) + kinds * lower) / (self._total[context] + kinds)
 
 
-def grams(text: str, sizes: Sequence[int]) -> Iterator[str]:
+def character_ngrams(text: str, sizes: Sequence[int]) -> Iterator[str]:
     """All substrings of these lengths."""
     for size in sizes:
         for i in range(len(text) - size + 1):
             yield text[i : i + size]
 
 
-class Reader:
+class FeatureReader:
     """The features of a dialogue under given tables."""
 
-    def __init__(self, tables: Tables) -> None:
+    def __init__(self, tables: LexicalTables) -> None:
         self._tables = tables
-        self._model = LanguageModel(tables.ngrams)
+        self._model = TrigramModel(tables.ngrams)
         self._sizes = (2, 3, 4)
 
     def __call__(self, dialogue: Dialogue, *, use_lexicon: bool = True) -> Array:
         """A vector of finite numbers, of one length for all dialogues.
 
-        Without `use_lexicon` the character is treated as one that was never read.
+        Without `use_lexicon` the person is treated as one that is not in the lexicon.
         """
         answers = [t.answer for t in dialogue.turns]
         questions = [t.question for t in dialogue.turns]
@@ -130,34 +133,36 @@ class Reader:
     def _relation(self, questions: Sequence[str], answers: Sequence[str]) -> list[float]:
         out: list[float] = []
         worst_words, worst_topics = [], []
-        asked = [self._vector(q) for q in questions]
-        said = [self._vector(a) for a in answers]
-        for question, topic, answer in zip(questions, asked, answers, strict=True):
+        question_topics = [self._vector(q) for q in questions]
+        answer_topics = [self._vector(a) for a in answers]
+        for question, topic, answer in zip(questions, question_topics, answers, strict=True):
             parts = [s for s in _SENTENCE.findall(answer) if len(s) > 6]
             worst_words.append(min((self._overlap(question, s) for s in parts), default=0.0))
             topics = [_cosine(topic, self._vector(s)) for s in parts]
             worst_topics.append(min(topics, default=0.0))
         pairs = [
             [self._overlap(q, a) for q, a in zip(questions, answers, strict=True)],
-            [_cosine(q, a) for q, a in zip(asked, said, strict=True)],
+            [_cosine(q, a) for q, a in zip(question_topics, answer_topics, strict=True)],
         ]
         for values in (*pairs, worst_words, worst_topics):
             out += [float(np.mean(values)), float(np.min(values))]
-        # The next question takes up the reply before it.
+        # How far the next question takes up the reply before it.
         follow = list(zip(answers, questions[1:], strict=False))
         out.append(float(np.mean([self._overlap(a, q) for a, q in follow])) if follow else 0.0)
-        topics = [_cosine(a, q) for a, q in zip(said, asked[1:], strict=False)]
+        topics = [_cosine(a, q) for a, q in zip(answer_topics, question_topics[1:], strict=False)]
         out.append(float(np.mean(topics)) if topics else 0.0)
         return out
 
     def _echo(self, answers: Sequence[str]) -> list[float]:
-        """How near a sentence of the last reply comes to one of the first, and who negates."""
+        """The similarity of a sentence of the last reply to one of the first; is one negated?"""
         if len(answers) < 2:
             return [0.0, 0.0, 0.0]
-        first = [(set(grams(s, (2,))), s) for s in _SENTENCE.findall(answers[0]) if len(s) > 5]
+        first = [
+            (set(character_ngrams(s, (2,))), s) for s in _SENTENCE.findall(answers[0]) if len(s) > 5
+        ]
         nearest, negated = 0.0, 0.0
         for s in _SENTENCE.findall(answers[-1]):
-            mine = set(grams(s, (2,)))
+            mine = set(character_ngrams(s, (2,)))
             for theirs, other in first:
                 near = len(mine & theirs) / max(1, len(mine | theirs))
                 if near > nearest:
@@ -175,7 +180,7 @@ class Reader:
         )
         rows = []
         for answer in answers:
-            present = set(grams(answer, self._sizes))
+            present = set(character_ngrams(answer, self._sizes))
             scale = math.sqrt(len(answer) + 1)
             scores = {
                 n: math.fsum(weights[g] for g in present & weights.keys()) / scale
@@ -208,18 +213,20 @@ class Reader:
 
     def _overlap(self, a: str, b: str) -> float:
         """Cosine of inverse-document-frequency weights over shared character bigrams."""
-        x, y = set(grams(a, (2,))), set(grams(b, (2,)))
+        x, y = set(character_ngrams(a, (2,))), set(character_ngrams(b, (2,)))
         norm = math.sqrt(self._weight(x) * self._weight(y))
         return self._weight(x & y) / norm if norm else 0.0
 
     def _weight(self, bigrams: Collection[str]) -> float:
-        """Their squared weights, summed exactly: a set has another order in every process."""
+        """The sum of their squared weights, exact: a set has another order in each process."""
         return math.fsum(self._tables.idf.get(g, 0.0) ** 2 for g in bigrams)
 
     def _vector(self, text: str) -> Array:
         topics, idf = self._tables.topics, self._tables.idf
-        found = [idf[g] * topics[g] for g in sorted(set(grams(text, (2,)))) if g in topics]
-        return np.sum(found, axis=0) if found else np.zeros(1)
+        vectors = [
+            idf[g] * topics[g] for g in sorted(set(character_ngrams(text, (2,)))) if g in topics
+        ]
+        return np.sum(vectors, axis=0) if vectors else np.zeros(1)
 
 
 def _cosine(x: Array, y: Array) -> float:

@@ -1,13 +1,13 @@
-"""One forward pass for a dialogue and all its questions, over a prefix and a profile kept.
+"""One forward pass for a dialogue and all its questions, over a prefix and a profile that are kept.
 
-A row of the batch is `[question 1 | ... | question m | dialogue]`. Positions say that every
-question follows the dialogue; the mask lets it see the prefix, the profile, the dialogue and
-itself, and nothing else. Because the order within a row is free, the questions stand first: their
-ends, where labels are read, are then the same for every row, however long its dialogue.
+A row of the batch is `[question 1 | ... | question m | dialogue]`. The positions say that every
+question follows the dialogue. The mask lets a question see the prefix, the profile, the dialogue
+and itself, and nothing else. The order within a row is free, so the questions stand first: they
+then end, and their labels are read, at the same columns in every row, however long its dialogue.
 
 The model's own attention is replaced by `_attend`, through the interface that transformers has for
-it. So the keys and values of prefix and profile are kept by us, once, and nothing is cropped or
-copied back.
+this. So the keys and values of prefix and profile are stored here, once, and no cache is cut or
+copied.
 """
 
 from __future__ import annotations
@@ -25,14 +25,14 @@ from judge.engines.tokens import TokenTree
 from judge.errors import EngineError
 from judge.types import LabelRead
 
-__all__ = ["Packed"]
+__all__ = ["PackedPrompts"]
 
 _NAME = "judge_packed"
 _PROFILES = 64
-"""Profiles whose keys and values are kept at once; dialogues come character by character."""
+"""How many profiles are kept; dialogues come character by character."""
 
 _TOKENS_AT_ONCE = 8192
-"""Enough to keep a GPU busy; a CPU is busy with one dialogue."""
+"""Enough to keep a GPU busy; one dialogue keeps a CPU busy."""
 
 _Layers = dict[int, tuple[Any, Any]]
 """Layer -> keys and values, (1, heads, tokens, size)."""
@@ -40,21 +40,27 @@ _Layers = dict[int, tuple[Any, Any]]
 
 @dataclass
 class _Plan:
-    """What the attention of one forward pass sees beside its own tokens, and what it leaves.
+    """What the attention of one forward pass sees besides its own tokens, and what it stores.
 
-    Every row sees `shared`, and row i sees `own[i]`. `mask` (rows, 1, tokens, past + tokens) is
-    added to the attention scores; without one attention is causal, and nothing is past.
+    Attributes:
+        shared: keys and values that every row sees.
+        own: those that row i alone sees.
+        mask: (rows, 1, tokens, past + tokens), added to the attention scores. Without it attention
+            is causal, and there is no past.
+        store: whether to put the keys and values of the pass into `stored`.
+        stored: see `store`.
+        stacked: the results of `mask_of`.
     """
 
     shared: _Layers
     own: Sequence[_Layers]
     mask: Any = None
-    keep: bool = False
-    kept: _Layers = field(default_factory=dict)
+    store: bool = False
+    stored: _Layers = field(default_factory=dict)
     stacked: dict[int, Any] = field(default_factory=dict)
 
     def mask_of(self, groups: int) -> Any:
-        """The mask, repeated for each of the heads that are stacked along the tokens."""
+        """The mask, repeated for the `groups` heads that are stacked along the tokens."""
         if groups not in self.stacked:
             self.stacked[groups] = self.mask.repeat(1, 1, groups, 1)
         return self.stacked[groups]
@@ -63,8 +69,8 @@ class _Plan:
 _PLAN: ContextVar[_Plan | None] = ContextVar("plan", default=None)
 
 
-class Packed:
-    """Reads the items of a token tree, several dialogues at once.
+class PackedPrompts:
+    """Reads label probabilities for the items of a token tree, several dialogues at once.
 
     Args:
         judge: a model whose layers all have full attention, through transformers' interface.
@@ -75,40 +81,45 @@ class Packed:
         self._prefix: tuple[tuple[int, ...], _Layers] | None = None
         self._profiles: OrderedDict[tuple[int, ...], _Layers] = OrderedDict()
 
-    def read(self, tokens: TokenTree, asked: Mapping[int, Sequence[str]]) -> Iterator[LabelRead]:
-        """A read for each metric of each item, in any order."""
-        by_length = sorted(asked, key=lambda item: (tokens.length(item), item))
-        rows = self._rows(max(map(tokens.length, asked)) - len(tokens.prefix))
+    def read(self, tokens: TokenTree, prompts: Mapping[int, Sequence[str]]) -> Iterator[LabelRead]:
+        """A read for each metric of each item, in any order.
+
+        Args:
+            tokens: the tree.
+            prompts: item -> the metrics it is asked.
+        """
+        by_length = sorted(prompts, key=lambda item: (tokens.length(item), item))
+        rows = self._rows(max(map(tokens.length, prompts)) - len(tokens.prefix))
         for start in range(0, len(by_length), rows):
             batch = by_length[start : start + rows]
             yield from self._judge.in_halves(
-                lambda items: self._read(tokens, {i: asked[i] for i in items}), batch, "dialogue"
+                lambda items: self._read(tokens, {i: prompts[i] for i in items}), batch, "dialogue"
             )
 
     def _rows(self, length: int) -> int:
-        """How many dialogues of `length` tokens fit: 1 on a CPU, else what memory allows."""
+        """How many dialogues of `length` tokens go together: 1 on a CPU, else as memory allows."""
         judge = self._judge
         if judge.on_cpu:
             return 1
         config = judge.checkpoint.text_config
-        wide = 16 * config.hidden_size + 3 * (getattr(config, "intermediate_size", None) or 0)
+        width = 16 * config.hidden_size + 3 * (getattr(config, "intermediate_size", None) or 0)
         free, _ = judge.torch.cuda.mem_get_info(judge.device)
-        fit = int(0.5 * free / (4 * wide * length))
+        fit = int(0.5 * free / (4 * width * length))
         return max(1, min(fit, _TOKENS_AT_ONCE // length))
 
-    def _read(self, tokens: TokenTree, asked: Mapping[int, Sequence[str]]) -> list[LabelRead]:
+    def _read(self, tokens: TokenTree, prompts: Mapping[int, Sequence[str]]) -> list[LabelRead]:
         torch = self._judge.torch
-        rows = [_Row.of(tokens, item, metrics) for item, metrics in asked.items()]
-        own = [self._profile(tokens, item) for item in asked]
-        lengths = [len(tokens.profile(item)) for item in asked]
+        rows = [_Row.of(tokens, item, metrics) for item, metrics in prompts.items()]
+        own = [self._profile(tokens, item) for item in prompts]
+        lengths = [len(tokens.profile(item)) for item in prompts]
         ids, positions, mask = self._inputs(rows, len(tokens.prefix), lengths)
         ends = torch.tensor(sorted({end for row in rows for end in row.ends.values()}))
         with self._attending(_Plan(self._shared(tokens), own, mask)):
             logits = self._judge.logits(ids, ends, position_ids=positions, use_cache=False)
-        place = {int(end): column for column, end in enumerate(ends)}
+        column_of = {int(end): column for column, end in enumerate(ends)}
         return [
-            self._judge.read(row.item, metric, line[place[end]], tokens.label_ids[metric])
-            for row, line in zip(rows, logits, strict=True)
+            self._judge.read(row.item, metric, row_logits[column_of[end]], tokens.label_ids[metric])
+            for row, row_logits in zip(rows, logits, strict=True)
             for metric, end in row.ends.items()
         ]
 
@@ -118,16 +129,16 @@ class Packed:
         """Ids and positions (rows, tokens), and the mask (rows, 1, tokens, past + tokens)."""
         judge, torch = self._judge, self._judge.torch
         size, widest = max(len(row.ids) for row in rows), max(profiles)
-        size += -(prefix + widest + size) % 8  # or the kernels of a GPU copy the mask
+        size += -(prefix + widest + size) % 8  # otherwise the kernels of a GPU copy the mask
 
         def padded(lists: Sequence[Sequence[int]], filler: int) -> Any:
             return torch.tensor([[*ids, *[filler] * (size - len(ids))] for ids in lists])
 
         ids = padded([row.ids for row in rows], 0)
-        # Part 0 is the dialogue, the questions are 1 to m, and padding sees itself only.
+        # Part 0 is the dialogue, parts 1 to m are the questions, and padding (-1) sees itself only.
         part = padded([row.part for row in rows], -1)
         start = torch.tensor(profiles)[:, None] + prefix
-        positions = padded([row.places for row in rows], 0) + start
+        positions = padded([row.positions for row in rows], 0) + start
         query, key = part[:, :, None], part[:, None, :]
         earlier = torch.ones(size, size, dtype=torch.bool).tril()
         sees = (query == key) & earlier | (query > 0) & (key == 0)
@@ -141,21 +152,21 @@ class Packed:
         """Keys and values of the prefix."""
         if self._prefix is None or self._prefix[0] != tokens.prefix:
             self._profiles.clear()
-            self._prefix = (tokens.prefix, self._kept(tokens.prefix, {}, 0))
+            self._prefix = (tokens.prefix, self._store(tokens.prefix, {}, 0))
         return self._prefix[1]
 
     def _profile(self, tokens: TokenTree, item: int) -> _Layers:
         """Keys and values of the profile of the item's character."""
         shared, ids = self._shared(tokens), tokens.profile(item)
         if ids not in self._profiles:
-            self._profiles[ids] = self._kept(ids, shared, len(tokens.prefix))
+            self._profiles[ids] = self._store(ids, shared, len(tokens.prefix))
             if len(self._profiles) > _PROFILES:
                 self._profiles.popitem(last=False)
         self._profiles.move_to_end(ids)
         return self._profiles[ids]
 
-    def _kept(self, ids: Sequence[int], shared: _Layers, start: int) -> _Layers:
-        """Keys and values of `ids` after the tokens of `shared`."""
+    def _store(self, ids: Sequence[int], shared: _Layers, start: int) -> _Layers:
+        """Keys and values of `ids`, which follow the `start` tokens of `shared`."""
         torch, judge = self._judge.torch, self._judge
         if not ids:
             return {}
@@ -163,20 +174,21 @@ class Packed:
         mask = torch.full((size, size), torch.finfo(judge.model.dtype).min).triu(1)
         mask = torch.cat([torch.zeros(size, start), mask], dim=-1)
         mask = mask.to(judge.model.dtype).to(judge.device)[None, None] if start else None
-        plan = _Plan(shared, [{}], mask, keep=True)
+        plan = _Plan(shared, [{}], mask, store=True)
         positions = torch.arange(start, start + size, device=judge.device)[None]
         with self._attending(plan):
             judge.logits(
                 torch.tensor([ids]), torch.tensor([0]), position_ids=positions, use_cache=False
             )
         layers = judge.checkpoint.text_config.num_hidden_layers
-        if plan.kept.keys() != set(range(layers)):
+        if plan.stored.keys() != set(range(layers)):
             raise EngineError(
-                f"only {len(plan.kept)} of its {layers} layers attend the usual way",
+                f"only {len(plan.stored)} of its {layers} layers use transformers' attention "
+                "interface",
                 path=judge.checkpoint.folder,
                 hint="use --engine hf-naive",
             )
-        return plan.kept
+        return plan.stored
 
     @contextmanager
     def _attending(self, plan: _Plan) -> Iterator[None]:
@@ -189,7 +201,7 @@ class Packed:
 
     @cached_property
     def _ready(self) -> None:
-        """Tells the model to attend by `_attend`, which falls back where there is no plan."""
+        """Makes the model attend by `_attend`, which without a plan does what sdpa does."""
         transformers = self._judge.transformers
         transformers.AttentionInterface.register(_NAME, _attend)
         transformers.AttentionMaskInterface.register(
@@ -200,12 +212,20 @@ class Packed:
 
 @dataclass(frozen=True, slots=True)
 class _Row:
-    """One dialogue with its questions: ids, which part each belongs to, its place in the prompt."""
+    """One dialogue with its questions.
+
+    Attributes:
+        item: the position of the dialogue in the tree.
+        ids: all tokens.
+        part: for each token 0 if it belongs to the dialogue, or the number of its question.
+        positions: for each token its position in the prompt, counted from the dialogue.
+        ends: metric -> the column where its question ends.
+    """
 
     item: int
     ids: list[int]
     part: list[int]
-    places: list[int]
+    positions: list[int]
     ends: dict[str, int]
 
     @classmethod
@@ -219,10 +239,10 @@ class _Row:
         row._add(dialogue, 0, 0)
         return row
 
-    def _add(self, ids: Sequence[int], part: int, place: int) -> None:
+    def _add(self, ids: Sequence[int], part: int, position: int) -> None:
         self.ids.extend(ids)
         self.part.extend([part] * len(ids))
-        self.places.extend(range(place, place + len(ids)))
+        self.positions.extend(range(position, position + len(ids)))
 
 
 def _attend(
@@ -235,20 +255,20 @@ def _attend(
     dropout: float = 0.0,
     **extra: Any,
 ) -> tuple[Any, None]:
-    """Attention of `query` (rows, heads, tokens, size) to what the plan has and to its own tokens.
+    """Attention of `query` (rows, heads, tokens, size) to the keys of the plan and to its own.
 
-    Heads that share keys are stacked along the tokens instead of repeating the keys.
+    Heads that share keys are stacked along the tokens, so that the keys need not be repeated.
     """
-    import torch  # noqa: PLC0415 - the module is read where torch may be missing
+    import torch  # noqa: PLC0415 - this module is imported where torch may be missing
     from transformers import AttentionInterface  # noqa: PLC0415
 
     plan = _PLAN.get()
     if plan is None:
         sdpa = AttentionInterface()["sdpa"]
-        found: tuple[Any, None] = sdpa(
+        fallback: tuple[Any, None] = sdpa(
             module, query, key, value, attention_mask, scaling=scaling, dropout=dropout, **extra
         )
-        return found
+        return fallback
     for term in ("softcap", "s_aux", "position_bias", "sliding_window"):
         if extra.get(term) is not None:
             raise EngineError(
@@ -256,8 +276,8 @@ def _attend(
                 hint="use --engine hf-naive",
             )
     layer, attend = module.layer_idx, torch.nn.functional.scaled_dot_product_attention
-    if plan.keep:
-        plan.kept[layer] = (key, value)
+    if plan.store:
+        plan.stored[layer] = (key, value)
     rows, heads, tokens, size = query.shape
     groups = heads // key.shape[1]
     if plan.mask is None:
@@ -271,7 +291,7 @@ def _attend(
 
 
 def _past(plan: _Plan, layer: int, which: int, rows: int) -> list[Any]:
-    """Keys (0) or values (1) of the prefix and of each row's profile, padded to the longest."""
+    """Keys (`which` 0) or values (1) of the prefix and of each row's profile, padded alike."""
     from torch.nn.utils.rnn import pad_sequence  # noqa: PLC0415
 
     pieces = []

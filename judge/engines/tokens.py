@@ -1,15 +1,15 @@
-"""From the text segments of a tree to token ids, once for every engine that takes ids.
+"""Turns the text segments of a prompt tree into token ids, for every engine that takes ids.
 
-Segments are tokenized apart and joined as ids, so that a prefix shared in text is a prefix
-shared in token space. The model's own chat template frames them; special tokens that occur in
-a dialogue or a profile stay plain text, so that no reply can close its own turn.
+Segments are tokenized separately and joined as ids, so that a prefix that is shared as text is also
+shared as tokens. The model's own chat template frames them. Special tokens that occur in a dialogue
+or a profile stay plain text, so that no reply can close its own turn.
 """
 
 from __future__ import annotations
 
 import datetime as dt
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
@@ -20,22 +20,27 @@ from judge.types import PromptItem, PromptTree
 __all__ = [
     "Encoder",
     "Frame",
+    "Messages",
     "PromptTokenizer",
     "TokenTree",
-    "lasting_template",
+    "dateless_template",
+    "frame_of",
     "local_prompt_tokenizer",
 ]
 
 _SYSTEM, _USER = "JUDGE-SYSTEM-TEXT", "JUDGE-USER-TEXT"
 _TODAY = re.compile(r"""strftime_now\(\s*(['"])(.*?)\1\s*\)""")
-_ANY_DAY = dt.date(2025, 1, 1)
+_FIXED_DATE = dt.date(2025, 1, 1)
 _BREAK = "\n"
 _THINKING, _THOUGHT = "<think>", "</think>"
+
+Messages = Sequence[Mapping[str, str]]
+"""A chat in OpenAI's format: `role` and `content` of each message."""
 
 
 @dataclass(frozen=True, slots=True)
 class Frame:
-    """What the chat template puts before the system text, before and after the user's."""
+    """What the chat template puts before the system text, between it and the user's, and after."""
 
     before: str
     between: str
@@ -43,20 +48,20 @@ class Frame:
 
     @property
     def thinks(self) -> bool:
-        """Whether the judge is inside a thought where its answer begins."""
+        """Whether the template has opened a thought where the judge's answer begins."""
         return self.after.rfind(_THINKING) > self.after.rfind(_THOUGHT)
 
 
 class Encoder(Protocol):
-    """What turns text into ids: a tokenizer on this machine, or the one of a server."""
+    """Turns text into ids: a tokenizer on this machine, or that of a server."""
 
     @property
     def unknown(self) -> int | None:
-        """The id that stands for what the vocabulary lacks, where there is one."""
+        """The id for characters that the vocabulary lacks, if there is one."""
         ...
 
     def encode(self, text: str, *, plain: bool) -> Sequence[int]:
-        """Ids of `text` as it stands, nothing put before it; `plain` spells special tokens out."""
+        """The ids of `text`, with nothing put before it; `plain` spells special tokens out."""
         ...
 
     def decode(self, ids: Sequence[int]) -> str:
@@ -66,10 +71,16 @@ class Encoder(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class TokenTree:
-    """A `PromptTree` in token ids; `label_ids[metric]` in the order of the tree's labels.
+    """A `PromptTree` in token ids.
 
-    `branches[item][metric]` is what follows the dialogue: the question, the reason where there is
-    one, and the prefill.
+    Attributes:
+        prefix: what all prompts begin with.
+        profiles: character -> ids of its profile.
+        dialogues: ids of each item's dialogue.
+        branches: `branches[item][metric]` follows the dialogue: the question, the reason if there
+            is one, and the prefill.
+        label_ids: metric -> one id for each label, in the order of the tree's labels.
+        source: the tree.
     """
 
     prefix: tuple[int, ...]
@@ -84,29 +95,29 @@ class TokenTree:
         return self.profiles[self.source.items[item].dialogue.character]
 
     def prompt(self, item: int, metric: str) -> tuple[int, ...]:
-        """All ids of one prompt; the label is the next token."""
+        """All ids of one prompt; the label is the token that follows."""
         shared = self.prefix + self.profile(item) + self.dialogues[item]
         return shared + self.branches[item][metric]
 
     def length(self, item: int) -> int:
-        """Tokens of the item's longest prompt."""
+        """How many tokens the item's longest prompt has."""
         shared = len(self.prefix) + len(self.profile(item)) + len(self.dialogues[item])
         return shared + max(map(len, self.branches[item].values()), default=0)
 
     def count(self) -> TokenCount:
-        """Tokens asked one by one, and with every segment that is asked counted once."""
+        """See `TokenCount`; segments of which no prompt is asked do not count."""
         naive = longest = dialogues = branches = 0
         characters: set[str] = set()
         for index, item in enumerate(self.source.items):
-            asked = [len(branch) for branch in self.branches[index].values()]
-            if not asked:
+            lengths = [len(branch) for branch in self.branches[index].values()]
+            if not lengths:
                 continue
             characters.add(item.dialogue.character)
-            own = len(self.dialogues[index])
-            shared = len(self.prefix) + len(self.profile(index)) + own
-            naive += shared * len(asked) + sum(asked)
-            dialogues += own
-            branches += sum(asked)
+            dialogue = len(self.dialogues[index])
+            shared = len(self.prefix) + len(self.profile(index)) + dialogue
+            naive += shared * len(lengths) + sum(lengths)
+            dialogues += dialogue
+            branches += sum(lengths)
             longest = max(longest, self.length(index))
         tree = dialogues + branches + sum(len(self.profiles[c]) for c in characters)
         if characters:
@@ -115,12 +126,12 @@ class TokenTree:
 
 
 class PromptTokenizer:
-    """What makes a token tree of a prompt tree for one model.
+    """Turns prompt trees into token trees for one model.
 
     Args:
         encoder: text to ids.
-        frame: what the model's chat template puts around the texts; None for a model without one.
-        begin: the text of the token that begins a prompt without a frame, or nothing.
+        frame: what the model's chat template puts around the texts; None if it has no template.
+        begin: the text of the token that begins a prompt without a frame, or "".
         name: the model's name, for messages.
     """
 
@@ -129,10 +140,10 @@ class PromptTokenizer:
         self._frame = frame
         self._begin = begin
         self._name = name
-        self._memo: dict[tuple[str, bool], tuple[int, ...]] = {}
+        self._remembered: dict[tuple[str, bool], tuple[int, ...]] = {}
         self._labels: dict[tuple[str, tuple[str, ...]], tuple[int, ...]] = {}
-        # Tokenizers of the SentencePiece kind put a blank before a text. Behind a line break they
-        # put it there, and the ids of the break can be cut away.
+        # Tokenizers of the SentencePiece kind put a blank before a text. If a line break stands
+        # first, the blank goes before it, and the ids of the break can be cut away.
         self._guard: tuple[int, ...] | None = None
         if any(self.encode(_BREAK + x) != self.encode(_BREAK) + self.encode(x) for x in "a你"):
             self._guard = self.encode(_BREAK)
@@ -142,7 +153,8 @@ class PromptTokenizer:
 
         Raises:
             EngineError: the labels are not single tokens after the prefill of a metric, or the
-                judge would be asked for a label within a thought.
+                chat template opens a thought and no reason is asked for, so that no label could be
+                read.
         """
         frame = self._frame or _plain_frame(tree, self._begin)
         if frame.thinks and not tree.rationale:
@@ -155,7 +167,7 @@ class PromptTokenizer:
         if tree.rationale:
             close = f"\n{_THOUGHT}\n\n" if frame.thinks else "\n"
             prefills = {name: close + prefill for name, prefill in prefills.items()}
-        else:  # without a reason between them the two are one segment
+        else:  # with no reason between them, question and prefill are one segment
             prefills = {name: asks[name] + prefill for name, prefill in prefills.items()}
             asks = dict.fromkeys(asks, "")
 
@@ -180,10 +192,10 @@ class PromptTokenizer:
         return self._encoder.decode(ids)
 
     def _ids(self, text: str, *, plain: bool = False) -> tuple[int, ...]:
-        """`encode`, remembered: for segments that come again with every batch."""
-        if (text, plain) not in self._memo:
-            self._memo[text, plain] = self.encode(text, plain=plain)
-        return self._memo[text, plain]
+        """`encode`, remembered: for segments that every batch contains."""
+        if (text, plain) not in self._remembered:
+            self._remembered[text, plain] = self.encode(text, plain=plain)
+        return self._remembered[text, plain]
 
     def encode(self, text: str, *, plain: bool = False) -> tuple[int, ...]:
         """The ids of a segment; `plain` spells special tokens out."""
@@ -195,17 +207,17 @@ class PromptTokenizer:
         length = len(self._guard)
         if ids[:length] != self._guard:
             raise EngineError(
-                f"{self._name}: its tokenizer gives a text other ids where another precedes it",
+                f"{self._name}: its tokenizer gives a text other ids after a line break",
                 hint="choose a judge with another tokenizer",
             )
         return ids[length:]
 
     def _label_ids(self, prefill: str, labels: tuple[str, ...]) -> tuple[int, ...]:
-        """ids(prefill + label) must be ids(prefill) + [x], with another x for each label."""
+        """The ids of the labels after `prefill`: each has to be a single token of its own."""
         if (prefill, labels) not in self._labels:
             stem = self._ids(prefill)
-            found = [self.encode(prefill + label) for label in labels]
-            ids = tuple(whole[-1] for whole in found if whole[:-1] == stem)
+            labelled = [self.encode(prefill + label) for label in labels]
+            ids = tuple(encoded[-1] for encoded in labelled if encoded[:-1] == stem)
             if len(set(ids) - {self._encoder.unknown}) < len(labels):
                 raise EngineError(
                     f"{self._name}: the labels {', '.join(labels)} are not single tokens after "
@@ -238,37 +250,55 @@ class _LocalEncoder:
 
 
 def local_prompt_tokenizer(tokenizer: Any, name: str) -> PromptTokenizer:
-    """That of a transformers tokenizer, framed by its own chat template.
+    """The prompt tokenizer for a tokenizer of transformers and its chat template.
 
     Raises:
-        EngineError: a chat template that does not show what it is given.
+        EngineError: a chat template that does not show the messages it is given.
     """
-    frame = _chat_frame(tokenizer, name)
-    return PromptTokenizer(_LocalEncoder(tokenizer), frame, tokenizer.bos_token or "", name)
+
+    def render(messages: Messages) -> str | None:
+        if tokenizer.chat_template is None:
+            return None
+        try:
+            text: str = tokenizer.apply_chat_template(
+                messages,
+                chat_template=dateless_template(tokenizer),
+                tokenize=False,
+                add_generation_prompt=True,
+                enable_thinking=False,
+            )
+        except Exception as error:  # a template is a program and may raise anything
+            raise EngineError(str(error)) from error
+        return text
+
+    begin = tokenizer.bos_token or ""
+    return PromptTokenizer(_LocalEncoder(tokenizer), frame_of(render, name), begin, name)
 
 
-def _chat_frame(tokenizer: Any, name: str) -> Frame | None:
-    """The frame of the chat template, or None for a tokenizer without one.
+def frame_of(render: Callable[[Messages], str | None], name: str) -> Frame | None:
+    """What a chat template puts around the texts; None for a model without a template.
 
-    A template that knows no system role gets the system text at the head of the user's turn.
+    For a template that knows no system role, the system text goes at the head of the user's turn.
+
+    Args:
+        render: the template's text for messages, or None if there is no template. An EngineError
+            says that the template refuses the messages.
+        name: the model's name, for messages.
+
+    Raises:
+        EngineError: the template does not show the texts it is given.
     """
-    if tokenizer.chat_template is None:
-        return None
     apart = [{"role": "system", "content": _SYSTEM}, {"role": "user", "content": _USER}]
     joined = [{"role": "user", "content": f"{_SYSTEM}\n\n{_USER}"}]
     why = "it does not show the system and the user message, in this order"
     for messages in (apart, joined):
         try:
-            text = tokenizer.apply_chat_template(
-                messages,
-                chat_template=lasting_template(tokenizer),
-                tokenize=False,
-                add_generation_prompt=True,
-                enable_thinking=False,
-            )
-        except Exception as error:  # noqa: BLE001  a template is a program and may raise anything
-            why = str(error)
+            text = render(messages)
+        except EngineError as error:
+            why = error.message
             continue
+        if text is None:
+            return None
         before, system, rest = text.partition(_SYSTEM)
         between, user, after = rest.partition(_USER)
         if system and user:
@@ -279,18 +309,18 @@ def _chat_frame(tokenizer: Any, name: str) -> Frame | None:
     )
 
 
-def lasting_template(tokenizer: Any) -> str:
-    """The chat template with a fixed day for today: the same prompt is the same tomorrow."""
-    return _TODAY.sub(_any_day, tokenizer.get_chat_template())
+def dateless_template(tokenizer: Any) -> str:
+    """The chat template with a fixed date in place of today's: prompts are the same every day."""
+    return _TODAY.sub(_fixed_date, tokenizer.get_chat_template())
 
 
-def _any_day(call: re.Match[str]) -> str:
-    return repr(_ANY_DAY.strftime(call[2]))
+def _fixed_date(call: re.Match[str]) -> str:
+    return repr(_FIXED_DATE.strftime(call[2]))
 
 
 def _plain_frame(tree: PromptTree, begin: str) -> Frame:
-    """For models without a chat template: plain text, blank lines between the parts.
+    """For models without a chat template: plain text with blank lines between the parts.
 
-    A set without a system text is a completion prompt as it stands: nothing is put between.
+    A rubric set without a system text is a completion prompt already: nothing is put between.
     """
     return Frame(begin, "\n\n", "\n") if tree.system else Frame(begin, "", "")

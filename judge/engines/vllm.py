@@ -1,18 +1,19 @@
 """vLLM in this process: its prefix cache computes what prompts share once.
 
-vLLM keeps the keys and values of every full block of tokens it has seen. Prompts are given to it
-dialogue by dialogue, so that the questions of a dialogue find all but their own tokens there. The
-cache is emptied before each tree: in bfloat16 a prompt reads a little differently (by some
-hundredths of a nat) where its prefix was found than where it was computed, and what a tree reads
-must not depend on what was asked before it.
+vLLM keeps the keys and values of every full block of tokens it has computed. Prompts are given to
+it dialogue by dialogue, so that the questions about a dialogue find all but their own tokens there.
+The cache is emptied before each tree. In bfloat16 a prompt reads a little differently (by some
+hundredths of a nat) when its prefix comes from the cache, and the reads of a tree must not depend
+on what was asked before it.
 
-The next-token log-probabilities are those of exactly the labels, under the full distribution
-(`logprob_token_ids`): the most probable tokens may hold no label, and an answer that is forced
-into the labels has lost their mass.
+The next-token log-probabilities are those of exactly the labels under the full distribution
+(`logprob_token_ids`). The most probable tokens need not contain a label, and an answer that is
+constrained to the labels has lost their mass.
 """
 
 from __future__ import annotations
 
+import gc
 import importlib
 import importlib.metadata
 import logging
@@ -21,36 +22,35 @@ import os
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from functools import cached_property
+from pathlib import Path
 from typing import Any
 
 from judge.engines.causal import DTYPES
 from judge.engines.chat import seeds_of
 from judge.engines.checkpoint import Checkpoint, first_line, import_extra
-from judge.engines.interface import Capabilities, EngineOptions, TokenCount
+from judge.engines.interface import EngineOptions, TokenCount
 from judge.engines.tokens import TokenTree
-from judge.engines.vllm_load import (
-    LESS_MEMORY,
-    OTHERWISE,
-    llm_arguments,
-    load_error,
-    refuse_gaps,
-    unload,
-)
 from judge.errors import EngineError
 from judge.types import Failure, LabelRead, Message, PromptTree, Rationale, Reply, Sampling
 
 __all__ = ["VllmEngine"]
 
 _ENVIRONMENT = {
-    # In this process what goes wrong arrives as an exception, and what is computed together
-    # depends on the prompts alone, not on how fast they arrive.
+    # With the engine in this process, errors arrive as exceptions, and which prompts are computed
+    # together depends on the prompts alone and not on how fast they arrive.
     "VLLM_ENABLE_V1_MULTIPROCESSING": "0",
     "VLLM_LOGGING_LEVEL": "ERROR",
-    "VLLM_LOGGING_STREAM": "ext://sys.stderr",  # it logs to stdout, which is ours
+    "VLLM_LOGGING_STREAM": "ext://sys.stderr",  # its default, stdout, is for our own output
     "VLLM_NO_USAGE_STATS": "1",  # nothing about a run leaves the machine
     "TORCH_CPP_LOG_LEVEL": "ERROR",
 }
 _INVARIANT = "VLLM_BATCH_INVARIANT"
+_CPU_CACHE_BYTES = 4 * 2**30
+"""For keys and values on the CPU, where vLLM would take nearly all of the memory."""
+_DEFAULT_WINDOW = 32768
+"""Tokens that a prompt may have if the model sets no limit, as models with a state do."""
+_LESS_MEMORY = "let it take less memory, as --gpu-memory 0.8, or lower --batch-size"
+_OTHER_ENGINE = "VLLM_LOGGING_LEVEL=INFO shows what vLLM did; --engine hf can ask more models"
 
 _log = logging.getLogger(__name__)
 
@@ -61,21 +61,22 @@ class VllmEngine:
     Args:
         model: a folder or a hub id.
         options: `dtype` defaults to float32 on the CPU and bfloat16 elsewhere; `quantization` is
-            any that vLLM knows, by default what the model's config.json says; `gpu_memory` is of
-            all memory on the CPU; `reproducible` needs kernels that vLLM has for some GPUs only.
+            any method that vLLM knows, by default what the model's config.json says; on the CPU
+            `gpu_memory` is a share of the main memory; `reproducible` needs kernels that vLLM has
+            for some GPUs only.
 
     Raises:
         MissingExtraError: vLLM is not installed.
-        EngineError: there is no device for it, or an option that it does not know or that the
-            device cannot do.
+        EngineError: there is no device that vLLM can use, or an option that vLLM does not know or
+            the device cannot satisfy.
     """
 
-    capabilities = Capabilities(exact_label_ids=True, token_prompts=True, generate=True)
+    can_generate = True
 
     def __init__(self, model: str, options: EngineOptions) -> None:
         for name, value in _ENVIRONMENT.items():
             os.environ.setdefault(name, value)
-        # What it logs before it has set its own logging up.
+        # For what vLLM logs before it has set up its own logging.
         logging.getLogger("vllm").setLevel(os.environ["VLLM_LOGGING_LEVEL"].upper())
         import_extra("transformers").logging.set_verbosity_error()
         with warnings.catch_warnings(action="ignore"):
@@ -89,7 +90,7 @@ class VllmEngine:
                 hint="check the driver of the GPU, or use --engine hf",
             )
         self._on_cpu: bool = self._platform.is_cpu()
-        if self._on_cpu:  # what little vLLM still compiles there would need a C++ compiler
+        if self._on_cpu:  # the little that vLLM still compiles there would need a C++ compiler
             importlib.import_module("torch._dynamo.config").disable = True  # type: ignore[attr-defined]
         self._dtype = options.dtype or ("float32" if self._on_cpu else "bfloat16")
         _refuse_unknown("dtype", self._dtype, DTYPES)
@@ -104,7 +105,7 @@ class VllmEngine:
                     f"--reproducible: vLLM cannot do that on this device ({self._device})",
                     hint="leave it out; NVIDIA GPUs of compute capability 8.0 and newer can",
                 )
-            os.environ[_INVARIANT] = "1"  # read when the kernels are imported, with the weights
+            os.environ[_INVARIANT] = "1"  # vLLM reads it when it loads the weights
         self.batch_size = options.batch_size or (32 if self._on_cpu else 256)
         self._prompt_tokens = self._cached_tokens = 0
 
@@ -123,11 +124,11 @@ class VllmEngine:
 
     @property
     def cached_share(self) -> float | None:
-        """Prompt tokens found in the cache over all of those asked so far; None before any."""
+        """The share of all prompt tokens so far that were in the cache; None before the first."""
         return self._cached_tokens / self._prompt_tokens if self._prompt_tokens else None
 
     def describe(self) -> Mapping[str, str]:
-        """What stands in the manifest."""
+        """See `Engine.describe`."""
         options = self._options
         return {
             "engine": "vllm",
@@ -144,11 +145,11 @@ class VllmEngine:
         }
 
     def count(self, tree: PromptTree) -> TokenCount | None:
-        """Tokens of the tree; loads the tokenizer only."""
+        """See `Engine.count`; loads the tokenizer only."""
         return self._checkpoint.prompt_tokenizer(tree).count()
 
     def score(self, tree: PromptTree) -> Iterator[LabelRead]:
-        """See `Engine.score`; a prompt of the model's whole window has no room for its answer."""
+        """See `Engine.score`; a prompt that fills the window has no room for its answer."""
         tokens = self._checkpoint.prompt_tokenizer(tree)
         sampling = {
             metric: self._vllm.SamplingParams(
@@ -156,7 +157,7 @@ class VllmEngine:
             )
             for metric, ids in tokens.label_ids.items()
         }
-        for item, metric, answer in self._ask(tokens, sampling, more=1):
+        for item, metric, answer in self._ask(tokens, sampling, answer_tokens=1):
             if isinstance(answer, Failure):
                 yield LabelRead(item, metric, answer)
             else:
@@ -175,44 +176,44 @@ class VllmEngine:
             )
             for metric, question in tree.questions.items()
         }
-        for item, metric, answer in self._ask(tokens, sampling, more=tree.rationale):
+        for item, metric, answer in self._ask(tokens, sampling, answer_tokens=tree.rationale):
             if isinstance(answer, Failure):
                 yield Rationale(item, metric, answer)
                 continue
-            ids = _written(answer)
+            ids = _written_ids(answer)
             text = prompt_tokenizer.decode(ids).partition(tree.questions[metric].prefill)[0].strip()
             cut = answer.finish_reason == "length"
             yield Rationale(item, metric, text, tokens=len(ids), cut=cut)
 
     def generate(self, chats: Sequence[Sequence[Message]], sampling: Sampling) -> Iterator[Reply]:
-        """See `Engine.generate`; all of them at once, as vLLM makes its batches itself."""
+        """See `Engine.generate`; all chats at once, because vLLM makes its own batches."""
         framed = self._checkpoint.chats
         prompts = [framed.prompt(chat, thinking=sampling.thinking) for chat in chats]
         self._checkpoint.refuse_foreign([prompt.ids for prompt in prompts])
         if prompts:
             self._llm.reset_prefix_cache()
         failures = [self._too_long(len(p.ids), sampling.max_tokens) for p in prompts]
-        fit = [at for at, failure in enumerate(failures) if failure is None]
+        fitting = [i for i, failure in enumerate(failures) if failure is None]
         seeds = seeds_of(chats, sampling)
-        wanted = [
+        settings = [
             self._vllm.SamplingParams(
                 max_tokens=sampling.max_tokens,
                 temperature=sampling.temperature,
                 top_p=sampling.top_p,
-                seed=seeds[at],
+                seed=seeds[i],
                 stop=framed.stop,
                 detokenize=framed.stop is not None,
             )
-            for at in fit
+            for i in fitting
         ]
-        completions = self._generate([list(prompts[at].ids) for at in fit], wanted)
-        answers = dict(zip(fit, completions, strict=True))
-        for at, failure in enumerate(failures):
+        completions = self._generate([list(prompts[i].ids) for i in fitting], settings)
+        answers = dict(zip(fitting, completions, strict=True))
+        for i, failure in enumerate(failures):
             if failure is not None:
-                yield Reply(at, failure)
+                yield Reply(i, failure)
                 continue
-            cut = answers[at].finish_reason == "length"
-            yield framed.reply(at, prompts[at], _written(answers[at]), cut=cut)
+            cut = answers[i].finish_reason == "length"
+            yield framed.reply(i, prompts[i], _written_ids(answers[i]), cut=cut)
 
     def load(self) -> None:
         """See `Engine.load`."""
@@ -221,28 +222,28 @@ class VllmEngine:
     def close(self) -> None:
         """See `Engine.close`."""
         if "_llm" in self.__dict__:
-            unload(self.__dict__.pop("_llm"), self._platform)
+            _unload(self.__dict__.pop("_llm"), self._platform)
 
     def _ask(
-        self, tokens: TokenTree, sampling: Mapping[str, Any], *, more: int
+        self, tokens: TokenTree, sampling: Mapping[str, Any], *, answer_tokens: int
     ) -> Iterator[tuple[int, str, Any]]:
-        """(item, metric, vLLM's completion or a Failure) of every prompt, in the tree's order."""
+        """(item, metric, vLLM's completion or a Failure) for every prompt, in the tree's order."""
         self._checkpoint.refuse_foreign_ids(tokens)
         items = tokens.source.items
         if items:
             self._llm.reset_prefix_cache()
         for start in range(0, len(items), self.batch_size):
             batch = range(start, min(start + self.batch_size, len(items)))
-            places = [(i, metric) for i in batch for metric in items[i].metrics]
-            prompts = [list(tokens.prompt(*place)) for place in places]
-            failures = [self._too_long(len(prompt), more) for prompt in prompts]
-            fit = [number for number, failure in enumerate(failures) if failure is None]
+            prompts = [(i, metric) for i in batch for metric in items[i].metrics]
+            ids = [list(tokens.prompt(*prompt)) for prompt in prompts]
+            failures = [self._too_long(len(prompt_ids), answer_tokens) for prompt_ids in ids]
+            fitting = [n for n, failure in enumerate(failures) if failure is None]
             completions = self._generate(
-                [prompts[number] for number in fit], [sampling[places[n][1]] for n in fit]
+                [ids[n] for n in fitting], [sampling[prompts[n][1]] for n in fitting]
             )
-            answers = dict(zip(fit, completions, strict=True))
-            for number, (item, metric) in enumerate(places):
-                yield item, metric, failures[number] or answers[number]
+            answers = dict(zip(fitting, completions, strict=True))
+            for n, (item, metric) in enumerate(prompts):
+                yield item, metric, failures[n] or answers[n]
 
     def _generate(self, prompts: Sequence[list[int]], sampling: Sequence[Any]) -> list[Any]:
         try:
@@ -252,29 +253,29 @@ class VllmEngine:
                     list(sampling),
                     use_tqdm=False,
                 )
-        except Exception as error:  # vLLM, torch and the kernels raise their own
-            said = first_line(error)
+        except Exception as error:  # vLLM, torch and the kernels each have their own errors
+            reason = first_line(error)
             raise EngineError(
-                f"vLLM gave up on {len(prompts)} prompts: {said}",
-                hint=LESS_MEMORY if "memory" in said.lower() else OTHERWISE,
+                f"vLLM gave up on {len(prompts)} prompts: {reason}",
+                hint=_LESS_MEMORY if "memory" in reason.lower() else _OTHER_ENGINE,
             ) from error
         self._prompt_tokens += sum(map(len, prompts))
         self._cached_tokens += sum(output.num_cached_tokens or 0 for output in outputs)
         _log.debug("%d of %d tokens were cached", self._cached_tokens, self._prompt_tokens)
         return [output.outputs[0] for output in outputs]
 
-    def _too_long(self, length: int, more: int) -> Failure | None:
+    def _too_long(self, length: int, answer_tokens: int) -> Failure | None:
         room: int = self._llm.model_config.max_model_len
         window = self._checkpoint.window or room
-        if length + more > window:
+        if length + answer_tokens > window:
             reason = (
-                f"the prompt has {length} tokens and {more} for the answer, "
+                f"the prompt has {length} tokens and {answer_tokens} for the answer, "
                 f"the model's window is {window}"
             )
             return Failure("too_long", reason)
-        if length + more > room:
+        if length + answer_tokens > room:
             raise EngineError(
-                f"a prompt of {length} tokens and {more} for the answer does not fit: "
+                f"a prompt of {length} tokens and {answer_tokens} for the answer does not fit: "
                 f"vLLM takes {room} here",
                 hint="give it more memory with --gpu-memory, or use --engine hf: vLLM also stops "
                 "where the model would change its positions (longrope)",
@@ -284,8 +285,8 @@ class VllmEngine:
     @cached_property
     def _llm(self) -> Any:
         weights = self._checkpoint.weights
-        refuse_gaps(self._checkpoint)
-        arguments = llm_arguments(
+        self._checkpoint.refuse_missing_weights()
+        arguments = _llm_arguments(
             weights[0].parent, self._checkpoint.window, self._dtype, self._options, cpu=self._on_cpu
         )
         size = sum(path.stat().st_size for path in weights) // arguments["tensor_parallel_size"]
@@ -293,8 +294,8 @@ class VllmEngine:
         try:
             with warnings.catch_warnings(action="ignore"):
                 return self._vllm.LLM(**arguments)
-        except Exception as error:  # as in `_generate`; and pydantic's, for an argument
-            raise load_error(error, weights[0].parent, size, free, self._device) from error
+        except Exception as error:  # as in `_generate`; pydantic's for an argument
+            raise _load_error(error, weights[0].parent, size, free, self._device) from error
 
     @property
     def _device(self) -> str:
@@ -302,7 +303,7 @@ class VllmEngine:
         return kind if self._on_cpu else f"{kind} ({name})"
 
     def _free_memory(self) -> int:
-        """Bytes that are free on the device."""
+        """How many bytes are free on the device."""
         if self._on_cpu:
             return int(importlib.import_module("psutil").virtual_memory().available)
         return int(importlib.import_module("torch").accelerator.get_memory_info()[0])
@@ -313,7 +314,7 @@ def _refuse_unknown(option: str, value: str, known: Sequence[str]) -> None:
         raise EngineError(f"--{option} {value}: unknown", hint=f"choose from {', '.join(known)}")
 
 
-def _written(answer: Any) -> list[int]:
+def _written_ids(answer: Any) -> list[int]:
     """The ids of a completion, without the token that ended it."""
     ids = list(answer.token_ids)
     by_token = answer.finish_reason == "stop" and not isinstance(answer.stop_reason, str)
@@ -321,9 +322,83 @@ def _written(answer: Any) -> list[int]:
 
 
 def _label_read(item: int, metric: str, answer: Any, label_ids: Sequence[int]) -> LabelRead:
-    found = answer.logprobs[0]
-    labels = tuple(float(found[label].logprob) for label in label_ids)
+    logprobs = answer.logprobs[0]
+    labels = tuple(float(logprobs[label].logprob) for label in label_ids)
     if not all(map(math.isfinite, labels)):
         reason = "the model's probabilities are not finite; try another --dtype"
         return LabelRead(item, metric, Failure("not_finite", reason))
     return LabelRead(item, metric, labels, top_is_label=answer.token_ids[0] in label_ids)
+
+
+def _llm_arguments(
+    folder: Path, window: int | None, dtype: str, options: EngineOptions, *, cpu: bool
+) -> dict[str, Any]:
+    """The arguments of `vllm.LLM` for the weights in `folder` of a model with this window."""
+    arguments: dict[str, Any] = {
+        "model": str(folder),
+        "runner": "generate",
+        "dtype": dtype,
+        "quantization": options.quantization,
+        "tensor_parallel_size": options.tensor_parallel or 1,
+        "seed": options.seed,
+        # -1: the model's window, or as much of it as fits into the memory.
+        "max_model_len": -1 if window else _DEFAULT_WINDOW,
+        "enable_prefix_caching": True,
+        "logprobs_mode": "raw_logprobs",
+        "language_model_only": True,  # no pictures are given to a model that can see
+        "use_tqdm_on_load": False,
+    }
+    if options.gpu_memory is not None:
+        arguments["gpu_memory_utilization"] = options.gpu_memory
+    elif cpu and not os.environ.get("VLLM_CPU_KVCACHE_SPACE"):
+        arguments["kv_cache_memory_bytes"] = _CPU_CACHE_BYTES
+    if cpu:
+        # No kernels are compiled. Blocks of 128 tokens, vLLM's default, would share less.
+        arguments |= {"enforce_eager": True, "block_size": 32}
+    return arguments
+
+
+def _unload(llm: Any, platform: Any) -> None:
+    """Free the memory of an `LLM` that nothing else refers to.
+
+    An engine in this process outlives its last reference (vLLM issue 21073): it has to be shut
+    down, and the next engine must not be given the memory pool of its CUDA graphs.
+    """
+    llm.llm_engine.engine_core.shutdown()
+    del llm
+    gc.collect()  # frees the model, which is part of reference cycles
+    if hasattr(type(platform), "_global_graph_pool"):
+        type(platform)._global_graph_pool = None  # noqa: SLF001  there is no other way
+    importlib.import_module("vllm.distributed").cleanup_dist_env_and_memory()
+
+
+def _load_error(error: Exception, folder: Path, size: int, free: int, device: str) -> EngineError:
+    """The error for a model that did not load.
+
+    Args:
+        error: what vLLM raised.
+        folder: where the weights are.
+        size: bytes of their files for each device.
+        free: bytes that were free before.
+        device: the name of the device.
+    """
+    reason = _reason(error)
+    if "memory" in reason.lower():
+        return EngineError(
+            f"the model does not fit: its files have {size / 2**30:.1f} GiB for each device, "
+            f"{free / 2**30:.1f} GiB were free on {device}: {reason}",
+            path=folder,
+            hint="use a smaller model, --quantization fp8, more GPUs with --tensor-parallel, or "
+            "another --gpu-memory; other programs may hold memory too",
+        )
+    return EngineError(f"vLLM cannot load this model: {reason}", path=folder, hint=_OTHER_ENGINE)
+
+
+def _reason(error: Exception) -> str:
+    """The message of an error; of pydantic's, whose first line only counts them, the first."""
+    errors = getattr(error, "errors", None)
+    if not callable(errors):
+        return first_line(error)
+    first = errors()[0]
+    location = "".join(f"{name}: " for name in first["loc"])
+    return f"{location}{first['msg']}".replace("Value error, ", "").splitlines()[0]

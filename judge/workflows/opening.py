@@ -17,7 +17,7 @@ from judge.engines import (
     default_judge,
     open_engine,
     own_options,
-    refuse_useless,
+    refuse_unused,
     resolve_judge,
 )
 from judge.errors import UsageError
@@ -148,7 +148,7 @@ class _Writer(NamedTuple):
 
     def open(self, option: str) -> Engine:
         opened = open_engine(self.spec, self.options)
-        if not opened.capabilities.generate:
+        if not opened.can_generate:
             raise UsageError(
                 f"{option} {self.spec.name} cannot write: it only reads labels",
                 hint="choose a language model",
@@ -211,7 +211,7 @@ def choose_judge_beside(
     if local and engine in _LOCAL and (served or cannot_write):
         own["engine"] = None
     choice = choose_judge(name, own)
-    refuse_useless(EngineOptions(samples=choice.options.samples), [choice.spec])
+    refuse_unused(EngineOptions(samples=choice.options.samples), [choice.spec])
     return choice._replace(options=own_options(choice.spec, choice.options))
 
 
@@ -304,4 +304,4 @@ def _refuse_idle(
             f"--engine {engine} asks none of {', '.join(dict.fromkeys(s.name for s in specs))}",
             hint="leave it out; models in this process are asked by hf or vllm",
         )
-    refuse_useless(replace(options, samples=None), specs)
+    refuse_unused(replace(options, samples=None), specs)

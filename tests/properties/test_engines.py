@@ -15,8 +15,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from judge.engines import EngineOptions
-from judge.engines.lexical import Model, load, save
-from judge.engines.lexical_features import LanguageModel, Reader, Tables, grams
+from judge.engines.lexical import LexicalModel, load, save
+from judge.engines.lexical_features import (
+    FeatureReader,
+    LexicalTables,
+    TrigramModel,
+    character_ngrams,
+)
 from judge.engines.mock import MockEngine
 from judge.engines.naive import NaiveHfEngine
 from judge.engines.tokens import local_prompt_tokenizer
@@ -36,7 +41,7 @@ def trees(draw: st.DrawFn) -> Any:
     return make_tree(texts, system=draw(TEXT), profiles=profiles, characters=names)
 
 
-class TestLanguageModel:
+class TestTrigramModel:
     """Witten-Bell interpolation makes a distribution, whatever was counted."""
 
     @given(st.lists(FEW_LETTERS, min_size=1), FEW_LETTERS, st.integers(1, 3))
@@ -47,9 +52,9 @@ class TestLanguageModel:
 
         Dropping rare trigrams, as the shipped tables do, changes nothing about it.
         """
-        counts = Counter(gram for text in texts for gram in grams(text, (1, 2, 3)))
+        counts = Counter(gram for text in texts for gram in character_ngrams(text, (1, 2, 3)))
         kept = {g: n for g, n in counts.items() if n >= drop or len(g) < 3}
-        model = LanguageModel(kept)
+        model = TrigramModel(kept)
         alphabet = {g for g in kept if len(g) == 1}
         p = [math.exp(model.logprobs(context + c)[-1]) for c in [*sorted(alphabet), "\0"]]
         assert math.fsum(p) == pytest.approx(1, abs=1e-12)
@@ -60,14 +65,14 @@ class TestLanguageModel:
 
         P(a) = (3 + 2 x 1/3) / (4 + 2) = 11/18; P(a | a) = (2 + 2 x 11/18) / (3 + 2) = 29/45.
         """
-        model = LanguageModel({"a": 3, "b": 1, "aa": 2, "ab": 1})
+        model = TrigramModel({"a": 3, "b": 1, "aa": 2, "ab": 1})
         assert np.exp(model.logprobs("aa")) == pytest.approx([11 / 18, 29 / 45])
 
     @given(st.lists(FEW_LETTERS, min_size=1), FEW_LETTERS)
     def test_one_probability_for_each_character(self, texts: list[str], text: str) -> None:
         """Finite, and only what stands before a character matters to it."""
-        counts = Counter(gram for t in texts for gram in grams(t, (1, 2, 3)))
-        model = LanguageModel(counts)
+        counts = Counter(gram for t in texts for gram in character_ngrams(t, (1, 2, 3)))
+        model = TrigramModel(counts)
         found = model.logprobs(text)
         assert found.shape == (len(text),)
         assert np.isfinite(found).all()
@@ -89,7 +94,7 @@ class TestLexical:
         weights = st.dictionaries(self.names, self.numbers, min_size=1, max_size=5)
         vectors = st.lists(self.numbers, min_size=3, max_size=3).map(np.array)
         words = st.lists(self.names, min_size=1, max_size=3).map(tuple)
-        tables = Tables(
+        tables = LexicalTables(
             ngrams=data.draw(st.dictionaries(self.names, st.integers(1, 10**9))),
             idf=data.draw(st.dictionaries(self.names, self.numbers)),
             topics=data.draw(st.dictionaries(self.names, vectors)),
@@ -97,8 +102,8 @@ class TestLexical:
             words=data.draw(st.dictionaries(self.names, words)),
         )
         rng = np.random.default_rng(data.draw(st.integers(0, 9)))
-        size = len(Reader(tables)(Dialogue("", "", "", (Turn("", ""),))))
-        model = Model(
+        size = len(FeatureReader(tables)(Dialogue("", "", "", (Turn("", ""),))))
+        model = LexicalModel(
             tables=tables,
             metrics=("m",),
             mean=rng.normal(size=size),
@@ -118,9 +123,11 @@ class TestLexical:
     @given(st.lists(st.tuples(TEXT, TEXT), min_size=1, max_size=3))
     def test_features_are_finite(self, turns: list[tuple[str, str]]) -> None:
         """Whatever people type."""
-        counts = Counter(grams("".join(q + a for q, a in turns), (1, 2, 3)))
-        tables = Tables(counts, dict.fromkeys(counts, 1.0), {}, {"A": {"ab": 1.0}}, {"A": ("a",)})
-        found = Reader(tables)(Dialogue("s", "A", "1", tuple(Turn(*turn) for turn in turns)))
+        counts = Counter(character_ngrams("".join(q + a for q, a in turns), (1, 2, 3)))
+        tables = LexicalTables(
+            counts, dict.fromkeys(counts, 1.0), {}, {"A": {"ab": 1.0}}, {"A": ("a",)}
+        )
+        found = FeatureReader(tables)(Dialogue("s", "A", "1", tuple(Turn(*turn) for turn in turns)))
         assert np.isfinite(found).all()
 
 

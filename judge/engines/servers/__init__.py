@@ -1,4 +1,4 @@
-"""The kinds of servers, told apart by asking once."""
+"""The kinds of servers, and how they are told apart."""
 
 from __future__ import annotations
 
@@ -25,19 +25,20 @@ SERVERS: Mapping[str, type[Server]] = {
 }
 
 _OWNERS = {"vllm": "vllm", "sglang": "sglang", "llamacpp": "llama.cpp"}
-"""Who /v1/models says owns a model: these servers name themselves."""
+"""`owned_by` in /v1/models -> the kind: these servers put their own name there."""
 
 _LATEST = ":latest"
-_SHOWN = 8
+_MOST_NAMES_SHOWN = 8
 
 
 def open_server(api: Api, name: str, kind: str | None) -> Server:
-    """The server behind `api`, asked for the model `name`.
+    """The server behind `api`, with its model `name`.
 
     Args:
-        api: its address.
-        name: the model as the server lists it; or as it was started, if it has no other.
-        kind: a key of `SERVERS`; None to find out.
+        api: the server.
+        name: the model as the server lists it. If it lists only one, also the path or alias that
+            the server was started with.
+        kind: a key of `SERVERS`; None to find out by asking the server.
 
     Raises:
         EngineError: nothing answers, or the server does not have the model.
@@ -53,10 +54,11 @@ def open_server(api: Api, name: str, kind: str | None) -> Server:
         name = name.removesuffix(_LATEST)
     else:
         offered = {m["id"]: m for m in listed}
-    if len(listed) == 1 and kind != "ollama" and name in _names(listed[0]):
+    if len(listed) == 1 and kind != "ollama" and name in _other_names(listed[0]):
         name = listed[0]["id"]
-    if name not in offered and (offered or kind != "openai"):  # some list none, and have them
-        shown = ", ".join(list(offered)[:_SHOWN]) + (", ..." if len(offered) > _SHOWN else "")
+    if name not in offered and (offered or kind != "openai"):  # some gateways list no models
+        names = list(offered)
+        shown = ", ".join(names[:_MOST_NAMES_SHOWN] + ["..."] * (len(names) > _MOST_NAMES_SHOWN))
         raise EngineError(
             f"the server at {api.root} does not have the model {name}",
             hint=f"name one that it has: {shown}" if offered else "load a model into it",
@@ -64,6 +66,6 @@ def open_server(api: Api, name: str, kind: str | None) -> Server:
     return SERVERS[kind].open(api, name, offered.get(name, {}))
 
 
-def _names(model: Mapping[str, Any]) -> tuple[str, ...]:
-    """Other names of the only model: what the server was started with."""
+def _other_names(model: Mapping[str, Any]) -> tuple[str, ...]:
+    """The path and the aliases that the server was started with."""
     return (model.get("root") or "", *model.get("aliases", ()))

@@ -1,8 +1,8 @@
-"""Requests to one server: patient where patience helps, plain about everything else.
+"""Requests to one server: repeated where that may help, refused with a plain reason otherwise.
 
-The key is read from the environment when the first request is made and goes nowhere but into the
-header: whatever a server says is shown without it. Redirects are not followed, so that the key
-goes to the address that was given, and nowhere else.
+The key is read from the environment when the engine is made and is sent in the header only: it is
+cut out of whatever a server says before that is shown. Redirects are not followed, so that the key
+goes to the address that was given and nowhere else.
 """
 
 from __future__ import annotations
@@ -20,32 +20,33 @@ from urllib.parse import urlsplit
 from judge.engines.checkpoint import first_line, import_extra
 from judge.errors import EngineError, UsageError
 
-__all__ = ["KEYS", "Api", "TooLong", "understood"]
+__all__ = ["KEYS", "Api", "TooLong", "refuse_malformed"]
 
 KEYS = ("JUDGE_API_KEY", "OPENAI_API_KEY")
+"""Environment variables that may hold the key; the first one that is set counts."""
 
 PATIENCE = 120.0
-"""Seconds after which a request that fails is given up, all its attempts together."""
+"""Seconds after which a failing request is given up, counted over all its attempts."""
 
 _PAUSE, _LONGEST_PAUSE = 0.5, 20.0
 _CONNECT, _READ = 10.0, 600.0
-_PASSING = {408, 409, 429}
+_PASSING_STATUS = {408, 409, 429}
 _LOCAL = {"localhost", "127.0.0.1", "::1"}
 _TOO_LONG = re.compile(r"context.{0,12}(length|size|window)|too long|longer than", re.IGNORECASE)
 _LASTING = re.compile(r"template|jinja|\brole", re.IGNORECASE)
-"""What a server says that fails over a chat which it will never take."""
-_SHOWN = 300
+"""In the message of a server error: it is about the chat itself, so repeating does not help."""
+_MOST_SHOWN = 300
 
 
-class TooLong(Exception):  # noqa: N818  it concerns one prompt, and becomes a Failure
-    """The server says that one prompt does not fit into the model's window."""
+class TooLong(Exception):  # noqa: N818  it becomes a Failure of one prompt
+    """The server says that a prompt does not fit into the model's window."""
 
 
 class _PassingError(Exception):
-    """What may be gone at the next attempt; `after` seconds, if the server says when."""
+    """A fault that may be gone at the next attempt; `after` seconds, if the server says when."""
 
-    def __init__(self, what: str, after: float | None = None) -> None:
-        super().__init__(what)
+    def __init__(self, reason: str, after: float | None = None) -> None:
+        super().__init__(reason)
         self.after = after
 
 
@@ -53,13 +54,13 @@ class Api:
     """One server.
 
     Args:
-        address: as `http://localhost:8000/v1`; without a path, `/v1` is meant.
-        connections: requests under way at once.
+        address: such as `http://localhost:8000/v1`; without a path, `/v1` is meant.
+        connections: how many idle connections are kept open.
 
     Raises:
         MissingExtraError: httpx2 or tenacity is not installed.
-        UsageError: the address is none, or holds a password.
-        EngineError: the key in the environment is none.
+        UsageError: it is not an address of a server, or it holds a password.
+        EngineError: the environment holds a key with characters that no key has.
     """
 
     def __init__(self, address: str, connections: int) -> None:
@@ -84,22 +85,22 @@ class Api:
             headers={"Authorization": f"Bearer {self._key}"} if self._key else {},
             timeout=self._httpx.Timeout(_READ, connect=_CONNECT),
             limits=self._httpx.Limits(max_connections=None, max_keepalive_connections=connections),
-            trust_env=parts.hostname not in _LOCAL,  # a proxy does not know this machine's ports
+            trust_env=parts.hostname not in _LOCAL,  # a proxy cannot reach this machine's ports
         )
         weakref.finalize(self, self._client.close)
 
     def get(self, path: str) -> Any:
-        """What stands there, asked once; None where the server has no such place.
+        """The JSON at `path`, asked once; None if there is none.
 
         Raises:
-            EngineError: nothing answers, or it refuses.
+            EngineError: nothing answers, or the server refuses.
         """
         try:
             response = self._client.get(self.root + path)
         except self._httpx.RequestError as error:
             raise EngineError(
                 f"nothing answers at {self.root}: {_reason(error)}",
-                hint="start the server, or mend --base-url",
+                hint="start the server, or correct --base-url",
             ) from None
         if response.status_code in {404, 405, 501}:
             return None
@@ -107,15 +108,15 @@ class Api:
             raise self._refusal(path, response)
         try:
             return response.json()
-        except ValueError:  # a page for people
+        except ValueError:  # a web page
             return None
 
     def post(self, path: str, body: Mapping[str, Any]) -> Any:
-        """The answer to `body`, asked again for a while where that may help.
+        """The JSON answer to `body`; the request is repeated for a while where that may help.
 
         Raises:
-            TooLong: the prompt does not fit.
-            EngineError: the server cannot be asked, or not so.
+            TooLong: the prompt does not fit into the model's window.
+            EngineError: the server fails for longer than `PATIENCE`, or refuses the request.
         """
         tenacity = self._tenacity
         try:
@@ -128,7 +129,7 @@ class Api:
         except _PassingError as error:
             raise EngineError(
                 f"the server at {self.root} fails: {error}",
-                hint="see to the server; what was done is kept, and the same command goes on",
+                hint="check the server; what was done is kept, and the same command goes on",
             ) from None
 
     def _once(self, path: str, body: Mapping[str, Any]) -> Any:
@@ -138,7 +139,7 @@ class Api:
             raise _PassingError(_reason(error)) from None
         except self._httpx.RequestError as error:
             raise EngineError(
-                f"{self.root}{path} cannot be read: {_reason(error)}", hint="see to the server"
+                f"{self.root}{path} cannot be read: {_reason(error)}", hint="check the server"
             ) from None
         if response.is_success:
             try:
@@ -146,58 +147,66 @@ class Api:
             except ValueError:
                 raise EngineError(
                     f"{self.root}{path} answers something that is not JSON",
-                    hint="mend --base-url: it is the address of the API, not of a page",
+                    hint="correct --base-url: it is the address of the API, not of a web page",
                 ) from None
-        said = self._said(response)
-        if _TOO_LONG.search(said):
-            raise TooLong(said)
+        message = self._message(response)
+        if _TOO_LONG.search(message):
+            raise TooLong(message)
         status = response.status_code
-        if status in _PASSING or (status >= 500 and not _LASTING.search(said)):
-            raise _PassingError(f"HTTP {status}{said and ': '}{said}", _after(response.headers))
+        if status in _PASSING_STATUS or (status >= 500 and not _LASTING.search(message)):
+            raise _PassingError(
+                f"HTTP {status}{message and ': '}{message}", _after(response.headers)
+            )
         raise self._refusal(path, response)
 
     def _pause(self, state: Any) -> float:
-        """Twice as long each time and never quite the same; as long as the server says."""
+        """Seconds to wait: doubled each time, with jitter, and at least what the server says."""
         waits = self._tenacity.wait_exponential_jitter(
             multiplier=_PAUSE, max=_LONGEST_PAUSE, jitter=_PAUSE
         )
         return max(float(waits(state)), state.outcome.exception().after or 0.0)
 
     def _refusal(self, path: str, response: Any) -> EngineError:
-        status, said = response.status_code, self._said(response)
-        if status in {401, 403}:  # what is said here may show the key
+        status, message = response.status_code, self._message(response)
+        if status in {401, 403}:  # the server's message may quote part of the key
             return EngineError(
-                f"the server at {self.root} does not let us in (HTTP {status})",
+                f"the server at {self.root} refuses access (HTTP {status})",
                 hint=f"put its key into the environment variable {KEYS[0]}",
             )
-        hint = "mend --base-url, --judge or --server" if status < 500 else "see to the server"
-        return EngineError(f"{self.root}{path}: HTTP {status}{said and ': '}{said}", hint=hint)
+        hint = "correct --base-url, --judge or --server" if status < 500 else "check the server"
+        return EngineError(
+            f"{self.root}{path}: HTTP {status}{message and ': '}{message}", hint=hint
+        )
 
-    def _said(self, response: Any) -> str:
-        """The server's own words for its refusal, in one line, without the key."""
+    def _message(self, response: Any) -> str:
+        """The server's own message about its refusal, in one line, without the key."""
         text = response.text
         try:
-            found = response.json()
+            content = response.json()
         except ValueError:
-            found = None
+            content = None
         for name in ("error", "message", "detail"):
-            if isinstance(found, dict) and name in found:
-                found = found[name]
-        text = " ".join((found if isinstance(found, str) else text).split())
+            if isinstance(content, dict) and name in content:
+                content = content[name]
+        text = " ".join((content if isinstance(content, str) else text).split())
         if self._key:
             text = text.replace(self._key, "(the key)")
-        return text[:_SHOWN]
+        return text[:_MOST_SHOWN]
 
 
 @contextmanager
-def understood() -> Iterator[None]:
-    """Around what takes answers apart: one that lacks what it should have is an EngineError."""
+def refuse_malformed() -> Iterator[None]:
+    """Around code that takes answers apart: turns what an unexpected shape raises into our error.
+
+    Raises:
+        EngineError: an answer lacks something that it should have.
+    """
     try:
         yield
     except (AttributeError, LookupError, TypeError, ValueError) as error:
         raise EngineError(
             f"an answer of the server is not what was expected: {_reason(error)}",
-            hint="say which server it is, with --server",
+            hint="say which kind of server it is, with --server",
         ) from error
 
 
@@ -215,7 +224,7 @@ def _key() -> str | None:
 
 
 def _after(headers: Mapping[str, str]) -> float | None:
-    """Seconds that Retry-After asks for, which gives them or a date (RFC 9110, 10.2.3)."""
+    """Seconds that the header Retry-After asks for, as a number or a date (RFC 9110, 10.2.3)."""
     value = headers.get("retry-after", "").strip()
     if value.isdecimal():
         return float(value)

@@ -1,42 +1,42 @@
-"""llama.cpp's server: token ids in, the most probable tokens out, with their ids.
+"""llama.cpp's server: takes token ids, shows the most probable tokens with their ids.
 
-It shows the n most probable tokens with their log-probabilities under the whole distribution,
-before any sampler. Where a label is not among the first few hundred, all of the vocabulary is asked
-for: the prompt is in the cache by then. Each of its slots has a cache of its own, so that the
-prompts of a dialogue go one after the other.
+Their log-probabilities are under the whole distribution, before any sampler. If a label is not
+among the first few hundred, the whole vocabulary is asked for: the prompt is in the cache by then.
+Each slot of the server has a cache of its own, so the prompts of a dialogue are sent one after the
+other.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from functools import cached_property
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Self
 from urllib.parse import quote
 
-from judge.engines.servers.api import Api, understood
-from judge.engines.servers.chat import reply_of, settings, shown, switched
+from judge.engines.servers.api import Api, refuse_malformed
 from judge.engines.servers.remote_tokenizer import (
-    TEMPLATE,
-    Messages,
+    TEMPLATE_VARIABLES,
     RemoteEncoder,
+    begin_token,
     remote_prompt_tokenizer,
 )
 from judge.engines.servers.server import (
-    DRAWN,
+    Completion,
     Identity,
+    Server,
     ServerPrompt,
-    label_read,
-    read_whole,
-    refuse_other,
+    cut_failure,
+    read_by_id,
+    refuse_other_model,
 )
-from judge.engines.tokens import PromptTokenizer
-from judge.types import Failure, LabelRead, Message, Rationale, Reply, Sampling
+from judge.engines.tokens import Messages, PromptTokenizer
+from judge.types import Failure, LabelRead, Message, Reply, Sampling
 
 __all__ = ["LlamaCppServer"]
 
 _TOP = 256
 _CERTAIN = 1e4
-_WANTED = (
+_FIELDS = (
     "model",
     "content",
     "completion_probabilities",
@@ -45,146 +45,122 @@ _WANTED = (
     "truncated",
     "stop_type",
 )
-"""Of the answer; the rest of it is many times as long."""
-_TO_REPLY = {"samplers": ["temperature", "top_p"], "cache_prompt": True}
-"""And no sampler that nobody asked for; the share is one of the heated distribution."""
+"""The part of an answer that is used; the rest is many times as long."""
+
+_CHAT_DEFAULTS = {"samplers": ["temperature", "top_p"], "cache_prompt": True}
+"""No sampler beyond those two, and top-p after the temperature."""
 
 
-class LlamaCppServer:
+class LlamaCppServer(Server):
     """See the module."""
 
     kind: ClassVar[str] = "llama.cpp"
-    exact: ClassVar[bool] = True
-    together: ClassVar[bool] = True
-
-    def __init__(
-        self, api: Api, identity: Identity, names: Sequence[str], vocabulary: int, workers: int
-    ) -> None:
-        self._api = api
-        self._names = names
-        self._vocabulary = vocabulary
-        self.identity = identity
-        self.workers = workers
-        self.window: int | None = None
+    dialogue_in_sequence: ClassVar[bool] = True
+    _aliases: Sequence[str] = ()
+    _vocabulary: int = 0
 
     @classmethod
-    def open(cls, api: Api, model: str, listed: Mapping[str, Any]) -> LlamaCppServer:
+    def open(cls, api: Api, model: str, listed: Mapping[str, Any]) -> Self:
         """See `Server.open`."""
         props = api.get(f"/props?model={quote(model, safe='')}") or {}
         meta = listed.get("meta") or {}
-        mark = "-".join(str(meta[k]) for k in ("n_params", "size", "ftype") if k in meta)
-        identity = Identity(props.get("build_info", ""), model, mark)
-        names = (*listed.get("aliases", ()), props.get("model_path", model))
-        server = cls(api, identity, names, meta.get("n_vocab", 0), props.get("total_slots") or 1)
-        server.window = props.get("default_generation_settings", {}).get("n_ctx")
+        weights = "-".join(str(meta[k]) for k in ("n_params", "size", "ftype") if k in meta)
+        window = props.get("default_generation_settings", {}).get("n_ctx")
+        server = cls(api, Identity(props.get("build_info", ""), model, weights), window)
+        server.concurrency = props.get("total_slots") or 1
+        server._aliases = (*listed.get("aliases", ()), props.get("model_path", model))
+        server._vocabulary = meta.get("n_vocab", 0)
         return server
 
     @cached_property
     def prompt_tokenizer(self) -> PromptTokenizer:
-        """The server's; it spells special tokens out where it is told to."""
+        """See `Server.prompt_tokenizer`; this server can spell special tokens out."""
         encoder = RemoteEncoder(self._ids, self._text, self._plain_ids)
-        bare, begun = self._ids("a"), self._ids("a", add_special=True)
         # The server takes this token out of the text that its template gives.
-        begin = self._text(begun[: -len(bare)]) if begun[-len(bare) :] == bare != begun else ""
+        begin = begin_token(self._ids("a"), self._ids("a", add_special=True), self._text)
         return remote_prompt_tokenizer(encoder, self._render, begin, self.identity.model)
 
-    @understood()
-    def _ids(self, text: str, **how: bool) -> list[int]:
-        asked = {"model": self.identity.model, "content": text, "parse_special": True, **how}
-        ids: list[int] = self._api.post("/tokenize", asked)["tokens"]
+    @refuse_malformed()
+    def _ids(self, text: str, **options: bool) -> list[int]:
+        body = {"model": self.identity.model, "content": text, "parse_special": True, **options}
+        ids: list[int] = self._api.post("/tokenize", body)["tokens"]
         return ids
 
     def _plain_ids(self, text: str) -> list[int]:
         return self._ids(text, parse_special=False)
 
-    @understood()
+    @refuse_malformed()
     def _text(self, ids: Sequence[int]) -> str:
-        asked = {"model": self.identity.model, "tokens": list(ids)}
-        return str(self._api.post("/detokenize", asked)["content"])
+        body = {"model": self.identity.model, "tokens": list(ids)}
+        return str(self._api.post("/detokenize", body)["content"])
 
-    @understood()
+    @refuse_malformed()
     def _render(self, messages: Messages) -> str:
-        asked = {
+        body = {
             "model": self.identity.model,
             "messages": messages,
-            "chat_template_kwargs": TEMPLATE,
+            "chat_template_kwargs": TEMPLATE_VARIABLES,
         }
-        return str(self._api.post("/apply-template", asked)["prompt"])
+        return str(self._api.post("/apply-template", body)["prompt"])
 
-    def check(self) -> None:
-        """It always shows them."""
-
-    def read(self, asked: ServerPrompt) -> LabelRead:
+    def read(self, prompt: ServerPrompt) -> LabelRead:
         """See `Server.read`."""
-        read = self._read(asked, _TOP)
-        whole = not isinstance(read.outcome, Failure) and read.reading == "exact"
-        return read if whole or self._vocabulary <= _TOP else self._read(asked, self._vocabulary)
+        read = self._read(prompt, _TOP)
+        complete = not isinstance(read.outcome, Failure) and read.reading == "exact"
+        return (
+            read if complete or self._vocabulary <= _TOP else self._read(prompt, self._vocabulary)
+        )
 
-    def _read(self, asked: ServerPrompt, top: int) -> LabelRead:
-        answer = self._complete(
-            asked,
+    def _read(self, prompt: ServerPrompt, top: int) -> LabelRead:
+        answer = self._post(
+            prompt,
             n_predict=1,
             n_probs=top,
             post_sampling_probs=False,
             temperature=0,
-            # A label is generated whatever the judge would say: the server keeps back a token that
-            # is part of a character, and its probabilities too. They are taken before this bias.
-            logit_bias=[[asked.label_ids[0], _CERTAIN]],
+            # The server holds back a token that is only part of a character, and its probabilities
+            # with it. So a label is made to be generated, by a bias that is added after the
+            # probabilities are taken.
+            logit_bias=[[prompt.label_ids[0], _CERTAIN]],
         )
-        short = _short(asked, answer)
-        if short:
-            return LabelRead(asked.item, asked.metric, short)
+        failure = _cut_failure(prompt, answer)
+        if failure:
+            return LabelRead(prompt.item, prompt.metric, failure)
         shown = answer["completion_probabilities"][0]["top_logprobs"]
         logprobs = {token["id"]: token["logprob"] for token in shown}
-        return label_read(asked, logprobs, shown[0]["id"])
+        return read_by_id(prompt, logprobs, shown[0]["id"])
 
-    def draw(self, asked: ServerPrompt, count: int, seed: int) -> Sequence[str]:
-        """See `Server.draw`; one at a time, which the prefix cache makes cheap."""
+    def complete(
+        self, prompt: ServerPrompt, limit: int, *, count: int = 1, seed: int | None = None
+    ) -> list[Completion]:
+        """See `Server.complete`; one answer a request, which the prefix cache makes cheap."""
         del count
-        return [self._complete(asked, n_predict=DRAWN, temperature=1, seed=seed)["content"]]
+        greedy = {"temperature": 0, "stop": [prompt.prefill.strip()]}
+        drawn = {"temperature": 1, "seed": seed}
+        answer = self._post(prompt, n_predict=limit, **(greedy if seed is None else drawn))
+        text = _cut_failure(prompt, answer) or answer["content"]
+        return [Completion(text, answer["tokens_predicted"], answer["stop_type"] == "limit")]
 
-    def write(self, asked: ServerPrompt, limit: int) -> Rationale:
-        """See `Server.write`."""
-        answer = self._complete(asked, n_predict=limit, temperature=0, stop=[asked.prefill.strip()])
-        return Rationale(
-            asked.item,
-            asked.metric,
-            _short(asked, answer) or answer["content"].strip(),
-            tokens=answer["tokens_predicted"],
-            cut=answer["stop_type"] == "limit",
-        )
-
-    def reply(self, place: int, chat: Sequence[Message], sampling: Sampling, seed: int) -> Reply:
+    def reply(self, index: int, chat: Sequence[Message], sampling: Sampling, seed: int) -> Reply:
         """See `Server.reply`."""
-        body = {
-            "model": self.identity.model,
-            "messages": shown(chat),
-            "max_tokens": sampling.max_tokens,
-            **_TO_REPLY,
-            **settings(sampling, seed),
-            **switched(sampling),
-        }
-        answer = self._api.post("/v1/chat/completions", body)
-        refuse_other(answer, self.identity, self._names)
-        return reply_of(place, answer)
+        return self._chat_reply(index, chat, sampling, seed, _CHAT_DEFAULTS, self._aliases)
 
-    def _complete(self, asked: ServerPrompt, **settings: Any) -> Any:
+    def _post(self, prompt: ServerPrompt, **settings: Any) -> Any:
         body = {
             "model": self.identity.model,
-            "prompt": list(asked.ids),
+            "prompt": list(prompt.ids),
             "cache_prompt": True,
-            "response_fields": _WANTED,
-            "samplers": ["temperature"],  # and none that changes the distribution
+            "response_fields": _FIELDS,
+            "samplers": ["temperature"],  # no other one, for it would change the distribution
             **settings,
         }
         answer = self._api.post("/completion", body)
-        refuse_other(answer, self.identity, self._names)
+        refuse_other_model(answer, self.identity, self._aliases)
         return answer
 
 
-def _short(asked: ServerPrompt, answer: Mapping[str, Any]) -> Failure | None:
-    """Why the prompt was not read as it was sent."""
-    short = read_whole(asked, answer["tokens_evaluated"])
-    if short is None and answer["truncated"]:
-        short = Failure("too_long", "the server cut the prompt, or had no room for the answer")
-    return short
+def _cut_failure(prompt: ServerPrompt, answer: Mapping[str, Any]) -> Failure | None:
+    failure = cut_failure(prompt, answer["tokens_evaluated"])
+    if failure is None and answer["truncated"]:
+        failure = Failure("too_long", "the server cut the prompt, or had no room for the answer")
+    return failure

@@ -1,28 +1,38 @@
-"""Ollama: texts in, the 20 most probable tokens out.
+"""Ollama: takes texts, shows the 20 most probable tokens.
 
-The prefill is the beginning of the answer, which Ollama continues. A prompt that does not fit is
-refused rather than cut (`truncate`), and the window is set, because the one it chooses by itself
-depends on the machine.
+The prefill is sent as the beginning of the answer, which Ollama continues. `truncate` tells it to
+refuse a prompt that does not fit rather than to cut it. The window is set explicitly, because the
+one that Ollama chooses depends on the machine.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Self
 
-from judge.engines.chat import reply
+from judge.engines.chat import make_reply
 from judge.engines.servers.api import Api
-from judge.engines.servers.chat import settings, shown
-from judge.engines.servers.server import DRAWN, Identity, ServerPrompt, refuse_other
-from judge.engines.servers.text import TOP, messages, no_logprobs, spelt_read
+from judge.engines.servers.server import (
+    TOP_TOKENS,
+    Completion,
+    Identity,
+    Server,
+    ServerPrompt,
+    chat_messages,
+    no_logprobs_error,
+    prompt_messages,
+    read_by_text,
+    refuse_other_model,
+    sampling_settings,
+)
 from judge.errors import EngineError
-from judge.types import LabelRead, Message, Rationale, Reply, Sampling
+from judge.types import LabelRead, Message, Reply, Sampling
 
 __all__ = ["OllamaServer"]
 
 _WINDOW = 8192
-_AS_IT_IS = {
+_UNCHANGED = {
     "top_k": 0,
     "top_p": 1,
     "min_p": 0,
@@ -31,85 +41,78 @@ _AS_IT_IS = {
     "presence_penalty": 0,
     "frequency_penalty": 0,
 }
-"""Nothing that changes the distribution: a model may bring defaults of its own."""
+"""Leaves the distribution as it is: a model may bring defaults of its own that would change it."""
 
 
-class OllamaServer:
+class OllamaServer(Server):
     """See the module."""
 
     kind: ClassVar[str] = "ollama"
-    exact: ClassVar[bool] = False
-    together: ClassVar[bool] = True
-    prompt_tokenizer: None = None
-    window: None = None
-    workers: int = 4
-
-    def __init__(self, api: Api, identity: Identity) -> None:
-        self._api = api
-        self.identity = identity
-        self._can_think = True
+    dialogue_in_sequence: ClassVar[bool] = True
+    concurrency: int = 4
+    _can_think: bool = True
 
     @classmethod
-    def open(cls, api: Api, model: str, listed: Mapping[str, Any]) -> OllamaServer:
+    def open(cls, api: Api, model: str, listed: Mapping[str, Any]) -> Self:
         """See `Server.open`; `listed` is the model's entry of /api/tags."""
         version = (api.get("/api/version") or {}).get("version", "")
         return cls(api, Identity(version, model, listed.get("digest", "")))
 
     def check(self) -> None:
         """See `Server.check`."""
-        chat = messages("", "1 + 1 =")
-        if not self._chat(chat, logprobs=True, top_logprobs=1, num_predict=1).get("logprobs"):
-            raise no_logprobs(self.identity.model)
+        messages = prompt_messages("", "1 + 1 =")
+        answer = self._chat(messages, logprobs=True, top_logprobs=1, num_predict=1)
+        if not answer.get("logprobs"):
+            raise no_logprobs_error(self.identity.model)
 
-    def read(self, asked: ServerPrompt) -> LabelRead:
+    def read(self, prompt: ServerPrompt) -> LabelRead:
         """See `Server.read`."""
-        answer = self._ask(asked, logprobs=True, top_logprobs=TOP, num_predict=1, temperature=0)
-        shown = answer.get("logprobs") or [{"top_logprobs": []}]
-        return spelt_read(asked, shown[0]["top_logprobs"])
-
-    def draw(self, asked: ServerPrompt, count: int, seed: int) -> Sequence[str]:
-        """See `Server.draw`; one at a time, which the prefix cache makes cheap."""
-        del count
-        answer = self._ask(asked, num_predict=DRAWN, temperature=1, seed=seed)
-        return [answer["message"]["content"]]
-
-    def write(self, asked: ServerPrompt, limit: int) -> Rationale:
-        """See `Server.write`."""
-        answer = self._ask(asked, num_predict=limit, temperature=0, stop=[asked.prefill.strip()])
-        return Rationale(
-            asked.item,
-            asked.metric,
-            answer["message"]["content"].strip(),
-            tokens=answer.get("eval_count", 0),
-            cut=answer.get("done_reason") == "length",
+        answer = self._ask(
+            prompt, logprobs=True, top_logprobs=TOP_TOKENS, num_predict=1, temperature=0
         )
+        positions = answer.get("logprobs") or [{"top_logprobs": []}]
+        return read_by_text(prompt, positions[0]["top_logprobs"])
 
-    def reply(self, place: int, chat: Sequence[Message], sampling: Sampling, seed: int) -> Reply:
-        """See `Server.reply`; by Ollama's own interface: OpenAI's would cut a long chat unseen."""
-        wanted = {"num_predict": sampling.max_tokens, **settings(sampling, seed)}
+    def complete(
+        self, prompt: ServerPrompt, limit: int, *, count: int = 1, seed: int | None = None
+    ) -> list[Completion]:
+        """See `Server.complete`; one answer a request, which the prefix cache makes cheap."""
+        del count
+        greedy = {"temperature": 0, "stop": [prompt.prefill.strip()]}
+        drawn = {"temperature": 1, "seed": seed}
+        answer = self._ask(prompt, num_predict=limit, **(greedy if seed is None else drawn))
+        cut = answer.get("done_reason") == "length"
+        return [Completion(answer["message"]["content"], answer.get("eval_count", 0), cut)]
+
+    def reply(self, index: int, chat: Sequence[Message], sampling: Sampling, seed: int) -> Reply:
+        """See `Server.reply`.
+
+        By Ollama's own interface: the one it has in OpenAI's format cuts a long chat silently.
+        """
+        options = {"num_predict": sampling.max_tokens, **sampling_settings(sampling, seed)}
         think = sampling.thinking and self._can_think
         try:
-            answer = self._chat(shown(chat), think=think, **wanted)
+            answer = self._chat(chat_messages(chat), think=think, **options)
         except EngineError as error:
             if not think or "thinking" not in error.message:
                 raise
             self._can_think = False
-            answer = self._chat(shown(chat), **wanted)
-        said = answer["message"]
-        found = reply(place, said["content"], thought=said.get("thinking") or "")
+            answer = self._chat(chat_messages(chat), **options)
+        message = answer["message"]
         return replace(
-            found,
+            make_reply(index, message["content"], thought=message.get("thinking") or ""),
             tokens=answer.get("eval_count", 0),
             prompt_tokens=answer.get("prompt_eval_count", 0),
             cut=answer.get("done_reason") == "length",
         )
 
-    def _ask(self, asked: ServerPrompt, **settings: Any) -> Any:
-        return self._chat(messages(asked.system, asked.user, asked.answer_start), **settings)
+    def _ask(self, prompt: ServerPrompt, **settings: Any) -> Any:
+        messages = prompt_messages(prompt.system, prompt.user, prompt.answer_start)
+        return self._chat(messages, **settings)
 
     def _chat(
         self,
-        chat: Sequence[Mapping[str, str]],
+        messages: Sequence[Mapping[str, str]],
         *,
         logprobs: bool = False,
         top_logprobs: int = 0,
@@ -118,15 +121,15 @@ class OllamaServer:
     ) -> Any:
         body: dict[str, Any] = {
             "model": self.identity.model,
-            "messages": chat,
+            "messages": messages,
             "stream": False,
             "think": think,
             "truncate": False,
             "shift": False,
-            "options": {"num_ctx": _WINDOW, **_AS_IT_IS, **options},
+            "options": {"num_ctx": _WINDOW, **_UNCHANGED, **options},
         }
         if logprobs:
             body |= {"logprobs": True, "top_logprobs": top_logprobs}
         answer = self._api.post("/api/chat", body)
-        refuse_other(answer, self.identity)
+        refuse_other_model(answer, self.identity)
         return answer

@@ -1,109 +1,113 @@
-"""Any other server with OpenAI's interface: chats in, the 20 most probable tokens out.
+"""Any other server with OpenAI's interface: takes chats, shows the 20 most probable tokens.
 
-Such a server does not continue an answer that was begun, so that the prefill stands at the end of
-the user's message.
+Such a server does not continue an answer that has begun, so the prefill stands at the end of the
+user's message.
 """
 
 from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Self
 
 from judge.engines.servers.api import Api
-from judge.engines.servers.chat import filtered, reply_of, settings, shown
-from judge.engines.servers.server import DRAWN, Identity, ServerPrompt, refuse_other
-from judge.engines.servers.text import TOP, messages, no_logprobs, spelt_read
+from judge.engines.servers.server import (
+    TOP_TOKENS,
+    Completion,
+    Identity,
+    Server,
+    ServerPrompt,
+    chat_messages,
+    content_filter_failure,
+    no_logprobs_error,
+    openai_reply,
+    prompt_messages,
+    read_by_text,
+    refuse_other_model,
+    sampling_settings,
+)
 from judge.errors import EngineError
-from judge.types import LabelRead, Message, Rationale, Reply, Sampling
+from judge.types import LabelRead, Message, Reply, Sampling
 
 __all__ = ["OpenAiServer"]
 
-_DATED = re.compile(r"-\d{4}-\d{2}-\d{2}$")
-"""What OpenAI adds to the name of a model to say which edition of it has answered."""
+_DATE_SUFFIX = re.compile(r"-\d{4}-\d{2}-\d{2}$")
+"""OpenAI adds a date to a model's name to say which edition of it has answered."""
 
-_NEWER = "max_completion_tokens"
+_NEWER_LIMIT = "max_completion_tokens"
+"""What newer models of OpenAI call `max_tokens`."""
 
 
-class OpenAiServer:
+class OpenAiServer(Server):
     """See the module."""
 
     kind: ClassVar[str] = "openai"
-    exact: ClassVar[bool] = False
-    together: ClassVar[bool] = False
-    prompt_tokenizer: None = None
-    window: None = None
-    workers: int = 32
-
-    def __init__(self, api: Api, identity: Identity) -> None:
-        self._api = api
-        self.identity = identity
-        self._limit = "max_tokens"
+    _limit: str = "max_tokens"
 
     @classmethod
-    def open(cls, api: Api, model: str, listed: Mapping[str, Any]) -> OpenAiServer:
-        """See `Server.open`."""
+    def open(cls, api: Api, model: str, listed: Mapping[str, Any]) -> Self:
+        """See `Server.open`; such a server says nothing of its version."""
         del listed
         return cls(api, Identity("", model))
 
     def check(self) -> None:
         """See `Server.check`."""
-        choice = self._chat(messages("", "1 + 1 ="), max_tokens=1, logprobs=True, top_logprobs=1)[
-            "choices"
-        ][0]
-        if not (choice.get("logprobs") or {}).get("content"):
-            raise no_logprobs(self.identity.model)
+        messages = prompt_messages("", "1 + 1 =")
+        answer = self._chat(messages, max_tokens=1, logprobs=True, top_logprobs=1)
+        if not (answer["choices"][0].get("logprobs") or {}).get("content"):
+            raise no_logprobs_error(self.identity.model)
 
-    def read(self, asked: ServerPrompt) -> LabelRead:
+    def read(self, prompt: ServerPrompt) -> LabelRead:
         """See `Server.read`."""
-        choice = self._ask(asked, max_tokens=1, temperature=0, logprobs=True, top_logprobs=TOP)[
-            "choices"
-        ][0]
-        if (failure := filtered(choice)) is not None:
-            return LabelRead(asked.item, asked.metric, failure)
-        shown = (choice.get("logprobs") or {}).get("content") or [{"top_logprobs": []}]
-        return spelt_read(asked, shown[0]["top_logprobs"])
-
-    def draw(self, asked: ServerPrompt, count: int, seed: int) -> Sequence[str]:
-        """See `Server.draw`."""
-        answer = self._ask(asked, max_tokens=DRAWN, temperature=1, top_p=1, n=count, seed=seed)
-        return [choice["message"]["content"] or "" for choice in answer["choices"]]
-
-    def write(self, asked: ServerPrompt, limit: int) -> Rationale:
-        """See `Server.write`."""
-        answer = self._ask(asked, max_tokens=limit, temperature=0, stop=[asked.prefill.strip()])
-        choice = answer["choices"][0]
-        return Rationale(
-            asked.item,
-            asked.metric,
-            filtered(choice) or (choice["message"]["content"] or "").strip(),
-            tokens=(answer.get("usage") or {}).get("completion_tokens", 0),
-            cut=choice["finish_reason"] == "length",
+        answer = self._ask(
+            prompt, max_tokens=1, temperature=0, logprobs=True, top_logprobs=TOP_TOKENS
         )
+        choice = answer["choices"][0]
+        failure = content_filter_failure(choice)
+        if failure is not None:
+            return LabelRead(prompt.item, prompt.metric, failure)
+        positions = (choice.get("logprobs") or {}).get("content") or [{"top_logprobs": []}]
+        return read_by_text(prompt, positions[0]["top_logprobs"])
 
-    def reply(self, place: int, chat: Sequence[Message], sampling: Sampling, seed: int) -> Reply:
-        """See `Server.reply`; newer models of OpenAI know the limit by another name only."""
-        wanted = settings(sampling, seed)
+    def complete(
+        self, prompt: ServerPrompt, limit: int, *, count: int = 1, seed: int | None = None
+    ) -> list[Completion]:
+        """See `Server.complete`; a drawn answer that was filtered counts as an empty one."""
+        greedy = {"temperature": 0, "stop": [prompt.prefill.strip()]}
+        drawn = {"temperature": 1, "top_p": 1, "n": count, "seed": seed}
+        answer = self._ask(prompt, max_tokens=limit, **(greedy if seed is None else drawn))
+        tokens = (answer.get("usage") or {}).get("completion_tokens", 0)
+        return [
+            Completion(
+                (content_filter_failure(choice) if seed is None else None)
+                or choice["message"]["content"]
+                or "",
+                tokens,
+                choice.get("finish_reason") == "length",
+            )
+            for choice in answer["choices"]
+        ]
+
+    def reply(self, index: int, chat: Sequence[Message], sampling: Sampling, seed: int) -> Reply:
+        """See `Server.reply`."""
+        messages, settings = chat_messages(chat), sampling_settings(sampling, seed)
         try:
-            answer = self._chat(shown(chat), **{self._limit: sampling.max_tokens}, **wanted)
+            answer = self._chat(messages, **{self._limit: sampling.max_tokens}, **settings)
         except EngineError as error:
-            if _NEWER not in error.message:
+            if _NEWER_LIMIT not in error.message:
                 raise
-            self._limit = _NEWER
-            answer = self._chat(shown(chat), **{_NEWER: sampling.max_tokens}, **wanted)
-        return reply_of(place, answer)
+            self._limit = _NEWER_LIMIT
+            answer = self._chat(messages, **{_NEWER_LIMIT: sampling.max_tokens}, **settings)
+        return openai_reply(index, answer)
 
-    def _ask(self, asked: ServerPrompt, **settings: Any) -> Any:
-        user = f"{asked.user}\n{asked.answer_start}" if asked.answer_start else asked.user
-        return self._chat(messages(asked.system, user), **settings)
+    def _ask(self, prompt: ServerPrompt, **settings: Any) -> Any:
+        user = f"{prompt.user}\n{prompt.answer_start}" if prompt.answer_start else prompt.user
+        return self._chat(prompt_messages(prompt.system, user), **settings)
 
-    def _chat(self, chat: Sequence[Mapping[str, str]], **settings: Any) -> Any:
-        body = {"model": self.identity.model, "messages": chat, **settings}
+    def _chat(self, messages: Sequence[Mapping[str, str]], **settings: Any) -> Any:
+        body = {"model": self.identity.model, "messages": messages, **settings}
         answer = self._api.post(f"{self._api.v1}/chat/completions", body)
-        refuse_other(answer, self.identity, [self.identity.model + _date(answer)])
+        date = _DATE_SUFFIX.search(str(answer.get("model", "")))
+        dated = self.identity.model + (date[0] if date else "")
+        refuse_other_model(answer, self.identity, [dated])
         return answer
-
-
-def _date(answer: Mapping[str, Any]) -> str:
-    found = _DATED.search(str(answer.get("model", "")))
-    return found[0] if found else ""

@@ -1,43 +1,43 @@
-"""A server's tokenizer and chat template, asked over the wire."""
+"""A server's tokenizer and chat template, used by requests."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from functools import lru_cache
+from typing import Any
 
-from judge.engines.tokens import Frame, PromptTokenizer
+from judge.engines.servers.api import Api, refuse_malformed
+from judge.engines.tokens import Frame, Messages, PromptTokenizer, frame_of
 from judge.errors import EngineError
 
 __all__ = [
-    "TEMPLATE",
-    "Messages",
+    "TEMPLATE_VARIABLES",
     "RemoteEncoder",
+    "begin_token",
     "hub_prompt_tokenizer",
     "remote_prompt_tokenizer",
 ]
 
-TEMPLATE = {"enable_thinking": False, "date_string": "01 Jan 2025"}
-"""What the template is told: no thoughts before the label, and the same day every day."""
+TEMPLATE_VARIABLES = {"enable_thinking": False, "date_string": "01 Jan 2025"}
+"""No thought before the label, and the same date every day: equal prompts stay equal."""
 
-_SYSTEM, _USER = "JUDGE-SYSTEM-TEXT", "JUDGE-USER-TEXT"
 _MAY_BEGIN_SPECIAL = re.compile(r"(?<=[<\[｜])")
 _REMEMBERED = 4096
 
 Encode = Callable[[str], Sequence[int]]
 Decode = Callable[[Sequence[int]], str]
-Messages = Sequence[Mapping[str, str]]
 
 
 class RemoteEncoder:
-    """An `Encoder` whose texts go to a server and are remembered.
+    """An `Encoder` whose texts are encoded by a server; the last 4096 answers are kept.
 
     Args:
-        encode: ids of a text in which special tokens are read as such, nothing put before it.
+        encode: ids of a text in which special tokens are read as such; nothing is put before it.
         decode: the text of ids, special tokens included.
-        encode_plain: ids of a text in which special tokens are spelt out, where the server can do
-            that. Otherwise such a text is cut behind every character that special tokens begin
-            with, and its parts are encoded apart: none of them can hold a special token.
+        encode_plain: ids of a text in which special tokens are spelt out, if the server can do
+            that. Otherwise the text is cut after every character that special tokens begin with,
+            and its parts are encoded separately: none of them can contain a special token.
     """
 
     unknown: int | None = None
@@ -60,82 +60,79 @@ class RemoteEncoder:
         return ids
 
     def _adds_blanks(self) -> bool:
-        """Whether a blank is put before each text: see `PromptTokenizer`."""
+        """Whether the tokenizer puts a blank before each text: see `PromptTokenizer`."""
         apart = [*self._encode("a"), *self._encode("b")]
         return self.decode(apart) != self.decode(self._encode("ab"))
 
 
-def hub_prompt_tokenizer(
-    tokenize: Callable[..., Sequence[int]], decode: Decode, name: str
-) -> PromptTokenizer:
-    """The prompt tokenizer of a server that has a tokenizer of the Hugging Face kind.
+def begin_token(bare: Sequence[int], begun: Sequence[int], decode: Decode) -> str:
+    """The text of the token that begins every prompt, or "" if there is none.
 
     Args:
-        tokenize: ids of `prompt` or of `messages`, as vLLM's and SGLang's `/tokenize` take them.
-        decode: the text of ids, special tokens included.
-        name: the model's name, for messages.
+        bare: the ids of a text.
+        begun: the ids of the same text with what the tokenizer puts before it.
+        decode: the text of ids.
+    """
+    bare, begun = list(bare), list(begun)
+    return decode(begun[: -len(bare)]) if begun[-len(bare) :] == bare != begun else ""
+
+
+def hub_prompt_tokenizer(api: Api, model: str, text_key: str, **detokenize: Any) -> PromptTokenizer:
+    """The prompt tokenizer of a server with a Hugging Face tokenizer: vLLM's and SGLang's.
+
+    Args:
+        api: the server.
+        model: the model's name.
+        text_key: what the answer of `/detokenize` calls the text.
+        detokenize: more fields for requests to `/detokenize`.
 
     Raises:
         EngineError: as `remote_prompt_tokenizer`.
     """
 
-    def ids(text: str) -> Sequence[int]:
+    @refuse_malformed()
+    def tokenize(**fields: Any) -> list[int]:
+        ids: list[int] = api.post("/tokenize", {"model": model, **fields})["tokens"]
+        return ids
+
+    @refuse_malformed()
+    def decode(ids: Sequence[int]) -> str:
+        body = {"model": model, "tokens": list(ids), **detokenize}
+        return str(api.post("/detokenize", body)[text_key])
+
+    def encode(text: str) -> list[int]:
         return tokenize(prompt=text, add_special_tokens=False)
 
     def render(messages: Messages) -> str | None:
         try:
-            found = tokenize(
-                messages=messages, add_special_tokens=False, chat_template_kwargs=TEMPLATE
+            ids = tokenize(
+                messages=messages, add_special_tokens=False, chat_template_kwargs=TEMPLATE_VARIABLES
             )
         except EngineError as error:
             if "default chat template" in error.message:  # the model has none of its own
                 return None
             raise
-        return decode(found)
+        return decode(ids)
 
-    bare, begun = list(ids("a")), list(tokenize(prompt="a", add_special_tokens=True))
-    begin = decode(begun[: -len(bare)]) if begun[-len(bare) :] == bare != begun else ""
-    return remote_prompt_tokenizer(RemoteEncoder(ids, decode), render, begin, name)
+    begin = begin_token(encode("a"), tokenize(prompt="a", add_special_tokens=True), decode)
+    return remote_prompt_tokenizer(RemoteEncoder(encode, decode), render, begin, model)
 
 
 def remote_prompt_tokenizer(
-    encoder: RemoteEncoder, render: Callable[[Messages], str | None], begin: str, name: str
+    encoder: RemoteEncoder, render: Callable[[Messages], str | None], begin: str, model: str
 ) -> PromptTokenizer:
     """The prompt tokenizer of a server's model.
 
     Args:
         encoder: its tokenizer.
-        render: its chat template's text for messages; None if it has no template.
-        begin: the text of the token that begins every prompt, or nothing.
-        name: the model's name, for messages.
+        render: the text that its chat template makes of messages; None if it has no template.
+        begin: the text of the token that begins every prompt, or "".
+        model: the model's name, for messages.
 
     Raises:
-        EngineError: a chat template that does not show what it is given.
+        EngineError: a chat template that does not show the messages it is given.
     """
-    return PromptTokenizer(encoder, _frame(render, begin, name), begin, name)
-
-
-def _frame(render: Callable[[Messages], str | None], begin: str, name: str) -> Frame | None:
-    """What the template puts around the texts.
-
-    A template that knows no system role gets the system text at the head of the user's turn.
-    """
-    apart = [{"role": "system", "content": _SYSTEM}, {"role": "user", "content": _USER}]
-    joined = [{"role": "user", "content": f"{_SYSTEM}\n\n{_USER}"}]
-    why = "it does not show the system and the user message, in this order"
-    for messages in (apart, joined):
-        try:
-            text = render(messages)
-        except EngineError as error:
-            why = error.message
-            continue
-        if text is None:
-            return None
-        before, system, rest = text.partition(_SYSTEM)
-        between, user, after = rest.partition(_USER)
-        if system and user:
-            return Frame(before if before.startswith(begin) else begin + before, between, after)
-    raise EngineError(
-        f"{name}: its chat template cannot be used: {why}",
-        hint="choose a chat model whose template shows system and user messages",
-    )
+    frame = frame_of(render, model)
+    if frame is not None and not frame.before.startswith(begin):
+        frame = Frame(begin + frame.before, frame.between, frame.after)
+    return PromptTokenizer(encoder, frame, begin, model)

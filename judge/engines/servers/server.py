@@ -1,34 +1,59 @@
-"""What every kind of server is: something that reads labels, draws answers and writes reasons.
+"""What every kind of server offers, and what several kinds have in common.
 
-Some take token ids and some take texts; `ServerPrompt` holds one prompt as both would have it.
+A server reads label probabilities, draws answers, writes reasons and replies to chats. Some servers
+take token ids, others take texts: a `ServerPrompt` holds one prompt in both forms.
 """
 
 from __future__ import annotations
 
 import hashlib
 import math
+import re
+from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any, ClassVar, NamedTuple, Protocol
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import Any, ClassVar, NamedTuple, Self
 
+from judge.engines.chat import THINKING, make_reply
 from judge.engines.servers.api import Api
 from judge.engines.tokens import PromptTokenizer
 from judge.errors import EngineError
-from judge.types import Failure, LabelRead, Message, Rationale, Reply, Sampling
+from judge.types import Failure, LabelRead, Message, Reply, Sampling
 
 __all__ = [
-    "DRAWN",
+    "ANSWER_TOKENS",
+    "TOP_TOKENS",
+    "Completion",
     "Identity",
     "Server",
     "ServerPrompt",
-    "label_read",
-    "read_whole",
-    "refuse_other",
-    "seed_of",
+    "chat_messages",
+    "content_filter_failure",
+    "cut_failure",
+    "no_logprobs_error",
+    "openai_reply",
+    "prompt_messages",
+    "prompt_seed",
+    "read_by_id",
+    "read_by_text",
+    "refuse_other_model",
+    "refuses_system_role",
+    "sampling_settings",
 ]
 
-DRAWN = 32
-"""Tokens that a drawn answer may have: a label, or the prefill again and a label."""
+ANSWER_TOKENS = 32
+"""Most tokens of a drawn answer: it may repeat the prefill before the label."""
+TOP_TOKENS = 20
+"""The interfaces of OpenAI and Ollama show at most this many of the most probable tokens."""
+
+_BLANKS = " \t\r\n\u2581"
+_NO_SYSTEM = re.compile(
+    r"system (role|message|prompt)|\brole.{0,30}\bsystem|roles must alternate|only user",
+    re.IGNORECASE,
+)
+_LIKE_SPECIAL = re.compile(r"(?<=<)(?=[|｜]?/?\w[\w▁ ]{0,40}[|｜]?>)|(?<=\[)(?=/?[A-Z_]{2,40}\])")
+_ZERO_WIDTH_SPACE = "\u200b"
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,106 +77,261 @@ class ServerPrompt:
 
 
 class Identity(NamedTuple):
-    """What a server says of itself and of the model; `mark` tells weights apart where it can."""
+    """What a server says of itself and its model; `weights` distinguishes weights if possible."""
 
     version: str
     model: str
-    mark: str = ""
+    weights: str = ""
 
 
-class Server(Protocol):
-    """One server and one model of it.
+class Completion(NamedTuple):
+    """An answer: its text or why there is none, its tokens, and whether the limit ended it."""
 
-    `exact`: every label has its probability under the full distribution. `workers`: requests that
-    it takes at once. `together`: the prompts of a dialogue go one after the other, because what
-    they share is found only where the last of them was computed.
+    text: str | Failure
+    tokens: int = 0
+    cut: bool = False
+
+
+class Server(ABC):
+    """One model on one server.
+
+    Attributes:
+        kind: the key in `SERVERS`.
+        dialogue_in_sequence: the prompts of one dialogue have to be sent one after the other,
+            because their shared prefix is cached only in the slot that computed the last of them.
+        concurrency: how many requests the server takes at once.
+        identity: see `Identity`.
+        window: the most tokens that a prompt and its answer may have together, if known.
     """
 
     kind: ClassVar[str]
-    exact: ClassVar[bool]
-    together: ClassVar[bool]
-    workers: int
-    identity: Identity
+    dialogue_in_sequence: ClassVar[bool] = False
+    concurrency: int = 32
+
+    def __init__(self, api: Api, identity: Identity, window: int | None = None) -> None:
+        self._api = api
+        self.identity = identity
+        self.window = window
 
     @classmethod
-    def open(cls, api: Api, model: str, listed: Mapping[str, Any]) -> Server:
-        """The server of `model`, which /v1/models lists as `listed`."""
-        ...
+    @abstractmethod
+    def open(cls, api: Api, model: str, listed: Mapping[str, Any]) -> Self:
+        """The server of `model`; `listed` is the model's entry in the server's list."""
 
-    @property
+    @cached_property
     def prompt_tokenizer(self) -> PromptTokenizer | None:
-        """What makes ids of texts, for a server that takes ids."""
-        ...
+        """Turns prompts into ids; None for a server that takes texts."""
+        return None
 
-    @property
-    def window(self) -> int | None:
-        """The most tokens of a prompt and its answer, where it is known."""
-        ...
+    def check(self) -> None:  # noqa: B027  most kinds always show log-probabilities
+        """Refuse a server that shows no log-probabilities.
 
-    def check(self) -> None:
-        """Raises an EngineError if the server shows no log-probabilities."""
-        ...
+        Raises:
+            EngineError: it shows none.
+        """
 
-    def read(self, asked: ServerPrompt) -> LabelRead:
+    @abstractmethod
+    def read(self, prompt: ServerPrompt) -> LabelRead:
         """The log-probabilities of the labels."""
-        ...
 
-    def draw(self, asked: ServerPrompt, count: int, seed: int) -> Sequence[str]:
-        """One to `count` answers, drawn at temperature 1."""
-        ...
+    @abstractmethod
+    def complete(
+        self, prompt: ServerPrompt, limit: int, *, count: int = 1, seed: int | None = None
+    ) -> Sequence[Completion]:
+        """Answers of at most `limit` tokens.
 
-    def write(self, asked: ServerPrompt, limit: int) -> Rationale:
-        """What the judge writes before the prefill, greedy, of at most `limit` tokens."""
-        ...
+        With a seed, between one and `count` answers that are drawn at temperature 1. Without, one
+        greedy answer that ends before the prefill.
+        """
 
-    def reply(self, place: int, chat: Sequence[Message], sampling: Sampling, seed: int) -> Reply:
-        """The model's reply to the chat at this position."""
-        ...
+    @abstractmethod
+    def reply(self, index: int, chat: Sequence[Message], sampling: Sampling, seed: int) -> Reply:
+        """The model's reply to `chat`, which is number `index` of its batch."""
+
+    def _chat_reply(
+        self,
+        index: int,
+        chat: Sequence[Message],
+        sampling: Sampling,
+        seed: int,
+        defaults: Mapping[str, Any],
+        aliases: Sequence[str] = (),
+    ) -> Reply:
+        """`reply` of a server that has OpenAI's chat interface and applies the chat template.
+
+        `defaults` replace the settings that a model may bring along; `aliases` are other names
+        under which it may answer.
+        """
+        body = {
+            "model": self.identity.model,
+            "messages": chat_messages(chat),
+            "max_tokens": sampling.max_tokens,
+            **defaults,
+            **sampling_settings(sampling, seed),
+            "chat_template_kwargs": {THINKING: sampling.thinking},
+        }
+        answer = self._api.post("/v1/chat/completions", body)
+        refuse_other_model(answer, self.identity, aliases)
+        return openai_reply(index, answer)
 
 
-def label_read(asked: ServerPrompt, logprobs: Mapping[int, float], top: int | None) -> LabelRead:
-    """The read of a server that tells tokens by id; `top` is the most probable one."""
-    there = [i in logprobs for i in asked.label_ids]
-    if not any(there):
-        reason = f"none of the labels is among the {len(logprobs)} tokens that the server showed"
-        return LabelRead(asked.item, asked.metric, Failure("labels_not_shown", reason))
+def read_by_id(prompt: ServerPrompt, logprobs: Mapping[int, float], top: int | None) -> LabelRead:
+    """The read of a server that identifies tokens by id.
+
+    Args:
+        prompt: the prompt that was sent.
+        logprobs: natural-log probabilities of the tokens that the server showed.
+        top: the most probable token.
+    """
+    missing = [label not in logprobs for label in prompt.label_ids]
+    if all(missing):
+        return _no_label_shown(prompt, len(logprobs))
     return LabelRead(
-        asked.item,
-        asked.metric,
-        tuple(float(logprobs.get(i, -math.inf)) for i in asked.label_ids),
-        top_is_label=top in asked.label_ids,
-        reading="exact" if all(there) else "truncated",
+        prompt.item,
+        prompt.metric,
+        tuple(float(logprobs.get(label, -math.inf)) for label in prompt.label_ids),
+        top_is_label=top in prompt.label_ids,
+        reading="truncated" if any(missing) else "exact",
     )
 
 
-def refuse_other(answer: Mapping[str, Any], identity: Identity, names: Sequence[str] = ()) -> None:
-    """Raises an EngineError if another model than ours has answered."""
-    name = answer.get("model", identity.model)
-    if name not in (identity.model, *names):
-        raise EngineError(
-            f"the model {name} answered, {identity.model} was asked",
-            hint="see what the server serves; answers of two models do not mix",
-        )
+def read_by_text(prompt: ServerPrompt, shown: Sequence[Mapping[str, Any]]) -> LabelRead:
+    """The read of a server that shows its most probable tokens as texts: always a truncated one.
+
+    A label may be shown in several spellings, with a blank before it or a line break after it:
+    their probabilities are summed. A label that is not shown counts as 0, so that the label mass is
+    a lower bound.
+
+    Args:
+        prompt: the prompt that was sent.
+        shown: the most probable tokens, each with `token`, `logprob` and perhaps `bytes`.
+    """
+    mass = dict.fromkeys(prompt.labels, 0.0)
+    for token in shown:
+        text = _token_text(token)
+        if text in mass:
+            mass[text] += math.exp(token["logprob"])
+    if not any(mass.values()):
+        return _no_label_shown(prompt, len(shown))
+    return LabelRead(
+        prompt.item,
+        prompt.metric,
+        tuple(math.log(p) if p else -math.inf for p in mass.values()),
+        top_is_label=_token_text(max(shown, key=lambda token: token["logprob"])) in mass,
+        reading="truncated",
+    )
 
 
-def read_whole(asked: ServerPrompt, counted: Any) -> Failure | None:
-    """Why a prompt was not read as it was sent, by the server's own count of its tokens.
+def _no_label_shown(prompt: ServerPrompt, count: int) -> LabelRead:
+    reason = f"none of the labels is among the {count} tokens that the server showed"
+    return LabelRead(prompt.item, prompt.metric, Failure("labels_not_shown", reason))
+
+
+def _token_text(token: Mapping[str, Any]) -> str:
+    spelling = token.get("bytes")
+    text = bytes(spelling).decode(errors="replace") if spelling else str(token["token"])
+    return text.strip(_BLANKS)
+
+
+def no_logprobs_error(model: str) -> EngineError:
+    """The error for a server that shows no log-probabilities at all."""
+    return EngineError(
+        f"the server shows no log-probabilities of {model}",
+        hint="count drawn answers instead, with --samples 20, or use a server that shows them",
+    )
+
+
+def refuse_other_model(
+    answer: Mapping[str, Any], identity: Identity, aliases: Sequence[str] = ()
+) -> None:
+    """Refuse an answer that names another model than the one that was asked.
 
     Raises:
-        EngineError: the server adds tokens of its own.
+        EngineError: another model has answered.
     """
-    sent = len(asked.ids)
-    if counted is None or counted == sent:
-        return None
-    if counted > sent:
+    name = answer.get("model", identity.model)
+    if name not in (identity.model, *aliases):
         raise EngineError(
-            f"the server read {counted} tokens where {sent} were sent",
-            hint="it adds tokens of its own: another version of it, or --engine hf",
+            f"the model {name} answered, {identity.model} was asked",
+            hint="see which model the server serves; answers of two models must not be mixed",
         )
-    return Failure("too_long", f"the server read {counted} of the prompt's {sent} tokens")
 
 
-def seed_of(asked: ServerPrompt, seed: int) -> int:
-    """A seed for one prompt, 31 bits, so that no two prompts are drawn alike."""
-    text = f"{seed}\0{asked.system}\0{asked.user}\0{asked.answer_start}"
+def cut_failure(prompt: ServerPrompt, count: Any) -> Failure | None:
+    """The failure for a prompt of which the server read fewer tokens than were sent, if it did.
+
+    Args:
+        prompt: the prompt that was sent as ids.
+        count: how many tokens the server says it read; None if it does not say.
+
+    Raises:
+        EngineError: the server read more, so it adds tokens of its own.
+    """
+    sent = len(prompt.ids)
+    if count is None or count == sent:
+        return None
+    if count > sent:
+        raise EngineError(
+            f"the server read {count} tokens where {sent} were sent",
+            hint="it adds tokens of its own: use another version of it, or --engine hf",
+        )
+    return Failure("too_long", f"the server read {count} of the prompt's {sent} tokens")
+
+
+def prompt_seed(prompt: ServerPrompt, seed: int) -> int:
+    """A seed of 31 bits for one prompt: different prompts draw independently of each other."""
+    text = f"{seed}\0{prompt.system}\0{prompt.user}\0{prompt.answer_start}"
     return int.from_bytes(hashlib.sha256(text.encode()).digest()[:4], "big") >> 1
+
+
+def prompt_messages(system: str, user: str, answer_start: str = "") -> list[dict[str, str]]:
+    """A prompt in OpenAI's format; `answer_start` becomes an assistant message to be continued."""
+    messages = [{"role": "system", "content": system}] if system else []
+    messages.append({"role": "user", "content": user})
+    return messages + ([{"role": "assistant", "content": answer_start}] if answer_start else [])
+
+
+def chat_messages(chat: Sequence[Message]) -> list[dict[str, str]]:
+    """A chat in OpenAI's format.
+
+    A server reads special tokens inside a text as special, and cannot be told not to. So whatever
+    looks like one gets a zero-width space inside, and stays text.
+    """
+    return [
+        {"role": m.role, "content": _LIKE_SPECIAL.sub(_ZERO_WIDTH_SPACE, m.text.strip())}
+        for m in chat
+    ]
+
+
+def sampling_settings(sampling: Sampling, seed: int) -> dict[str, Any]:
+    """The settings of a draw, all but the limit, under the names of OpenAI's interface."""
+    return {"temperature": sampling.temperature, "top_p": sampling.top_p, "seed": seed}
+
+
+def openai_reply(index: int, answer: Mapping[str, Any]) -> Reply:
+    """The reply in an answer of OpenAI's chat interface, to the chat at position `index`."""
+    choice, usage = answer["choices"][0], answer.get("usage") or {}
+    message = choice["message"]
+    # Servers that separate the thought from the reply have two names for it.
+    thought = message.get("reasoning_content") or message.get("reasoning") or ""
+    failure = content_filter_failure(choice)
+    text = message.get("content") or message.get("refusal") or ""
+    reply = Reply(index, failure) if failure else make_reply(index, text, thought=thought)
+    return replace(
+        reply,
+        tokens=usage.get("completion_tokens") or 0,
+        prompt_tokens=usage.get("prompt_tokens") or 0,
+        cut=choice.get("finish_reason") == "length",
+    )
+
+
+def content_filter_failure(choice: Mapping[str, Any]) -> Failure | None:
+    """The failure for an answer that the server's own filter stopped, if it did."""
+    if choice.get("finish_reason") != "content_filter":
+        return None
+    return Failure("filtered", "the server's content filter stopped the answer")
+
+
+def refuses_system_role(message: str) -> bool:
+    """Whether a server's refusal is about the system role, which some templates do not know."""
+    return bool(_NO_SYSTEM.search(message))

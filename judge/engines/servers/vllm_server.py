@@ -1,34 +1,35 @@
-"""vLLM's server: token ids in, log-probabilities of exactly the labels out.
+"""vLLM's server: takes token ids, gives the log-probabilities of exactly the labels.
 
 `logprob_token_ids` (vLLM 0.32) names the tokens whose log-probabilities are wanted, whatever their
-rank. Older servers ignore it and show the most probable tokens: labels that are not among them
-make the read a truncated one. The texts of the prompts are made ids by the server's own tokenizer,
-so that what is shared in text is shared in its prefix cache.
+rank. Older servers ignore it and show the most probable tokens: a read that lacks a label is then
+marked as truncated. The server's own tokenizer turns the prompts into ids, segment by segment, so
+that prompts that share text also share entries of its prefix cache.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from functools import cached_property
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Self
 
-from judge.engines.servers.api import Api, understood
-from judge.engines.servers.chat import reply_of, settings, shown, switched
+from judge.engines.servers.api import Api
 from judge.engines.servers.remote_tokenizer import hub_prompt_tokenizer
 from judge.engines.servers.server import (
-    DRAWN,
+    TOP_TOKENS,
+    Completion,
     Identity,
+    Server,
     ServerPrompt,
-    label_read,
-    read_whole,
-    refuse_other,
+    cut_failure,
+    read_by_id,
+    refuse_other_model,
 )
 from judge.engines.tokens import PromptTokenizer
-from judge.types import LabelRead, Message, Rationale, Reply, Sampling
+from judge.types import LabelRead, Message, Reply, Sampling
 
 __all__ = ["VllmServer"]
 
-_AS_IT_IS = {
+_UNCHANGED = {
     "top_p": 1,
     "top_k": 0,
     "min_p": 0,
@@ -36,106 +37,72 @@ _AS_IT_IS = {
     "presence_penalty": 0,
     "frequency_penalty": 0,
 }
-"""Nothing that changes the distribution: a model may bring defaults of its own."""
+"""Leaves the distribution as it is: a model may bring defaults of its own that would change it."""
 
-_TOP = 20
 _ID = "token_id:"
 
 
-class VllmServer:
+class VllmServer(Server):
     """See the module."""
 
     kind: ClassVar[str] = "vllm"
-    exact: ClassVar[bool] = True
-    together: ClassVar[bool] = False
-
-    def __init__(self, api: Api, identity: Identity, window: int | None) -> None:
-        self._api = api
-        self.identity = identity
-        self.window = window
-        self.workers = 32
 
     @classmethod
-    def open(cls, api: Api, model: str, listed: Mapping[str, Any]) -> VllmServer:
+    def open(cls, api: Api, model: str, listed: Mapping[str, Any]) -> Self:
         """See `Server.open`."""
         version = (api.get("/version") or {}).get("version", "")
         return cls(api, Identity(version, model), listed.get("max_model_len"))
 
     @cached_property
     def prompt_tokenizer(self) -> PromptTokenizer:
-        """The server's."""
-        return hub_prompt_tokenizer(self._tokenize, self._text, self.identity.model)
+        """See `Server.prompt_tokenizer`."""
+        return hub_prompt_tokenizer(self._api, self.identity.model, "prompt")
 
-    @understood()
-    def _tokenize(self, **asked: Any) -> Sequence[int]:
-        answer = self._api.post("/tokenize", {"model": self.identity.model, **asked})
-        ids: list[int] = answer["tokens"]
-        return ids
-
-    @understood()
-    def _text(self, ids: Sequence[int]) -> str:
-        asked = {"model": self.identity.model, "tokens": list(ids)}
-        return str(self._api.post("/detokenize", asked)["prompt"])
-
-    def check(self) -> None:
-        """It always shows them."""
-
-    def read(self, asked: ServerPrompt) -> LabelRead:
+    def read(self, prompt: ServerPrompt) -> LabelRead:
         """See `Server.read`."""
-        answer = self._complete(
-            asked,
+        answer = self._post(
+            prompt,
             max_tokens=1,
             temperature=0,
-            logprobs=_TOP,
-            logprob_token_ids=list(asked.label_ids),
+            logprobs=TOP_TOKENS,
+            logprob_token_ids=list(prompt.label_ids),
             return_tokens_as_token_ids=True,
         )
-        short = read_whole(asked, answer["usage"]["prompt_tokens"])
-        if short:
-            return LabelRead(asked.item, asked.metric, short)
+        failure = cut_failure(prompt, answer["usage"]["prompt_tokens"])
+        if failure:
+            return LabelRead(prompt.item, prompt.metric, failure)
         shown = answer["choices"][0]["logprobs"]
-        logprobs = {_id(token): value for token, value in shown["top_logprobs"][0].items()}
-        return label_read(asked, logprobs, _id(shown["tokens"][0]))
+        logprobs = {_token_id(token): value for token, value in shown["top_logprobs"][0].items()}
+        return read_by_id(prompt, logprobs, _token_id(shown["tokens"][0]))
 
-    def draw(self, asked: ServerPrompt, count: int, seed: int) -> Sequence[str]:
-        """See `Server.draw`."""
-        answer = self._complete(asked, max_tokens=DRAWN, temperature=1, n=count, seed=seed)
-        return [choice["text"] for choice in answer["choices"]]
+    def complete(
+        self, prompt: ServerPrompt, limit: int, *, count: int = 1, seed: int | None = None
+    ) -> list[Completion]:
+        """See `Server.complete`."""
+        greedy = {"temperature": 0, "stop": [prompt.prefill.strip()]}
+        drawn = {"temperature": 1, "n": count, "seed": seed}
+        answer = self._post(prompt, max_tokens=limit, **(greedy if seed is None else drawn))
+        usage = answer["usage"]
+        failure = cut_failure(prompt, usage["prompt_tokens"])
+        return [
+            Completion(
+                failure or choice["text"],
+                usage["completion_tokens"],
+                choice["finish_reason"] == "length",
+            )
+            for choice in answer["choices"]
+        ]
 
-    def write(self, asked: ServerPrompt, limit: int) -> Rationale:
-        """See `Server.write`."""
-        answer = self._complete(
-            asked, max_tokens=limit, temperature=0, stop=[asked.prefill.strip()]
-        )
-        choice, used = answer["choices"][0], answer["usage"]
-        return Rationale(
-            asked.item,
-            asked.metric,
-            read_whole(asked, used["prompt_tokens"]) or choice["text"].strip(),
-            tokens=used["completion_tokens"],
-            cut=choice["finish_reason"] == "length",
-        )
-
-    def reply(self, place: int, chat: Sequence[Message], sampling: Sampling, seed: int) -> Reply:
+    def reply(self, index: int, chat: Sequence[Message], sampling: Sampling, seed: int) -> Reply:
         """See `Server.reply`."""
-        body = {
-            "model": self.identity.model,
-            "messages": shown(chat),
-            "max_tokens": sampling.max_tokens,
-            **_AS_IT_IS,
-            **settings(sampling, seed),
-            **switched(sampling),
-        }
-        answer = self._api.post("/v1/chat/completions", body)
-        refuse_other(answer, self.identity)
-        return reply_of(place, answer)
+        return self._chat_reply(index, chat, sampling, seed, _UNCHANGED)
 
-    def _complete(self, asked: ServerPrompt, **settings: Any) -> Any:
-        body = {"model": self.identity.model, "prompt": list(asked.ids), **_AS_IT_IS, **settings}
+    def _post(self, prompt: ServerPrompt, **settings: Any) -> Any:
+        body = {"model": self.identity.model, "prompt": list(prompt.ids), **_UNCHANGED, **settings}
         answer = self._api.post("/v1/completions", body)
-        refuse_other(answer, self.identity)
+        refuse_other_model(answer, self.identity)
         return answer
 
 
-def _id(token: str) -> int:
+def _token_id(token: str) -> int:
     return int(token.removeprefix(_ID))

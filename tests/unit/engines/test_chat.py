@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from judge.engines.chat import Chats, fold, reply, seeds_of, too_long
+from judge.engines.chat import Chats, chat_too_long, fold_system, make_reply, seeds_of
 from judge.engines.tokens import local_prompt_tokenizer
 from judge.errors import EngineError
 from judge.types import Failure, Message, Sampling
@@ -85,8 +85,8 @@ def test_without_a_system_role_the_first_turn_has_its_text(template: str) -> Non
     made = chats(template)
     system, first, *rest = CHAT
     joined = [Message("user", f"{system.text}\n\n{first.text}"), *rest]
-    assert fold(CHAT) == joined
-    assert fold(joined) == joined
+    assert fold_system(CHAT) == joined
+    assert fold_system(joined) == joined
     expected = rendered(template, joined)
     assert text(made.prompt(CHAT, thinking=False).ids) == expected
     assert text(made.prompt(joined, thinking=False).ids) == expected
@@ -159,13 +159,13 @@ def test_a_template_that_shows_no_assistant_is_refused() -> None:
 )
 def test_a_thought_is_kept_apart(written: str, begun: bool, thought: str, said: str) -> None:
     """Whoever began it; one without an end leaves nothing after it."""
-    found = reply(2, written, begun=begun)
+    found = make_reply(2, written, in_thought=begun)
     assert (found.chat, found.thought, found.outcome) == (2, thought, said)
 
 
 def test_a_thought_that_a_server_told_apart() -> None:
     """It stands before what was still in the text."""
-    assert reply(0, "<think>b</think>c", thought=" a\n").thought == "a\nb"
+    assert make_reply(0, "<think>b</think>c", thought=" a\n").thought == "a\nb"
 
 
 def test_what_was_written_becomes_a_reply() -> None:
@@ -198,7 +198,7 @@ def test_seeds_are_of_the_chat_not_of_its_company() -> None:
 def test_the_reply_has_to_fit_as_well(window: int | None, fits: bool) -> None:
     """20 tokens of the chat and up to 10 more."""
     prompt = chats().prompt([Message("user", "")], thinking=False)
-    found = too_long(prompt._replace(ids=(1,) * 20), Sampling(max_tokens=10), window)
+    found = chat_too_long(prompt._replace(ids=(1,) * 20), Sampling(max_tokens=10), window)
     assert (found is None) == fits
     if found is not None:
         assert isinstance(found, Failure)

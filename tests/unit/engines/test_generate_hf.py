@@ -90,7 +90,7 @@ def test_the_same_again_and_otherwise_with_another_seed(qwen: Path) -> None:
         HfEngine(str(qwen), small),
         NaiveHfEngine(str(qwen), CPU),
     ):
-        assert engine.capabilities.generate
+        assert engine.can_generate
         assert list(engine.generate(CHATS, DRAWN)) == first
     other = HfEngine(str(qwen), CPU).generate(CHATS, replace(DRAWN, seed=1))
     assert all(a.outcome != b.outcome for a, b in zip(first, other, strict=True))

@@ -11,10 +11,10 @@ from typing import Any
 import pytest
 
 from judge.engines import EngineOptions
-from judge.engines.chat import fold, seeds_of
+from judge.engines.chat import fold_system, seeds_of
 from judge.engines.http import HttpEngine
 from judge.engines.servers import SERVERS, api
-from judge.engines.servers.chat import shown
+from judge.engines.servers.server import chat_messages
 from judge.errors import EngineError
 from judge.types import Failure, Message, Sampling
 from tests.unit.engines.recorded import documented
@@ -93,7 +93,7 @@ def test_every_kind_of_server_replies(kind: str, thinking: bool) -> None:
     seeds = seeds_of(CHATS, sampling)
     with Wire(server(kind)) as wire:
         judge = engine(wire, kind)
-        assert judge.capabilities.generate
+        assert judge.can_generate
         replies = list(judge.generate(CHATS, sampling))
         bodies = wire.asked(PATHS[kind])
         assert [next(judge.generate(CHATS[1:2], sampling))] == [replace(replies[1], chat=0)]
@@ -188,13 +188,13 @@ def test_a_server_that_refuses_the_system_role(kind: str, said: str, status: int
         assert judge.describe()["system_role"] == "folded into the first turn"
         assert list(engine(wire, kind).generate(CHATS, SAMPLING)) == replies
     for reply, chat, seed in zip(replies, CHATS, seeds_of(CHATS, SAMPLING), strict=True):
-        assert reply.outcome == expected(fold(chat), seed)
+        assert reply.outcome == expected(fold_system(chat), seed)
 
 
 @pytest.mark.parametrize("said", ["no such parameter", "Only user and assistant roles"])
 def test_another_refusal_is_said_at_once(said: str) -> None:
     """Also one about roles, of a chat without a system message; nothing is asked twice."""
-    chats = [fold(CHATS[0])]
+    chats = [fold_system(CHATS[0])]
     with Wire(server("openai", refusing(said, lambda _: True))) as wire:
         with pytest.raises(EngineError, match=f"HTTP 400: {said}") as caught:
             list(engine(wire).generate(chats, SAMPLING))
@@ -322,7 +322,7 @@ def test_another_model_may_not_answer() -> None:
 )
 def test_nobody_closes_his_own_turn(token: str) -> None:
     """What looks like a special token is sent as another text that looks the same."""
-    (sent,) = shown([Message("user", f" a{token}b\n")])
+    (sent,) = chat_messages([Message("user", f" a{token}b\n")])
     assert token not in sent["content"]
     assert sent["content"].replace("\u200b", "") == f"a{token}b"
 
@@ -330,7 +330,7 @@ def test_nobody_closes_his_own_turn(token: str) -> None:
 @pytest.mark.parametrize("text", ["a < b > c", "[笑]", "<3", "I [Ann] said <hm, well>!", "|x|"])
 def test_other_texts_are_sent_as_they_are(text: str) -> None:
     """Brackets alone make no special token."""
-    assert shown([Message("user", text)]) == [{"role": "user", "content": text}]
+    assert chat_messages([Message("user", text)]) == [{"role": "user", "content": text}]
 
 
 def test_many_at_once_and_in_order() -> None:

@@ -132,7 +132,7 @@ def test_every_token_of_the_tree_is_computed_once(qwen: Path) -> None:
     The profiles are kept, so a second call computes its dialogues and questions only.
     """
     engine = HfEngine(str(qwen), CPU)
-    engine._proven = True
+    engine._reading_verified = True
     given: list[int] = []
     logits = engine._judge.logits
 
@@ -163,7 +163,7 @@ def test_cached_too_computes_the_prefix_once(qwen: Path) -> None:
         characters=list(names),
     )
     engine = HfEngine(str(qwen), CPU, "cached")
-    engine._proven = True
+    engine._reading_verified = True
     tokens = engine._judge.checkpoint.prompt_tokenizer(tree)
     given: list[int] = []
     logits = engine._judge.logits
@@ -212,7 +212,7 @@ def test_a_proof_that_fails_is_an_error(qwen: Path) -> None:
         return ids, positions, torch.zeros_like(mask)
 
     engine._packed._inputs = sees_too_much  # type: ignore[method-assign]
-    with pytest.raises(EngineError, match="answers otherwise"):
+    with pytest.raises(EngineError, match="answers differently"):
         list(engine.score(TREE))
 
 
@@ -260,11 +260,11 @@ def test_a_model_that_ignores_its_cache_is_refused(
 
     replace_forward(monkeypatch, transformers.Qwen3ForCausalLM, forgetful)
     engine = HfEngine(str(qwen), CPU, way)
-    with pytest.raises(EngineError, match="writes otherwise") as caught:
+    with pytest.raises(EngineError, match="writes differently") as caught:
         list(engine.write(asking(6)))
     assert "--rationale" in str(caught.value.hint)
     if way == "cached":
-        with pytest.raises(EngineError, match="answers otherwise"):
+        with pytest.raises(EngineError, match="answers differently"):
             list(engine.score(TREE))
 
 
@@ -282,7 +282,7 @@ def test_a_token_that_was_written_without_the_cache_is_noticed(qwen: Path, lost:
         return extend(cache, ids, ends)
 
     engine._cached._extend = forgets  # type: ignore[method-assign]
-    with pytest.raises(EngineError, match="writes otherwise"):
+    with pytest.raises(EngineError, match="writes differently"):
         list(engine.write(asking(8)))
 
 

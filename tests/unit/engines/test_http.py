@@ -21,11 +21,9 @@ from hypothesis import strategies as st
 
 from judge import pipeline
 from judge.engines import EngineOptions, open_engine, resolve_judge
-from judge.engines.http import HttpEngine
+from judge.engines.http import HttpEngine, map_in_order
 from judge.engines.servers import SERVERS, api
-from judge.engines.servers.server import ServerPrompt
-from judge.engines.servers.text import spelt_read
-from judge.engines.servers.workers import in_order
+from judge.engines.servers.server import ServerPrompt, read_by_text
 from judge.errors import EngineError, JudgeError, MissingExtraError, UsageError
 from judge.store import Store
 from judge.types import Failure, LabelRead, PromptTree
@@ -89,7 +87,6 @@ def test_recorded_server(name: str) -> None:
         written = list(judge.write(plain))
         reads += judge.score(reasoned(plain, said.written))
         assert judge.fingerprint == said.facts["fingerprint"]
-        assert judge.capabilities.exact_label_ids
     assert len(reads) == len(said.reads) == 8
     for read, expected in zip(reads, said.reads, strict=True):
         assert read.outcome == pytest.approx(expected["logprobs"], abs=1e-4)
@@ -292,7 +289,6 @@ def test_text_servers_sum_the_spellings(kind: str) -> None:
     tree = make_tree([f"第{i}次" for i in range(8)], metrics=["fluency"])
     with Wire(DOCUMENTED[kind]) as wire:
         judge = engine(wire)
-        assert not judge.capabilities.exact_label_ids
         assert judge.count(tree) is None
         reads = list(judge.score(tree))
     hidden = 0
@@ -414,7 +410,7 @@ def test_label_masses_add_up(tokens: list[tuple[str, str, str, float, bool]]) ->
         entry: dict[str, Any] = {"token": text, "logprob": math.log(p / total)}
         shown.append(entry | ({"bytes": list(text.encode())} if with_bytes else {}))
     sums = {x: math.fsum(p for core, *_, p, _ in tokens if core == x) / total for x in "12345"}
-    read = spelt_read(asked(), shown)
+    read = read_by_text(asked(), shown)
     if not any(sums.values()):
         assert isinstance(read.outcome, Failure)
         assert read.outcome.code == "labels_not_shown"
@@ -493,7 +489,7 @@ def test_answers_come_in_order_until_the_first_error(size: int, workers: int, ba
             raise EngineError("no")
         return number * number
 
-    answers = in_order(ask, range(size), workers)
+    answers = map_in_order(ask, range(size), workers)
     for number in range(min(size, bad)):
         assert next(answers) == number * number
     with pytest.raises(EngineError if bad < size else StopIteration):

@@ -17,7 +17,8 @@ import numpy as np
 import pytest
 
 from judge.engines import EMBEDDED, EngineOptions, open_engine
-from judge.engines.lexical import FORMAT, LexicalEngine, Model, Reader, Tables, grams, load, save
+from judge.engines.lexical import FORMAT, LexicalEngine, LexicalModel, load, save
+from judge.engines.lexical_features import FeatureReader, LexicalTables, character_ngrams
 from judge.errors import EngineError
 from judge.types import Dialogue, Failure, PromptItem, PromptTree, Turn
 from tests.unit.engines.small import make_tree
@@ -58,24 +59,24 @@ def dialogue(question: str, answer: str, character: str = "某人") -> Dialogue:
 
 
 @pytest.fixture(scope="module")
-def model() -> Model:
+def model() -> LexicalModel:
     """Tables counted from the talks above, weights drawn, in the precision of the file."""
     rng = np.random.default_rng(5)
     texts = [text for talk in TALKS for text in talk]
     counts: dict[str, int] = {}
     for text in texts:
-        for gram in grams(text, (1, 2, 3)):
+        for gram in character_ngrams(text, (1, 2, 3)):
             counts[gram] = counts.get(gram, 0) + 1
-    bigrams = sorted({g for text in texts for g in grams(text, (2,))})
-    tables = Tables(
+    bigrams = sorted({g for text in texts for g in character_ngrams(text, (2,))})
+    tables = LexicalTables(
         ngrams=counts,
         idf={g: float(np.float32(rng.uniform(0.05, 4))) for g in bigrams},
         topics={g: rng.integers(-8, 8, 4) / 8 for g in bigrams[:40]},
         lexicon={"某人": {"陪你": 2.5, "好好": 3.0}, "他": {"问题": 4.25}},
         words={"某人": ("热水", "心里话"), "他": ("老板",)},
     )
-    size = len(Reader(tables)(dialogue("a", "b")))
-    return Model(
+    size = len(FeatureReader(tables)(dialogue("a", "b")))
+    return LexicalModel(
         tables=tables,
         metrics=METRICS,
         mean=rng.normal(size=size),
@@ -86,7 +87,7 @@ def model() -> Model:
 
 
 @pytest.fixture
-def saved(model: Model, tmp_path: Path) -> Path:
+def saved(model: LexicalModel, tmp_path: Path) -> Path:
     path = tmp_path / "model.npz"
     save(model, path)
     return path
@@ -119,7 +120,7 @@ def rewrite(path: Path, **changes: Any) -> None:
 class TestFile:
     """`save` and `load`."""
 
-    def test_what_was_saved_is_read_back(self, model: Model, saved: Path) -> None:
+    def test_what_was_saved_is_read_back(self, model: LexicalModel, saved: Path) -> None:
         """Every table and every number, exactly."""
         back = load(saved)
         for name in ("ngrams", "idf", "lexicon", "words"):
@@ -211,11 +212,11 @@ class TestEngine:
     """`LexicalEngine`."""
 
     def test_logprobs_are_a_softmax_of_the_standardised_features(
-        self, model: Model, saved: Path
+        self, model: LexicalModel, saved: Path
     ) -> None:
         """Against the textbook formula, written out in plain Python."""
         talk = dialogue(*TALKS[0])
-        x = (Reader(model.tables)(talk) - model.mean) / model.scale
+        x = (FeatureReader(model.tables)(talk) - model.mean) / model.scale
         reads = list(LexicalEngine(str(saved), EngineOptions()).score(tree_of([talk])))
         for m, read in enumerate(reads):
             logits = [
@@ -248,9 +249,10 @@ class TestEngine:
         """The order of sets, another in every process, does not reach the last bit."""
         code = (
             "import sys\n"
-            "from judge.engines.lexical import Reader, load\n"
+            "from judge.engines.lexical import load\n"
+            "from judge.engines.lexical_features import FeatureReader\n"
             "from judge.types import Dialogue, Turn\n"
-            "reader = Reader(load(__import__('pathlib').Path(sys.argv[1])).tables)\n"
+            "reader = FeatureReader(load(__import__('pathlib').Path(sys.argv[1])).tables)\n"
             "turns = tuple(Turn(*sys.argv[i:i + 2]) for i in range(2, len(sys.argv), 2))\n"
             "print([x.hex() for x in reader(Dialogue('s', '某人', '1', turns)).tolist()])\n"
         )
@@ -280,7 +282,7 @@ class TestEngine:
         assert all(isinstance(read.outcome, Failure) for read in reads)
 
     def test_the_fingerprint_is_that_of_the_content(
-        self, model: Model, saved: Path, tmp_path: Path
+        self, model: LexicalModel, saved: Path, tmp_path: Path
     ) -> None:
         """The same model elsewhere is the same judge; another bias is another judge."""
         options = EngineOptions()
@@ -294,7 +296,6 @@ class TestEngine:
         """Nothing to count."""
         engine = LexicalEngine(str(saved), EngineOptions(batch_size=3))
         assert engine.count(make_tree(["x"])) is None
-        assert not engine.capabilities.token_prompts
         assert engine.batch_size == 3
         assert engine.describe()["model"] == "model.npz"
 
@@ -347,7 +348,7 @@ def shuffle(text: str, share: float, rng: np.random.Generator) -> str:
 
 def test_it_writes_no_reasons(shipped: LexicalEngine) -> None:
     """It says so beforehand, and when it is asked all the same."""
-    assert not shipped.capabilities.generate
+    assert not shipped.can_generate
     with pytest.raises(EngineError, match="writes no reasons") as caught:
         shipped.write(tree_of([dialogue("q", "a")]))
     assert caught.value.hint == "leave out --rationale"
@@ -356,9 +357,9 @@ def test_it_writes_no_reasons(shipped: LexicalEngine) -> None:
 class TestReader:
     """The features, where a hand can compute them."""
 
-    def test_all_features_are_finite_and_of_one_length(self, model: Model) -> None:
+    def test_all_features_are_finite_and_of_one_length(self, model: LexicalModel) -> None:
         """For ordinary, empty, one-character, foreign and one-round dialogues."""
-        reader = Reader(model.tables)
+        reader = FeatureReader(model.tables)
         odd = ["", "a", "。", "！！！", "\n\n", "🙂", "x" * 3000]
         dialogues = [dialogue(q, a) for q, a in TALKS] + [dialogue(x, x) for x in odd]
         dialogues += [Dialogue("s", "某人", "1", (Turn(x, x),)) for x in odd]
@@ -366,11 +367,11 @@ class TestReader:
         assert {row.shape for row in rows} == {model.mean.shape}
         assert np.isfinite(rows).all()
 
-    def test_without_lexicon_a_character_is_a_stranger(self, model: Model) -> None:
+    def test_without_lexicon_a_character_is_a_stranger(self, model: LexicalModel) -> None:
         """Not reading a character's own lexicon gives what tables without it give."""
-        reader = Reader(model.tables)
+        reader = FeatureReader(model.tables)
         rest = {n: w for n, w in model.tables.lexicon.items() if n != "某人"}
-        stranger = Reader(replace(model.tables, lexicon=rest))
+        stranger = FeatureReader(replace(model.tables, lexicon=rest))
         for talk in TALKS:
             assert np.array_equal(
                 reader(dialogue(*talk), use_lexicon=False), stranger(dialogue(*talk))
@@ -379,5 +380,5 @@ class TestReader:
 
     def test_grams_by_hand(self) -> None:
         """All substrings of the lengths asked for, in order, repeats included."""
-        assert list(grams("abab", (2, 3))) == ["ab", "ba", "ab", "aba", "bab"]
-        assert list(grams("a", (2,))) == []
+        assert list(character_ngrams("abab", (2, 3))) == ["ab", "ba", "ab", "aba", "bab"]
+        assert list(character_ngrams("a", (2,))) == []

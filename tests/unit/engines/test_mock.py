@@ -132,7 +132,6 @@ def test_it_has_no_tokens() -> None:
     """Nothing to count."""
     engine = MockEngine("mock", EngineOptions(batch_size=7))
     assert engine.count(TREE) is None
-    assert not engine.capabilities.token_prompts
-    assert engine.capabilities.generate
+    assert engine.can_generate
     assert engine.batch_size == 7
     assert engine.describe() == {"engine": "mock", "model": "mock", "device": "cpu"}

@@ -21,7 +21,7 @@ from judge.engines import (
     default_judge,
     open_engine,
     own_options,
-    refuse_useless,
+    refuse_unused,
     resolve_judge,
 )
 from judge.errors import EngineError, UsageError
@@ -238,7 +238,7 @@ def test_own_options_are_those_that_are_not_refused(engine: str) -> None:
     spec = JudgeSpec("x", engine, "x", "esrp")
     everything = EngineOptions(**GIVEN, batch_size=3, seed=9)
     own = own_options(spec, everything)
-    refuse_useless(own, [spec])
+    refuse_unused(own, [spec])
     kept = {field.name for field in dataclasses.fields(own) if getattr(own, field.name) is not None}
     assert kept == ENGINES[engine].options | {"batch_size", "seed"}
-    refuse_useless(everything, [JudgeSpec("y", name, "y", "esrp") for name in ENGINES])
+    refuse_unused(everything, [JudgeSpec("y", name, "y", "esrp") for name in ENGINES])

@@ -18,9 +18,9 @@ import transformers
 from safetensors.torch import load_file, save_file
 
 from judge.engines import EngineOptions, open_engine, resolve_judge
+from judge.engines.checkpoint import missing_names
 from judge.engines.naive import NaiveHfEngine
-from judge.engines.vllm import VllmEngine, _label_read
-from judge.engines.vllm_load import gaps, llm_arguments, load_error
+from judge.engines.vllm import VllmEngine, _label_read, _llm_arguments, _load_error
 from judge.errors import EngineError, MissingExtraError
 from judge.types import Failure, LabelRead, PromptTree, Question
 from tests.unit.engines.small import CHATML, bpe, make_tree, save_model
@@ -35,7 +35,7 @@ ON_GPU = torch.cuda.is_available()
 
 
 def arguments(*, window: int | None = 512, cpu: bool = False, **options: Any) -> dict[str, Any]:
-    return llm_arguments(Path("m"), window, "bfloat16", EngineOptions(**options), cpu=cpu)
+    return _llm_arguments(Path("m"), window, "bfloat16", EngineOptions(**options), cpu=cpu)
 
 
 @pytest.mark.parametrize(
@@ -96,7 +96,7 @@ def test_vllm_knows_every_argument() -> None:
 )
 def test_a_model_that_does_not_load(said: str, message: str, hint: str) -> None:
     """The first line of what vLLM says, and what the weights need where memory is short."""
-    error = load_error(ValueError(said), Path("m"), 16_400_000_000, 9 * 1024**3, "cuda (X)")
+    error = _load_error(ValueError(said), Path("m"), 16_400_000_000, 9 * 1024**3, "cuda (X)")
     assert str(error).startswith("m: ")
     assert message in str(error)
     assert "more" not in error.message.partition(": ")[2]
@@ -110,7 +110,7 @@ def test_the_fault_that_pydantic_found_is_named() -> None:
         def errors(self) -> list[dict[str, object]]:
             return [{"loc": ("cache", "share"), "msg": "Value error, must be at most 1"}]
 
-    error = load_error(FaultError("1 validation error for X"), Path("m"), 1, 1, "cpu")
+    error = _load_error(FaultError("1 validation error for X"), Path("m"), 1, 1, "cpu")
     assert str(error) == "m: vLLM cannot load this model: cache: share: must be at most 1"
 
 
@@ -131,7 +131,7 @@ LAYERS = {"h.0.a.weight", "h.1.a.weight", "h.0.b.weight", "h.1.b.weight"}
 )
 def test_weights_that_are_missing(stored: set[str], missing: list[str]) -> None:
     """Those whose like is stored for another layer, and a head of which nothing is stored."""
-    assert gaps(LAYERS | {HEAD}, stored, ["lm_head"]) == missing
+    assert missing_names(LAYERS | {HEAD}, stored, ["lm_head"]) == missing
 
 
 @pytest.mark.skipif(INSTALLED, reason="vLLM is installed")
