@@ -21,7 +21,7 @@ __all__ = [
     "RATINGS_HINT",
     "JudgedLayout",
     "Layout",
-    "Names",
+    "Vocabulary",
     "find_columns",
     "find_judged_columns",
     "plain",
@@ -94,8 +94,8 @@ class JudgedLayout(NamedTuple):
     unread: tuple[str, ...]
 
 
-class Names:
-    """Finds the column or the metric that a name stands for.
+class Vocabulary:
+    """The names that columns and metrics may have.
 
     Args:
         metrics: the metrics there are, with their titles; None takes every metric as it is named.
@@ -105,7 +105,11 @@ class Names:
         UsageError: an alias for something that is neither a column nor a metric.
     """
 
-    def __init__(self, metrics: Iterable[Metric] | None, aliases: Mapping[str, str]) -> None:
+    def __init__(
+        self,
+        metrics: Iterable[Metric] | None,
+        aliases: Mapping[str, str] = MappingProxyType({}),
+    ) -> None:
         known = () if metrics is None else tuple(metrics)
         self.order = tuple(metric.name for metric in known)
         self.without_scenario = frozenset(m.name for m in known if m.unit == "replies")
@@ -170,7 +174,7 @@ SHAPES: Sequence[Callable[[Mapping[str, str]], Layout | None]] = (_long, _wide)
 every column and metric that was found, and returns None if the table does not have its shape."""
 
 
-def find_columns(path: Path, header: Sequence[str], names: Names) -> Layout:
+def find_columns(path: Path, header: Sequence[str], vocabulary: Vocabulary) -> Layout:
     """What the headings of a ratings table mean; `item` may stand for character and scenario.
 
     Raises:
@@ -178,7 +182,7 @@ def find_columns(path: Path, header: Sequence[str], names: Names) -> Layout:
     """
     headings: dict[str, list[str]] = {}
     for heading in header:
-        meaning = names.column(heading) or names.metric(heading)
+        meaning = vocabulary.column(heading) or vocabulary.metric(heading)
         if meaning is not None:
             headings.setdefault(meaning, []).append(heading)
     heading_of = {name: _choose(path, name, several) for name, several in headings.items()}

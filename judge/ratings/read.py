@@ -31,10 +31,10 @@ import numpy as np
 
 from judge import tables
 from judge.errors import DataError, UsageError
-from judge.ratings.columns import JUDGED_COLUMNS, RATINGS_HINT, Names, find_columns, plain
+from judge.ratings.columns import JUDGED_COLUMNS, RATINGS_HINT, Vocabulary, find_columns, plain
 from judge.ratings.record import JudgedTable, Point, Ratings, Scale
 from judge.ratings.resolve import resolve_judged, resolve_ratings
-from judge.ratings.rows import Filter, RatingRows, filled_rows, read_judged_rows
+from judge.ratings.rows import Filter, filled_rows, one_row_per_score, read_judged_rows
 from judge.ratings.values import parse_id
 from judge.types import Metric
 
@@ -65,23 +65,25 @@ def read_ratings(
         UsageError: an alias for something that is neither a metric nor a column.
         MissingExtraError: the library for a Parquet file or a spreadsheet is not installed.
     """
-    names = Names(metrics, aliases)
+    vocabulary = Vocabulary(metrics, aliases)
     table = tables.read_table(path, largest=_LARGEST)
     table = table.select(filled_rows(table))
-    if not len(table):
+    n = len(table)
+    if not n:
         raise DataError("it holds no ratings", path=path, hint=RATINGS_HINT)
-    layout = find_columns(path, tuple(table.columns), names)
-    columns = {column: table.columns[heading] for column, heading in layout.columns.items()}
-    columns.setdefault("system", np.full(len(table), tables.stem(path), dtype=np.object_))
-    rows = RatingRows(
-        columns,
-        {metric: table.columns[heading] for heading, metric in layout.metrics.items()},
-        table.lines,
-        np.zeros(len(table), dtype=np.int32),
-        (path,),
-    )
+    layout = find_columns(path, tuple(table.columns), vocabulary)
+    columns = {name: table.columns[heading] for name, heading in layout.columns.items()}
+    columns.setdefault("system", np.full(n, tables.stem(path), dtype=np.object_))
+    places = {"row": table.lines, "file": np.zeros(n, dtype=np.int32)}
     return resolve_ratings(
-        rows, names, scale, unread=layout.unread, sources={str(path): table.sha256}
+        one_row_per_score(
+            {**columns, **places}, {heading: table.columns[heading] for heading in layout.metrics}
+        ),
+        (path,),
+        vocabulary,
+        scale,
+        unread=layout.unread,
+        sources={str(path): table.sha256},
     )
 
 

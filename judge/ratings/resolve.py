@@ -7,8 +7,10 @@ are left, copies and contradictions are refused.
 
 from __future__ import annotations
 
+import itertools
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
 from types import MappingProxyType
 from typing import NamedTuple
 
@@ -17,7 +19,7 @@ from numpy.typing import NDArray
 
 from judge import tables
 from judge.errors import DataError, UsageError
-from judge.ratings.columns import Names
+from judge.ratings.columns import Vocabulary
 from judge.ratings.record import (
     FAULT_KINDS,
     DialogueId,
@@ -27,20 +29,17 @@ from judge.ratings.record import (
     Ratings,
     Scale,
 )
-from judge.ratings.rows import (
-    JudgedRows,
-    RatingRows,
-    RatingScores,
-    exclude_others,
-    place,
-    read_scores,
-)
+from judge.ratings.rows import Columns, JudgedRows
 from judge.ratings.values import (
     FAULT_CODES,
     Coded,
     Codes,
     Flags,
+    encode,
     is_blank,
+    parse_id,
+    parse_name,
+    parse_scores,
 )
 
 __all__ = ["resolve_judged", "resolve_ratings"]
@@ -58,7 +57,16 @@ JUDGES = frozenset(
 
 _LISTED = 1_000
 """Faults of a table of judges' scores that are listed; all are counted."""
-_ID = ("system", "character", "scenario")
+
+_PARSERS = {
+    "item": parse_id,
+    "system": parse_name,
+    "character": parse_name,
+    "scenario": parse_id,
+    "dimension": parse_name,
+    "rater": parse_id,
+    "rater_type": parse_name,
+}
 
 
 def resolve_duplicates(
@@ -94,26 +102,17 @@ def resolve_duplicates(
         copies = score[group[0]] == score[group[-1]]
         refused = group[1:] if copies else group
         kind[refused] = FAULT_CODES["duplicate" if copies else "conflict"]
-        groups |= dict.fromkeys(refused.tolist(), sorted(group.tolist()))
+        groups |= dict.fromkeys(refused.tolist(), group.tolist())
     return groups
-
-
-def _describe_duplicate(
-    kind: str, rater: str, rows: RatingScores | JudgedRows, same: Sequence[int]
-) -> str:
-    places = ", ".join(place(rows, i) for i in same)
-    if kind == "duplicate":
-        return f"{rater} gave the same score again (rows {places}); one is kept"
-    given = " and ".join(sorted({f"{score:g}" for score in rows.score[same].tolist()}))
-    return f"{rater} gave {given} (rows {places}); none is kept"
 
 
 # Ratings
 
 
 def resolve_ratings(
-    rows: RatingRows,
-    names: Names,
+    columns: Columns,
+    paths: Sequence[Path],
+    vocabulary: Vocabulary,
     scale: Scale | None,
     *,
     unread: tuple[str, ...] = (),
@@ -123,40 +122,80 @@ def resolve_ratings(
     """Keep the ratings that can be used, and list the others.
 
     Args:
-        rows: the rows of all files.
-        names: the metrics there are.
+        columns: one row for each score, with the columns system, scenario, metric, score, row and
+            file, and optionally character, rater and rater_type.
+        paths: the files.
+        vocabulary: the metrics there are.
         scale: what a score may be; None is 1-5 in whole numbers, presumed.
         unread: headings that mean nothing.
         sources: path -> SHA-256.
         faults: those found before.
     """
     used_scale = Scale() if scale is None else scale
-    rows, excluded = exclude_others(rows)
-    scores = read_scores(rows, names, used_scale)
-    off_scale = Counter(scores.score[scores.kind == FAULT_CODES["off_scale"]].tolist())
-    dialogue = _number_dialogues(scores)
-    rater = scores.ids["rater"].code
-    duplicates = resolve_duplicates(
-        scores.kind, scores.score, rater, (scores.metric.code, dialogue)
+    columns, excluded = _exclude(columns)
+    given = columns["score"]
+    score, kind = parse_scores(given, used_scale)
+    columns = {**columns, "score": score}
+    off_scale = Counter(score[kind == FAULT_CODES["off_scale"]].tolist())
+    metric = encode(
+        columns["metric"], lambda value: vocabulary.metric("" if is_blank(value) else str(value))
     )
-    kept = np.flatnonzero(scores.kind == 0)
+    blank = np.full(len(score), "", dtype=np.object_)
+    ids = {
+        name: encode(columns.get(name, blank), _PARSERS[name])
+        for name in (*DialogueId._fields, "rater")
+    }
+    blanks = {name: coded.among([""]) for name, coded in ids.items()}
+    rater = Coded(ids["rater"].names, np.where(blanks["rater"], -1, ids["rater"].code))
+    # These may be blank: the rater, a column that is missing, and the scenario of what is judged
+    # over many replies.
+    blanks["rater"][:] = False
+    blanks["character"] &= "character" in columns
+    blanks["scenario"] &= ~metric.among(vocabulary.without_scenario)
+    nameless = {name: blanks[name] | (coded.code < 0) for name, coded in ids.items()}
+    unnamed = np.any(list(nameless.values()), axis=0)
+    kind[unnamed & (kind != FAULT_CODES["empty"])] = FAULT_CODES["no_name"]
+    kind[metric.code < 0] = FAULT_CODES["unknown_metric"]
+    dialogue = _number_dialogues(ids)
+    duplicates = resolve_duplicates(kind, score, rater.code, (metric.code, dialogue))
+
+    def describe(i: int, reason: str) -> str:
+        match reason:
+            case "unknown_metric":
+                name = columns["metric"][i]
+                return f"{'' if is_blank(name) else str(name)!r} is no metric here"
+            case "no_name":
+                text = f"no usable {', '.join(name for name in ids if nameless[name][i])}"
+            case "off_scale":
+                text = f"{given[i]} is not on the scale {used_scale}"
+            case "off_step":
+                text = f"{given[i]} is not a score of the scale {used_scale}"
+            case "duplicate" | "conflict":
+                text = _describe_duplicate(reason, rater.name(i), duplicates[i], columns, paths)
+            case _:
+                text = _describe_value(reason, given[i])
+        return f"{metric.name(i)}: {text}"
+
+    all_faults = [*faults, *_list_faults(kind, columns, paths, describe)]
+    number = {path: i for i, path in enumerate(paths)}
+    kept = np.flatnonzero(kind == 0)
     # Names are coded in alphabetical order, so that the numbers sort as the dialogues do.
     _, first, dialogue_code = np.unique(dialogue[kept], return_index=True, return_inverse=True)
-    dialogues = (DialogueId(*(scores.ids[c].name(i) for c in _ID)) for i in kept[first].tolist())
-    metrics, metric_code = scores.metric.used(kept, names.order)
-    raters, rater_code = scores.ids["rater"].used(kept)
-    score, row, file = scores.score[kept], scores.row[kept], scores.file[kept]
-    order = np.lexsort((row, file, score, rater_code, metric_code, dialogue_code))
-    all_faults = [*faults, *_describe_faults(scores, duplicates, used_scale)]
-    number = {path: i for i, path in enumerate(rows.paths)}
+    metrics, metric_code = metric.used(kept, vocabulary.order)
+    raters, rater_code = rater.used(kept)
+    row, file = columns["row"][kept], columns["file"][kept]
+    order = np.lexsort((row, file, score[kept], rater_code, metric_code, dialogue_code))
     return Ratings(
-        dialogues=tuple(dialogues),
+        dialogues=tuple(
+            DialogueId(*(ids[name].name(i) for name in DialogueId._fields))
+            for i in kept[first].tolist()
+        ),
         metrics=metrics,
         raters=raters,
         dialogue=dialogue_code[order].astype(np.int32),
         metric=metric_code[order].astype(np.int32),
         rater=rater_code[order].astype(np.int32),
-        score=score[order],
+        score=score[kept][order],
         row=row[order].astype(np.int32),
         file=file[order].astype(np.int32),
         scale=used_scale,
@@ -169,40 +208,55 @@ def resolve_ratings(
     )
 
 
-def _number_dialogues(scores: RatingScores) -> Codes:
+def _exclude(columns: Columns) -> tuple[Columns, dict[str, int]]:
+    """The rows that people gave, and how many there are of each other type of rater."""
+    if "rater_type" not in columns:
+        return columns, {}
+    types = encode(columns["rater_type"], _casefold)
+    people = types.among(["human"])
+    others = Counter(types.names[code] for code in types.code[~people].tolist())
+    return {name: values[people] for name, values in columns.items()}, dict(sorted(others.items()))
+
+
+def _casefold(value: object) -> str:
+    return "" if is_blank(value) else str(value).strip().casefold()
+
+
+def _number_dialogues(ids: Mapping[str, Coded]) -> Codes:
     """(n,) one number for each (system, character, scenario); meaningless without a name."""
-    coded = [scores.ids[column] for column in _ID]
+    coded = [ids[name] for name in DialogueId._fields]
     shape = [max(1, len(column.names)) for column in coded]
     return np.ravel_multi_index([column.code.clip(0) for column in coded], shape).astype(np.int64)
 
 
-def _describe_faults(
-    scores: RatingScores, duplicates: Mapping[int, list[int]], scale: Scale
+# Faults
+
+
+def _list_faults(
+    kind: NDArray[np.int8],
+    columns: Columns,
+    paths: Sequence[Path],
+    describe: Callable[[int, str], str],
 ) -> Iterator[Fault]:
-    for i in np.flatnonzero(scores.kind).tolist():
-        kind = FAULT_KINDS[scores.kind[i] - 1]
-        given = scores.given[i]
-        match kind:
-            case "unknown_metric":
-                name = "" if is_blank(scores.metric_names[i]) else str(scores.metric_names[i])
-                text = f"{name!r} is no metric here"
-            case "no_name":
-                missing = (column for column, flags in scores.nameless.items() if flags[i])
-                text = f"no usable {', '.join(missing)}"
-            case "empty":
-                text = "no score"
-            case "not_a_number":
-                text = f"{str(given)[:40]!r} is not a number"
-            case "off_scale":
-                text = f"{given} is not on the scale {scale}"
-            case "off_step":
-                text = f"{given} is not a score of the scale {scale}"
-            case _:
-                same = sorted(duplicates[i], key=lambda j: (scores.file[j], scores.row[j]))
-                rater = scores.ids["rater"].name(i)
-                text = _describe_duplicate(kind, rater, scores, same)
-        head = "" if kind == "unknown_metric" else f"{scores.metric.name(i)}: "
-        yield Fault(scores.paths[scores.file[i]], int(scores.row[i]), kind, head + text)
+    for i in np.flatnonzero(kind).tolist():
+        reason = FAULT_KINDS[kind[i] - 1]
+        yield Fault(paths[columns["file"][i]], int(columns["row"][i]), reason, describe(i, reason))
+
+
+def _describe_value(reason: str, given: object) -> str:
+    return "no score" if reason == "empty" else f"{str(given)[:40]!r} is not a number"
+
+
+def _describe_duplicate(
+    reason: str, rater: str, same: Sequence[int], columns: Columns, paths: Sequence[Path]
+) -> str:
+    places = sorted(zip(columns["file"][same].tolist(), columns["row"][same].tolist(), strict=True))
+    several = len(paths) > 1
+    rows = ", ".join(f"{paths[file].name}:{row}" if several else f"{row}" for file, row in places)
+    if reason == "duplicate":
+        return f"{rater} gave the same score again (rows {rows}); one is kept"
+    scores = " and ".join(sorted({f"{score:g}" for score in columns["score"][same].tolist()}))
+    return f"{rater} gave {scores} (rows {rows}); none is kept"
 
 
 # Tables of judges' scores
@@ -239,80 +293,88 @@ def resolve_judged(
         DataError: no row can be used, some files have systems and others none, or a type of rater
             says neither people nor judge.
     """
-    if not len(rows.row):
+    columns, paths = rows.columns, rows.paths
+    n = len(columns["row"])
+    if not n:
         raise UsageError(f"--where {' '.join(where)}: no row is left", hint="leave one of them out")
-    _ensure_systems_alike(rows)
-    ids = dict(rows.ids)
-    who = _find_raters(rows, people, judges)
-    if not rows.with_system:
-        ids["system"] = Coded(("",), np.zeros(len(rows.row), dtype=np.int64))
-    nameless = np.min([ids[column].code for column in ("item", "system", "dimension")], axis=0) < 0
-    kind = np.where(nameless, FAULT_CODES["no_name"], rows.kind).astype(np.int8)
-    thing = (who.judged.astype(np.int64), who.dimension, ids["system"].code, ids["item"].code)
-    duplicates = resolve_duplicates(kind, rows.score, who.rater, thing)
+    ids = {
+        name: encode(columns[name], _PARSERS[name], allow_blank=False, in_order=True)
+        for name in ("item", "system", "dimension", "rater", "rater_type")
+    }
+    raters = _find_raters(rows, ids, people, judges)
+    if not rows.has_systems:
+        ids["system"] = Coded(("",), np.zeros(n, dtype=np.int64))
+    item, system, judged = ids["item"].code, ids["system"].code, raters.judged
+    nameless = (item < 0) | (system < 0) | (ids["dimension"].code < 0)
+    kind = np.where(nameless, FAULT_CODES["no_name"], columns["kind"]).astype(np.int8)
+    scored = (judged.astype(np.int64), raters.dimension, system, item)
+    duplicates = resolve_duplicates(kind, columns["score"], raters.rater, scored)
+
+    def describe(i: int, reason: str) -> str:
+        match reason:
+            case "no_name":
+                return "item, system or dimension is blank"
+            case "no_distribution":
+                return "the probabilities are no distribution: negative, all 0, or more than 1"
+            case "duplicate" | "conflict":
+                name = raters.names[raters.rater[i]]
+                return _describe_duplicate(reason, name, duplicates[i], columns, paths)
+        return _describe_value(reason, columns["given"][i])
+
+    faults = tuple(itertools.islice(_list_faults(kind, columns, paths, describe), _LISTED))
     kept = np.flatnonzero(kind == 0)
-    faults = tuple(_describe_judged_faults(rows, kind, who, duplicates))
     if not kept.size:
         raise DataError(
-            f"none of {len(rows.row)} rows can be used: {faults[0].text}",
+            f"none of {n} rows can be used: {faults[0].text}",
             path=faults[0].path,
             line=faults[0].row,
             hint="look at the file there",
         )
     refused = Counter(FAULT_KINDS[code - 1] for code in kind[kind > 0].tolist())
-    judged = who.judged[kept]
-    _ensure_both_sides(judged)
+    _ensure_both_sides(judged[kept])
     return JudgedTable(
         items=ids["item"].names,
         systems=ids["system"].names,
         dimensions=ids["dimension"].names,
-        raters=who.names,
-        item=ids["item"].code[kept].astype(np.int32),
-        system=ids["system"].code[kept].astype(np.int32),
-        dimension=who.dimension[kept].astype(np.int32),
-        rater=who.rater[kept].astype(np.int32),
-        judged=judged,
-        score=rows.score[kept],
-        probs=None if rows.probs is None else rows.probs[kept],
+        raters=raters.names,
+        item=item[kept].astype(np.int32),
+        system=system[kept].astype(np.int32),
+        dimension=raters.dimension[kept].astype(np.int32),
+        rater=raters.rater[kept].astype(np.int32),
+        judged=judged[kept],
+        score=columns["score"][kept],
+        probs=columns["probs"][kept] if rows.labels else None,
         labels=rows.labels,
         point=point,
         sources=dict(rows.sources),
         where=where,
         refused=dict(refused),
         faults=faults,
-        notes=tuple(_notes(rows, refused, faults)),
+        notes=tuple(_notes(rows, ids["rater_type"].names, refused, faults)),
     )
 
 
-def _ensure_systems_alike(rows: JudgedRows) -> None:
-    without = [path for i, path in enumerate(rows.paths) if i not in rows.with_system]
-    if rows.with_system and without:
-        other = rows.paths[min(rows.with_system)].name
-        raise DataError(
-            f"no column system, and {other} has one",
-            path=without[0],
-            hint="add the column, or name the one that is it with --alias HEADING=system",
-        )
-
-
-def _find_raters(rows: JudgedRows, people: frozenset[str], judges: frozenset[str]) -> _Raters:
-    """Say who is a judge: rows of probabilities, by name, by type, or as a measure of none."""
-    dimension, rater, types = (rows.ids[c] for c in ("dimension", "rater", "rater_type"))
+def _find_raters(
+    rows: JudgedRows, ids: Mapping[str, Coded], people: frozenset[str], judges: frozenset[str]
+) -> _Raters:
+    """Find the judges: rows of probabilities, and judges by name, by type, or as a measure."""
+    dimension, rater, types = ids["dimension"], ids["rater"], ids["rater_type"]
+    columns = rows.columns
     if strangers := sorted(people - set(dimension.names)):
         raise UsageError(
             f"--people {strangers[0]}: it is no measure of the table",
             hint=f"its measures are {_some(dimension.names)}",
         )
-    measure = rows.measure & ~dimension.among(people)
+    measure = columns["measure"] & ~dimension.among(people)
     of_type = {side: [n for n in types.names if n.casefold() in side] for side in (PEOPLE, JUDGES)}
-    judged = rows.judged | measure | rater.among(judges) | types.among(of_type[JUDGES])
+    judged = columns["judged"] | measure | rater.among(judges) | types.among(of_type[JUDGES])
     unknown = ~judged & (types.code >= 0) & ~types.among(of_type[PEOPLE])
     if unknown.any():
         first = int(np.argmax(unknown))
         raise DataError(
             f"the rater_type {types.name(first)!r} tells neither people nor judge",
-            path=rows.paths[rows.file[first]],
-            line=int(rows.row[first]),
+            path=rows.paths[columns["file"][first]],
+            line=int(columns["row"][first]),
             hint=f"people: {_some(sorted(PEOPLE), 5)}; judges: {_some(sorted(JUDGES), 5)}; "
             "or name the judges with --judge NAME",
         )
@@ -324,7 +386,7 @@ def _find_raters(rows: JudgedRows, people: frozenset[str], judges: frozenset[str
         index.setdefault(name, len(index))
     of_measure = np.array([*(index.get(name, -1) for name in dimension.names), -1], dtype=np.int64)
     of_file = np.array([index.get(stem, -1) for stem in stems], dtype=np.int64)
-    code = np.where(nobody, of_file[rows.file], rater.code)
+    code = np.where(nobody, of_file[columns["file"]], rater.code)
     code = np.where(measure, of_measure[dimension.code], code)
     names = tuple(index)
     if strangers := sorted(judges - {names[i] for i in np.unique(code[judged]).tolist()}):
@@ -336,33 +398,12 @@ def _find_raters(rows: JudgedRows, people: frozenset[str], judges: frozenset[str
     return _Raters(names, code, np.where(measure, -1, dimension.code), judged)
 
 
-def _describe_judged_faults(
-    rows: JudgedRows,
-    kinds: NDArray[np.int8],
-    who: _Raters,
-    duplicates: Mapping[int, list[int]],
-) -> Iterator[Fault]:
-    for i in np.flatnonzero(kinds)[:_LISTED].tolist():
-        kind = FAULT_KINDS[kinds[i] - 1]
-        match kind:
-            case "no_name":
-                text = "item, system or dimension is blank"
-            case "empty":
-                text = "no score"
-            case "no_distribution":
-                text = "the probabilities are no distribution: negative, all 0, or more than 1"
-            case "not_a_number":
-                text = f"{rows.texts[i]!r} is not a number"
-            case _:
-                same, rater = duplicates[i], who.names[who.rater[i]]
-                text = _describe_duplicate(kind, rater, rows, same)
-        yield Fault(rows.paths[rows.file[i]], int(rows.row[i]), kind, text)
-
-
-def _notes(rows: JudgedRows, refused: Mapping[str, int], faults: Sequence[Fault]) -> Iterator[str]:
-    if not rows.with_system:
+def _notes(
+    rows: JudgedRows, types: Sequence[str], refused: Mapping[str, int], faults: Sequence[Fault]
+) -> Iterator[str]:
+    if not rows.has_systems:
         yield "The table has no column system: all items count as those of one system."
-    people = [name for name in rows.ids["rater_type"].names if name.casefold() in PEOPLE]
+    people = [name for name in types if name.casefold() in PEOPLE]
     if len(people) > 1:
         yield f"Raters of the types {' and '.join(people)} all count as people."
     if rows.unused:

@@ -14,17 +14,17 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
-from typing import Literal, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
 from judge import tables
 from judge.errors import DataError, UsageError
-from judge.ratings.columns import Names, plain
+from judge.ratings.columns import Vocabulary, plain
 from judge.ratings.design import Plan
 from judge.ratings.record import DialogueId, Fault, Ratings, Scale
 from judge.ratings.resolve import resolve_ratings
-from judge.ratings.rows import RatingRows
 from judge.ratings.workbook import FORMULA_STARTS, Page, workbook
 from judge.records import read_record, write_bytes, write_record, write_text
 from judge.types import Dialogue, Metric
@@ -270,7 +270,7 @@ def collect(sheets: Sequence[Path], key: Key) -> Collected:
     """
     if len({path.resolve() for path in sheets}) < len(sheets):
         raise UsageError("a sheet is named twice", hint="name each file once")
-    rows: list[tuple[SheetRow, int, int, dict[str, object]]] = []
+    rows: list[tuple[object, ...]] = []
     faults: list[Fault] = []
     unread: dict[str, None] = {}
     sources: dict[str, str] = {}
@@ -282,33 +282,32 @@ def collect(sheets: Sequence[Path], key: Key) -> Collected:
         unread |= dict.fromkeys(others)
         for line, cells in table.rows():
             name = str(cells[id_heading]).strip().upper()
-            if name in key.items:
-                seen.add(name)
-                scores = {metric: cells[heading] for heading, metric in headings.items()}
-                rows.append((key.items[name], line, number, scores))
-            else:
+            if name not in key.items:
                 faults.append(Fault(path, line, "unknown_item", f"{name!r} is not in the key"))
+                continue
+            seen.add(name)
+            rows += (
+                (*key.items[name], metric, cells[heading], line, number)
+                for heading, metric in headings.items()
+            )
     absent: dict[str, list[str]] = {}
     for name, item in key.items.items():
         if name not in seen:
             absent.setdefault(item.rater, []).append(name)
-    metrics = tuple(key.headings.values())
-    rating_rows = RatingRows(
-        columns={
-            column: np.array([item[i] for item, *_ in rows], dtype=np.object_)
-            for i, column in enumerate(SheetRow._fields)
-        },
-        metrics={
-            metric: np.fromiter((scores[metric] for *_, scores in rows), np.object_, len(rows))
-            for metric in metrics
-        },
-        row=np.array([line for _, line, _, _ in rows], dtype=np.int32),
-        file=np.array([number for _, _, number, _ in rows], dtype=np.int32),
-        paths=tuple(sheets),
-    )
-    names = Names([Metric(metric, "", {}) for metric in metrics], {})
+    fields = (*SheetRow._fields, "metric", "score", "row", "file")
+    columns: dict[str, NDArray[Any]] = {
+        field: np.fromiter((row[i] for row in rows), np.object_, len(rows))
+        for i, field in enumerate(fields)
+    }
+    columns |= {field: columns[field].astype(np.int32) for field in ("row", "file")}
     ratings = resolve_ratings(
-        rating_rows, names, key.scale, unread=tuple(unread), sources=sources, faults=faults
+        columns,
+        sheets,
+        Vocabulary([Metric(metric, "", {}) for metric in key.headings.values()]),
+        key.scale,
+        unread=tuple(unread),
+        sources=sources,
+        faults=faults,
     )
     return Collected(ratings, {rater: tuple(ids) for rater, ids in absent.items()})
 

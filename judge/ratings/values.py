@@ -49,10 +49,6 @@ class Coded:
         """The name of value `i`, which must have one."""
         return self.names[int(self.code[i])]
 
-    def take(self, rows: Codes) -> Coded:
-        """The values in these rows, with the same names."""
-        return Coded(self.names, self.code[rows])
-
     def among(self, names: Collection[str]) -> Flags:
         """(n,) whether each value is one of these names."""
         return np.array([*(name in names for name in self.names), False])[self.code]
@@ -67,16 +63,24 @@ class Coded:
 
 
 def encode(
-    values: Values, parse: Callable[[object], str | None], *, keep_order: bool = False
+    values: Values,
+    parse: Callable[[object], str | None],
+    *,
+    allow_blank: bool = True,
+    in_order: bool = False,
 ) -> Coded:
     """A column of values as codes of the names that `parse` makes of them.
 
-    The names are sorted, or with `keep_order` in the order in which they first stand there.
+    Args:
+        values: (n,).
+        parse: a value -> its name, "" for a blank, or None if it cannot be one.
+        allow_blank: whether "" is a name.
+        in_order: keep the names in the order in which they first stand there; else they are sorted.
     """
     distinct, code = factorise(values)
-    parsed = [parse(value) for value in distinct]
+    parsed = [name if name or allow_blank else None for name in map(parse, distinct)]
     names = dict.fromkeys(name for name in parsed if name is not None)
-    index = {name: i for i, name in enumerate(names if keep_order else sorted(names))}
+    index = {name: i for i, name in enumerate(names if in_order else sorted(names))}
     new = np.array([-1 if name is None else index[name] for name in parsed], dtype=np.int64)
     return Coded(tuple(index), new[code])
 
