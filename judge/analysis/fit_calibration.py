@@ -7,7 +7,7 @@ import math
 import multiprocessing
 import os
 import platform
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from functools import partial
 from pathlib import Path
@@ -27,11 +27,12 @@ from judge.analysis.judgment_table import (
     chosen_metrics,
     judged_metrics,
     judgment_table,
+    metric_notes,
 )
 from judge.calibration_file import Calibration, Fit, MadeWith
 from judge.errors import DataError, UsageError
 from judge.manifest import utc_now
-from judge.ratings import DialogueId, Ratings, compare, join_ratings
+from judge.ratings import Ratings, compare, join_ratings
 from judge.types import Judgment, Rubric
 
 __all__ = ["AUTO", "RAW", "calibrate", "json_values", "library_versions"]
@@ -85,6 +86,7 @@ def calibrate(
     counts = _counts(table, ratings)
     samples = [_sample(table, ratings, metric, scale) for metric in wanted]
     fits = _fit_all(samples, table, candidate, confidence)
+    not_rated = [metric for metric in wanted if metric not in ratings.metrics]
     path, digest = next(iter(ratings.sources.items()))
     return Calibration(
         kind="ratings",
@@ -97,7 +99,7 @@ def calibrate(
         confidence=confidence,
         fits=dict(zip(wanted, fits, strict=True)),
         counts=counts,
-        notes=(*notes, *_notes(table, ratings, wanted)),
+        notes=(*notes, *metric_notes(ratings, table.metrics, not_rated)),
         created=utc_now(),
         versions=library_versions(),
     )
@@ -133,10 +135,10 @@ def _scale(ratings: Ratings) -> tuple[int, int]:
 
 def _counts(table: JudgmentTable, ratings: Ratings) -> dict[str, int]:
     """How many ratings and judge scores were joined, and how many of either were not."""
-    cells = [DialogueId(*dialogue) for dialogue in table.dialogue_ids]
+    dialogues = table.dialogue_ids
     scored = np.argwhere(~np.isnan(table.score)).tolist()
-    pairs = {(cells[row], table.metrics[column]) for row, column in scored}
-    joined = compare(ratings, cells, pairs)
+    pairs = {(dialogues[row], table.metrics[column]) for row, column in scored}
+    joined = compare(ratings, dialogues, pairs)
     assert joined.judged is not None  # noqa: S101 - judge scores were given
     assert joined.matched is not None  # noqa: S101 - the same
     if not joined.judged:
@@ -155,7 +157,7 @@ def _counts(table: JudgmentTable, ratings: Ratings) -> dict[str, int]:
         "judge_scores": len(pairs),
         "judge_scores_rated": joined.matched,
         "judge_scores_without_rating": len(pairs) - joined.matched,
-        "dialogues_judged": len(cells),
+        "dialogues_judged": len(dialogues),
         "dialogues_rated": joined.dialogues,
         "raters": len(ratings.raters),
     }
@@ -193,18 +195,6 @@ def _fit_all(
     spawn = multiprocessing.get_context("spawn")
     with ProcessPoolExecutor(workers, mp_context=spawn) as pool:
         return list(pool.map(fit, samples))
-
-
-def _notes(table: JudgmentTable, ratings: Ratings, wanted: Sequence[str]) -> Iterator[str]:
-    not_judged = [metric for metric in ratings.metrics if metric not in table.metrics]
-    if not_judged:
-        yield f"Rated, but not judged: {', '.join(not_judged)}."
-    not_rated = [metric for metric in wanted if metric not in ratings.metrics]
-    if not_rated:
-        yield f"Judged, but not rated: {', '.join(not_rated)}."
-    if ratings.excluded:
-        rows = ", ".join(f"{kind or 'blank'} {n}" for kind, n in ratings.excluded.items())
-        yield f"Left aside, as no person gave them (rater_type): {rows}."
 
 
 def _fit_metric(

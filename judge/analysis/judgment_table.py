@@ -3,20 +3,20 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
 from judge.errors import StoreError, UsageError
+from judge.ratings import DialogueId, Ratings
 from judge.rubric.reply_sets import is_reply_set, replies_metric
 from judge.types import Failure, Judgment, Rubric
 
 __all__ = [
     "FLAG_BELOW",
     "NOT_JUDGED",
-    "DialogueId",
     "JudgmentTable",
     "chosen_metrics",
     "dialogue_judgments",
@@ -24,6 +24,7 @@ __all__ = [
     "finite_or_none",
     "judged_metrics",
     "judgment_table",
+    "metric_notes",
     "system_means",
 ]
 
@@ -32,9 +33,6 @@ NOT_JUDGED = "not_judged"
 
 FLAG_BELOW = 0.5
 """A judgment whose label mass is below this is flagged."""
-
-DialogueId = tuple[str, str, str]
-"""System, character and scenario of a dialogue."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -128,6 +126,19 @@ def chosen_metrics(wanted: Sequence[str], judged: Sequence[str]) -> tuple[str, .
     return tuple(metric for metric in judged if not wanted or metric in wanted)
 
 
+def metric_notes(
+    ratings: Ratings, judged: Collection[str], not_rated: Sequence[str]
+) -> Iterator[str]:
+    """Notes on metrics that were only rated or only judged, and on scores that no person gave."""
+    if not_judged := [metric for metric in ratings.metrics if metric not in judged]:
+        yield f"Rated, but not judged: {', '.join(not_judged)}."
+    if not_rated:
+        yield f"Judged, but not rated: {', '.join(not_rated)}."
+    if ratings.excluded:
+        rows = ", ".join(f"{kind or 'blank'} {n:,}" for kind, n in ratings.excluded.items())
+        yield f"Left aside, as no person gave them (rater_type): {rows}."
+
+
 def judgment_table(
     judgments: Sequence[Judgment], metrics: Sequence[str], labels: int
 ) -> JudgmentTable:
@@ -147,10 +158,10 @@ def judgment_table(
     """
     judgments = [judgment for judgment in judgments if not is_reply_set(judgment.scenario)]
     dialogue_ids = sorted(
-        {(j.system, j.character, j.scenario) for j in judgments},
+        {DialogueId(j.system, j.character, j.scenario) for j in judgments},
         key=lambda dialogue: dialogue_order(*dialogue),
     )
-    row_of = {dialogue: row for row, dialogue in enumerate(dialogue_ids)}
+    row_of: dict[tuple[str, ...], int] = {key: row for row, key in enumerate(dialogue_ids)}
     column_of = {metric: column for column, metric in enumerate(metrics)}
     shape = (len(dialogue_ids), len(metrics))
     logprobs = np.full((*shape, labels), np.nan)

@@ -15,7 +15,6 @@ from calibration.intervals import clustered_mean
 from judge.analysis.judgment_table import (
     FLAG_BELOW,
     NOT_JUDGED,
-    DialogueId,
     JudgmentTable,
     dialogue_judgments,
     dialogue_order,
@@ -341,8 +340,10 @@ def _extreme_dialogues(
     low = [row for _, row in rising[: min(most, len(rising) // 2)]]
     falling = sorted((-score, row) for score, row in rising if row not in low)
     high = [row for _, row in falling[:most]]
-    shown = {table.dialogue_ids[row] for row in (*low, *high)}
-    metrics: dict[DialogueId, dict[str, MetricScore]] = {dialogue: {} for dialogue in shown}
+    shown: set[tuple[str, str, str]] = {table.dialogue_ids[row] for row in (*low, *high)}
+    metrics: dict[tuple[str, str, str], dict[str, MetricScore]] = {
+        dialogue: {} for dialogue in shown
+    }
     for j in judgments:
         dialogue, outcome = (j.system, j.character, j.scenario), j.outcome
         if dialogue in shown and not isinstance(outcome, Failure):

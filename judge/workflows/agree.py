@@ -13,12 +13,12 @@ import numpy as np
 
 from judge.analysis.agreement.agreement_records import Agreement
 from judge.analysis.agreement.data import PairedScores, simulated
-from judge.analysis.agreement.from_run import Point, scores_from_run
+from judge.analysis.agreement.from_run import scores_from_run
 from judge.analysis.agreement.from_table import Overview, overview, scores_from_table, table_judges
 from judge.analysis.agreement.judge_agreement import agree as measure_agreement
 from judge.analysis.agreement.two_judges import Comparisons, compare_judges
 from judge.errors import UsageError
-from judge.ratings import Ratings, Scale, read_judged_table
+from judge.ratings import Point, Ratings, Scale, read_judged_table
 from judge.report.agreement_page import write_agreement, write_comparisons
 from judge.report.paper.agreement_csv import agreement_csv
 from judge.runs import group_by_judge, open_run, show_frame

@@ -1,8 +1,9 @@
-"""What a judge and people said of the same dialogues, and the measures that it is made of."""
+"""The scores of a judge and the ratings of people on the same dialogues, measure by measure."""
 
 from __future__ import annotations
 
 import math
+import zlib
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 
@@ -13,46 +14,53 @@ from calibration.agreement.correlation import TOLERANCE
 from calibration.agreement.levels import mean_of_parts
 from calibration.errors_of_fit import to_labels
 from judge.analysis.agreement.agreement_records import Kind
+from judge.analysis.results import OVERALL
 from judge.ratings import mean_ratings
 from judge.types import Turn
 
 __all__ = [
-    "OVERALL",
     "GroupCodes",
     "MeasureScores",
     "PairedScores",
     "human_means",
     "measure_scores",
+    "purpose_rng",
     "simulated",
 ]
+
+Floats = NDArray[np.float64]
+Codes = NDArray[np.int64]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class PairedScores:
-    """n dialogues (one system on one item each), M metrics, r human ratings.
+    """Judge scores and human ratings: n dialogues, M metrics, r ratings.
 
     Attributes:
-        judge: its name.
-        metrics: the M metrics, in the order in which they are reported.
-        titles: of metrics, dimensions and, where there is one, `overall`.
-        groups: dimension -> its metrics, in order; `complete` are the dimensions all of whose
-            metrics are among `metrics`. `whole`: there is an overall score, of all M.
-        system, character, scenario: (n,) labels. An item is a character in a scenario; a table
-            of items has them as characters and one blank scenario.
-        item: what an item is called.
-        score: (n, M) the judge's, nan where there is none.
-        probs: (n, M, K) the judge's label probabilities, nan rows where there is none; None where
-            it gave numbers only.
-        cell, metric, rater, rating: (r,) which dialogue, which metric, who (-1 unknown), and what;
-            no nan.
-        raters: the names of the raters; those that begin with `simulated` are not people.
-        scale: metric -> ends of the human scale; `declared`: they were given, not just observed.
-        length: (n,) characters of the reply, nan where its text is not known.
-        turns, rationales: by dialogue, and by dialogue and metric; as far as they are known.
-        pairs: whether raters, and judges of a table, are to be compared with each other.
-        others: name -> (n, M) scores of further judges or raters of a table, for `pairs` only.
-        provenance, notes, partial: for the report.
-        judge_scale: ends of the judge's own scale; None where just its scores are known.
+        judge: the name of the judge.
+        metrics: the M metrics, in report order.
+        titles: of metrics, dimensions and, if there is one, the overall score.
+        groups: dimension -> its metrics, in report order.
+        complete: the dimensions all of whose metrics are among `metrics`.
+        has_overall: whether there is an overall score, the mean of all M metrics.
+        system, character, scenario: (n,) names. An item is a character in a scenario. A table of
+            items has the items as characters, and one blank scenario.
+        item: what an item is called in reports.
+        score: (n, M) of the judge; NaN where there is none.
+        probs: (n, M, K) the judge's label probabilities, NaN where there are none; None if it gave
+            numbers only.
+        dialogue, metric, rater: (r,) indices of each rating; the rater is -1 where unknown.
+        rating: (r,) finite.
+        raters: names; those that begin with `simulated` are programs.
+        scale: metric -> lower and upper end of the human scale.
+        scale_declared: whether the ends were given by the user, or observed in the ratings.
+        length: (n,) characters of the replies; NaN where the text is not known.
+        turns: dialogue -> its text, where known.
+        rationales: (dialogue, metric) -> the judge's reason, where known.
+        compare_raters: whether raters, and the judges of a table, are compared with each other.
+        other_judges: name -> (n, M) scores of other judges of a table, for that comparison.
+        provenance, notes, partial: see `Agreement`.
+        judge_scale: ends of the judge's own scale; None if only its scores are known.
     """
 
     judge: str
@@ -60,51 +68,55 @@ class PairedScores:
     titles: Mapping[str, str]
     groups: Mapping[str, tuple[str, ...]]
     complete: frozenset[str]
-    whole: bool
+    has_overall: bool
     system: NDArray[np.str_]
     character: NDArray[np.str_]
     scenario: NDArray[np.str_]
     item: str
-    score: NDArray[np.float64]
-    probs: NDArray[np.float64] | None
-    cell: NDArray[np.int64]
-    metric: NDArray[np.int64]
-    rater: NDArray[np.int64]
-    rating: NDArray[np.float64]
+    score: Floats
+    probs: Floats | None
+    dialogue: Codes
+    metric: Codes
+    rater: Codes
+    rating: Floats
     raters: tuple[str, ...]
     scale: Mapping[str, tuple[float, float]]
-    declared: bool
-    length: NDArray[np.float64]
+    scale_declared: bool
+    length: Floats
     turns: Mapping[int, tuple[Turn, ...]] = field(default_factory=dict)
     rationales: Mapping[tuple[int, int], str] = field(default_factory=dict)
-    pairs: bool = False
-    others: Mapping[str, NDArray[np.float64]] = field(default_factory=dict)
+    compare_raters: bool = False
+    other_judges: Mapping[str, Floats] = field(default_factory=dict)
     provenance: Mapping[str, str] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
     partial: str = ""
     judge_scale: tuple[float, float] | None = None
 
+    @property
+    def rater_names(self) -> list[str]:
+        """The raters who gave any of the ratings."""
+        return [self.raters[code] for code in np.unique(self.rater[self.rater >= 0]).tolist()]
+
+
+def purpose_rng(seed: int, *purpose: str) -> np.random.Generator:
+    """A random generator for one purpose: its draws do not depend on other computations."""
+    return np.random.default_rng([seed, *(zlib.crc32(text.encode()) for text in purpose)])
+
 
 def simulated(raters: Iterable[str]) -> bool:
-    """Whether one of these names is that of a program: it begins with `simulated`."""
+    """Whether a rater is a program: its name begins with `simulated`."""
     return any(name.casefold().startswith("simulated") for name in raters)
-
-
-OVERALL = "overall"
-
-Floats = NDArray[np.float64]
-Codes = NDArray[np.int64]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class GroupCodes:
-    """Where the n dialogues belong, as codes in the order of the sorted labels.
+    """The groups of the n dialogues, as codes in the order of the sorted names.
 
     Attributes:
-        systems: names of the system codes.
+        systems: the name of each system code.
         system, character, scenario, item: (n,) codes; an item is a character in a scenario.
-        clusters: (ways, n) what standard errors are clustered by; one way where all scenarios
-            are blank, as in a table of items.
+        clusters: (1 or 2, n) what standard errors are clustered by: character and scenario, or
+            only the former where all scenarios are blank, as in a table of items.
     """
 
     systems: tuple[str, ...]
@@ -115,32 +127,35 @@ class GroupCodes:
     clusters: Codes
 
     @classmethod
-    def of(cls, observed: PairedScores) -> GroupCodes:
-        """The axes of what was observed."""
-        names, system = np.unique(observed.system, return_inverse=True)
+    def of(cls, scores: PairedScores) -> GroupCodes:
+        """The groups of the dialogues of some scores."""
+        names, system = np.unique(scores.system, return_inverse=True)
         character, scenario = (
             np.unique(labels, return_inverse=True)[1]
-            for labels in (observed.character, observed.scenario)
+            for labels in (scores.character, scores.scenario)
         )
         item = np.unique(character * (scenario.max(initial=0) + 1) + scenario, return_inverse=True)
-        blank = not (observed.scenario != "").any()
+        blank = not (scores.scenario != "").any()
         clusters = np.stack([character] if blank else [character, scenario])
         return cls(tuple(names.tolist()), system, character, scenario, item[1], clusters)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class MeasureScores:
-    """One measure of n dialogues and r ratings; of a composite, ratings are raters' means.
+    """One measure of n dialogues, with r ratings: a metric, or a composite of several.
+
+    The ratings of a composite are each the mean of one rater's ratings of all its metrics.
 
     Attributes:
-        judge, human: (n,) scores, nan where missing.
-        rounded: (n,) the judge as if it gave whole labels; of a composite, the mean of such.
-        cell, rater, rating: (r,) which dialogue, who (-1 unknown), what.
-        low, high: the ends of the human scale.
-        whole: the ratings, and the ends, are whole labels.
-        off: why the judge's points are not people's points; "" where they are.
-        both: (n,) has both scores.
-        used: (r,) ratings of these.
+        parts: the metrics of a composite; of a metric, itself.
+        judge, human: (n,) scores; NaN where there is none.
+        rounded: (n,) the judge's scores as whole labels; of a composite, the mean of such.
+        dialogue, rater, rating: (r,) the ratings, in this order; the rater is -1 where unknown.
+        low, high: ends of the human scale.
+        whole_labels: whether the ratings, and the ends of the scale, are whole numbers.
+        scale_mismatch: why the judge's points are not those of the human scale; "" if they are.
+        both: (n,) whether a dialogue has both scores.
+        used: (r,) whether a rating is of such a dialogue.
     """
 
     name: str
@@ -150,59 +165,60 @@ class MeasureScores:
     judge: Floats
     human: Floats
     rounded: Floats
-    cell: Codes
+    dialogue: Codes
     rater: Codes
     rating: Floats
     low: float
     high: float
-    whole: bool
-    off: str
+    whole_labels: bool
+    scale_mismatch: str
     both: NDArray[np.bool_]
     used: NDArray[np.bool_]
 
     @property
-    def points(self) -> tuple[Floats, Floats]:
+    def paired(self) -> tuple[Floats, Floats]:
         """Judge and human scores of the dialogues that have both."""
         return self.judge[self.both], self.human[self.both]
 
 
-def measure_scores(observed: PairedScores) -> list[MeasureScores]:
-    """Metrics group by group, each group followed by its dimension; the overall score last."""
-    human = human_means(observed)
-    ends = np.array([observed.scale[metric] for metric in observed.metrics])
+def measure_scores(scores: PairedScores) -> list[MeasureScores]:
+    """All measures: dimension by dimension its metrics and then itself; the overall score last."""
+    human = human_means(scores)
+    ends = np.array([scores.scale[metric] for metric in scores.metrics])
     rounded = np.stack(
         [
-            to_labels(score, math.floor(low), math.ceil(high))
-            for score, (low, high) in zip(observed.score.T, ends, strict=True)
+            to_labels(column, math.floor(low), math.ceil(high))
+            for column, (low, high) in zip(scores.score.T, ends, strict=True)
         ],
         axis=1,
     )
     return [
-        _one(observed, human, rounded, ends, name, kind, parts)
-        for name, kind, parts in _names(observed)
+        _measure(scores, human, rounded, ends, name, kind, parts)
+        for name, kind, parts in _measure_names(scores)
     ]
 
 
-def human_means(observed: PairedScores) -> Floats:
-    """(n, M) mean rating of each dialogue and metric, nan where there is none."""
-    return mean_ratings(observed.cell, observed.metric, observed.rating, observed.score.shape)
+def human_means(scores: PairedScores) -> Floats:
+    """(n, M) mean rating of each dialogue and metric; NaN where there is none."""
+    return mean_ratings(scores.dialogue, scores.metric, scores.rating, scores.score.shape)
 
 
-def _names(observed: PairedScores) -> Iterator[tuple[str, Kind, tuple[str, ...]]]:
-    grouped = [metric for parts in observed.groups.values() for metric in parts]
-    for dimension, parts in observed.groups.items():
+def _measure_names(scores: PairedScores) -> Iterator[tuple[str, Kind, tuple[str, ...]]]:
+    """Name, kind and metrics of each measure."""
+    grouped = [metric for parts in scores.groups.values() for metric in parts]
+    for dimension, parts in scores.groups.items():
         yield from ((metric, "metric", (metric,)) for metric in parts)
-        if dimension in observed.complete:
+        if dimension in scores.complete:
             yield dimension, "dimension", parts
-    for metric in observed.metrics:
+    for metric in scores.metrics:
         if metric not in grouped:
             yield metric, "metric", (metric,)
-    if observed.whole:
-        yield OVERALL, "overall", observed.metrics
+    if scores.has_overall:
+        yield OVERALL, "overall", scores.metrics
 
 
-def _one(
-    observed: PairedScores,
+def _measure(
+    scores: PairedScores,
     human: Floats,
     rounded: Floats,
     ends: Floats,
@@ -210,62 +226,66 @@ def _one(
     kind: Kind,
     parts: tuple[str, ...],
 ) -> MeasureScores:
-    columns = [observed.metrics.index(part) for part in parts]
+    columns = [scores.metrics.index(part) for part in parts]
     judge, people, labels = (
-        mean_of_parts(scores[:, columns]).values for scores in (observed.score, human, rounded)
+        mean_of_parts(values[:, columns]).values for values in (scores.score, human, rounded)
     )
     # The mean of metrics on different scales lies between the means of their ends.
     low, high = ends[columns].mean(axis=0).tolist()
-    cell, rater, rating = _ratings(observed, columns)
+    dialogue, rater, rating = _measure_ratings(scores, columns)
     both = ~np.isnan(judge + people)
+    mismatches = (_scale_mismatch(scores, column) for column in columns)
     return MeasureScores(
         name=name,
         kind=kind,
-        title=observed.titles.get(name, name),
+        title=scores.titles.get(name, name),
         parts=parts,
         judge=judge,
         human=people,
         rounded=labels,
-        cell=cell,
+        dialogue=dialogue,
         rater=rater,
         rating=rating,
         low=low,
         high=high,
-        whole=not (np.append(rating, [low, high]) % 1).any(),
-        off=next(filter(None, (_off(observed, column) for column in columns)), ""),
+        whole_labels=not (np.append(rating, [low, high]) % 1).any(),
+        scale_mismatch=next(filter(None, mismatches), ""),
         both=both,
-        used=both[cell],
+        used=both[dialogue],
     )
 
 
-def _ratings(observed: PairedScores, columns: list[int]) -> tuple[Codes, Codes, Floats]:
-    """Cell, rater and rating; of several metrics, the means of raters who are known and gave all.
+def _measure_ratings(scores: PairedScores, columns: list[int]) -> tuple[Codes, Codes, Floats]:
+    """Dialogue, rater and rating of each rating of a measure, sorted by these three.
 
-    The order is that of cell, rater and rating.
+    A composite has the means of the known raters who rated all its metrics of a dialogue.
     """
-    own = np.isin(observed.metric, columns)
+    own = np.isin(scores.metric, columns)
     if len(columns) > 1:
-        own &= observed.rater >= 0
-    cell, rater, rating = observed.cell[own], observed.rater[own], observed.rating[own]
+        own &= scores.rater >= 0
+    dialogue, rater, rating = scores.dialogue[own], scores.rater[own], scores.rating[own]
     if len(columns) > 1:
-        people = len(observed.raters)
-        who, row = np.unique(cell * people + rater, return_inverse=True)
-        table = np.full((len(who), len(observed.metrics)), np.nan)
-        table[row, observed.metric[own]] = rating
+        n_raters = len(scores.raters)
+        pairs, row = np.unique(dialogue * n_raters + rater, return_inverse=True)
+        table = np.full((len(pairs), len(scores.metrics)), np.nan)
+        table[row, scores.metric[own]] = rating
         means = mean_of_parts(table[:, columns]).values
         kept = ~np.isnan(means)
-        cell, rater, rating = who[kept] // people, who[kept] % people, means[kept]
-    order = np.lexsort((rating, rater, cell))
-    return cell[order], rater[order], rating[order]
+        dialogue, rater, rating = pairs[kept] // n_raters, pairs[kept] % n_raters, means[kept]
+    order = np.lexsort((rating, rater, dialogue))
+    return dialogue[order], rater[order], rating[order]
 
 
-def _off(observed: PairedScores, column: int) -> str:
-    low, high = scale = observed.scale[observed.metrics[column]]
-    own, judge = observed.judge_scale, observed.score[:, column]
+def _scale_mismatch(scores: PairedScores, column: int) -> str:
+    """Why a metric's judge scores are not points of the human scale; "" if they are."""
+    low, high = scale = scores.scale[scores.metrics[column]]
+    own, judge = scores.judge_scale, scores.score[:, column]
     if own is not None and own != scale:
         return f"the judge scores on {own[0]:g}..{own[1]:g}, people on {low:g}..{high:g}"
     slack = TOLERANCE * max(abs(low), abs(high))
     if beyond := int(((judge < low - slack) | (judge > high + slack)).sum()):
-        what = "off the scale" if observed.declared else "beyond what people gave, of no set scale,"
-        return f"judge scores {what} {low:g}..{high:g}: {beyond:,}"
+        outside = "off the scale"
+        if not scores.scale_declared:
+            outside = "beyond what people gave, of no set scale,"
+        return f"judge scores {outside} {low:g}..{high:g}: {beyond:,}"
     return ""

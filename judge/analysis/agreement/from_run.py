@@ -1,33 +1,29 @@
-"""A run's judgments beside human ratings, and what of either has no counterpart."""
+"""The scores of a run beside human ratings, with notes on whatever has no counterpart."""
 
 from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
 from judge.analysis.agreement.data import PairedScores
 from judge.analysis.judgment_table import (
-    DialogueId,
     chosen_metrics,
     dialogue_order,
     judged_metrics,
     judgment_table,
+    metric_notes,
 )
 from judge.analysis.summary import judged_dimensions, measure_titles
 from judge.errors import DataError
-from judge.ratings import Ratings, join_ratings
+from judge.ratings import DialogueId, Point, Ratings, join_ratings
 from judge.rubric import is_reply_set
 from judge.types import Dialogue, Failure, Judgment, Rubric
 
-__all__ = ["Point", "scores_from_run"]
-
-Point = Literal["expected", "argmax"]
-"""How a distribution is read: its mean, or its most probable label (of equal ones the lowest)."""
+__all__ = ["scores_from_run"]
 
 _CHECK = "name the ratings of this run; `judge ratings check` shows what is in the file"
 
@@ -47,83 +43,80 @@ def scores_from_run(
     metrics: Sequence[str] = (),
     point: Point = "expected",
 ) -> PairedScores:
-    """The dialogues of a run, with the ratings that belong to them; sets of replies are left out.
+    """The judge's scores of a run's dialogues, with the ratings of the same dialogues.
 
-    A metric that nobody has rated is left out, and the dimension it belongs to with it.
+    Left out are sets of replies, metrics that nobody has rated, and the dimensions of these.
 
     Args:
-        judgments: of one run, or of several made alike.
-        dialogues: all that the run asks about, judged already or not.
-        rubric: what they were asked with.
-        ratings: of the same dialogues, as far as they go.
-        judge: its name.
+        judgments: of one run, or of several with one judge and rubric.
+        dialogues: all dialogues of the run, whether they have been judged or not.
+        rubric: the rubric of the judgments.
+        ratings: of any of these dialogues.
+        judge: the name of the judge.
         provenance: what made the run.
-        notes: what the report has to say besides its own.
-        metrics: these only.
-        point: how a distribution is read as a score.
+        notes: warnings to show before those that are found here.
+        metrics: these only; () for all.
+        point: the score of a distribution: its mean, or its most probable label.
 
     Raises:
-        UsageError: a metric that was not judged.
+        UsageError: a metric was not judged.
         DataError: no rating belongs to anything that was judged.
-        StoreError: two judgments of the same thing, or one that the rubric does not know.
+        StoreError: there are two judgments of one metric of one dialogue, or one of a metric that
+            the rubric does not have.
     """
     judgments = [j for j in judgments if not is_reply_set(j.scenario)]
     dialogues = [d for d in dialogues if not is_reply_set(d.scenario)]
     wanted = chosen_metrics(metrics, judged_metrics(judgments, rubric))
-    unrated = tuple(metric for metric in wanted if metric not in ratings.metrics)
-    asked = [j for j in judgments if j.metric in wanted and j.metric not in unrated]
-    if not asked:
+    not_rated = tuple(metric for metric in wanted if metric not in ratings.metrics)
+    used = [j for j in judgments if j.metric in wanted and j.metric not in not_rated]
+    if not used:
         raise _no_match(judgments, ratings)
-    groups = judged_dimensions(asked, rubric)
+    groups = judged_dimensions(used, rubric)
     names = tuple(metric for group in groups for metric in group.metrics)
-    table = judgment_table(asked, names, len(rubric.labels))
-    cells = sorted(
-        {*table.dialogue_ids, *((d.system, d.character, d.scenario) for d in dialogues)},
-        key=lambda cell: dialogue_order(*cell),
-    )
-    row_of: dict[tuple[str, ...], int] = {cell: row for row, cell in enumerate(cells)}
-    probs = np.full((len(cells), *table.probs.shape[1:]), np.nan)
-    probs[[row_of[cell] for cell in table.dialogue_ids]] = table.probs
-    joined = join_ratings(ratings, cells, names)
+    table = judgment_table(used, names, len(rubric.labels))
+    turns_of = {DialogueId(d.system, d.character, d.scenario): d.turns for d in dialogues}
+    ids = sorted({*table.dialogue_ids, *turns_of}, key=lambda dialogue: dialogue_order(*dialogue))
+    row_of: dict[tuple[str, ...], int] = {key: row for row, key in enumerate(ids)}
+    probs = np.full((len(ids), *table.probs.shape[1:]), np.nan)
+    probs[[row_of[dialogue] for dialogue in table.dialogue_ids]] = table.probs
+    joined = join_ratings(ratings, ids, names)
     rows, columns, own = joined.row, joined.column, joined.both
     if np.isnan(probs[rows[own], columns[own], 0]).all():
         raise _no_match(judgments, ratings)
-    full = all(group.complete for group in groups) and len(groups) == len(rubric.dimensions)
+    complete = all(group.complete for group in groups) and len(groups) == len(rubric.dimensions)
     path, digest = next(iter(ratings.sources.items()))
-    text_of = {(d.system, d.character, d.scenario): d.turns for d in dialogues}
-    turns = {row: text_of[cell] for row, cell in enumerate(cells) if cell in text_of}
-    length = np.full(len(cells), np.nan)
-    length[list(turns)] = [sum(len(turn.answer) for turn in said) for said in turns.values()]
-    column_of = {name: column for column, name in enumerate(names)}
-    system, character, scenario = (np.array(labels) for labels in zip(*cells, strict=True))
+    turns = {row: turns_of[dialogue] for row, dialogue in enumerate(ids) if dialogue in turns_of}
+    length = np.full(len(ids), np.nan)
+    length[list(turns)] = [sum(len(turn.answer) for turn in text) for text in turns.values()]
+    system, character, scenario = (np.array(labels) for labels in zip(*ids, strict=True))
     return PairedScores(
         judge=judge,
         metrics=names,
-        titles=measure_titles(rubric, groups, overall=full),
+        titles=measure_titles(rubric, groups, overall=complete),
         groups={group.name: group.metrics for group in groups},
         complete=frozenset(group.name for group in groups if group.complete),
-        whole=full,
+        has_overall=complete,
         system=system,
         character=character,
         scenario=scenario,
         item="character and scenario",
         score=_scores(probs, point),
         probs=probs,
-        cell=rows[own],
+        dialogue=rows[own],
         metric=columns[own],
         rater=ratings.rater[own].astype(np.int64),
         rating=ratings.score[own],
         raters=ratings.raters,
         scale=dict.fromkeys(names, (ratings.scale.low, ratings.scale.high)),
-        declared=True,
+        scale_declared=True,
         length=length,
         turns=turns,
         rationales={
-            (row_of[j.system, j.character, j.scenario], column_of[j.metric]): j.rationale
-            for j in asked
+            (row_of[j.system, j.character, j.scenario], names.index(j.metric)): j.rationale
+            for j in used
             if j.rationale is not None
         },
-        pairs=True,
+        compare_raters=True,
         provenance={
             **provenance,
             "ratings": Path(path).name,
@@ -132,11 +125,12 @@ def scores_from_run(
         },
         notes=(
             *notes,
-            *_metric_notes(ratings, judgments, unrated),
-            *_row_notes(ratings, cells, rows, probs, own),
-            *_failure_notes(asked),
+            *metric_notes(ratings, {j.metric for j in judgments}, not_rated),
+            *_refused_notes(ratings),
+            *_dialogue_notes(ratings, ids, rows, probs, own),
+            *_failure_notes(used),
         ),
-        partial=_partial(asked, cells, len(names)),
+        partial=_partial(used, ids, len(names)),
         judge_scale=(1.0, float(len(rubric.labels))),
     )
 
@@ -146,12 +140,11 @@ def _scores(probs: Floats, point: Point) -> Floats:
     if point == "expected":
         scores: Floats = probs @ labels
         return scores
-    there = ~np.isnan(probs[:, :, 0])
-    return np.where(there, labels[probs.argmax(axis=2)], np.nan)
+    return np.where(~np.isnan(probs[:, :, 0]), labels[probs.argmax(axis=2)], np.nan)
 
 
 def _no_match(judgments: Sequence[Judgment], ratings: Ratings) -> DataError:
-    """Nothing was both rated and judged; an example of either side."""
+    """The error that nothing was both rated and judged, with an example of either."""
     path = Path(next(iter(ratings.sources)))
     if not len(ratings):
         return DataError("it holds no rating that can be used", path=path, hint=_CHECK)
@@ -166,43 +159,33 @@ def _no_match(judgments: Sequence[Judgment], ratings: Ratings) -> DataError:
     )
 
 
-def _metric_notes(
-    ratings: Ratings, judgments: Sequence[Judgment], unrated: Sequence[str]
-) -> Iterator[str]:
-    judged = {judgment.metric for judgment in judgments}
-    if strange := [metric for metric in ratings.metrics if metric not in judged]:
-        yield f"Rated, but not judged: {', '.join(strange)}."
-    if unrated:
-        yield f"Judged, but not rated: {', '.join(unrated)}."
+def _refused_notes(ratings: Ratings) -> Iterator[str]:
     if ratings.faults:
         kinds = Counter(fault.kind.replace("_", " ") for fault in ratings.faults)
         counts = ", ".join(f"{kind} {n:,}" for kind, n in kinds.most_common())
         yield f"Ratings refused: {len(ratings.faults):,} ({counts})."
-    if ratings.excluded:
-        rows = ", ".join(f"{kind or 'blank'} {n:,}" for kind, n in ratings.excluded.items())
-        yield f"Left aside, as no person gave them (rater_type): {rows}."
 
 
-def _row_notes(
+def _dialogue_notes(
     ratings: Ratings,
-    cells: Sequence[DialogueId],
+    ids: Sequence[DialogueId],
     rows: Codes,
     probs: Floats,
     own: NDArray[np.bool_],
 ) -> Iterator[str]:
-    """Dialogues that have just one of the two, whatever the metric."""
+    """Notes on dialogues that were only rated or only judged, on any metric."""
     scored = ~np.isnan(probs[:, :, 0]).all(axis=1)
-    strange = np.unique(ratings.dialogue[rows < 0])
+    unknown = np.unique(ratings.dialogue[rows < 0])
     missing = np.setdiff1d(rows[own], np.flatnonzero(scored))
-    if len(strange):
-        example = "/".join(ratings.dialogues[strange[0]])
-        yield f"Rated dialogues that the run does not hold: {len(strange):,}, such as {example}."
+    if len(unknown):
+        example = "/".join(ratings.dialogues[unknown[0]])
+        yield f"Rated dialogues that the run does not hold: {len(unknown):,}, such as {example}."
     if len(missing):
-        example = "/".join(cells[missing[0]])
+        example = "/".join(ids[missing[0]])
         yield f"Rated dialogues that have no judge's score: {len(missing):,}, such as {example}."
     unrated = np.setdiff1d(np.flatnonzero(scored), rows[own])
     if len(unrated):
-        example = "/".join(cells[unrated[0]])
+        example = "/".join(ids[unrated[0]])
         yield f"Judged dialogues that nobody rated: {len(unrated):,}, such as {example}."
 
 
@@ -213,11 +196,14 @@ def _failure_notes(judgments: Sequence[Judgment]) -> Iterator[str]:
         yield f"Judgments that could not be made: {codes.total():,} ({counts})."
 
 
-def _partial(judgments: Sequence[Judgment], cells: Sequence[DialogueId], metrics: int) -> str:
-    """What of the run is not there yet; "" if all is. A system may be asked about less."""
-    asked: dict[str, set[str]] = {}
+def _partial(judgments: Sequence[Judgment], ids: Sequence[DialogueId], metrics: int) -> str:
+    """How many judgments of the run are still missing; "" if none is.
+
+    A system is expected to be judged on the metrics that any dialogue of it has been judged on.
+    """
+    judged: dict[str, set[str]] = {}
     for judgment in judgments:
-        asked.setdefault(judgment.system, set()).add(judgment.metric)
-    expected = sum(len(asked[system]) if system in asked else metrics for system, _, _ in cells)
+        judged.setdefault(judgment.system, set()).add(judgment.metric)
+    expected = sum(len(judged[system]) if system in judged else metrics for system, _, _ in ids)
     missing = expected - len(judgments)
     return f"{missing:,} of {expected:,} judgments are not there yet." if missing else ""

@@ -4,16 +4,15 @@ from __future__ import annotations
 
 import math
 import os
-import zlib
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 
 import numpy as np
 
 from calibration.agreement.alt_test import EPSILON
 from calibration.agreement.pairwise_accuracy import soft_pairwise_accuracy, tie_calibrated_accuracy
 from calibration.agreement.small_sample import bonett_wright, permutation_p
-from calibration.resampling.bootstrap import CrossedBootstrap, crossed_bootstrap
+from calibration.resampling.bootstrap import crossed_bootstrap
+from judge.analysis.agreement import rater_statistics, statistics
 from judge.analysis.agreement.agreement_records import (
     Agreement,
     Estimate,
@@ -26,151 +25,21 @@ from judge.analysis.agreement.data import (
     MeasureScores,
     PairedScores,
     measure_scores,
+    purpose_rng,
     simulated,
 )
-from judge.analysis.agreement.rater_statistics import (
-    alphas,
-    annotator_tests,
-    ceiling,
-    disagreements,
-    rater_pairs,
-)
-from judge.analysis.agreement.statistics import (
-    confusion,
-    curve,
-    errors,
-    estimate,
-    kappa,
-    levels,
-    sentinels,
-    system_points,
-    without_each,
-)
+from judge.analysis.agreement.statistics import Resamples, estimate
 from judge.analysis.judgment_table import finite_or_none
 from judge.errors import UsageError
 
-__all__ = ["AgreementSettings", "agree", "measure_agreement"]
-
-
-@dataclass(frozen=True, slots=True)
-class AgreementSettings:
-    """What was asked for; see `Agreement`."""
-
-    resamples: int
-    confidence: float
-    seed: int
-    systems_fixed: bool
-    annotators: str
-
-    def rng(self, *purpose: str) -> np.random.Generator:
-        """A generator of its own for each purpose: no draw depends on what else is computed."""
-        return np.random.default_rng([self.seed, *(zlib.crc32(text.encode()) for text in purpose)])
-
-
-def measure_agreement(
-    observed: PairedScores,
-    measure: MeasureScores,
-    axes: GroupCodes,
-    settings: AgreementSettings,
-    bootstrap: CrossedBootstrap | None = None,
-    target: int = 0,
-) -> MeasureAgreement:
-    """One measure in full.
-
-    Args:
-        observed: where the measure is from.
-        measure: its scores and ratings.
-        axes: where its dialogues belong.
-        settings: what was asked for.
-        bootstrap: resamples; None where there are none.
-        target: the column of the measure among them.
-    """
-    values = levels(measure, axes, bootstrap, target, settings.confidence)
-    points = system_points(measure, axes)
-    permuted = permutation_p(
-        [point.judge for point in points],
-        [point.human for point in points],
-        settings.rng("permutation", measure.name),
-    )
-    human, with_judge = alphas(measure)
-    blank = len(axes.clusters) == 1
-    return MeasureAgreement(
-        name=measure.name,
-        kind=measure.kind,
-        title=measure.title,
-        parts=measure.parts,
-        scale=(measure.low, measure.high),
-        scale_declared=observed.declared,
-        n=int(measure.both.sum()),
-        not_rated=int((~np.isnan(measure.judge) & ~measure.both).sum()),
-        not_judged=int((~np.isnan(measure.human) & ~measure.both).sum()),
-        ratings=int(measure.used.sum()),
-        levels=values,
-        bonett_wright=_bonett_wright(values["spearman"]["systems"], settings.confidence),
-        permutation_p=estimate(permuted.value, permuted.n, reason=permuted.reason),
-        permutation_exact=permuted.exact,
-        **errors(measure, bootstrap, target, settings.confidence),
-        kappa=kappa(measure),
-        alpha_human=human,
-        alpha_with_judge=with_judge,
-        soft_pairwise=_soft_pairwise(measure, axes, settings),
-        pairwise=_pairwise(measure, axes),
-        annotator_tests=annotator_tests(measure, settings.annotators),
-        ceiling=ceiling(measure, values["pearson"]["all"]),
-        sentinels=sentinels(
-            measure,
-            axes,
-            observed.length,
-            lambda name: settings.rng("sentinel", measure.name, name),
-            of_items=blank,
-        ),
-        confusion=confusion(measure),
-        curve=curve(measure),
-        systems=points,
-        without=without_each(measure, axes, points),
-    )
-
-
-def _bonett_wright(rho: Estimate, confidence: float) -> Interval:
-    value = math.nan if rho.value is None else rho.value
-    found = bonett_wright(value, rho.n, confidence)
-    return Interval(
-        finite_or_none(found.lower),
-        finite_or_none(found.upper),
-        "Bonett-Wright",
-        reason=found.reason,
-    )
-
-
-def _soft_pairwise(
-    measure: MeasureScores, axes: GroupCodes, settings: AgreementSettings
-) -> Estimate:
-    found = soft_pairwise_accuracy(
-        measure.judge,
-        measure.human,
-        axes.system,
-        axes.item,
-        settings.rng("soft pairwise accuracy", measure.name),
-    )
-    return estimate(found.value, found.pairs, undefined=found.undefined, reason=found.reason)
-
-
-def _pairwise(measure: MeasureScores, axes: GroupCodes) -> PairwiseAccuracy:
-    found = tie_calibrated_accuracy(measure.judge, measure.human, axes.system, axes.item)
-    return PairwiseAccuracy(
-        accuracy=estimate(found.value, found.pairs, reason=found.reason),
-        at_zero=finite_or_none(found.at_zero),
-        threshold=finite_or_none(found.threshold),
-        tied=found.tied,
-    )
-
+__all__ = ["agree"]
 
 Progress = Callable[[int, int], None]
-"""Told how many measures are done, of how many."""
+"""Called with how many measures are done, of how many."""
 
 
 def agree(
-    observed: PairedScores,
+    scores: PairedScores,
     *,
     resamples: int = 2000,
     confidence: float = 0.95,
@@ -181,113 +50,211 @@ def agree(
 ) -> Agreement:
     """How far the judge agrees with people.
 
-    The same seed gives the same bytes, and the numbers of a measure do not depend on which other
+    The same seed gives the same bytes. The numbers of a measure do not depend on which other
     measures there are, nor on the order of the rows.
 
     Args:
-        observed: what judge and people said.
-        resamples: of the crossed bootstrap; 0 for no intervals.
+        scores: of the judge and of people.
+        resamples: of the crossed bootstrap (Owen 2007); 0 for no intervals.
         confidence: of every interval, between 0 and 1.
-        seed: of the resamples, permutations and arrangements.
-        systems_fixed: these systems are all there is.
-        annotators: `expert`, `skilled` or `crowd`: what the annotator test holds them for.
-        progress: told of every measure.
+        seed: of the resamples and permutations, from 0.
+        systems_fixed: do not resample systems: conclusions are about these systems only.
+        annotators: `expert`, `skilled` or `crowd`; sets epsilon of the alternative annotator test.
+        progress: called before every measure and at the end.
 
     Raises:
-        UsageError: an option that makes no sense.
+        UsageError: an option is outside its range.
     """
-    settings = AgreementSettings(resamples, confidence, seed, systems_fixed, annotators)
-    _settings_iv(settings)
-    axes, parts = GroupCodes.of(observed), measure_scores(observed)
-    resampled = _resample(parts, axes, settings)
-    found = []
-    for done, measure in enumerate(parts):
+    _agree_iv(resamples, confidence, seed, annotators)
+    groups, measures = GroupCodes.of(scores), measure_scores(scores)
+    resampled = {}
+    if resamples:
+        resampled = _resample(
+            measures, groups, resamples, confidence, seed, systems_fixed=systems_fixed
+        )
+    agreements = []
+    for done, measure in enumerate(measures):
         if progress is not None:
-            progress(done, len(parts))
-        bootstrap, target = resampled.get(measure.name, (None, 0))
-        found.append(measure_agreement(observed, measure, axes, settings, bootstrap, target))
+            progress(done, len(measures))
+        agreements.append(
+            _measure_agreement(
+                scores,
+                measure,
+                groups,
+                resampled.get(measure.name),
+                confidence=confidence,
+                seed=seed,
+                annotators=annotators,
+            )
+        )
     if progress is not None:
-        progress(len(parts), len(parts))
-    both = np.any([measure.both for measure in parts], axis=0)
-    cell = observed.cell * len(observed.metrics) + observed.metric
-    rated = np.unique(cell, return_counts=True)[1]
-    raters = {observed.raters[code] for code in np.unique(observed.rater[observed.rater >= 0])}
+        progress(len(measures), len(measures))
+    both = np.any([measure.both for measure in measures], axis=0)
+    cells = scores.dialogue * len(scores.metrics) + scores.metric
+    ratings_per_cell = np.unique(cells, return_counts=True)[1]
     return Agreement(
-        judge=observed.judge,
-        provenance=dict(observed.provenance),
-        simulated=simulated(raters),
-        partial=observed.partial,
-        notes=observed.notes,
-        item=observed.item,
-        systems=len(np.unique(axes.system[both])),
-        items=len(np.unique(axes.item[both])),
-        raters=len(raters),
-        ratings=len(observed.rating),
-        cells=len(rated),
-        cells_repeated=int((rated > 1).sum()),
+        judge=scores.judge,
+        provenance=dict(scores.provenance),
+        simulated=simulated(scores.rater_names),
+        partial=scores.partial,
+        notes=scores.notes,
+        item=scores.item,
+        systems=len(np.unique(groups.system[both])),
+        items=len(np.unique(groups.item[both])),
+        raters=len(set(scores.rater_names)),
+        ratings=len(scores.rating),
+        cells=len(ratings_per_cell),
+        cells_repeated=int((ratings_per_cell > 1).sum()),
         resamples=resamples,
         confidence=confidence,
         seed=seed,
         systems_fixed=systems_fixed,
         epsilon=EPSILON[annotators],
         annotators=annotators,
-        titles=dict(observed.titles),
-        groups=dict(observed.groups),
-        measures=tuple(found),
-        pairs=rater_pairs(observed),
-        disagreements=disagreements(observed, parts),
+        titles=dict(scores.titles),
+        groups=dict(scores.groups),
+        measures=tuple(agreements),
+        pairs=rater_statistics.rater_pairs(scores),
+        disagreements=rater_statistics.disagreements(scores, measures),
     )
 
 
-def _settings_iv(settings: AgreementSettings) -> None:
-    if settings.resamples < 0:
+def _agree_iv(resamples: int, confidence: float, seed: int, annotators: str) -> None:
+    if resamples < 0:
         raise UsageError(
-            f"--resamples {settings.resamples}: it cannot be negative",
+            f"--resamples {resamples}: it cannot be negative",
             hint="--resamples 2000, or 0 for no intervals",
         )
-    if not 0 < settings.confidence < 1:
+    if not 0 < confidence < 1:
         raise UsageError(
-            f"--confidence {settings.confidence:g}: it lies between 0 and 1",
+            f"--confidence {confidence:g}: it lies between 0 and 1",
             hint="--confidence 0.95",
         )
-    if settings.seed < 0:
-        raise UsageError(f"--seed {settings.seed}: it cannot be negative", hint="--seed 0")
-    if settings.annotators not in EPSILON:
+    if seed < 0:
+        raise UsageError(f"--seed {seed}: it cannot be negative", hint="--seed 0")
+    if annotators not in EPSILON:
         raise UsageError(
-            f"--annotators {settings.annotators}: there are {', '.join(EPSILON)}",
+            f"--annotators {annotators}: there are {', '.join(EPSILON)}",
             hint="--annotators crowd",
         )
 
 
 def _resample(
-    parts: Sequence[MeasureScores], axes: GroupCodes, settings: AgreementSettings
-) -> dict[str, tuple[CrossedBootstrap, int]]:
-    """Measure -> its resamples and its column among them; none for a measure without rows.
+    measures: Sequence[MeasureScores],
+    groups: GroupCodes,
+    resamples: int,
+    confidence: float,
+    seed: int,
+    *,
+    systems_fixed: bool,
+) -> dict[str, Resamples]:
+    """Measure -> its resamples; nothing for a measure without scores.
 
-    What is drawn are the systems, characters and scenarios that a measure has scores of. Measures
-    with the same ones, mostly all, are resampled together.
+    The systems, characters and scenarios that a measure has scores of are resampled. Measures that
+    have the same ones, usually all, are resampled together.
     """
-    if not settings.resamples:
-        return {}
-    ways = (axes.system, axes.character, axes.scenario)
+    factors = (groups.system, groups.character, groups.scenario)
     alike: dict[tuple[bytes, ...], list[MeasureScores]] = {}
-    for measure in parts:
+    for measure in measures:
         if measure.both.any():
-            there = tuple(np.unique(way[measure.both]).tobytes() for way in ways)
-            alike.setdefault(there, []).append(measure)
-    found: dict[str, tuple[CrossedBootstrap, int]] = {}
-    for group in alike.values():
-        rows = np.any([measure.both for measure in group], axis=0)
+            present = tuple(np.unique(factor[measure.both]).tobytes() for factor in factors)
+            alike.setdefault(present, []).append(measure)
+    resampled: dict[str, Resamples] = {}
+    for together in alike.values():
+        rows = np.any([measure.both for measure in together], axis=0)
         bootstrap = crossed_bootstrap(
-            np.stack([measure.judge[rows] for measure in group], axis=1),
-            np.stack([measure.human[rows] for measure in group], axis=1),
-            axes.system[rows],
-            axes.character[rows],
-            axes.scenario[rows],
-            settings.rng("bootstrap"),
-            resamples=settings.resamples,
-            systems_fixed=settings.systems_fixed,
+            np.stack([measure.judge[rows] for measure in together], axis=1),
+            np.stack([measure.human[rows] for measure in together], axis=1),
+            groups.system[rows],
+            groups.character[rows],
+            groups.scenario[rows],
+            purpose_rng(seed, "bootstrap"),
+            resamples=resamples,
+            systems_fixed=systems_fixed,
             threads=os.cpu_count() or 1,
         )
-        found |= {measure.name: (bootstrap, target) for target, measure in enumerate(group)}
-    return found
+        resampled |= {
+            measure.name: Resamples(bootstrap, target, confidence)
+            for target, measure in enumerate(together)
+        }
+    return resampled
+
+
+def _measure_agreement(
+    scores: PairedScores,
+    measure: MeasureScores,
+    groups: GroupCodes,
+    resamples: Resamples | None,
+    *,
+    confidence: float,
+    seed: int,
+    annotators: str,
+) -> MeasureAgreement:
+    """Every statistic of one measure; intervals only with `resamples`."""
+    levels = statistics.correlations(measure, groups, resamples)
+    points = statistics.system_points(measure, groups)
+    permutation = permutation_p(
+        [point.judge for point in points],
+        [point.human for point in points],
+        purpose_rng(seed, "permutation", measure.name),
+    )
+    soft = soft_pairwise_accuracy(
+        measure.judge,
+        measure.human,
+        groups.system,
+        groups.item,
+        purpose_rng(seed, "soft pairwise accuracy", measure.name),
+    )
+    alpha_human, alpha_with_judge = rater_statistics.alphas(measure)
+    return MeasureAgreement(
+        name=measure.name,
+        kind=measure.kind,
+        title=measure.title,
+        parts=measure.parts,
+        scale=(measure.low, measure.high),
+        scale_declared=scores.scale_declared,
+        n=int(measure.both.sum()),
+        not_rated=int((~np.isnan(measure.judge) & ~measure.both).sum()),
+        not_judged=int((~np.isnan(measure.human) & ~measure.both).sum()),
+        ratings=int(measure.used.sum()),
+        levels=levels,
+        bonett_wright=_bonett_wright(levels["spearman"]["systems"], confidence),
+        permutation_p=estimate(permutation.value, permutation.n, reason=permutation.reason),
+        permutation_exact=permutation.exact,
+        **statistics.errors(measure, resamples),
+        kappa=statistics.kappa(measure),
+        alpha_human=alpha_human,
+        alpha_with_judge=alpha_with_judge,
+        soft_pairwise=estimate(
+            soft.value, soft.pairs, undefined=soft.undefined, reason=soft.reason
+        ),
+        pairwise=_pairwise(measure, groups),
+        annotator_tests=tuple(rater_statistics.alt_tests(measure, annotators)),
+        ceiling=rater_statistics.ceiling(measure, levels["pearson"]["all"]),
+        sentinels=statistics.sentinels(
+            measure,
+            groups,
+            scores.length,
+            lambda name: purpose_rng(seed, "sentinel", measure.name, name),
+        ),
+        confusion=statistics.confusion(measure),
+        curve=statistics.reliability_curve(measure),
+        systems=points,
+        without=statistics.left_out_systems(measure, groups, points),
+    )
+
+
+def _bonett_wright(rho: Estimate, confidence: float) -> Interval:
+    ends = bonett_wright(math.nan if rho.value is None else rho.value, rho.n, confidence)
+    lower, upper = finite_or_none(ends.lower), finite_or_none(ends.upper)
+    return Interval(lower, upper, "Bonett-Wright", reason=ends.reason)
+
+
+def _pairwise(measure: MeasureScores, groups: GroupCodes) -> PairwiseAccuracy:
+    accuracy = tie_calibrated_accuracy(measure.judge, measure.human, groups.system, groups.item)
+    return PairwiseAccuracy(
+        accuracy=estimate(accuracy.value, accuracy.pairs, reason=accuracy.reason),
+        at_zero=finite_or_none(accuracy.at_zero),
+        threshold=finite_or_none(accuracy.threshold),
+        tied=accuracy.tied,
+    )

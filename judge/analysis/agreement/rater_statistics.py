@@ -1,4 +1,4 @@
-"""People among themselves, the judge as one of them, and where judge and people differ most."""
+"""Statistics of single raters: people among themselves, and the judge beside or instead of one."""
 
 from __future__ import annotations
 
@@ -8,7 +8,6 @@ from itertools import combinations
 from typing import Literal
 
 import numpy as np
-from numpy.typing import NDArray
 
 from calibration.agreement.alt_test import EPSILON, alt_test
 from calibration.agreement.correlation import spearman, tie_codes
@@ -22,92 +21,88 @@ from judge.analysis.agreement.agreement_records import (
 )
 from judge.analysis.agreement.data import MeasureScores, PairedScores
 from judge.analysis.agreement.statistics import estimate
-from judge.analysis.judgment_table import DialogueId, dialogue_order, finite_or_none
+from judge.analysis.judgment_table import dialogue_order, finite_or_none
 
 __all__ = [
     "MOST_DISAGREEMENTS",
     "MOST_RATERS",
     "alphas",
-    "annotator_tests",
+    "alt_tests",
     "ceiling",
     "disagreements",
     "rater_pairs",
 ]
 
+MOST_RATERS = 12
+"""More raters, other judges included, are not compared in pairs: the table would be too long."""
+
+MOST_DISAGREEMENTS = 40
+"""So many dialogues are kept for each metric."""
+
 
 def alphas(measure: MeasureScores) -> tuple[Estimate, Estimate]:
-    """Krippendorff's alpha among people, and with the judge as one more of them."""
-    people = _alpha(krippendorff_alpha(measure.rating, measure.cell))
-    if measure.off:
-        return people, estimate(math.nan, 0, reason=measure.off)
-    return people, _alpha(krippendorff_alpha(measure.rating, measure.cell, judge=measure.judge))
+    """Krippendorff's alpha among people, and with the judge as one more rater."""
+    people = _alpha(krippendorff_alpha(measure.rating, measure.dialogue))
+    if measure.scale_mismatch:
+        return people, estimate(math.nan, 0, reason=measure.scale_mismatch)
+    with_judge = krippendorff_alpha(measure.rating, measure.dialogue, judge=measure.judge)
+    return people, _alpha(with_judge)
 
 
-def _alpha(found: Alpha) -> Estimate:
-    value, reason = found.value, found.reason
-    # Of a single cell, what is observed is what is expected: alpha is 0 whatever was rated.
-    if found.units == 1 and not reason:
-        value, reason = math.nan, "only one dialogue has two ratings"
-    return estimate(value, found.ratings, groups=found.units, reason=reason)
-
-
-def annotator_tests(measure: MeasureScores, annotators: str) -> tuple[AltTest, ...]:
-    """On the judge's scores as they are, and as if it gave whole labels."""
-    return tuple(_tests(measure, EPSILON[annotators]))
-
-
-def _tests(measure: MeasureScores, epsilon: float) -> Iterator[AltTest]:
-    scores: Literal["continuous", "rounded"]
+def alt_tests(measure: MeasureScores, annotators: str) -> Iterator[AltTest]:
+    """The alternative annotator test of the judge's scores, and of these rounded to labels."""
+    epsilon = EPSILON[annotators]
     named = measure.rater >= 0
-    for scores, judge in (("continuous", measure.judge), ("rounded", measure.rounded)):
+    kinds: tuple[Literal["continuous", "rounded"], ...] = ("continuous", "rounded")
+    for kind, judge in zip(kinds, (measure.judge, measure.rounded), strict=True):
         nobody = "no rater is named" if measure.kind == "metric" else "nobody named rated all parts"
-        reason = measure.off or ("" if named.any() else nobody)
-        if scores == "rounded" and measure.kind == "metric" and not measure.whole:
+        reason = measure.scale_mismatch or ("" if named.any() else nobody)
+        if kind == "rounded" and measure.kind == "metric" and not measure.whole_labels:
             reason = reason or "the ratings are not whole labels"
         if reason:
-            yield AltTest(scores, epsilon, None, None, 0, 0, (0, 0), None, reason)
+            yield AltTest(kind, epsilon, None, None, 0, 0, (0, 0), None, reason)
             continue
-        found = alt_test(
-            judge, measure.rating[named], measure.cell[named], measure.rater[named], epsilon
+        test = alt_test(
+            judge, measure.rating[named], measure.dialogue[named], measure.rater[named], epsilon
         )
-        items = found.items.tolist()
+        items = test.items.tolist()
         yield AltTest(
-            scores=scores,
+            scores=kind,
             epsilon=epsilon,
-            winning_rate=finite_or_none(found.winning_rate),
-            advantage=finite_or_none(found.advantage),
+            winning_rate=finite_or_none(test.winning_rate),
+            advantage=finite_or_none(test.advantage),
             annotators=len(items),
-            replaced=int(found.replaced.sum()),
+            replaced=int(test.replaced.sum()),
             items=(min(items, default=0), max(items, default=0)),
-            passed=found.passed,
-            reason=found.reason,
+            passed=test.passed,
+            reason=test.reason,
         )
 
 
 def ceiling(measure: MeasureScores, pearson: Estimate) -> Ceiling:
-    """A rater and the judge, each against the same others; and how reliable the ratings are.
+    """One rater, and the judge, each against the mean of the other raters; and the reliability.
 
     Args:
-        measure: of all ratings, those of dialogues without a judge's score too.
-        pearson: the judge's over all dialogues.
+        measure: all ratings count, also those of dialogues without a judge's score.
+        pearson: of the judge over all dialogues.
     """
     named = measure.rater >= 0
-    # Where nobody is named, each rating stands against the others of its dialogue.
+    # Where nobody is named, each rating is compared with the others of its dialogue.
     use = named if named.any() else np.ones_like(named)
     rest = against_rest(
         measure.judge,
         measure.rating[use],
-        measure.cell[use],
+        measure.dialogue[use],
         measure.rater[use] if named.any() else None,
     )
     rater, judge = (
         estimate(value, rest.cells, groups=rest.raters, undefined=rest.left_out, reason=rest.reason)
         for value in (rest.rater, rest.judge)
     )
-    of_cells = reliability(measure.rating, measure.cell)
+    reliable = reliability(measure.rating, measure.dialogue)
     single, mean, highest = (
-        estimate(value, of_cells.ratings, groups=of_cells.cells, reason=of_cells.reason)
-        for value in (of_cells.single, of_cells.mean, of_cells.ceiling)
+        estimate(value, reliable.ratings, groups=reliable.cells, reason=reliable.reason)
+        for value in (reliable.single, reliable.mean, reliable.ceiling)
     )
     return Ceiling(
         rater=rater,
@@ -117,105 +112,102 @@ def ceiling(measure: MeasureScores, pearson: Estimate) -> Ceiling:
         mean=mean,
         pearson=highest,
         pearson_share=_share(pearson, highest),
-        repeated=of_cells.repeated,
-        cells=of_cells.cells,
+        repeated=reliable.repeated,
+        cells=reliable.cells,
     )
 
 
-def _share(part: Estimate, whole: Estimate, above: float = 0) -> float | None:
-    """Divided by something near 0 it would be noise, however large."""
-    if part.value is None or whole.value is None or part.value < 0 or whole.value <= above:
-        return None
-    return part.value / whole.value
-
-
-MOST_RATERS = 12
-"""Pairs of more raters than this, other judges among them, fill a table that nobody reads."""
-
-
-def rater_pairs(observed: PairedScores) -> tuple[RaterPair, ...]:
-    """Every two of the judge, the other judges and the raters, metric by metric; () if too many."""
-    raters = np.unique(observed.rater[observed.rater >= 0]).tolist()
-    if not observed.pairs or len(raters) + len(observed.others) > MOST_RATERS:
+def rater_pairs(scores: PairedScores) -> tuple[RaterPair, ...]:
+    """Spearman of every two of the judge, other judges and raters, by metric; () if too many."""
+    raters = np.unique(scores.rater[scores.rater >= 0]).tolist()
+    if not scores.compare_raters or len(raters) + len(scores.other_judges) > MOST_RATERS:
         return ()
-    found = []
-    for column, metric in enumerate(observed.metrics):
-        scores = {observed.judge: observed.score[:, column]}
-        scores |= {name: other[:, column] for name, other in observed.others.items()}
+    pairs = []
+    for column, metric in enumerate(scores.metrics):
+        by_name = {scores.judge: scores.score[:, column]}
+        by_name |= {name: score[:, column] for name, score in scores.other_judges.items()}
         for rater in raters:
-            own = (observed.rater == rater) & (observed.metric == column)
-            scores[observed.raters[rater]] = row = np.full(len(observed.score), np.nan)
-            row[observed.cell[own]] = observed.rating[own]
-        for first, second in combinations(scores, 2):
-            rho = spearman(scores[first], scores[second])
-            pair = estimate(rho.value, rho.n, reason=rho.reason)
-            found.append(RaterPair(metric, first, second, pair))
-    return tuple(found)
-
-
-MOST_DISAGREEMENTS = 40
-"""Dialogues of each metric."""
-
-Floats = NDArray[np.float64]
+            own = (scores.rater == rater) & (scores.metric == column)
+            by_name[scores.raters[rater]] = ratings = np.full(len(scores.score), np.nan)
+            ratings[scores.dialogue[own]] = scores.rating[own]
+        for first, second in combinations(by_name, 2):
+            rho = spearman(by_name[first], by_name[second])
+            value = estimate(rho.value, rho.n, reason=rho.reason)
+            pairs.append(RaterPair(metric, first, second, value))
+    return tuple(pairs)
 
 
 def disagreements(
-    observed: PairedScores, measures: Sequence[MeasureScores]
+    scores: PairedScores, measures: Sequence[MeasureScores]
 ) -> tuple[Disagreement, ...]:
-    """By metric in the order of `measures`, largest gap first, equal ones in that of dialogues."""
+    """The dialogues on which judge and people differ most, metric by metric, largest gap first.
+
+    Equal gaps are in the order of the dialogues.
+    """
     return tuple(
-        shown
+        disagreement
         for measure in measures
         if measure.kind == "metric"
-        for shown in _of_metric(observed, measure)
+        for disagreement in _metric_disagreements(scores, measure)
     )
 
 
-def _of_metric(observed: PairedScores, measure: MeasureScores) -> list[Disagreement]:
+def _metric_disagreements(scores: PairedScores, measure: MeasureScores) -> list[Disagreement]:
     rows = np.flatnonzero(measure.both)
-    judge, human = measure.points
-    if measure.off:
+    judge, human = measure.paired
+    if measure.scale_mismatch:
         if not (tie_codes(judge).any() and tie_codes(human).any()):
             return []
-        judge, human = _standardised(judge), _standardised(human)
+        judge, human = ((side - side.mean()) / side.std() for side in (judge, human))
     gap = judge - human
-    # Gaps that tie but for their last bits are in the order of dialogues, whatever the machine.
+    # Gaps that differ in their last bits only are equal, so that every machine gives one order.
     size = tie_codes(np.abs(gap))
     least = np.sort(size)[-MOST_DISAGREEMENTS:].min(initial=np.iinfo(np.int64).max)
     largest = sorted(
         np.flatnonzero(size >= least).tolist(),
-        key=lambda i: (-size[i], dialogue_order(*_cell(observed, int(rows[i])))),
+        key=lambda i: (-size[i], dialogue_order(*_dialogue_id(scores, int(rows[i])))),
     )
     return [
-        _show(observed, measure, int(rows[i]), float(gap[i])) for i in largest[:MOST_DISAGREEMENTS]
+        _disagreement(scores, measure, int(rows[i]), float(gap[i]))
+        for i in largest[:MOST_DISAGREEMENTS]
     ]
 
 
-def _show(observed: PairedScores, measure: MeasureScores, row: int, gap: float) -> Disagreement:
-    column = observed.metrics.index(measure.name)
-    first, last = np.searchsorted(measure.cell, [row, row + 1])
+def _disagreement(
+    scores: PairedScores, measure: MeasureScores, row: int, gap: float
+) -> Disagreement:
+    column = scores.metrics.index(measure.name)
+    first, last = np.searchsorted(measure.dialogue, [row, row + 1])
     ratings = zip(measure.rater[first:last].tolist(), measure.rating[first:last], strict=True)
-    p = () if observed.probs is None else tuple(observed.probs[row, column].tolist())
     return Disagreement(
-        *_cell(observed, row),
+        *_dialogue_id(scores, row),
         metric=measure.name,
         judge=float(measure.judge[row]),
         human=float(measure.human[row]),
         gap=gap,
-        p=p,
+        p=() if scores.probs is None else tuple(scores.probs[row, column].tolist()),
         ratings=tuple(
-            (observed.raters[rater] if rater >= 0 else "", float(rating))
-            for rater, rating in ratings
+            (scores.raters[rater] if rater >= 0 else "", float(rating)) for rater, rating in ratings
         ),
-        turns=observed.turns.get(row, ()),
-        rationale=observed.rationales.get((row, column)),
+        turns=scores.turns.get(row, ()),
+        rationale=scores.rationales.get((row, column)),
     )
 
 
-def _cell(observed: PairedScores, row: int) -> DialogueId:
-    return str(observed.system[row]), str(observed.character[row]), str(observed.scenario[row])
+def _dialogue_id(scores: PairedScores, row: int) -> tuple[str, str, str]:
+    return str(scores.system[row]), str(scores.character[row]), str(scores.scenario[row])
 
 
-def _standardised(values: Floats) -> Floats:
-    scaled: Floats = (values - values.mean()) / values.std()
-    return scaled
+def _alpha(alpha: Alpha) -> Estimate:
+    value, reason = alpha.value, alpha.reason
+    # With a single unit, observed and expected disagreement are equal: alpha is 0 for any ratings.
+    if alpha.units == 1 and not reason:
+        value, reason = math.nan, "only one dialogue has two ratings"
+    return estimate(value, alpha.ratings, groups=alpha.units, reason=reason)
+
+
+def _share(part: Estimate, total: Estimate, above: float = 0) -> float | None:
+    """`part` / `total`; None unless `total` is clearly above 0, as the ratio would be noise."""
+    if part.value is None or total.value is None or part.value < 0 or total.value <= above:
+        return None
+    return part.value / total.value

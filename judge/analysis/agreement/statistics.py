@@ -1,15 +1,21 @@
-"""Correlations and errors of one measure: of the judge's scores with people's."""
+"""Statistics of one measure: the judge's scores against the mean ratings of people."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from calibration.agreement.correlation import spearman, tie_codes
-from calibration.agreement.levels import LevelValue, held_out_mean_levels, level_correlations
+from calibration.agreement.levels import (
+    Levels,
+    LevelValue,
+    held_out_mean_levels,
+    level_correlations,
+)
 from calibration.errors_of_fit import point_errors, quadratic_kappa
 from calibration.intervals import clustered_mean
 from calibration.resampling.bootstrap import CrossedBootstrap
@@ -30,18 +36,52 @@ from judge.analysis.agreement.data import GroupCodes, MeasureScores
 from judge.analysis.judgment_table import finite_or_none
 
 __all__ = [
+    "Resamples",
     "confusion",
-    "curve",
+    "correlations",
     "errors",
     "estimate",
-    "interval",
     "kappa",
-    "levels",
-    "of_level",
+    "left_out_systems",
+    "level_estimates",
+    "reliability_curve",
     "sentinels",
     "system_points",
-    "without_each",
 ]
+
+_SPLIT_ROWS = 40_000
+"""About so many dialogues are compared with held-out means; more would only cost time."""
+
+_RESAMPLED: dict[Coefficient, Statistic] = {"spearman": "spearman", "pearson": "pearson"}
+
+_BINS = 10
+_MOST_LABELS = 11
+"""A confusion matrix of more labels does not fit on a page."""
+
+
+class Resamples(NamedTuple):
+    """The bootstrap resamples of one measure.
+
+    Attributes:
+        bootstrap: of several measures.
+        target: the position of the measure among them.
+        confidence: of the intervals.
+    """
+
+    bootstrap: CrossedBootstrap
+    target: int
+    confidence: float
+
+    def interval(self, statistic: Statistic, level: Level = "all") -> Interval:
+        """The bootstrap interval of a statistic."""
+        ends = self.bootstrap.interval(statistic, level, self.target, confidence=self.confidence)
+        return Interval(
+            finite_or_none(ends.lower),
+            finite_or_none(ends.upper),
+            f"bootstrap {ends.method}",
+            ends.undefined,
+            ends.reason,
+        )
 
 
 def estimate(
@@ -53,131 +93,89 @@ def estimate(
     interval: Interval | None = None,
     reason: str = "",
 ) -> Estimate:
-    """A `Estimate`; an undefined one has no interval, and a defined one no reason."""
+    """The `Estimate` of a value that may be NaN: then without interval, else without reason."""
     if math.isnan(value):
         return Estimate(None, n, groups, undefined, None, reason)
     return Estimate(float(value), n, groups, undefined, interval)
 
 
-def of_level(found: LevelValue, interval: Interval | None = None) -> Estimate:
-    """A correlation at one level."""
-    return estimate(
-        found.value,
-        found.n,
-        groups=found.groups,
-        undefined=found.undefined,
-        interval=interval,
-        reason=found.reason,
-    )
+def level_estimates(
+    values: Levels, resamples: Resamples | None = None, statistic: Statistic | None = None
+) -> dict[Level, Estimate]:
+    """A correlation at every level; with intervals if `resamples` have this statistic."""
+    intervals: dict[Level, Interval] = {}
+    if resamples is not None and statistic is not None:
+        intervals = {level: resamples.interval(statistic, level) for level in LEVELS}
+    return {
+        level: _level_estimate(getattr(values, level), intervals.get(level)) for level in LEVELS
+    }
 
 
-def interval(
-    bootstrap: CrossedBootstrap, target: int, statistic: Statistic, level: Level, confidence: float
-) -> Interval:
-    """What the resamples say of one statistic of one target."""
-    found = bootstrap.interval(statistic, level, target, confidence=confidence)
-    return Interval(
-        finite_or_none(found.lower),
-        finite_or_none(found.upper),
-        f"bootstrap {found.method}",
-        found.undefined,
-        found.reason,
-    )
-
-
-Floats = NDArray[np.float64]
-
-_SPLIT_ROWS = 40_000
-"""About so many dialogues are compared with held-out means; more would only cost time."""
-
-_RESAMPLED: dict[Coefficient, Statistic] = {"spearman": "spearman", "pearson": "pearson"}
-
-
-def levels(
-    measure: MeasureScores,
-    axes: GroupCodes,
-    bootstrap: CrossedBootstrap | None,
-    target: int,
-    confidence: float,
+def correlations(
+    measure: MeasureScores, groups: GroupCodes, resamples: Resamples | None
 ) -> dict[Coefficient, dict[Level, Estimate]]:
-    """Every coefficient at every level, with the intervals of those that are resampled."""
-    found: dict[Coefficient, dict[Level, Estimate]] = {}
-    for coefficient in COEFFICIENTS:
-        values = level_correlations(
-            measure.judge, measure.human, axes.system, axes.item, coefficient
+    """Every coefficient at every level; Spearman and Pearson with bootstrap intervals."""
+    return {
+        coefficient: level_estimates(
+            level_correlations(
+                measure.judge, measure.human, groups.system, groups.item, coefficient
+            ),
+            resamples,
+            _RESAMPLED.get(coefficient),
         )
-        statistic = None if bootstrap is None else _RESAMPLED.get(coefficient)
-        found[coefficient] = {
-            level: of_level(
-                getattr(values, level),
-                None
-                if bootstrap is None or statistic is None
-                else interval(bootstrap, target, statistic, level, confidence),
-            )
-            for level in LEVELS
-        }
-    return found
+        for coefficient in COEFFICIENTS
+    }
 
 
 def sentinels(
     measure: MeasureScores,
-    axes: GroupCodes,
-    length: Floats,
+    groups: GroupCodes,
+    length: NDArray[np.float64],
     rng: Callable[[str], np.random.Generator],
-    *,
-    of_items: bool,
 ) -> tuple[Sentinel, ...]:
-    """Spearman of scores that know nothing of the dialogue's worth, on the same dialogues.
+    """Spearman of scores that cannot know how good a dialogue is, on the same dialogues.
 
     Args:
-        measure: whose place they take.
-        axes: where the dialogues belong.
-        length: (n,) of the replies; left out where none is known.
-        rng: the generator for the sentinel of a name.
-        of_items: an item is one label, not a character in a scenario.
+        measure: its judge scores are replaced.
+        groups: of the dialogues.
+        length: (n,) length of the replies; without this sentinel if all are NaN.
+        rng: name of a sentinel -> its random generator.
     """
     human = np.where(measure.both, measure.human, np.nan)
     found = []
     if not np.isnan(length).all():
-        found.append(_length_sentinel(length, human, axes))
-    groups = {"item mean" if of_items else "character mean": (axes.character, axes.system)}
-    groups["system mean"] = (axes.system, axes.item)
-    for name, (group, other) in groups.items():
+        found.append(_length_sentinel(length, human, groups))
+    of_items = len(groups.clusters) == 1  # then characters stand for items
+    for name, group, other in (
+        ("item mean" if of_items else "character mean", groups.character, groups.system),
+        ("system mean", groups.system, groups.item),
+    ):
         values = held_out_mean_levels(
             human,
             group,
             other,
-            axes.system,
-            axes.item,
+            groups.system,
+            groups.item,
             rng(name),
             splits=min(20, max(2, _SPLIT_ROWS // max(len(human), 1))),
         )
-        found.append(Sentinel(name, {level: of_level(getattr(values, level)) for level in LEVELS}))
-    # Of systems, the mean of half of the dialogues tells how reliable people are, not what a
-    # score is worth that has read none.
-    reason = "it is people's own mean"
-    trivial = estimate(np.nan, found[-1].levels["systems"].n, reason=reason)
-    found[-1] = Sentinel("system mean", {**found[-1].levels, "systems": trivial})
-    return tuple(found)
+        found.append(Sentinel(name, level_estimates(values)))
+    # At the level of systems, the mean of half the dialogues would show how reliable people are,
+    # not what a score is worth that has read no dialogue.
+    levels = found[-1].levels
+    trivial = estimate(math.nan, levels["systems"].n, reason="it is people's own mean")
+    return (*found[:-1], Sentinel("system mean", {**levels, "systems": trivial}))
 
 
-def _length_sentinel(length: Floats, human: Floats, axes: GroupCodes) -> Sentinel:
-    if np.isnan(length + human).all():
-        unknown = estimate(np.nan, 0, reason="no reply's text is known")
-        return Sentinel("reply length", dict.fromkeys(LEVELS, unknown))
-    found = level_correlations(length, human, axes.system, axes.item)
-    return Sentinel("reply length", {level: of_level(getattr(found, level)) for level in LEVELS})
-
-
-def system_points(measure: MeasureScores, axes: GroupCodes) -> tuple[SystemPoint, ...]:
+def system_points(measure: MeasureScores, groups: GroupCodes) -> tuple[SystemPoint, ...]:
     """The systems that have a dialogue with both scores, by falling human mean, then by name."""
     points = []
-    for code, name in enumerate(axes.systems):
-        own = measure.both & (axes.system == code)
+    for code, name in enumerate(groups.systems):
+        own = measure.both & (groups.system == code)
         if not own.any():
             continue
         judge, human = (
-            clustered_mean(side[own], *axes.clusters[:, own])
+            clustered_mean(side[own], *groups.clusters[:, own])
             for side in (measure.judge, measure.human)
         )
         within = spearman(measure.judge[own], measure.human[own])
@@ -192,105 +190,114 @@ def system_points(measure: MeasureScores, axes: GroupCodes) -> tuple[SystemPoint
                 within=estimate(within.value, within.n, reason=within.reason),
             )
         )
-    # Rounded, so that means which are equal but for their last bits are in the order of names.
+    # Rounded, so that means that differ in their last bits only are in the order of names.
     return tuple(sorted(points, key=lambda point: (-round(point.human, 9), point.system)))
 
 
-def without_each(
-    measure: MeasureScores, axes: GroupCodes, points: tuple[SystemPoint, ...]
+def left_out_systems(
+    measure: MeasureScores, groups: GroupCodes, points: tuple[SystemPoint, ...]
 ) -> tuple[LeftOutSystem, ...]:
     """Spearman without each system, in the order of `points`."""
     found = []
     for point in points:
-        rest = measure.both & (axes.system != axes.systems.index(point.system))
-        values = level_correlations(
-            measure.judge[rest], measure.human[rest], axes.system[rest], axes.item[rest]
+        rest = measure.both & (groups.system != groups.systems.index(point.system))
+        levels = level_estimates(
+            level_correlations(
+                measure.judge[rest], measure.human[rest], groups.system[rest], groups.item[rest]
+            )
         )
         found.append(
-            LeftOutSystem(
-                system=point.system,
-                all=of_level(values.all),
-                within_item=of_level(values.within_item),
-                systems=of_level(values.systems),
-            )
+            LeftOutSystem(point.system, levels["all"], levels["within_item"], levels["systems"])
         )
     return tuple(found)
 
 
-_BINS = 10
-_LABELS = 11
-"""A confusion matrix of more labels fits on no page."""
-
-
-def errors(
-    measure: MeasureScores, bootstrap: CrossedBootstrap | None, target: int, confidence: float
-) -> dict[str, Estimate]:
-    """`rmse`, `mae` and `bias` against the mean ratings of the dialogues."""
-    judge, human = measure.points
+def errors(measure: MeasureScores, resamples: Resamples | None) -> dict[str, Estimate]:
+    """`rmse`, `mae` and `bias` against the mean ratings of the dialogues, in points."""
+    judge, human = measure.paired
     n = len(judge)
-    if measure.off or not n:
-        nothing = estimate(math.nan, n, reason=measure.off or "no dialogue has both scores")
-        return dict.fromkeys(("rmse", "mae", "bias"), nothing)
-    found = point_errors(judge, human)
-    mae, bias = (
-        None if bootstrap is None else interval(bootstrap, target, name, "all", confidence)
-        for name in ("mae", "bias")
-    )
+    if measure.scale_mismatch or not n:
+        reason = measure.scale_mismatch or "no dialogue has both scores"
+        return dict.fromkeys(("rmse", "mae", "bias"), estimate(math.nan, n, reason=reason))
+    values = point_errors(judge, human)
+    mae, bias = (None if resamples is None else resamples.interval(s) for s in ("mae", "bias"))
     return {
-        "rmse": estimate(found.rmse, n),
-        "mae": estimate(found.mae, n, interval=mae),
-        "bias": estimate(found.bias, n, interval=bias),
+        "rmse": estimate(values.rmse, n),
+        "mae": estimate(values.mae, n, interval=mae),
+        "bias": estimate(values.bias, n, interval=bias),
     }
 
 
 def kappa(measure: MeasureScores) -> Estimate:
-    """Quadratic kappa of the rounded judge with single ratings, labels fixed to the scale."""
+    """Quadratic kappa of the rounded judge with single ratings, over all labels of the scale."""
     n = int(measure.used.sum())
     if reason := _no_labels(measure):
         return estimate(math.nan, n, reason=reason)
-    found = quadratic_kappa(
-        measure.judge[measure.cell[measure.used]],
+    value = quadratic_kappa(
+        measure.judge[measure.dialogue[measure.used]],
         measure.rating[measure.used],
         int(measure.low),
         int(measure.high),
     )
-    return estimate(found.value, found.n, reason=found.reason)
+    return estimate(value.value, value.n, reason=value.reason)
 
 
 def confusion(measure: MeasureScores) -> tuple[tuple[int, ...], ...]:
     """`[human][judge]` counts of single ratings and the rounded judge; () without labels."""
     size = int(measure.high - measure.low) + 1
-    if _no_labels(measure) or not measure.used.any() or size > _LABELS:
+    if _no_labels(measure) or not measure.used.any() or size > _MOST_LABELS:
         return ()
     human = (measure.rating[measure.used] - measure.low).astype(np.int64)
-    judge = (measure.rounded[measure.cell[measure.used]] - measure.low).astype(np.int64)
+    judge = (measure.rounded[measure.dialogue[measure.used]] - measure.low).astype(np.int64)
     counts = np.bincount(human * size + judge, minlength=size**2).reshape(size, size)
     return tuple(map(tuple, counts.tolist()))
 
 
-def _no_labels(measure: MeasureScores) -> str:
-    if measure.kind != "metric":
-        return "a mean of metrics is no label"
-    if measure.off:
-        return measure.off
-    return "" if measure.whole else "the ratings are not whole labels"
+def reliability_curve(measure: MeasureScores) -> tuple[Bin, ...]:
+    """Ten bins of judge scores with about equally many dialogues; fewer for fewer distinct scores.
 
-
-def curve(measure: MeasureScores) -> tuple[Bin, ...]:
-    """Ten bins of about equally many dialogues, fewer where there are fewer scores.
-
-    Equal judge scores share a bin.
+    Equal judge scores are in one bin.
     """
-    judge, human = measure.points
+    judge, human = measure.paired
     code = tie_codes(judge)
     if code.max(initial=0) >= _BINS:
         count = np.bincount(code)
         middle = np.cumsum(count) - (count + 1) / 2
         code = np.floor(middle * _BINS / len(judge)).astype(np.int64)[code]
     bins = []
-    for one in np.unique(code):
-        own = code == one
+    for number in np.unique(code):
+        own = code == number
         n = int(own.sum())
         error = float(human[own].std(ddof=1)) / math.sqrt(n) if n > 1 else None
         bins.append(Bin(float(judge[own].mean()), float(human[own].mean()), error, n))
     return tuple(bins)
+
+
+def _level_estimate(value: LevelValue, interval: Interval | None) -> Estimate:
+    return estimate(
+        value.value,
+        value.n,
+        groups=value.groups,
+        undefined=value.undefined,
+        interval=interval,
+        reason=value.reason,
+    )
+
+
+def _length_sentinel(
+    length: NDArray[np.float64], human: NDArray[np.float64], groups: GroupCodes
+) -> Sentinel:
+    if np.isnan(length + human).all():
+        unknown = estimate(math.nan, 0, reason="no reply's text is known")
+        return Sentinel("reply length", dict.fromkeys(LEVELS, unknown))
+    values = level_correlations(length, human, groups.system, groups.item)
+    return Sentinel("reply length", level_estimates(values))
+
+
+def _no_labels(measure: MeasureScores) -> str:
+    """Why the scores are not whole labels of one scale; "" if they are."""
+    if measure.kind != "metric":
+        return "a mean of metrics is no label"
+    if measure.scale_mismatch:
+        return measure.scale_mismatch
+    return "" if measure.whole_labels else "the ratings are not whole labels"

@@ -1,4 +1,4 @@
-"""Which of two judges, or of two rubrics, is closer to the same people."""
+"""Two judges, or two rubrics, compared by their agreement with the same ratings."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ from judge.analysis.agreement.data import (
     PairedScores,
     human_means,
     measure_scores,
+    purpose_rng,
     simulated,
 )
-from judge.analysis.agreement.judge_agreement import AgreementSettings
 from judge.analysis.judgment_table import finite_or_none
 from judge.errors import UsageError
 from judge.records import plain_record
@@ -50,13 +50,16 @@ class ComparedMeasure:
     """One measure at one level; None, with a `reason`, where a number is undefined.
 
     Attributes:
-        first, second: Spearman's rho of either judge; `difference` is first less second.
-        p: two-sided, of PERM-BOTH (Deutsch, Dror and Roth 2021).
-        adjusted: p corrected, over the metrics or over the dimensions, as `correction` says.
-        n: dialogues with both judges' and a human score.
-        groups: of the level `within_item`, the items in which people and both judges tell systems
-            apart, over which both rhos are means; else 1. `left_out`: the other items.
-        undefined: exchanges that left a constant side; counted as extreme.
+        first, second: Spearman's rho of each judge with people.
+        difference: first minus second.
+        p: two-sided p-value of PERM-BOTH (Deutsch, Dror and Roth 2021).
+        adjusted: p, corrected for the number of metrics or of dimensions.
+        correction: the method of that.
+        n: dialogues with a score of both judges and a human score.
+        groups: at the level `within_item`, the items that both rhos are means over: those in which
+            the scores of people and of both judges vary. Else 1.
+        left_out: the other items.
+        undefined: exchanges after which a side was constant; they count as extreme.
     """
 
     name: str
@@ -81,13 +84,14 @@ class Comparisons:
     """Two judges on the same dialogues, against the same ratings.
 
     Attributes:
-        first, second: their names.
-        dialogues: in common; `dropped` those of the first and of the second that are not.
+        first, second: names of the judges.
+        dialogues: how many both have scored.
+        dropped: how many only the first, and only the second, has scored.
         exchanges, seed: of the permutation test.
-        simulated: some ratings were drawn by a program. Every page says so.
-        rows: measure by measure, level by level.
-        partial: what of either run is not there yet; "" if all is.
-        notes: what is to be known of either.
+        simulated: whether some ratings were drawn by a program. Every page says so.
+        rows: measure by measure, each level by level.
+        partial: which judgments are still missing; "" if none is.
+        notes: warnings on either judge.
     """
 
     first: str
@@ -128,123 +132,123 @@ def compare_judges(
 ) -> Comparisons:
     """Two judges against the same ratings, on the dialogues and measures that both have.
 
-    The p-values are those of PERM-BOTH; over the metrics, and over the dimensions, they are
-    corrected level by level for how many there are.
+    The p-values are those of PERM-BOTH. At each level they are corrected for the number of metrics
+    (Benjamini-Yekutieli) and of dimensions (Holm).
 
     Args:
-        first, second: what the judges said, beside the same ratings.
-        levels: of `all`, `within_item` and `systems`.
-        exchanges: of the permutation test.
-        seed: of the exchanges.
-        progress: told how many measures are done, of how many.
+        first, second: scores of the judges, with the same ratings.
+        levels: which of `all`, `within_item` and `systems` to compute.
+        exchanges: how many random exchanges the permutation test makes, at least 1.
+        seed: of the exchanges, from 0.
+        progress: called with how many measures are done, of how many.
 
     Raises:
-        UsageError: no exchange, no dialogue or no measure in common, or different ratings.
+        UsageError: there is no exchange, no dialogue or measure in common, or the ratings differ.
     """
     if exchanges < 1:
         raise UsageError(f"{exchanges} exchanges: at least 1 is needed", hint="1000 are usual")
-    here, there = _common_rows(first, second)
-    theirs = {(measure.name, measure.parts): measure for measure in measure_scores(second)}
-    measures = [own for own in measure_scores(first) if (own.name, own.parts) in theirs]
+    rows_first, rows_second = _common_rows(first, second)
+    of_second = {(measure.name, measure.parts): measure for measure in measure_scores(second)}
+    measures = [m for m in measure_scores(first) if (m.name, m.parts) in of_second]
     if not measures:
         raise UsageError(
             f"the judges have no metric in common: one has {', '.join(first.metrics)}, the other "
             f"{', '.join(second.metrics)}",
             hint="compare runs that were asked the same metrics",
         )
-    _same_ratings_iv(first, second, here, there)
-    axes, settings = (
-        GroupCodes.of(first),
-        AgreementSettings(0, 0.95, seed, systems_fixed=False, annotators=""),
-    )
-    found = []
-    for done, own in enumerate(measures):
+    _same_ratings_iv(first, second, rows_first, rows_second)
+    groups = GroupCodes.of(first)
+    compared = []
+    for done, measure in enumerate(measures):
         if progress is not None:
             progress(done, len(measures))
-        other = theirs[own.name, own.parts].judge[there]
+        other = of_second[measure.name, measure.parts].judge[rows_second]
         for level in levels:
-            rng = settings.rng("exchanges", own.name, level)
-            found.append(_compare(own, other, here, axes, rng, level, exchanges))
+            rng = purpose_rng(seed, "exchanges", measure.name, level)
+            compared.append(_compare(measure, other, rows_first, groups, rng, level, exchanges))
     if progress is not None:
         progress(len(measures), len(measures))
-    raters = (first.raters[code] for code in np.unique(first.rater[first.rater >= 0]))
     return Comparisons(
         first=first.judge,
         second=second.judge,
-        dialogues=len(here),
-        dropped=(len(first.system) - len(here), len(second.system) - len(there)),
+        dialogues=len(rows_first),
+        dropped=(len(first.system) - len(rows_first), len(second.system) - len(rows_second)),
         exchanges=exchanges,
         seed=seed,
-        simulated=simulated(raters),
-        rows=_corrected(found),
-        partial=" ".join(f"{one.judge}: {one.partial}" for one in (first, second) if one.partial),
+        simulated=simulated(first.rater_names),
+        rows=_corrected(compared),
+        partial=" ".join(
+            f"{side.judge}: {side.partial}" for side in (first, second) if side.partial
+        ),
         notes=tuple(dict.fromkeys((*first.notes, *second.notes))),
     )
 
 
 def _common_rows(first: PairedScores, second: PairedScores) -> tuple[Codes, Codes]:
-    """Rows of either that are the same dialogues, in the order of the first."""
-    cells = [
+    """The rows of either side that are the same dialogues, in the order of the first."""
+    dialogues = [
         list(
             zip(side.system.tolist(), side.character.tolist(), side.scenario.tolist(), strict=True)
         )
         for side in (first, second)
     ]
-    row_of = {cell: row for row, cell in enumerate(cells[1])}
-    rows = [(row, row_of[cell]) for row, cell in enumerate(cells[0]) if cell in row_of]
+    row_of = {dialogue: row for row, dialogue in enumerate(dialogues[1])}
+    rows = [(row, row_of[d]) for row, d in enumerate(dialogues[0]) if d in row_of]
     if not rows:
-        examples = [" / ".join(filter(None, side[0])) for side in cells]
+        examples = [" / ".join(filter(None, side[0])) for side in dialogues]
         raise UsageError(
             f"the judges have no dialogue in common: one has {examples[0]}, the other "
             f"{examples[1]}",
             hint="compare judges of the same dialogues",
         )
-    here, there = np.array(rows, dtype=np.int64).T
-    return here, there
+    rows_first, rows_second = np.array(rows, dtype=np.int64).T
+    return rows_first, rows_second
 
 
-def _same_ratings_iv(first: PairedScores, second: PairedScores, here: Codes, there: Codes) -> None:
+def _same_ratings_iv(
+    first: PairedScores, second: PairedScores, rows_first: Codes, rows_second: Codes
+) -> None:
     common = [metric for metric in first.metrics if metric in second.metrics]
-    one, other = (
+    means_first, means_second = (
         human_means(side)[rows][:, [side.metrics.index(metric) for metric in common]]
-        for side, rows in ((first, here), (second, there))
+        for side, rows in ((first, rows_first), (second, rows_second))
     )
-    if not np.allclose(one, other, rtol=0, atol=1e-9, equal_nan=True):
+    if not np.allclose(means_first, means_second, rtol=0, atol=1e-9, equal_nan=True):
         raise UsageError(
             "the judges are set against different ratings", hint="name one ratings file for both"
         )
 
 
 def _compare(
-    own: MeasureScores,
+    measure: MeasureScores,
     other: Floats,
-    here: Codes,
-    axes: GroupCodes,
+    rows: Codes,
+    groups: GroupCodes,
     rng: np.random.Generator,
     level: ComparedLevel,
     exchanges: int,
 ) -> ComparedMeasure:
     test = perm_both(
-        own.judge[here],
+        measure.judge[rows],
         other,
-        own.human[here],
-        axes.system[here],
-        axes.item[here],
+        measure.human[rows],
+        groups.system[rows],
+        groups.item[rows],
         rng,
         level,
         exchanges,
     )
     return ComparedMeasure(
-        name=own.name,
-        kind=own.kind,
-        title=own.title,
+        name=measure.name,
+        kind=measure.kind,
+        title=measure.title,
         level=level,
         first=finite_or_none(test.first),
         second=finite_or_none(test.second),
         difference=finite_or_none(test.difference),
         p=finite_or_none(test.p),
         adjusted=None,
-        correction=_CORRECTIONS[own.kind][0],
+        correction=_CORRECTIONS[measure.kind][0],
         n=test.n,
         groups=test.groups,
         left_out=test.left_out,
@@ -254,7 +258,7 @@ def _compare(
 
 
 def _corrected(rows: Sequence[ComparedMeasure]) -> tuple[ComparedMeasure, ...]:
-    """With the adjusted p-values, over the measures of one kind at one level."""
+    """The rows with adjusted p-values: corrected over the measures of one kind at one level."""
     adjusted: dict[tuple[str, str], float | None] = {}
     for kind, level in {(row.kind, row.level) for row in rows}:
         family = [row for row in rows if (row.kind, row.level) == (kind, level)]

@@ -12,6 +12,7 @@ from calibration.simulate import Shape, simulate
 from judge.analysis.agreement.data import PairedScores
 
 METRICS = ("fluency", "sense", "style")
+RATING_FIELDS = ("dialogue", "metric", "rater", "rating")
 GROUPS = {"talk": ("fluency", "sense"), "role": ("style",)}
 
 
@@ -35,22 +36,22 @@ def drawn(
         "titles": {name: name.title() for name in (*METRICS, *GROUPS, "overall")},
         "groups": GROUPS,
         "complete": frozenset(["talk"]),
-        "whole": True,
+        "has_overall": True,
         "system": np.char.add("s", data.system.astype(str)),
         "character": np.char.add("c", data.character.astype(str)),
         "scenario": (data.scenario + 1).astype(str),
         "item": "character and scenario",
         "score": data.probs @ np.arange(1.0, 6),
         "probs": data.probs,
-        "cell": data.cell,
+        "dialogue": data.cell,
         "metric": data.metric,
         "rater": data.rater,
         "rating": data.human.astype(np.float64),
         "raters": tuple(f"r{code}" for code in range(raters)),
         "scale": dict.fromkeys(METRICS, (1.0, 5.0)),
-        "declared": True,
+        "scale_declared": True,
         "length": np.random.default_rng(seed + 1).integers(20, 200, n).astype(np.float64),
-        "pairs": True,
+        "compare_raters": True,
     }
     return PairedScores(**(fields | changed))
 
@@ -76,14 +77,14 @@ def table(
         "titles": {},
         "groups": {"all": metrics},
         "complete": frozenset(["all"]) if len(metrics) > 1 else frozenset(),
-        "whole": False,
+        "has_overall": False,
         "system": np.array([f"s{row:02}" for row in range(n)] if systems is None else systems),
         "character": np.array(["i"] * n if items is None else items),
         "scenario": np.array([""] * n),
         "item": "item",
         "score": np.array([scores[metric] for metric in metrics], dtype=np.float64).T,
         "probs": None,
-        "cell": np.array([row[0] for row in ratings], dtype=np.int64),
+        "dialogue": np.array([row[0] for row in ratings], dtype=np.int64),
         "metric": np.array([metrics.index(row[1]) for row in ratings], dtype=np.int64),
         "rater": np.array(
             [raters.index(row[2]) if row[2] else -1 for row in ratings], dtype=np.int64
@@ -91,7 +92,7 @@ def table(
         "rating": np.array([row[3] for row in ratings], dtype=np.float64),
         "raters": raters,
         "scale": dict.fromkeys(metrics, (1.0, 5.0)),
-        "declared": True,
+        "scale_declared": True,
         "length": np.full(n, np.nan),
     }
     return PairedScores(**(fields | changed))
@@ -101,11 +102,11 @@ def rows_of(observed: PairedScores, order: NDArray[np.int64]) -> dict[str, Any]:
     """The fields that change when just the dialogues `order`, in that order, are kept."""
     place = np.full(len(observed.system), -1)
     place[order] = np.arange(len(order))
-    own = place[observed.cell] >= 0
+    own = place[observed.dialogue] >= 0
     per_dialogue = ("system", "character", "scenario", "score", "length")
     return {
         **{name: getattr(observed, name)[order] for name in per_dialogue},
         "probs": None if observed.probs is None else observed.probs[order],
-        "cell": place[observed.cell[own]],
+        "dialogue": place[observed.dialogue[own]],
         **{name: getattr(observed, name)[own] for name in ("metric", "rater", "rating")},
     }

@@ -16,7 +16,7 @@ from judge.analysis.agreement.agreement_records import Agreement, Estimate
 from judge.analysis.agreement.data import PairedScores
 from judge.analysis.agreement.judge_agreement import agree
 from judge.errors import UsageError
-from tests.unit.analysis.agreement.seen import drawn, rows_of, table
+from tests.unit.analysis.agreement.seen import RATING_FIELDS, drawn, rows_of, table
 from tests.unit.stored import reread
 
 
@@ -64,7 +64,7 @@ def test_what_is_counted() -> None:
     """Systems, items, raters, ratings and cells of a drawn set, counted the plain way."""
     observed = drawn()
     found = agree(observed, resamples=0)
-    cells = list(zip(observed.cell.tolist(), observed.metric.tolist(), strict=True))
+    cells = list(zip(observed.dialogue.tolist(), observed.metric.tolist(), strict=True))
     assert (found.systems, found.items, found.raters) == (5, 24, 4)
     assert (found.ratings, found.cells) == (len(cells), len(set(cells)))
     assert found.cells_repeated == sum(cells.count(cell) > 1 for cell in set(cells))
@@ -87,7 +87,7 @@ def test_the_order_of_rows_changes_nothing() -> None:
     ratings = rng.permutation(len(turned.rating))
     turned = replace(
         turned,
-        **{name: getattr(turned, name)[ratings] for name in ("cell", "metric", "rater", "rating")},
+        **{name: getattr(turned, name)[ratings] for name in RATING_FIELDS},
     )
     first, second = (agree(one, resamples=40) for one in (observed, turned))
     assert nearly(first.to_dict()) == nearly(second.to_dict())
@@ -181,7 +181,7 @@ def test_simulated_raters_are_told() -> None:
     assert not agree(observed, resamples=0).simulated
     assert agree(replace(observed, raters=names), resamples=0).simulated
     own = observed.rater != 0
-    used = {name: getattr(observed, name)[own] for name in ("cell", "metric", "rater", "rating")}
+    used = {name: getattr(observed, name)[own] for name in RATING_FIELDS}
     assert not agree(replace(observed, raters=names, **used), resamples=0).simulated
 
 
@@ -205,7 +205,7 @@ DEGENERATE: dict[str, Callable[[], PairedScores]] = {
     "constant people": lambda: replace(drawn(), rating=np.full(len(drawn().rating), 4.0)),
     "an unscored metric": lambda: replace(drawn(), score=drawn().score * [1, np.nan, 1]),
     "nothing scored": lambda: replace(drawn(), score=drawn().score * np.nan),
-    "nothing in common": lambda: hide(drawn(), np.unique(drawn().cell)),
+    "nothing in common": lambda: hide(drawn(), np.unique(drawn().dialogue)),
     "half points": lambda: replace(drawn(), rating=drawn().rating - 0.5 * (drawn().rating > 2)),
     "no items": lambda: table(
         {"m": [1, 2, 3]}, [(0, "m", "a", 2), (1, "m", "a", 1), (2, "m", "a", 5)]

@@ -35,7 +35,7 @@ def test_both_correlations_are_scipys() -> None:
     observed = drawn()
     row = compared(observed, other(observed)).rows[0]
     human = np.array([
-        observed.rating[(observed.cell == cell) & (observed.metric == 0)].mean()
+        observed.rating[(observed.dialogue == cell) & (observed.metric == 0)].mean()
         for cell in range(len(observed.system))
     ])  # fmt: skip
     expected = [
@@ -103,11 +103,11 @@ def test_only_what_both_have_is_compared() -> None:
         metrics=("fluency", "style"),
         groups={"talk": ("fluency",), "role": ("style",)},
         complete=frozenset(["role"]),
-        whole=False,
+        has_overall=False,
         score=fewer.score[:, [0, 2]],
         scale=dict.fromkeys(("fluency", "style"), (1.0, 5.0)),
         metric=fewer.metric[own] // 2,
-        **{name: getattr(fewer, name)[own] for name in ("cell", "rater", "rating")},
+        **{name: getattr(fewer, name)[own] for name in ("dialogue", "rater", "rating")},
     )
     found = compared(observed, fewer)
     assert (found.dialogues, found.dropped) == (80, (40, 0))

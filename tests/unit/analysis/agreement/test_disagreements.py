@@ -18,7 +18,7 @@ def test_forty_of_each_metric_by_falling_gap() -> None:
     found = agree(observed, resamples=0).disagreements
     assert [row.metric for row in found] == [metric for metric in METRICS for _ in range(40)]
     mean = np.array([
-        observed.rating[(observed.cell == row) & (observed.metric == 0)].mean()
+        observed.rating[(observed.dialogue == row) & (observed.metric == 0)].mean()
         for row in range(120)
     ])  # fmt: skip
     gaps = np.sort(np.abs(observed.score[:, 0] - mean))[::-1][:40]

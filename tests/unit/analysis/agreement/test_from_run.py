@@ -113,7 +113,7 @@ def test_a_run_and_its_ratings(join: Join) -> None:
     assert found.turns[0] == (Turn("?", "one"),)
     assert found.rationales[0, 1] == "sense!"
     assert found.raters == ("an",)
-    assert (found.groups, found.complete, found.whole) == (
+    assert (found.groups, found.complete, found.has_overall) == (
         {"talk": ("fluency", "sense"), "role": ("style",)},
         {"talk", "role"},
         True,
@@ -121,7 +121,7 @@ def test_a_run_and_its_ratings(join: Join) -> None:
     assert found.titles["fluency"] == "Fluency (流畅性)"
     assert found.titles["overall"] == "Overall"
     assert (found.notes, found.partial) == (("before all",), "")
-    for cell, metric, rating in zip(found.cell, found.metric, found.rating, strict=True):
+    for cell, metric, rating in zip(found.dialogue, found.metric, found.rating, strict=True):
         assert (rating, METRICS[metric]) == (1 + cell % 5, found.metrics[metric])
 
 
@@ -151,7 +151,7 @@ def test_the_order_of_judgments_changes_nothing(join: Join) -> None:
 def test_some_metrics_only(join: Join) -> None:
     """A dimension without all its metrics is none, and there is no overall."""
     found = join(metrics=("sense",))
-    assert (found.metrics, found.complete, found.whole) == (("sense",), frozenset(), False)
+    assert (found.metrics, found.complete, found.has_overall) == (("sense",), frozenset(), False)
     assert found.score[0] == pytest.approx([4.75])
     with pytest.raises(UsageError, match="wit was not judged"):
         join(metrics=("wit",))
@@ -162,7 +162,7 @@ def test_a_metric_without_ratings_is_left_out_and_named(join: Join) -> None:
     rows = [row for row in ROWS if row[3] != "sense"] + [(*CELLS[0], "wit", "an", 3)]
     found = join(rows)
     assert found.metrics == ("fluency", "style")
-    assert (found.complete, found.whole) == ({"role"}, False)
+    assert (found.complete, found.has_overall) == ({"role"}, False)
     assert "Rated, but not judged: wit." in found.notes
     assert "Judged, but not rated: sense." in found.notes
 

@@ -45,7 +45,7 @@ def test_one_judge_beside_people(tmp_path: Path) -> None:
     np.testing.assert_array_equal(observed.score[:, 0], [4, 2, 5, 3, np.nan])
     rated = [
         (int(cell), observed.raters[who], score)
-        for cell, who, score in zip(observed.cell, observed.rater, observed.rating, strict=True)
+        for cell, who, score in zip(observed.dialogue, observed.rater, observed.rating, strict=True)
     ]
     assert sorted(rated) == [
         (0, "ann", 4),
@@ -55,10 +55,10 @@ def test_one_judge_beside_people(tmp_path: Path) -> None:
         (4, "bob", 1),
     ]
     assert observed.scale == {"wit": (1, 5)}
-    assert not observed.declared
+    assert not observed.scale_declared
     assert observed.item == "item"
-    assert observed.pairs
-    np.testing.assert_array_equal(observed.others["claude"][:, 0], [np.nan] * 4 + [1])
+    assert observed.compare_raters
+    np.testing.assert_array_equal(observed.other_judges["claude"][:, 0], [np.nan] * 4 + [1])
     assert observed.notes == (
         "Rated, but not judged: warmth.",
         "Rated items that have no judge's score: 2.",
@@ -181,7 +181,7 @@ def test_a_scale_that_is_given(tmp_path: Path) -> None:
     tidy = table(tmp_path)
     observed = scores_from_table(tidy, "gpt", scale=Scale(0, 10))
     assert observed.scale == {"wit": (0, 10)}
-    assert observed.declared
+    assert observed.scale_declared
     with pytest.raises(UsageError, match="scores of wit go from 1 to 5"):
         scores_from_table(tidy, "gpt", scale=Scale(1, 4))
 

@@ -18,7 +18,7 @@ from calibration.resampling.bootstrap import crossed_bootstrap
 from judge.analysis.agreement.agreement_records import Coefficient, MeasureAgreement
 from judge.analysis.agreement.data import PairedScores
 from judge.analysis.agreement.judge_agreement import agree
-from tests.unit.analysis.agreement.seen import METRICS, drawn, rows_of, table
+from tests.unit.analysis.agreement.seen import METRICS, RATING_FIELDS, drawn, rows_of, table
 
 Floats = NDArray[np.float64]
 
@@ -38,7 +38,7 @@ def one(observed: PairedScores, name: str = "fluency", **options: Any) -> Measur
 def mean_ratings(observed: PairedScores, metric: int) -> Floats:
     """The plain way: dialogue by dialogue."""
     return np.array([
-        observed.rating[(observed.cell == row) & (observed.metric == metric)].mean()
+        observed.rating[(observed.dialogue == row) & (observed.metric == metric)].mean()
         for row in range(len(observed.system))
     ])  # fmt: skip
 
@@ -127,7 +127,7 @@ def test_alpha_is_krippendorffs() -> None:
     found = one(observed)
     people = np.full((4, len(observed.system)), np.nan)
     own = observed.metric == 0
-    people[observed.rater[own], observed.cell[own]] = observed.rating[own]
+    people[observed.rater[own], observed.dialogue[own]] = observed.rating[own]
     everyone = np.vstack([people, observed.score[:, 0]])
     for figure, ratings in ((found.alpha_human, people), (found.alpha_with_judge, everyone)):
         expected = krippendorff.alpha(ratings, level_of_measurement="interval")
@@ -149,7 +149,7 @@ def test_kappa_and_confusion_are_scikit_learns() -> None:
     """Over single ratings, the judge rounded, with all five labels though few occur."""
     observed = drawn(3)
     own = observed.metric == 0
-    judge = np.clip(np.floor(observed.score[observed.cell[own], 0] + 0.5), 1, 5).astype(int)
+    judge = np.clip(np.floor(observed.score[observed.dialogue[own], 0] + 0.5), 1, 5).astype(int)
     human = observed.rating[own].astype(int)
     found = one(observed)
     labels = [1, 2, 3, 4, 5]
@@ -167,7 +167,7 @@ def test_the_ceiling_of_two_raters() -> None:
     found = one(observed).ceiling
     people = np.empty((2, len(observed.system)))
     own = observed.metric == 0
-    people[observed.rater[own], observed.cell[own]] = observed.rating[own]
+    people[observed.rater[own], observed.dialogue[own]] = observed.rating[own]
     rho = [stats.spearmanr(observed.score[:, 0], row).statistic for row in people]
     between = 2 * people.mean(axis=0).var(ddof=1)
     within = people.var(axis=0, ddof=1).mean()
@@ -213,10 +213,10 @@ def only(observed: PairedScores, metric: str) -> PairedScores:
         metrics=(metric,),
         groups={"talk": (metric,)},
         complete=frozenset(),
-        whole=False,
+        has_overall=False,
         score=observed.score[:, [column]],
         probs=None,
-        cell=observed.cell[own],
+        dialogue=observed.dialogue[own],
         metric=np.zeros(own.sum(), dtype=np.int64),
         rater=observed.rater[own],
         rating=observed.rating[own],
@@ -226,10 +226,10 @@ def only(observed: PairedScores, metric: str) -> PairedScores:
 def test_what_is_resampled_is_what_the_measure_has() -> None:
     """A metric that was rated for three of five systems draws from three, whoever is beside it."""
     observed = drawn()
-    own = (observed.metric != 1) | np.isin(observed.system, ["s0", "s1", "s2"])[observed.cell]
+    own = (observed.metric != 1) | np.isin(observed.system, ["s0", "s1", "s2"])[observed.dialogue]
     few = replace(
         observed,
-        **{name: getattr(observed, name)[own] for name in ("cell", "metric", "rater", "rating")},
+        **{name: getattr(observed, name)[own] for name in RATING_FIELDS},
     )
     found = agree(few, resamples=50).measure("sense")
     assert found == agree(only(few, "sense"), resamples=50).measure("sense")
@@ -395,7 +395,7 @@ def test_raters_against_each_other() -> None:
     assert len(pairs) == len(METRICS) * 10
     people = np.full((4, len(observed.system)), np.nan)
     own = observed.metric == 0
-    people[observed.rater[own], observed.cell[own]] = observed.rating[own]
+    people[observed.rater[own], observed.dialogue[own]] = observed.rating[own]
     for pair in pairs[:10]:
         sides = [
             observed.score[:, 0] if name == "machine" else people[int(name[1])]
@@ -411,12 +411,12 @@ def test_too_many_raters_are_not_paired() -> None:
     """Twelve are a table, thirteen are not; nor are they where nobody asked for it."""
     assert agree(drawn(raters=12), resamples=0).pairs
     assert not agree(drawn(raters=13), resamples=0).pairs
-    assert not agree(drawn(pairs=False), resamples=0).pairs
+    assert not agree(drawn(compare_raters=False), resamples=0).pairs
 
 
 def test_other_judges_are_paired_too() -> None:
     """A judge of the table besides the one reported on."""
     observed = drawn()
-    other = agree(replace(observed, others={"twin": observed.score * 2}), resamples=0).pairs
+    other = agree(replace(observed, other_judges={"twin": observed.score * 2}), resamples=0).pairs
     twin = next(pair for pair in other if (pair.first, pair.second) == ("machine", "twin"))
     assert twin.spearman.value == pytest.approx(1)
