@@ -13,13 +13,14 @@ import pytest
 from judge.engines import EngineOptions
 from judge.engines.chat import fold_system, seeds_of
 from judge.engines.http import HttpEngine
-from judge.engines.servers import SERVERS, api
+from judge.engines.servers import SERVERS
 from judge.engines.servers.server import chat_messages
 from judge.errors import EngineError
 from judge.types import Failure, Message, Sampling
 from tests.unit.engines.recorded import documented
 from tests.unit.engines.recorded.wire import Answer, Recording, Reply, Request, Wire
 
+pytestmark = pytest.mark.usefixtures("no_key_and_little_patience")
 SAMPLING = Sampling(max_tokens=99, temperature=0.6, top_p=0.9, seed=5)
 CHATS = [
     [
@@ -35,14 +36,6 @@ NATIVE = "/api/chat"
 PATHS = {kind: NATIVE if kind == "ollama" else "/v1/chat/completions" for kind in SERVERS}
 SWITCHED = ["vllm", "sglang", "llama.cpp"]
 Change = Callable[[Request], Reply | None]
-
-
-@pytest.fixture(autouse=True)
-def _no_key_and_little_patience(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in api.KEYS:
-        monkeypatch.delenv(name, raising=False)
-    monkeypatch.setattr(api, "PATIENCE", 1.5)
-    monkeypatch.setattr(api, "_PAUSE", 0.01)
 
 
 def server(kind: str, change: Change | None = None) -> Answer:
@@ -153,6 +146,7 @@ def test_a_server_in_trouble_is_asked_again(kind: str, status: int) -> None:
     ]
 
 
+@pytest.mark.usefixtures("no_patience")
 def test_a_server_that_stays_in_trouble() -> None:
     """What came before it is had; then the error says that the same command goes on."""
     down = refusing("boom", lambda body: "a" in body["messages"][1]["content"], 500)
