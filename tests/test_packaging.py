@@ -1,4 +1,7 @@
-"""The wheel, built and installed away from the checkout, is whole and holds nothing else."""
+"""The wheel, built and installed away from the checkout, is whole and holds nothing else.
+
+The locked versions belong to the ranges of pyproject.toml.
+"""
 
 from __future__ import annotations
 
@@ -6,10 +9,14 @@ import importlib.util
 import os
 import subprocess
 import sys
+import tomllib
 import zipfile
 from pathlib import Path
 
 import pytest
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
+from packaging.version import Version
 
 ROOT = Path(__file__).parents[1]
 PACKAGES = ("calibration", "judge", "rubrics")
@@ -96,3 +103,47 @@ def test_an_installed_copy_finds_its_rubrics(site: Path, tmp_path: Path) -> None
     for folder in (ROOT / "rubrics").iterdir():
         if (folder / "rubric.toml").is_file():
             assert folder.name in listed
+
+
+def pins(name: str) -> dict[str, set[Version]]:
+    """The versions of a file of constraints/, by distribution; several where markers differ."""
+    found: dict[str, set[Version]] = {}
+    for line in (ROOT / "constraints" / f"{name}.txt").read_text(encoding="ascii").splitlines():
+        if line.startswith("#"):
+            continue
+        requirement = Requirement(line)  # without index, host, hash or option: no such line parses
+        (pin,) = requirement.specifier
+        assert pin.operator == "=="
+        found.setdefault(canonicalize_name(requirement.name), set()).add(Version(pin.version))
+    return found
+
+
+def ranges() -> list[Requirement]:
+    """What `pip install .[dev]` asks for."""
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    asked = list(map(Requirement, project["dependencies"]))
+    extras = ["dev"]
+    for extra in extras:
+        for requirement in map(Requirement, project["optional-dependencies"][extra]):
+            if requirement.name == project["name"]:
+                extras += sorted(requirement.extras)
+            else:
+                asked.append(requirement)
+    return asked
+
+
+@pytest.mark.parametrize("name", ["locked", "lowest"])
+def test_locked_versions_are_in_the_ranges(name: str) -> None:
+    """Each dependency is pinned, inside its range; else `scripts/lock` was forgotten."""
+    pinned = pins(name)
+    for requirement in ranges():
+        versions = pinned[canonicalize_name(requirement.name)]
+        assert all(version in requirement.specifier for version in versions), requirement
+
+
+def test_the_lowest_versions_are_the_lower_bounds() -> None:
+    """`scripts/test --lowest` tests what pyproject.toml promises, and not something newer."""
+    lowest = pins("lowest")
+    for requirement in ranges():
+        (bound,) = (s.version for s in requirement.specifier if s.operator in {">=", "=="})
+        assert lowest[canonicalize_name(requirement.name)] == {Version(bound)}, requirement
