@@ -1,4 +1,4 @@
-"""The results of a run: frozen, versioned, and nothing a report would have to compute."""
+"""The results of a run, as they are stored: a report only formats them and computes nothing."""
 
 from __future__ import annotations
 
@@ -30,9 +30,9 @@ __all__ = [
 ]
 
 Basis = Literal["new", "fitted", "labelled"]
-"""What an interval is made of. `new`: the errors that held-out systems had; the system was not
-among those that were fitted. `labelled`: ratings of some of its own dialogues, which no map has
-seen. `fitted`: its own human scores made the calibration, so that there is no interval."""
+"""What an interval comes from. `new`: the errors of held-out systems; the calibration was fitted
+without this system. `labelled`: also ratings of some of its own dialogues, which no map has seen.
+`fitted`: the calibration was fitted to this system's human scores, so that there is no interval."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,12 +40,12 @@ class CalibratedMean:
     """One measure of one system on the human scale.
 
     Attributes:
-        n: dialogues behind it.
-        mean: None, with a reason, where there is none.
-        lower, upper: None, with a reason, where there is no interval.
-        basis: what the interval is made of.
-        labelled: how many of the dialogues have ratings that it used.
-        reason: why something is missing.
+        n: how many dialogues it is the mean of.
+        mean: None, with a reason, where undefined.
+        lower, upper: the interval; None, with a reason, where there is none.
+        basis: what the interval comes from.
+        labelled: how many of the dialogues have ratings that were used.
+        reason: why the mean or the interval is missing.
     """
 
     n: int
@@ -59,18 +59,18 @@ class CalibratedMean:
 
 @dataclass(frozen=True, slots=True)
 class CalibratedMetric:
-    """How one metric was calibrated; errors are of systems left out, in points of the scale.
+    """How one metric was calibrated. Errors are those of held-out systems, in points of the scale.
 
     Attributes:
-        metric: which.
-        map: the rung of the ladder, or `line`; "" with a `reason` where there is none.
-        before, after: mean absolute error of the raw scores and of the calibrated ones.
-        bias_before, bias_after: mean of score less rating.
-        keeps_order: whether the map rises with the raw score, so that it turns no order round.
+        metric: its name.
+        map: the name of the fitted map; "", with a `reason`, where there is none.
+        before, after: mean absolute error of the raw and of the calibrated scores.
+        bias_before, bias_after: mean of score minus rating.
+        keeps_order: whether the map rises with the raw score, so that it reverses no order.
         radius: half the width of the interval for one rating of a dialogue.
-        coverage: least and most share of a held-out system's ratings within such an interval.
+        coverage: lowest and highest share of a held-out system's ratings within such intervals.
         reason: why there is no map.
-        notes: what else to know.
+        notes: warnings.
     """
 
     metric: str
@@ -88,19 +88,19 @@ class CalibratedMetric:
 
 @dataclass(frozen=True, slots=True)
 class CalibratedResults:
-    """The calibration that was used, and every system's measures under it.
+    """The calibration that was applied, and every system's measures on the human scale.
 
     Attributes:
-        kind: `ratings` or `published` means.
-        source, sha256: the file that it was fitted to.
-        created: when.
-        scale: the ends of the human scale.
+        kind: fitted to ratings of dialogues, or to published means of systems.
+        source, sha256: name and hash of the file that it was fitted to.
+        created: when, in ISO 8601.
+        scale: lower and upper end of the human scale.
         confidence: of every interval.
         fitted: the systems that it was fitted to.
-        metrics: how each was calibrated.
+        metrics: how each metric was calibrated.
         means: system -> measure -> its mean on the human scale.
-        labels: the file of ratings of new systems that was used too, "" without one.
-        notes: what to know.
+        labels: name of the file of ratings of new systems that was used too; "" without one.
+        notes: warnings.
     """
 
     kind: Literal["ratings", "published"]
@@ -117,17 +117,17 @@ class CalibratedResults:
 
     @property
     def title(self) -> str:
-        """What the numbers hang on, short."""
+        """The file it was fitted to, with the beginning of its hash."""
         return f"{self.source} {self.sha256[:8]}"
 
     def mean(self, system: str, measure: str) -> CalibratedMean | None:
-        """The measure of a system, or None where it has none."""
+        """A measure of a system, or None where it has none."""
         return self.means.get(system, {}).get(measure)
 
     @property
     def missing(self) -> tuple[str, ...]:
-        """Why means or intervals are missing, each reason once."""
-        rows = [mean for of_it in self.means.values() for mean in of_it.values()]
+        """The reasons why means or intervals are missing, each once."""
+        rows = [mean for measures in self.means.values() for mean in measures.values()]
         return tuple(sorted({row.reason for row in rows if row.reason}))
 
 
@@ -142,16 +142,16 @@ class Measure:
     """One metric, dimension or the overall score of one system, over its dialogues.
 
     Attributes:
-        dialogues: how many dialogues were asked about.
+        dialogues: how many there are.
         n: how many of them have a score.
-        mean: on the label scale; None when nothing was scored.
-        standard_error: None, with a reason, when undefined.
-        clustered_by: what the standard error is clustered by.
-        unscored: why the other dialogues have no score, counted by failure code. A dimension
-            counts a dialogue once, under the code of its first missing metric.
+        mean: on the label scale; None where n is 0.
+        standard_error: None, with a reason, where undefined.
+        clustered_by: `character`, `scenario` or both.
+        unscored: code of a failure -> how many dialogues have no score for it. A composite counts
+            a dialogue once, under the code of its first missing metric.
         flagged: share of the judgments behind the n scores whose label mass is below .5.
-        top_is_label: share of them where the most probable token is a label.
-        sampled: how many of them are shares of sampled answers.
+        top_is_label: share of these judgments where the most probable token is a label.
+        sampled: how many of these judgments are shares of sampled answers.
     """
 
     name: str
@@ -169,13 +169,13 @@ class Measure:
 
     @property
     def unscored_share(self) -> float:
-        """Share of the dialogues asked about that have no score."""
+        """Share of the dialogues that have no score."""
         return 1 - self.n / self.dialogues
 
 
 @dataclass(frozen=True, slots=True)
 class SystemResults:
-    """One system: how much of it was judged, and its measures by name in report order."""
+    """One system: how many dialogues it has, and name -> measure in report order."""
 
     system: str
     dialogues: int
@@ -185,25 +185,25 @@ class SystemResults:
 
     @property
     def unscored_share(self) -> float:
-        """Share of all judgments asked for, over the metrics, that have no score."""
-        asked = [measure for measure in self.measures.values() if measure.kind == "metric"]
-        scored = sum(measure.n for measure in asked)
-        return 1 - scored / sum(measure.dialogues for measure in asked)
+        """Share of its dialogues and metrics that have no score."""
+        metrics = [measure for measure in self.measures.values() if measure.kind == "metric"]
+        scored = sum(measure.n for measure in metrics)
+        return 1 - scored / sum(measure.dialogues for measure in metrics)
 
     @property
     def sampled(self) -> bool:
-        """Whether any score of it is a share of sampled answers."""
+        """Whether any of its scores is a share of sampled answers."""
         return any(measure.sampled for measure in self.measures.values())
 
     def mean(self, name: str) -> float | None:
-        """The mean of the measure called `name`, or None where there is none."""
+        """The mean of a measure, or None where there is none."""
         measure = self.measures.get(name)
         return None if measure is None else measure.mean
 
 
 @dataclass(frozen=True, slots=True)
 class JudgedDimension:
-    """A dimension and those of its metrics that were asked; `complete` if all were."""
+    """A dimension with those of its metrics that were judged; `complete` if all were."""
 
     name: str
     metrics: tuple[str, ...]
@@ -212,9 +212,9 @@ class JudgedDimension:
 
 @dataclass(frozen=True, slots=True)
 class MetricScore:
-    """One metric of one dialogue: its expected score and what it was read from.
+    """One metric of one dialogue: the expected score and the label probabilities `p` behind it.
 
-    `rationale` is the reason that the judge wrote first, None where it was not asked for one.
+    `rationale` is the reason that the judge wrote first; None if it was not asked for one.
     """
 
     metric: str
@@ -227,7 +227,7 @@ class MetricScore:
 
 @dataclass(frozen=True, slots=True)
 class ExtremeDialogue:
-    """A dialogue with one of the lowest or highest scores; `turns` empty if not at hand."""
+    """A dialogue with one of the lowest or highest scores; `turns` is () where not known."""
 
     system: str
     character: str
@@ -239,7 +239,7 @@ class ExtremeDialogue:
 
 @dataclass(frozen=True, slots=True)
 class FailureCount:
-    """How many judgments failed with one code, and one of them as an example."""
+    """How many judgments failed with one code; reason and name of the first of them."""
 
     code: str
     count: int
@@ -259,16 +259,26 @@ class SystemAgreement:
 
 @dataclass(frozen=True, slots=True)
 class Results:
-    """All that a report says of a run.
+    """All that a report shows of a run. All means are raw judge scores, except in `calibration`.
 
-    `systems` are ordered by their overall mean, highest first. `titles` name every metric,
-    dimension and the overall score for people. `extremes_by` is `overall`, or `asked` where
-    the overall score is undefined because not every metric was asked: then the extremes go
-    by the mean of those that were. `readings` counts the scores by how they were read: `exact`,
-    `truncated` or `sampled`. All means are raw judge scores; `calibration` has those on the human
-    scale, None where the run was not calibrated. `diversity` is what was judged and measured over
-    many replies, None where that was not asked for. `played` has the systems that played for this
-    run, if their dialogues were not recorded ones.
+    Attributes:
+        rubric, rubric_version, rubric_hash, language: of the rubric set.
+        labels: of the judge's scale, in order.
+        titles: metric, dimension or overall score -> its title.
+        groups: the judged dimensions, in report order.
+        systems: highest overall mean first.
+        failures: most frequent code first.
+        extremes_by: what the extreme dialogues are sorted by: the overall score, or where not every
+            metric was judged the mean of those that were (`asked`).
+        lowest, highest: the extreme dialogues.
+        published: published means beside the judge's; None without.
+        agreement: Spearman's rho of system means with the published ones, by measure.
+        provenance: what made the run, as label -> text.
+        notes: warnings.
+        readings: how probabilities were read (see `judge.types.Reading`) -> how many scores.
+        calibration: the means on the human scale; None if the run was not calibrated.
+        diversity: response diversity; None if it was neither judged nor measured.
+        played: summaries of the systems that played in this run.
     """
 
     rubric: str
@@ -299,7 +309,7 @@ class Results:
 
     @property
     def measures(self) -> tuple[str, ...]:
-        """Every measure in report order: a dimension, then its metrics; overall last."""
+        """All measures in report order: each dimension, then its metrics; overall last."""
         names: list[str] = []
         for group in self.groups:
             names += [*([group.name] if group.complete else []), *group.metrics]
@@ -314,12 +324,12 @@ class Results:
 
     @property
     def dialogues(self) -> int:
-        """How many dialogues were judged, over all systems."""
+        """How many dialogues all systems have together."""
         return sum(system.dialogues for system in self.systems)
 
     @property
     def signature(self) -> Mapping[str, str]:
-        """What the numbers hang on, short enough to stand beside them."""
+        """What the numbers depend on, short enough to be shown beside them."""
         facts = ("judge", "seed", "rationale")
         known = {key: self.provenance[key] for key in facts if key in self.provenance}
         rubric = f"{self.rubric} {self.rubric_version} {self.language} {self.rubric_hash[:8]}"

@@ -1,10 +1,10 @@
-"""How far one judge agrees with people: frozen, versioned, nothing left for a report to compute."""
+"""The agreement of one judge with people, as it is stored: a report only formats it."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 from judge.records import plain_record
 from judge.types import Turn
@@ -36,22 +36,25 @@ FORMAT = 1
 """The newest format of agreement.json that this version reads."""
 
 Level = Literal["all", "within_item", "within_system", "systems"]
-LEVELS: tuple[Level, ...] = ("all", "within_item", "within_system", "systems")
+"""What is correlated (Deutsch et al. 2021): all dialogues; those of each item, or of each system,
+averaged; the means of the systems."""
+
+LEVELS: tuple[Level, ...] = get_args(Level)
 
 Coefficient = Literal["spearman", "kendall_b", "kendall_c", "pearson"]
-COEFFICIENTS: tuple[Coefficient, ...] = ("spearman", "kendall_b", "kendall_c", "pearson")
+COEFFICIENTS: tuple[Coefficient, ...] = get_args(Coefficient)
 
 Kind = Literal["metric", "dimension", "overall"]
 
 
 @dataclass(frozen=True, slots=True)
 class Interval:
-    """Where a number may lie; both ends None, with a `reason`, where that is not known.
+    """A confidence interval; both ends None, with a `reason`, where it is not defined.
 
     Attributes:
-        lower, upper: the ends, in the unit of the number.
+        lower, upper: the ends, in the unit of the estimate.
         method: `bootstrap percentile`, `bootstrap corrected` or `Bonett-Wright`.
-        undefined: resamples in which the number did not exist; left out.
+        undefined: how many resamples were left out because the statistic is undefined in them.
     """
 
     lower: float | None
@@ -62,19 +65,19 @@ class Interval:
 
     @property
     def width(self) -> float | None:
-        """Upper less lower end."""
+        """Upper minus lower end."""
         return None if self.lower is None or self.upper is None else self.upper - self.lower
 
 
 @dataclass(frozen=True, slots=True)
 class Estimate:
-    """A number and what it rests on; `value` is None, with a `reason`, where it is undefined.
+    """An estimate; `value` is None, with a `reason`, where it is undefined.
 
     Attributes:
-        n: dialogues, systems, ratings or pairs behind it, as its place says.
-        groups: over how many groups it is a mean; 1 where there is no grouping.
-        undefined: groups left out because a side is constant in them.
-        interval: None where none is meant to be.
+        n: how many dialogues, systems, ratings or pairs it is computed from (see where it is used).
+        groups: how many groups it is a mean over; 1 without grouping.
+        undefined: how many groups were left out because a side is constant in them.
+        interval: None for an estimate that never has one.
     """
 
     value: float | None
@@ -90,11 +93,10 @@ class PairwiseAccuracy:
     """Tie-calibrated pairwise accuracy (Deutsch et al. 2023).
 
     Attributes:
-        accuracy: with the tie threshold chosen on the other systems; n counts pairs.
-        at_zero: the same with a threshold of 0.
-        threshold: the best one for all systems together, in points of the judge; None where
-            undefined.
-        tied: pairs that people tie.
+        accuracy: with tie thresholds that were chosen on other systems; n counts pairs.
+        at_zero: with a threshold of 0.
+        threshold: the best one over all systems, in points of the judge; None where undefined.
+        tied: how many pairs have equal human scores.
     """
 
     accuracy: Estimate
@@ -105,16 +107,17 @@ class PairwiseAccuracy:
 
 @dataclass(frozen=True, slots=True)
 class AltTest:
-    """The alternative annotator test (Calderon et al. 2025) of one way to read the judge.
+    """The alternative annotator test (Calderon et al. 2025).
 
     Attributes:
-        scores: `continuous`, the judge's expectations, or `rounded` to labels.
-        epsilon: by how much people may be better and still be replaced.
-        winning_rate: omega, share of the annotators that the judge may replace.
-        advantage: rho, the mean over annotators of how often the judge is at least as close.
-        annotators: tested; `replaced` of them the judge may replace.
-        items: fewest and most items an annotator was tested on; (0, 0) where none was.
-        passed: omega >= .5; None where it could not be tested.
+        scores: the judge's expected scores (`continuous`), or these `rounded` to labels.
+        epsilon: how much better annotators may be and still be replaced.
+        winning_rate: omega, the share of the annotators that the judge may replace.
+        advantage: rho, the mean over annotators of how often the judge is at least as close to the
+            other annotators.
+        annotators: how many were tested; the judge may replace `replaced` of them.
+        items: fewest and most items that an annotator was tested on; (0, 0) without any.
+        passed: whether omega >= .5; None where it could not be tested.
     """
 
     scores: Literal["continuous", "rounded"]
@@ -128,10 +131,10 @@ class AltTest:
     reason: str = ""
 
 
-def no_share(part: Estimate, whole: Estimate) -> str:
-    """Why one of two correlations is no share of the other."""
-    if part.value is None or whole.value is None:
-        return whole.reason or part.reason
+def no_share(part: Estimate, ceiling: Estimate) -> str:
+    """Why the judge's correlation is not given as a share of a ceiling."""
+    if part.value is None or ceiling.value is None:
+        return ceiling.reason or part.reason
     if part.value < 0:
         return "the judge's correlation is below 0"
     return "the ceiling is not clearly above 0"
@@ -139,20 +142,19 @@ def no_share(part: Estimate, whole: Estimate) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Ceiling:
-    """What people reach among themselves.
+    """How well people agree among themselves, as a ceiling for the judge.
 
     Attributes:
-        rater: mean Spearman of one rater with the mean of the others; n counts cells.
+        rater: mean Spearman of one rater with the mean of the others; n counts dialogues.
         judge: the judge's Spearman with the mean of the same others.
-        share: judge / rater; None where either is undefined, the judge's is below 0, or the
-            rater's no more than two standard errors of a null correlation, 2 / sqrt(cells each).
-        single: ICC(1), reliability of one rating.
-        mean: reliability of the mean rating of a cell, at the numbers of ratings that there are.
-        pearson: the highest Pearson correlation that a judge can have with these means,
-            sqrt(mean).
+        share: judge / rater; None where either is undefined, the judge's is below 0, or the rater's
+            is at most two standard errors of a null correlation, 2 / sqrt(dialogues per rater).
+        single: ICC(1), the reliability of one rating.
+        mean: the reliability of the mean rating of a dialogue, with as many ratings as there are.
+        pearson: sqrt(mean), the highest Pearson correlation that a judge can have with these means.
         pearson_share: the judge's Pearson over all dialogues / `pearson`; None where either is
             undefined or the judge's is below 0.
-        repeated: cells with at least two ratings, of `cells`.
+        repeated: how many of the `cells` (rated dialogues) have at least two ratings.
     """
 
     rater: Estimate
@@ -173,11 +175,11 @@ class Ceiling:
 
 @dataclass(frozen=True, slots=True)
 class Sentinel:
-    """A score that cannot have read the dialogue (Perrella et al. 2024), in the judge's place.
+    """A score that does not depend on what the dialogue says (Perrella et al. 2024).
 
     Attributes:
-        name: `reply length`, `character mean`, `system mean`, ...
-        levels: its Spearman at each level.
+        name: `reply length`, `character mean`, `item mean` or `system mean`.
+        levels: Spearman with people at each level.
     """
 
     name: str
@@ -186,12 +188,12 @@ class Sentinel:
 
 @dataclass(frozen=True, slots=True)
 class Bin:
-    """Dialogues with like judge scores: a point of the reliability curve.
+    """Dialogues with similar judge scores: a point of the reliability curve.
 
     Attributes:
         judge, human: mean scores.
-        error: standard error of `human` over the dialogues; None for a single one.
-        n: dialogues.
+        error: standard error of `human`; None for a single dialogue.
+        n: how many dialogues.
     """
 
     judge: float
@@ -202,11 +204,12 @@ class Bin:
 
 @dataclass(frozen=True, slots=True)
 class SystemPoint:
-    """One system, by its dialogues that have both scores.
+    """One system, over its n dialogues that have both scores.
 
     Attributes:
-        judge, human: mean scores; `judge_error`, `human_error` their standard errors, clustered
-            by character and scenario; None where undefined.
+        judge, human: mean scores.
+        judge_error, human_error: standard errors, clustered by character and scenario; None where
+            undefined.
         within: Spearman within the system.
     """
 
@@ -221,7 +224,7 @@ class SystemPoint:
 
 @dataclass(frozen=True, slots=True)
 class LeftOutSystem:
-    """Spearman at the levels that need several systems, with one system left out."""
+    """Spearman at the levels that compare systems, with one system left out."""
 
     system: str
     all: Estimate
@@ -234,27 +237,29 @@ class MeasureAgreement:
     """One metric, dimension or the overall score.
 
     Attributes:
-        parts: the metrics it is the mean of; of a metric, itself.
-        scale: ends of the human scale, and whether they were declared or just observed.
-        n: dialogues with a judge's and a human score; all figures but alpha, reliability and
-            ceilings rest on them.
-        not_rated, not_judged: dialogues that have just one of the two; a composite counts a
-            dialogue here whatever part it lacks.
-        ratings: human ratings of these n dialogues; of a composite, raters' means of all parts.
-        levels: every coefficient at every level. Spearman and Pearson carry bootstrap intervals.
-        bonett_wright: the interval of Spearman of the systems that needs no resampling.
-        permutation_p: of Spearman of the systems; `permutation_exact` if by all orders.
+        parts: the metrics that it is the mean of; of a metric, itself.
+        scale: lower and upper end of the human scale.
+        scale_declared: whether the user gave them, or they were observed.
+        n: how many dialogues have a judge's and a human score. All statistics but alpha,
+            reliability and ceilings are computed from these.
+        not_rated, not_judged: how many dialogues have only one of the two. A composite counts a
+            dialogue here if any of its parts is missing.
+        ratings: how many human ratings the n dialogues have; of a composite, rater means.
+        levels: every coefficient at every level. Spearman and Pearson have bootstrap intervals.
+        bonett_wright: interval of Spearman of the systems (Bonett and Wright 2000).
+        permutation_p: permutation test of Spearman of the systems.
+        permutation_exact: whether it went through all permutations.
         rmse, mae, bias: of the judge against the mean rating of a dialogue, in points; undefined
-            where the judge scores on another range. MAE and bias carry bootstrap intervals.
-        kappa: quadratic, of the rounded judge against single ratings, labels fixed to the scale.
-        alpha_human: Krippendorff's, interval, among people; n counts ratings, groups cells.
+            where the judge scores on another scale. MAE and bias have bootstrap intervals.
+        kappa: quadratic kappa of the rounded judge with single ratings, over all labels.
+        alpha_human: Krippendorff's alpha (interval) of people; n counts ratings, groups dialogues.
         alpha_with_judge: the same with the judge as one more rater.
         soft_pairwise: soft pairwise accuracy (Thompson et al. 2024); n counts pairs of systems.
-        confusion: `[human][judge]` counts over single ratings with the judge rounded, from the low
-            end of the scale; empty for composites, fractions and other ranges.
+        confusion: `[human][judge]` counts of single ratings and the rounded judge, from the low end
+            of the scale; empty for composites, ratings with fractions and other scales.
         curve: the reliability curve, by rising judge score.
         systems: by falling human mean.
-        without: leave-one-system-out, ordered as `systems`.
+        without: each system left out once, in the order of `systems`.
     """
 
     name: str
@@ -289,13 +294,13 @@ class MeasureAgreement:
 
     @property
     def spearman(self) -> Mapping[Level, Estimate]:
-        """The headline: Spearman's rho at every level."""
+        """Spearman's rho at every level."""
         return self.levels["spearman"]
 
 
 @dataclass(frozen=True, slots=True)
 class RaterPair:
-    """Spearman of two raters, people or judges, on what both have rated."""
+    """Spearman of two raters, people or judges, on the dialogues that both have rated."""
 
     measure: str
     first: str
@@ -308,11 +313,12 @@ class Disagreement:
     """A dialogue on which judge and people differ much in one metric.
 
     Attributes:
-        human: mean rating; `ratings` are the (rater, rating) pairs behind it, in order.
+        human: mean rating.
+        gap: judge minus human, in points; where the two are on different scales, in standard
+            deviations of each side.
         p: the judge's probability of each label; () where it gave a number only.
-        gap: judge less human, in points; where the two are on different ranges, in standard
-            deviations of either side.
-        turns: the dialogue; () where its text is not known.
+        ratings: the (rater, rating) pairs behind `human`.
+        turns: the text of the dialogue; () where it is not known.
     """
 
     system: str
@@ -330,25 +336,26 @@ class Disagreement:
 
 @dataclass(frozen=True, slots=True)
 class Agreement:
-    """Everything a report on one judge says.
+    """All that a report on one judge shows.
 
     Attributes:
         judge: its name.
-        provenance: what made it, as (what, value) texts: model, rubric with version and hash,
-            prompts, language, programs, ratings file with its SHA-256, seed, B.
-        simulated: some ratings were drawn by a program. Every page says so.
-        partial: "" or what of the run is still missing. Every page says so.
-        notes: warnings and counts to show at the top: what matched nothing, what was refused.
-        item: what an item is, `character and scenario` or the table's `item`.
-        systems, items, raters: how many; `ratings` human ratings in all that were used.
-        cells_repeated: rated cells (dialogue x metric) with two or more raters, of `cells`.
-        resamples, confidence, seed, systems_fixed: of the bootstrap; 0 resamples: none was asked.
-        epsilon: of the annotator test; `annotators` says what for: expert, skilled, crowd.
-        titles: a title for each measure; `groups` maps a dimension to its metrics, in order. A
-            dimension whose metrics are not all there is in `groups` but is no measure.
-        measures: metrics group by group, each followed by its dimension; overall last.
-        pairs: raters against each other, where they are few.
-        disagreements: by metric in the order of the measures, largest gap first.
+        provenance: label -> text: model, rubric, prompts, programs, the file of ratings, ...
+        simulated: whether some ratings were drawn by a program. Every page says so.
+        partial: which judgments of the run are still missing; "" if none. Every page says so.
+        notes: warnings, such as on ratings that were refused or belong to nothing.
+        item: what an item is: `character and scenario`, or `item` in a table.
+        systems, items, raters, ratings: how many there are.
+        cells: how many pairs of dialogue and metric are rated; `cells_repeated` of them more than
+            once.
+        resamples, confidence, seed, systems_fixed: of the bootstrap; 0 resamples: no intervals.
+        epsilon: of the alternative annotator test, for `annotators`: expert, skilled or crowd.
+        titles: measure -> title.
+        groups: dimension -> its metrics, in report order. A dimension that lacks a metric is in
+            `groups` but is no measure.
+        measures: metrics dimension by dimension, each followed by the dimension; overall last.
+        pairs: raters compared with each other, if they are few.
+        disagreements: metric by metric in the order of the measures, largest gap first.
     """
 
     judge: str

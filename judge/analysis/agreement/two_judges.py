@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 import numpy as np
 from numpy.typing import NDArray
@@ -40,7 +40,7 @@ FORMAT = 1
 """The newest format of a comparison that this version reads."""
 
 ComparedLevel = Literal["all", "within_item", "systems"]
-COMPARED: tuple[ComparedLevel, ...] = ("all", "within_item", "systems")
+COMPARED: tuple[ComparedLevel, ...] = get_args(ComparedLevel)
 
 Correction = Literal["Benjamini-Yekutieli", "Holm", "none"]
 
