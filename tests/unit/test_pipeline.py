@@ -1,4 +1,4 @@
-"""The main job: asked once, kept at once, the same whether interrupted or not."""
+"""Judging: every prompt is asked once and stored at once, with or without interruptions."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ TINY, ESRP = load_rubric("tiny"), load_rubric("esrp")
 
 
 class Recorder(MockEngine):
-    """The mock, which notes what it is asked and breaks off where it is told to."""
+    """The mock engine, which records what it is asked and can break off."""
 
     def __init__(self, batch_size: int = 4, *, breaks_after: int | None = None) -> None:
         super().__init__("mock", EngineOptions(batch_size=batch_size))
@@ -52,7 +52,7 @@ def manifest(engine: MockEngine, *systems: str) -> Manifest:
 
 
 def test_everything_is_asked_once_in_batches(tmp_path: Path) -> None:
-    """10 dialogues by 4 are batches of 4, 4 and 2, nine metrics each; progress tells of each."""
+    """10 dialogues in batches of 4, 4 and 2, nine metrics each; progress hears of each."""
     engine = Recorder(4)
     heard: list[tuple[int, int]] = []
     with Store(tmp_path) as store:
@@ -65,7 +65,7 @@ def test_everything_is_asked_once_in_batches(tmp_path: Path) -> None:
 
 
 def test_a_second_time_asks_nothing(tmp_path: Path) -> None:
-    """What is there is counted as such, and the engine is left in peace."""
+    """Stored judgments are counted as reused, and the engine is not asked."""
     with Store(tmp_path) as store:
         score(asking(dialogues()), Recorder(), store)
         engine = Recorder()
@@ -77,7 +77,7 @@ def test_a_second_time_asks_nothing(tmp_path: Path) -> None:
 def test_an_interrupted_run_goes_on_with_the_same_batches(
     tmp_path: Path, breaks_after: int
 ) -> None:
-    """Whole batches are there; the rest is asked as it would have been; the numbers are equal."""
+    """Complete batches are stored, the rest is asked as before, the numbers are equal."""
     unbroken, broken, rest = Recorder(), Recorder(breaks_after=breaks_after), Recorder()
     with Store(tmp_path / "one") as store:
         score(asking(dialogues()), unbroken, store)
@@ -93,7 +93,7 @@ def test_an_interrupted_run_goes_on_with_the_same_batches(
 
 
 def test_the_time_is_kept(tmp_path: Path) -> None:
-    """Two batches that sleep .05 s each: what is kept is at least that, and no more than passed."""
+    """Two batches that sleep .05 s each: stored is at least that, at most what passed."""
 
     class Slow(Recorder):
         def score(self, tree: PromptTree) -> Iterator[LabelRead]:
@@ -108,7 +108,7 @@ def test_the_time_is_kept(tmp_path: Path) -> None:
 
 
 def test_a_run_grows(tmp_path: Path) -> None:
-    """More dialogues, then more metrics: only what is new is asked."""
+    """With more dialogues, then more metrics, only the new prompts are asked."""
     with Store(tmp_path) as store:
         assert score(asking(dialogues(4), ["fluency"]), Recorder(), store) == JudgingOutcome(4, 0)
         assert score(asking(dialogues(6), ["fluency"]), Recorder(), store) == JudgingOutcome(2, 4)
@@ -120,7 +120,7 @@ def test_a_run_grows(tmp_path: Path) -> None:
 
 
 def test_two_systems_that_say_the_same_are_both_judged(tmp_path: Path) -> None:
-    """Equal prompts are no reason to leave one out; equal prompts get equal scores."""
+    """Equal prompts are both asked and get equal scores."""
     (one,) = dialogues(1)
     two = replace(one, system="human")
     with Store(tmp_path) as store:
@@ -131,7 +131,7 @@ def test_two_systems_that_say_the_same_are_both_judged(tmp_path: Path) -> None:
 
 
 def test_a_blank_reply_is_a_failure_that_nobody_is_asked_about(tmp_path: Path) -> None:
-    """All metrics of that dialogue fail with the reason; its neighbours are judged."""
+    """All metrics of that dialogue fail with the reason; the others are judged."""
     said = dialogues(3)
     said[1] = replace(said[1], turns=(Turn("累了。", " "),))
     engine = Recorder()
@@ -156,7 +156,7 @@ def test_a_batch_of_blank_replies_only(tmp_path: Path) -> None:
 
 
 class Careless(MockEngine):
-    """Forgets its last answer, gives one twice, or in another order."""
+    """Leaves out its last answer, repeats one, or returns them in another order."""
 
     def __init__(self, how: str) -> None:
         super().__init__("mock", EngineOptions(batch_size=2))
@@ -170,7 +170,7 @@ class Careless(MockEngine):
 
 @pytest.mark.parametrize("how", ["forgets", "doubles", "turns"])
 def test_an_engine_that_answers_something_else(tmp_path: Path, how: str) -> None:
-    """No answer is filed under another question: the batch is refused whole."""
+    """No answer is stored for another prompt: the whole batch is refused."""
     with Store(tmp_path) as store:
         with pytest.raises(EngineError, match="answers to other prompts than it was given"):
             score(asking(dialogues(2)), Careless(how), store)
@@ -189,7 +189,7 @@ def test_another_text_under_a_known_name(tmp_path: Path) -> None:
 
 
 def test_other_words_for_the_same_metric(tmp_path: Path) -> None:
-    """An answer to another prompt is never taken for an answer to this one."""
+    """The answer to another prompt is never used for this one."""
     with Store(tmp_path) as store:
         tree = asking(dialogues(2))
         score(tree, Recorder(), store)
@@ -198,7 +198,7 @@ def test_other_words_for_the_same_metric(tmp_path: Path) -> None:
 
 
 def test_the_manifest_is_there_before_the_first_judgment(tmp_path: Path) -> None:
-    """A run that breaks off at once says already what it is; at the end, when it was done."""
+    """A run that breaks off at once has a manifest; its end is recorded when it is finished."""
     engine = Recorder(breaks_after=0)
     first = manifest(engine, "bot")
     with Store(tmp_path) as store, pytest.raises(KeyboardInterrupt):
@@ -214,7 +214,7 @@ def test_the_manifest_is_there_before_the_first_judgment(tmp_path: Path) -> None
 
 
 def test_a_run_with_nothing_left_keeps_its_manifest(tmp_path: Path) -> None:
-    """Versions and times are those of the making, not of a later look."""
+    """Versions and times are those of the judging, not of a later call."""
     with Store(tmp_path) as store:
         run(asking(dialogues()), Recorder(), store, manifest(Recorder(), "bot"))
         before = (tmp_path / "manifest.json").read_bytes()
@@ -225,7 +225,7 @@ def test_a_run_with_nothing_left_keeps_its_manifest(tmp_path: Path) -> None:
 
 
 def test_a_run_that_grows_names_all_that_made_it(tmp_path: Path) -> None:
-    """A second system adds its data; other versions stand beside the first ones."""
+    """A second system adds its data; other versions are recorded beside the first ones."""
     human = [replace(d, system="human") for d in dialogues(2)]
     one = replace(manifest(Recorder(), "bot"), environment={"python": "3.11"})
     two = replace(manifest(Recorder(), "human"), environment={"python": "3.12"})
@@ -237,7 +237,7 @@ def test_a_run_that_grows_names_all_that_made_it(tmp_path: Path) -> None:
 
 
 class Interloper(Recorder):
-    """While it is asked, another process brings its own system to the same run."""
+    """While it is asked, another process adds its own system to the same run."""
 
     def __init__(self, store: Store) -> None:
         super().__init__(100)
@@ -251,7 +251,7 @@ class Interloper(Recorder):
 
 
 def test_two_at_once_lose_nothing_of_each_other(tmp_path: Path) -> None:
-    """The manifest names the data of both, and both are judged."""
+    """The manifest names the data of both systems, and both are judged."""
     with Store(tmp_path) as store:
         engine = Interloper(store)
         done = run(asking(dialogues(2)), engine, store, manifest(engine, "bot"))
@@ -261,7 +261,7 @@ def test_two_at_once_lose_nothing_of_each_other(tmp_path: Path) -> None:
 
 
 def test_another_judge_is_refused_before_anything_is_touched(tmp_path: Path) -> None:
-    """The run stays as it was, to the byte."""
+    """All files of the run stay the same, byte for byte."""
     other = MockEngine("mock", EngineOptions(seed=1))
     with Store(tmp_path) as store:
         run(asking(dialogues(2)), Recorder(), store, manifest(Recorder(), "bot"))
@@ -273,7 +273,7 @@ def test_another_judge_is_refused_before_anything_is_touched(tmp_path: Path) -> 
 
 
 def test_judgments_of_unknown_making_are_not_mixed_with(tmp_path: Path) -> None:
-    """Without its manifest nobody knows what made a run: going on is refused."""
+    """Without a manifest it is unknown how judgments were made, so the run cannot be continued."""
     with Store(tmp_path) as store:
         run(asking(dialogues(2)), Recorder(), store, manifest(Recorder(), "bot"))
         (tmp_path / "manifest.json").unlink()
@@ -289,7 +289,7 @@ def reasoning(said: Sequence[Dialogue], metrics: Sequence[str] = (), most: int =
 
 
 def test_each_judgment_is_read_after_its_own_reason(tmp_path: Path) -> None:
-    """What is stored is what the judge wrote, and its labels with exactly that reason begun."""
+    """The judge's rationale is stored, and its labels are read after exactly that rationale."""
     tree, engine = reasoning(dialogues(5), most=10), Recorder(2)
     with Store(tmp_path) as store:
         outcome = score(tree, engine, store)
@@ -312,7 +312,7 @@ def test_each_judgment_is_read_after_its_own_reason(tmp_path: Path) -> None:
 
 
 def test_plain_runs_write_nothing(tmp_path: Path) -> None:
-    """No reason is asked for, stored or counted."""
+    """No rationale is asked for, stored or counted."""
     with Store(tmp_path) as store:
         outcome = score(ESRP.tree(dialogues(2)), Recorder(), store)
         assert {j.rationale for j in store.judgments()} == {None}
@@ -320,7 +320,7 @@ def test_plain_runs_write_nothing(tmp_path: Path) -> None:
 
 
 def test_an_interrupted_run_with_reasons_goes_on_as_it_would_have(tmp_path: Path) -> None:
-    """The same batches, reasons and numbers as in one go; written is what was written now."""
+    """Batches, rationales and numbers are as without it; only new tokens are counted."""
     tree = reasoning(dialogues())
     with Store(tmp_path / "one") as store:
         whole = score(tree, Recorder(), store)
@@ -336,7 +336,7 @@ def test_an_interrupted_run_with_reasons_goes_on_as_it_would_have(tmp_path: Path
 
 
 class Speechless(Recorder):
-    """Cannot give a reason for some metrics, or tells them in another order."""
+    """Fails to write rationales for some metrics, or returns them in another order."""
 
     def __init__(self, *silent: str, turns: bool = False) -> None:
         super().__init__(2)
@@ -350,7 +350,7 @@ class Speechless(Recorder):
 
 
 def test_a_reason_that_fails_is_the_failure_of_the_judgment(tmp_path: Path) -> None:
-    """No label is asked for without its reason; the other metrics are judged as ever."""
+    """No label is asked for without its rationale; the other metrics are judged."""
     tree, engine = reasoning(dialogues(3)), Speechless("fluency")
     with Store(tmp_path) as store:
         outcome = score(tree, engine, store)
@@ -379,7 +379,7 @@ def test_a_batch_without_any_reason(tmp_path: Path) -> None:
 
 
 def test_a_blank_reply_needs_no_reason(tmp_path: Path) -> None:
-    """It is a failure as ever, and nothing is written about it."""
+    """It is a failure as without rationales, and none is written about it."""
     said = [replace(dialogues(1)[0], turns=(Turn("累了。", " "),))]
     with Store(tmp_path) as store:
         outcome = score(reasoning(said), Recorder(), store)
@@ -388,7 +388,7 @@ def test_a_blank_reply_needs_no_reason(tmp_path: Path) -> None:
 
 
 def test_reasons_in_another_order_are_refused(tmp_path: Path) -> None:
-    """No reason is filed under another metric."""
+    """No rationale is used for another metric."""
     with Store(tmp_path) as store:
         with pytest.raises(EngineError, match="answers to other prompts than it was given"):
             score(reasoning(dialogues(2)), Speechless(turns=True), store)
@@ -396,7 +396,7 @@ def test_reasons_in_another_order_are_refused(tmp_path: Path) -> None:
 
 
 def test_a_judge_that_cannot_write_is_refused_at_once(tmp_path: Path) -> None:
-    """Before a manifest, a dialogue or a judgment lies in the folder."""
+    """Before a manifest, a dialogue or a judgment is stored."""
     engine = open_engine(resolve_judge("lexical"), EngineOptions())
     with Store(tmp_path) as store:
         first = Manifest.begin(ESRP.rubric, {"name": "lexical", "fingerprint": "x"}, "", {}, {})
@@ -409,7 +409,7 @@ def test_a_judge_that_cannot_write_is_refused_at_once(tmp_path: Path) -> None:
 
 
 def test_reasons_do_not_join_a_plain_run(tmp_path: Path) -> None:
-    """Nor another limit another: by the manifest's word, and without it by the keys."""
+    """Nor does another limit: refused by the manifest, and without it by the keys."""
     engine = Recorder()
     plain = replace(manifest(engine, "bot"), rubric=ESRP.rubric)
     reasoned = replace(plain, judge={**plain.judge, "rationale": "at most 30 tokens"})

@@ -1,4 +1,4 @@
-"""From a read to a judgment, by hand."""
+"""From what an engine read to a judgment, by hand."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ def test_the_hash_of_the_prompts_by_hand() -> None:
 
 
 def test_reasons_are_part_of_what_is_asked() -> None:
-    """The most tokens of a reason stand behind the labels; without reasons nothing is added."""
+    """The token limit of rationales follows the labels; without rationales nothing is added."""
     reasoned = replace(tree(), rationale=64)
     asked = "4:mock1:S1:11:212:rationale 641:P3:说1:Q2:A:"
     assert prompt_keys(reasoned, "mock")[0, "fluency"] == hashlib.sha256(asked.encode()).hexdigest()
@@ -63,7 +63,7 @@ def test_reasons_are_part_of_what_is_asked() -> None:
 
 
 def test_how_it_was_read_and_why_go_through() -> None:
-    """Into the distribution the one, into the judgment the other; a failure keeps its reason."""
+    """The reading goes into the distribution; the rationale into the judgment or failure."""
     sampled = replace(read(-1.0, -2.0), reading="sampled")
     made = make_judgment(sampled, DIALOGUE, "key", "because")
     assert made.outcome == ScoreDistribution((-1.0, -2.0), True, "sampled")
@@ -75,7 +75,7 @@ def test_how_it_was_read_and_why_go_through() -> None:
 
 
 def test_a_read_becomes_a_judgment() -> None:
-    """Who, where and what come from the dialogue and the read; the log-probabilities stay raw."""
+    """Its names come from the dialogue and the read; the log-probabilities are not changed."""
     made = make_judgment(read(-1.0, -2.0), DIALOGUE, "key")
     assert (made.key, made.system, made.character) == ("key", "bot", "路飞")
     assert (made.scenario, made.metric) == ("7", "fluency")
@@ -83,7 +83,7 @@ def test_a_read_becomes_a_judgment() -> None:
 
 
 def test_a_failed_read_stays_a_failure() -> None:
-    """Code and reason go through untouched, and there is no score."""
+    """Code and reason are not changed, and there is no score."""
     failure = Failure("too_long", "9,000 tokens")
     made = make_judgment(LabelRead(0, "fluency", failure), DIALOGUE, "key")
     assert (made.outcome, made.score) == (failure, None)
@@ -104,7 +104,7 @@ def test_a_failed_read_stays_a_failure() -> None:
 def test_no_number_is_made_of_what_is_no_answer(
     logprobs: tuple[float, ...], code: str, reason: str
 ) -> None:
-    """Labels that the judge all but excludes, and numbers that cannot be probabilities."""
+    """Labels with almost no probability, and numbers that cannot be probabilities."""
     outcome = make_judgment(read(*logprobs), DIALOGUE, "key").outcome
     assert isinstance(outcome, Failure)
     assert outcome.code == code
@@ -121,7 +121,7 @@ def test_no_number_is_made_of_what_is_no_answer(
     ],
 )
 def test_what_is_an_answer_is_kept_as_it_is(logprobs: tuple[float, ...]) -> None:
-    """Little mass, a label without any, and a sum of 1 but for rounding are all answers."""
+    """A small mass, a label with probability 0, and a sum of 1 up to rounding are valid."""
     assert make_judgment(read(*logprobs), DIALOGUE, "key").outcome == ScoreDistribution(
         logprobs, True
     )
@@ -129,7 +129,7 @@ def test_what_is_an_answer_is_kept_as_it_is(logprobs: tuple[float, ...]) -> None
 
 @pytest.mark.parametrize("blank", ["", " ", "\n\t", "\u3000"])
 def test_a_blank_reply_has_nothing_to_judge(blank: str) -> None:
-    """White space of any kind is no reply; the failure names the round."""
+    """White space of any kind is a blank reply; the failure names the round."""
     turns = (Turn("累了。", "睡吧。"), Turn("嗯。", blank))
     assert blank_reply_failure(Dialogue("bot", "路飞", "7", turns)) == Failure(
         "empty_reply", "the reply of round 2 is empty"

@@ -1,4 +1,4 @@
-"""Tokens, counted by hand: every character is one."""
+"""Numbers of tokens, counted by hand: every character is one token."""
 
 from __future__ import annotations
 
@@ -76,7 +76,7 @@ def test_a_plan_with_reasons() -> None:
 
 
 def test_nothing_to_ask_has_no_ratio() -> None:
-    """Nothing is read, and nothing divided."""
+    """Without prompts nothing is read, and the ratio is None."""
     found = plan_tokens(tree(question=4), Counting())
     assert found == TokenPlan(0, 0, 0, 0)
     assert found.ratio is None
@@ -97,7 +97,7 @@ def test_what_reasons_took() -> None:
 
 
 def test_a_judge_that_always_thinks_has_no_plain_mode() -> None:
-    """What the plain mode would read is not known, and is not a number."""
+    """What judging without rationales would read is unknown, so it is None."""
     made = (item("1", "x", x="r" * 5),)
     asked = tree(*made, question=7, rationale=50)
     found = rationale_cost(made, asked, tree(question=4), Counting(thinks=True))
@@ -106,7 +106,7 @@ def test_a_judge_that_always_thinks_has_no_plain_mode() -> None:
 
 
 def test_an_engine_without_tokens_has_no_figures() -> None:
-    """Neither before nor after."""
+    """Neither a plan nor a cost."""
     engine = MockEngine("mock", EngineOptions())
     made = (item("1", "x", x="r"),)
     asked = tree(*made, question=7, rationale=50)

@@ -1,4 +1,4 @@
-"""The nouns: frozen records, and the little that they compute."""
+"""The shared records, and what they compute."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which models are in memory while others play: real ones, which are loaded and let go."""
+"""Which models are in memory while others play, with real models that are loaded and unloaded."""
 
 from __future__ import annotations
 
@@ -20,30 +20,30 @@ SCENES = [Scene("小明", "1", "难过。", {})]
 
 
 class Watched(HfEngine):
-    """Tells of its loading and closing."""
+    """Reports when it is loaded and closed."""
 
     def __init__(self, folder: Path, news: list[tuple[str, str]]) -> None:
         super().__init__(str(folder), EngineOptions(device="cpu", batch_size=4))
         self.name, self.news = folder.name, news
 
     def load(self) -> None:
-        """Only where it is not there."""
+        """Report it only if the model was not loaded."""
         if "model" not in self._judge.__dict__:
             self.news.append(("load", self.name))
         super().load()
 
     def close(self) -> None:
-        """Only where it is there."""
+        """Report it only if the model was loaded."""
         if "model" in self._judge.__dict__:
             self.news.append(("close", self.name))
         super().close()
 
 
 def test_one_model_in_memory(tmp_path: Path) -> None:
-    """Two folders: each lets go before the other loads, and none is there at the end.
+    """With two models, each is unloaded before the other is loaded, and none is loaded at the end.
 
-    With `keep_loaded` each loads once. One model on both sides is never let go in between. What is
-    played already loads nothing.
+    With `keep_loaded` each is loaded once. If one model plays both sides, it is never unloaded in
+    between. If everything was played already, nothing is loaded.
     """
     news: list[tuple[str, str]] = []
     for seed, name in enumerate(("talker", "asker")):

@@ -1,6 +1,6 @@
-"""Who is asked what, in which order, and what becomes of it when something fails or stops.
+"""Which chats each model gets, in which order, and what happens after failures and interruptions.
 
-The models are on servers of the test's own, asked over HTTP as any other.
+The models are on test servers that are asked over HTTP like any other.
 """
 
 from __future__ import annotations
@@ -42,9 +42,9 @@ def shown(chat: Any) -> Chat:
 
 
 def test_what_each_side_is_asked(tmp_path: Path) -> None:
-    """The chats of the instructions, with the words that were really said before.
+    """The chats follow the instructions and contain the replies that were really written before.
 
-    All first answers, then all second questions, then all second answers.
+    All first answers come first, then all second questions, then all second answers.
     """
     told: list[tuple[str, int, int]] = []
     with serving() as wire, Transcript(tmp_path) as transcript:
@@ -75,7 +75,7 @@ def test_what_each_side_is_asked(tmp_path: Path) -> None:
 
 
 def test_batches_and_company_change_nothing(tmp_path: Path) -> None:
-    """All at once, one by one, or some scenes before the others: the same is said."""
+    """In one batch, one by one, or some scenes earlier than others: the replies are the same."""
     found = []
     with serving() as wire:
         for name, batch, rounds in (
@@ -93,7 +93,7 @@ def test_batches_and_company_change_nothing(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("part", PARTS)
 def test_a_server_that_dies_and_comes_back(tmp_path: Path, part: str) -> None:
-    """At each request of a part: what was kept is not asked again, and the end is the same."""
+    """At any point: stored lines are not asked for again, and the result is the same as without."""
     with serving() as wire, Transcript(tmp_path / "whole") as transcript:
         play(SCENES, cast(wire, 1), transcript)
     whole = kept(tmp_path / "whole")
@@ -118,7 +118,7 @@ def test_a_server_that_dies_and_comes_back(tmp_path: Path, part: str) -> None:
 
 
 def test_two_at_once(tmp_path: Path) -> None:
-    """Another process writes the same lines meanwhile, in other words: its words count."""
+    """If another process stores lines for the same scenes in the meantime, those count."""
     count = itertools.count()
     never_twice = serving(lambda *_: f"第{next(count)}句")
     with never_twice as wire, Transcript(tmp_path) as transcript, Transcript(tmp_path) as other:
@@ -146,7 +146,7 @@ def test_two_at_once(tmp_path: Path) -> None:
     ],
 )
 def test_another_way_is_refused(tmp_path: Path, changes: dict[str, Any]) -> None:
-    """Other settings on either side, or recorded questions: nobody is asked, nothing changes."""
+    """Other settings of either model, or recorded questions: no model is asked, nothing changes."""
     with serving() as wire, Transcript(tmp_path) as transcript:
         play(SCENES, cast(wire), transcript)
         before, asked = kept(tmp_path), len(chats(wire))
@@ -161,7 +161,10 @@ def test_another_way_is_refused(tmp_path: Path, changes: dict[str, Any]) -> None
 
 
 def test_recorded_questions(tmp_path: Path) -> None:
-    """They are asked as they are; a scene without one is no dialogue; a user is refused then."""
+    """They are used unchanged, and a scene without one is not played to its end.
+
+    A user simulator is refused in the same folder afterwards.
+    """
     recorded = {scene.id: f"那第{scene.scenario}次呢？" for scene in SCENES[1:]}
     with serving() as wire, Transcript(tmp_path) as transcript:
         play(SCENES, cast(wire, user=recorded), transcript)
@@ -178,9 +181,10 @@ def of(scenario: str, chat: Chat) -> bool:
 
 
 def test_what_fails_ends_its_scene_alone(tmp_path: Path) -> None:
-    """No first answer: a dialogue of one empty reply, and nobody asks on. A mute user: none at all.
+    """Without a first answer the dialogue has one empty reply, and the user is not asked.
 
-    No second answer: an empty one, which a judge counts as such.
+    Without a second question there is no dialogue. Without a second answer the dialogue has an
+    empty reply, which a judge counts as such.
     """
     long = http.Reply({"error": {"message": "longer than the context window"}}, 400)
 
@@ -219,7 +223,7 @@ def test_what_fails_ends_its_scene_alone(tmp_path: Path) -> None:
     ],
 )
 def test_nothing_comes_of_it(tmp_path: Path, name: str, said: http.Reply | str, why: str) -> None:
-    """All fails: an error says whose fault and why, now and when it is tried again."""
+    """If everything fails, the error names the model and the reason, also at a second try."""
     option = {"player": "--model", "asker": "--user"}[name]
     with (
         serving(lambda who, _: said if who == name else None) as wire,
@@ -232,7 +236,7 @@ def test_nothing_comes_of_it(tmp_path: Path, name: str, said: http.Reply | str, 
 
 
 def test_half_a_character(tmp_path: Path) -> None:
-    """A server can say what no file can hold: a mark stands for it, and the rest is kept."""
+    """Half of a surrogate pair from a server is replaced, and the rest of the text is kept."""
     with serving(lambda *_: "好\ud83d。") as wire, Transcript(tmp_path) as transcript:
         play(SCENES[:1], cast(wire), transcript)
         (found,) = played_dialogues("player", transcript).values()

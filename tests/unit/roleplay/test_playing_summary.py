@@ -1,4 +1,4 @@
-"""The summary of playing: what is counted, written, read back and told."""
+"""The summary of playing: counting, writing, reading and showing it."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ SUMMARY = PlayingSummary(
 
 
 def test_a_way_through_a_file(tmp_path: Path) -> None:
-    """What is written is read; where nobody played there is nothing."""
+    """What is written can be read back; without a file there is no summary."""
     assert read_playing_summary(tmp_path) is None
     write_playing_summary(tmp_path, SUMMARY)
     assert read_playing_summary(tmp_path) == SUMMARY
@@ -66,7 +66,7 @@ def test_a_way_through_a_file(tmp_path: Path) -> None:
     ],
 )
 def test_an_unreadable_file(tmp_path: Path, text: str) -> None:
-    """It is named, and how to get it anew."""
+    """The error names the file and says how to write it anew."""
     (tmp_path / FILE_NAME).write_text(text, encoding="utf-8")
     with pytest.raises(StoreError) as caught:
         read_playing_summary(tmp_path)
@@ -83,7 +83,7 @@ def test_a_newer_format(tmp_path: Path) -> None:
 
 
 def test_what_is_told() -> None:
-    """Counts as they are; a rate is of one part, and only where tokens were counted."""
+    """Counts are shown unchanged; a rate belongs to one part, and needs counted tokens."""
     assert SUMMARY.lines() == [
         "me: 3 of 5 scenes played",
         "2 left out: without a second question, or not gone on with",
@@ -97,7 +97,7 @@ def test_what_is_told() -> None:
 
 
 def test_sums() -> None:
-    """All seconds; tokens of answers only, and none where nobody counted."""
+    """All seconds, but only the tokens of answers; None if nobody counted tokens."""
     assert (SUMMARY.seconds, SUMMARY.tokens) == (3.5, 28)
     assert replace(SUMMARY, took={"answer1": Usage(1.0, 0, 0)}).tokens is None
 
@@ -108,7 +108,7 @@ def test_sums() -> None:
      (0, "failed", True)],
 )  # fmt: skip
 def test_what_is_incomplete(broken: int, name: str, incomplete: bool) -> None:
-    """A scene left out, an empty or failed reply; the other marks are as the model speaks."""
+    """An unfinished scene, an empty or a failed reply. The other flags do not make it incomplete."""
     found = replace(
         SUMMARY,
         broken=broken,
@@ -131,7 +131,7 @@ def line(outcome: str | Failure, asked: str = "难过。", **facts: Any) -> Tran
 
 
 def written(folder: Path) -> Transcript:
-    """Five scenes: two to their end, one of a failed answer, a mute user, one not gone on with."""
+    """Five scenes: three played to their end, one of them by a failed answer; two unfinished."""
     transcript = Transcript(folder)
     answers = {
         ("小明", "1"): line("没关系，我陪你。", tokens=6, prompt_tokens=30),
@@ -155,7 +155,7 @@ def written(folder: Path) -> Transcript:
 
 
 def test_everything_is_counted(tmp_path: Path) -> None:
-    """By hand: of five scenes, seven answers and three questions."""
+    """By hand, for five scenes with seven answers and three questions."""
     with written(tmp_path) as transcript:
         found = summarize_playing("me", FACTS, transcript, PROMPTS, RECORDED)
     assert (found.system, found.scenes, found.dialogues, found.broken) == ("me", 5, 3, 2)
@@ -185,7 +185,7 @@ def test_everything_is_counted(tmp_path: Path) -> None:
 
 
 def test_the_user_beside_recorded_ones(tmp_path: Path) -> None:
-    """Those of the same scenes that were played to their end; none where they were replayed."""
+    """Only questions of finished scenes are compared; none if they are recorded ones."""
     with written(tmp_path) as transcript:
         found = summarize_playing("me", FACTS, transcript, PROMPTS, RECORDED)
         replayed = summarize_playing("me", FACTS, transcript, PROMPTS, None)

@@ -1,4 +1,4 @@
-"""Roleplay prompts: what both models are told, what they are shown, what a folder may hold."""
+"""Roleplay prompts: what both models are told and shown, and which folders are valid."""
 
 from __future__ import annotations
 
@@ -28,12 +28,12 @@ PROFILES = {name: load_rubric("esrp").character(name) for name in (LUFFY, "小�
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
-    """A copy of the shipped set that a test may damage."""
+    """A copy of the shipped set that a test may change."""
     return Path(shutil.copytree(SHIPPED, tmp_path / "mine"))
 
 
 def edit(path: Path, old: str, new: str) -> int:
-    """Replace `old`; the line where `new` begins."""
+    """Replace `old` by `new`, and return the line where it begins."""
     text = path.read_text(encoding="utf-8")
     assert old in text
     path.write_text(text.replace(old, new, 1), encoding="utf-8")
@@ -46,7 +46,7 @@ def edit(path: Path, old: str, new: str) -> int:
 @pytest.mark.parametrize("language", LANGUAGES)
 @pytest.mark.parametrize("name", sorted(PROMPTS["zh"].characters))
 def test_the_character_is_told_its_whole_profile(language: str, name: str) -> None:
-    """Every fact of the profile stands in the system text; nothing is a fact of another."""
+    """Every fact of the profile is in the system text, and no fact of another profile."""
     profile = PROMPTS[language].character(name)
     system, user = PROMPTS[language].character_chat(profile, " 你好 ")
     facts = [name, profile.traits, profile.speech, profile.habits, profile.people]
@@ -60,7 +60,7 @@ def test_the_character_is_told_its_whole_profile(language: str, name: str) -> No
 
 @pytest.mark.parametrize(("language", "heading"), [("zh", "# 你的资料"), ("en", "# Who you are")])
 def test_a_stranger_is_played_by_name(language: str, heading: str) -> None:
-    """Without a profile there is the name, the same rules, and no empty heading."""
+    """Without a profile the text has the name, the same rules, and no empty heading."""
     known, unknown = (
         PROMPTS[language].character_chat(PROFILES[name], "你好")[0].text for name in (LUFFY, "小明")
     )
@@ -72,7 +72,7 @@ def test_a_stranger_is_played_by_name(language: str, heading: str) -> None:
 
 @pytest.mark.parametrize("language", LANGUAGES)
 def test_the_second_chat_goes_on_from_the_first(language: str) -> None:
-    """The same two messages, the character's own answer, and the question to answer now."""
+    """It has the same two messages, the character's own answer, and the second question."""
     prompts, luffy = PROMPTS[language], PROFILES[LUFFY]
     first = prompts.character_chat(luffy, "一")
     second = prompts.second_chat(luffy, "一", "二\n", "三")
@@ -85,7 +85,7 @@ def test_the_second_chat_goes_on_from_the_first(language: str) -> None:
 def test_no_message_begins_a_line_of_the_users_chat(
     language: str, question: str, answer: str
 ) -> None:
-    """Each line at the margin is the template's, five in all; the orders do not depend on them."""
+    """Only the template's five lines begin at the margin, whatever the messages contain."""
     system, shown = PROMPTS[language].user_chat(PROFILES[LUFFY], question, answer)
     margin = [line for line in shown.text.split("\n") if line.strip() and line[0] != " "]
     assert len(margin) == 5
@@ -96,7 +96,7 @@ def test_no_message_begins_a_line_of_the_users_chat(
 
 @pytest.mark.parametrize("language", LANGUAGES)
 def test_messages_are_shown_not_run(language: str) -> None:
-    """Jinja in a message is text for both models."""
+    """Jinja code in a message is plain text for both models."""
     prompts, luffy = PROMPTS[language], PROFILES[LUFFY]
     chats = prompts.user_chat(luffy, "?", HOSTILE), prompts.second_chat(luffy, "?", HOSTILE, "?")
     for chat in chats:
@@ -104,7 +104,7 @@ def test_messages_are_shown_not_run(language: str) -> None:
 
 
 def test_both_languages_ask_for_themselves() -> None:
-    """Whoever chooses a language is answered in it, by the character and by the user."""
+    """The character and the user are asked to write in the language that was chosen."""
     for language, word in (("zh", "用中文"), ("en", "in English")):
         chats = (
             PROMPTS[language].character_chat(PROFILES[LUFFY], "?"),
@@ -133,7 +133,7 @@ def golden(prompts: RoleplayPrompts) -> str:
 
 @pytest.mark.parametrize("language", LANGUAGES)
 def test_golden_prompts(language: str) -> None:
-    """A template changes only together with its version: see tests/golden/roleplay/README.md."""
+    """A template may change only together with its version: see tests/golden/roleplay/README.md."""
     prompts = PROMPTS[language]
     path = GOLDEN / f"{prompts.name}-{prompts.version}-{language}.txt"
     if os.environ.get("WRITE_GOLDEN") and not path.exists():
@@ -143,7 +143,7 @@ def test_golden_prompts(language: str) -> None:
 
 
 def test_it_is_no_rubric_set() -> None:
-    """The list of rubric sets lacks it, and each name is refused by the other's reader."""
+    """It is not listed as a rubric set, and each name is refused by the other's reader."""
     assert "roleplay" not in shipped_sets()
     for refuse in (load_rubric, check):
         with pytest.raises(RubricError, match="there is no rubric set 'roleplay'"):
@@ -154,7 +154,7 @@ def test_it_is_no_rubric_set() -> None:
 
 
 def test_the_hash_covers_every_file_of_the_language(folder: Path) -> None:
-    """One byte more in any file that makes the chats is another set; elsewhere it is not."""
+    """A changed byte in any file of the chats changes the hash; in other files it does not."""
     profiles = shipped_sets()["esrp"] / "characters.toml"
     shutil.copy(profiles, folder)  # its own copy now, of the same bytes
     before = load_prompts(folder).hash
@@ -171,7 +171,7 @@ def test_the_hash_covers_every_file_of_the_language(folder: Path) -> None:
 
 
 def test_a_folder_without_profiles(folder: Path) -> None:
-    """Asking for no profiles makes everybody a stranger."""
+    """Without `characters` in the manifest no character has a profile."""
     edit(folder / "roleplay.toml", 'characters = "esrp"', "")
     prompts = load_prompts(folder, "en")
     assert prompts.characters == {}
@@ -195,7 +195,7 @@ def test_a_folder_without_profiles(folder: Path) -> None:
     ],
 )
 def test_faults_at_a_line(folder: Path, file: str, old: str, new: str, message: str) -> None:
-    """Found when the set is loaded, before any model is, with the file and the line."""
+    """They are found when the set is loaded, before any model is, with file and line."""
     line = edit(folder / file, old, new)
     with pytest.raises(RubricError, match=message) as caught:
         load_prompts(folder)
@@ -226,7 +226,7 @@ def test_faults_at_a_line(folder: Path, file: str, old: str, new: str, message: 
     ],
 )
 def test_faults_of_a_whole_template(folder: Path, file: str, text: str, message: str) -> None:
-    """A template that leaves out what it is there for is named."""
+    """A template that does not show what it has to show is named."""
     (folder / "zh" / file).write_text(text, encoding="utf-8")
     with pytest.raises(RubricError, match=message) as caught:
         load_prompts(folder)
@@ -235,7 +235,7 @@ def test_faults_of_a_whole_template(folder: Path, file: str, text: str, message:
 
 
 def test_what_is_not_there(folder: Path) -> None:
-    """A set, a language and a template that do not exist are each an error with a hint."""
+    """A missing set, language or template is an error with a hint."""
     with pytest.raises(RubricError, match="there is no set of roleplay prompts 'nowhere'"):
         load_prompts("nowhere")
     with pytest.raises(UsageError, match=r"--play-lang ja: .* no such language") as caught:

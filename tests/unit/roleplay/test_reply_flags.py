@@ -1,4 +1,4 @@
-"""Flags of replies: each is set where it belongs, and not on what merely looks like it."""
+"""Flags of replies: each is set where it should be, and not on similar texts."""
 
 from __future__ import annotations
 
@@ -57,25 +57,25 @@ def of(text: str, language: str = "zh") -> frozenset[str]:
 
 @pytest.mark.parametrize("text", REFUSALS)
 def test_refusals_are_found(text: str) -> None:
-    """The stock sentences of a service, whichever language was asked for."""
+    """The usual phrases of assistants are recognised, whichever language was asked for."""
     assert "refusal" in of(text, "zh")
     assert "refusal" in of(text, "en")
 
 
 @pytest.mark.parametrize("text", IN_CHARACTER)
 def test_a_character_may_decline(text: str) -> None:
-    """Apologies, limits and talk of machines are part of a character's life."""
+    """Apologies, limits and talk about machines in character are not refusals."""
     assert "refusal" not in of(text, "zh")
 
 
 def test_a_plain_reply_has_no_mark() -> None:
-    """Nothing is amiss with most replies."""
+    """Ordinary replies have no flag."""
     assert of(PLAIN) == frozenset()
     assert of("Ha! Eat some meat first, then knock on the next door.", "en") == frozenset()
 
 
 def test_how_it_came_about() -> None:
-    """What the engine reports is passed on; a failure is no text, so nothing else is said of it."""
+    """Flags from the engine are passed on; a failure has no text, so it gets no flag of a text."""
     failed = Reply(0, Failure("too_long", "it does not fit"))
     assert flag_reply(failed, "zh") == {"failed"}
     assert flag_reply(Reply(0, PLAIN, cut=True), "zh") == {"cut"}
@@ -86,7 +86,7 @@ def test_how_it_came_about() -> None:
 
 @pytest.mark.parametrize("text", ["", " \n", "……", "...?!", "～♪", "（*￣︶￣*）"])
 def test_a_reply_without_a_word_is_empty(text: str) -> None:
-    """Punctuation and signs say nothing that could be judged."""
+    """Punctuation and symbols alone cannot be judged."""
     assert of(text) == {"empty"}
 
 
@@ -102,7 +102,7 @@ def test_a_reply_without_a_word_is_empty(text: str) -> None:
     ],
 )
 def test_who_speaks_as_the_user(text: str) -> None:
-    """The user's label in front, or a chat that the model carries on by itself."""
+    """A speaker label of the user at the start, or a chat that the model continues by itself."""
     assert "as_user" in of(text)
 
 
@@ -110,7 +110,7 @@ def test_who_speaks_as_the_user(text: str) -> None:
     "text", ["用户体验：很糟。", "你是说那个用户：他又来了？", "路飞：吃肉！", "他说：用户至上。"]
 )
 def test_who_only_mentions_a_user(text: str) -> None:
-    """A word and a colon are no label."""
+    """Any other word before a colon is no speaker label."""
     assert "as_user" not in of(text)
 
 
@@ -132,7 +132,7 @@ RUSSIAN = "Это был тяжёлый день, отдохни как след
     ],
 )
 def test_the_language_of_a_reply(text: str, language: str) -> None:
-    """Names, titles and a cheer in another writing do not make another language."""
+    """Names, titles and an exclamation in another script do not make another language."""
     for asked in ("zh", "en"):
         assert ("other_language" in of(text, asked)) == (asked != language)
         assert "other_language" not in of("OK！", asked)  # too short to tell
@@ -148,7 +148,7 @@ def test_the_share_by_hand() -> None:
 
 
 def test_counts() -> None:
-    """Every mark that is looked for is counted, those that nothing bears as 0."""
+    """Every flag that can be recognised is counted, with 0 where no reply has it."""
     found = [of(PLAIN), of("……"), flag_reply(Reply(0, "", cut=True), "zh")]
     assert count_flags(found, "zh") == dict.fromkeys(FLAGS, 0) | {"empty": 2, "cut": 1}
     assert count_flags(found, "ja").keys() == set(FLAGS) - {"other_language"}
@@ -157,7 +157,7 @@ def test_counts() -> None:
 
 @given(st.text(max_size=60), st.sampled_from(["zh", "en"]))
 def test_any_text_has_known_marks(text: str, language: str) -> None:
-    """No text breaks the patterns; a share is one, and adding the language raises it."""
+    """No text breaks the patterns; a share is in [0, 1], and more of the language raises it."""
     assert of(text, language) <= set(FLAGS)
     share = share_of_language(text, language)
     more = share_of_language(text + (" 好好好好好" if language == "zh" else " a b c d e"), language)
@@ -166,7 +166,7 @@ def test_any_text_has_known_marks(text: str, language: str) -> None:
 
 
 def test_recorded_answers_are_hardly_marked(judge_data: Path) -> None:
-    """Of the 26,400 public answers, all in Chinese and in role, fewer than 1 in 1,000 is marked."""
+    """Of the 26,400 public answers, all Chinese and in role, fewer than 1 in 1,000 has a flag."""
     dialogues = read_dialogues(judge_data / "chatanime").dialogues
     texts = [turn.answer.strip() for d in dialogues for turn in d.turns]
     counts = count_flags([of(text) for text in texts], "zh")

@@ -1,4 +1,4 @@
-"""Scenes out of recorded dialogues."""
+"""Scenes from recorded dialogues."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def said(system: str, *questions: str, character: str = "A", scenario: str = "1"
 
 
 def test_one_scene_for_each_character_and_scenario() -> None:
-    """In the order of the dialogues; second questions stand under who was asked them."""
+    """In the order of the dialogues, with each system's second question."""
     found = scenes_from_dialogues(
         [
             said("x", "早。", "然后呢？", scenario="2"),
@@ -38,7 +38,7 @@ def test_one_scene_for_each_character_and_scenario() -> None:
 
 
 def test_the_words_of_most_systems() -> None:
-    """Where the first question is spelt in several ways."""
+    """The most frequent first question is taken."""
     (found,) = scenes_from_dialogues([said("x", "早"), said("y", "早。"), said("z", "早。")])
     assert found.question == "早。"
 
@@ -50,13 +50,13 @@ def test_nothing_to_begin_with(dialogues: list[Dialogue]) -> None:
 
 
 def test_blanks_are_the_scenes_unanswered() -> None:
-    """They can be chosen among as dialogues are."""
+    """They are dialogues, so that scenes can be selected like dialogues."""
     (blank,) = unanswered_dialogues("me", [Scene("A", "1", "早。", {})])
     assert blank == Dialogue("me", "A", "1", (Turn("早。", ""),))
 
 
 def test_recorded_questions_of_one_system() -> None:
-    """Scenes without one are missing; of an unknown system those are named that there are."""
+    """Scenes without a question are left out; the error for an unknown system lists the known."""
     found = scenes_from_dialogues(
         [said("x", "早。", "然后呢？"), said("y", "早。"), said("y", "晚。", scenario="2")]
     )
@@ -67,7 +67,7 @@ def test_recorded_questions_of_one_system() -> None:
 
 
 def test_the_public_dialogues(judge_data: Path) -> None:
-    """Every character in every scenario once; every system can be replayed in all of them."""
+    """Each character in each scenario is one scene, with a second question for every system."""
     dialogues = read_dialogues(judge_data / "chatanime").dialogues
     found = scenes_from_dialogues(dialogues)
     systems = {d.system for d in dialogues}

@@ -1,4 +1,4 @@
-"""What was written is kept as it is, batch by batch."""
+"""The transcript stores lines unchanged, batch by batch."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ places = st.tuples(texts, texts)
 
 @given(found=st.dictionaries(places, lines, max_size=5))
 def test_what_is_added_is_there(found: dict[tuple[str, str], TranscriptLine]) -> None:
-    """Every line whole, in its part alone, after the file was closed; tokens are their sums."""
+    """Every line is read back equal, from its part alone, after reopening; tokens are summed."""
     with TemporaryDirectory(dir=MEMORY) as name:
         folder = Path(name)
         with Transcript(folder) as transcript:
@@ -45,7 +45,7 @@ def test_what_is_added_is_there(found: dict[tuple[str, str], TranscriptLine]) ->
 
 
 def test_what_is_there_stays(tmp_path: Path) -> None:
-    """A second line of a place is not kept; the time that it took is."""
+    """A second line of the same scene is not stored, but its time counts."""
     first, second = (
         TranscriptLine("k", "?", Reply(0, "一")),
         TranscriptLine("k", "?", Reply(0, "二")),
@@ -58,7 +58,7 @@ def test_what_is_there_stays(tmp_path: Path) -> None:
 
 
 def test_who_wrote_it(tmp_path: Path) -> None:
-    """Facts that differ between batches stand side by side, in the order they came."""
+    """Facts of the engine that differ between batches are joined in their order."""
     with Transcript(tmp_path) as transcript:
         transcript.add("answer1", {}, 0, {"device": "cpu", "dtype": "float32"})
         transcript.add("answer1", {}, 0, {"device": "cuda", "dtype": "float32"})
@@ -73,7 +73,7 @@ def test_who_wrote_it(tmp_path: Path) -> None:
 
 
 def test_a_batch_that_cannot_be_kept_leaves_nothing(tmp_path: Path) -> None:
-    """A text that no file can hold: neither its line nor those beside it, nor their time."""
+    """If one text cannot be stored, neither the other lines of the batch nor its time are."""
     good, bad = (
         TranscriptLine("k", "?", Reply(0, "一")),
         TranscriptLine("k", "?", Reply(0, "\ud800")),

@@ -1,4 +1,4 @@
-"""The user simulator beside recorded users: small cases by hand, laws, and the public dialogues."""
+"""The user simulator compared with recorded users: by hand, laws, and the public dialogues."""
 
 from __future__ import annotations
 
@@ -50,9 +50,9 @@ def played(
 
 
 def test_overlap_by_hand() -> None:
-    """Of ab, bc and cd two are in the question's own answer, one is in the other's: 2/3, 1/3, more.
+    """Two of ab, bc, cd are in the question's own answer, one is in the other's: 2/3, 1/3, closer.
 
-    The other question, xyz, has xy and yz: none in its own answer, none elsewhere, a tie.
+    The other question, xyz, has xy and yz: none in its own answer, none in the other: a tie.
     """
     dialogues = [
         played("abcd?", "Abc", "一"),
@@ -68,13 +68,13 @@ def test_overlap_by_hand() -> None:
 
 
 def test_systems_are_not_mixed() -> None:
-    """An answer of another system to another user is no answer that could have been given here."""
+    """Answers are compared within one system only."""
     dialogues = [played("abc?", "abc", "一"), replace(played("x?", "y", "二"), system="other")]
     assert question_statistics(dialogues, profile).taken_up == Share(None, 0)
 
 
 def test_lengths_by_hand() -> None:
-    """Blanks around a question are not counted; 3 against 1 and 5 is longer once, shorter once."""
+    """Blanks around a question do not count; 3 is longer than 1 and shorter than 5."""
     simulated = [played(" 一二三 ")]
     recorded = [played("一"), played("一二三四五")]
     found = measure_user_fidelity(simulated, recorded, profile)
@@ -98,12 +98,12 @@ def test_lengths_by_hand() -> None:
     ],
 )
 def test_whose_voice_it_is(text: str, before: str, expected: bool) -> None:
-    """The character's own words or label give it away; the user's echo and address do not."""
+    """The character's own words or name do; repeating or addressing the character does not."""
     assert in_voice(text, before, CAPTAIN) is expected
 
 
 def test_voice_needs_a_profile() -> None:
-    """Of a character without a profile nobody can say it, so it is not counted."""
+    """Questions to a character without a profile are not counted."""
     dialogues = [played("起锚！"), played("起锚！", character="谁")]
     found = measure_user_fidelity(dialogues, dialogues, profile)
     assert found.simulated.in_voice == Share(1.0, 1)
@@ -111,7 +111,7 @@ def test_voice_needs_a_profile() -> None:
 
 
 def test_voice_needs_a_profile_in_its_writing() -> None:
-    """English has no Chinese catchphrase, so it is not known whose voice it is."""
+    """An English question cannot contain a Chinese catchphrase, so it is not counted."""
     sea = replace(CAPTAIN, catchphrases=("起锚喽", "别磨蹭"))
     dialogues = [played("And what would you do in my place?"), played("换成你会怎么做呢？")]
     assert question_statistics(dialogues, lambda _: sea).in_voice == Share(0.0, 1)
@@ -120,7 +120,7 @@ def test_voice_needs_a_profile_in_its_writing() -> None:
 
 
 def test_nothing_to_measure() -> None:
-    """No questions, no numbers; a dialogue that ended early has no second question."""
+    """Without questions there are no numbers; a dialogue may end before the second one."""
     ended = Dialogue("bot", CAPTAIN.name, "1", (Turn("今天好累。", ""),))
     nothing = Share(None, 0)
     found = measure_user_fidelity([ended, played(" ")], [], profile)
@@ -147,7 +147,7 @@ questions = st.lists(
 
 @given(questions, questions)
 def test_cliffs_delta_counts_pairs(one: list[Dialogue], other: list[Dialogue]) -> None:
-    """It is the definition over all pairs, and turns its sign when the sides are exchanged."""
+    """It equals the definition over all pairs; exchanging the sides changes its sign."""
     found = measure_user_fidelity(one, other, profile)
     mine, theirs = (
         [len(text) for d in side if (text := d.turns[1].question.strip())] for side in (one, other)
@@ -163,7 +163,7 @@ def test_cliffs_delta_counts_pairs(one: list[Dialogue], other: list[Dialogue]) -
 
 @given(questions)
 def test_a_question_that_repeats_no_answer_is_at_chance(dialogues: list[Dialogue]) -> None:
-    """Where all answers are one, no question can overlap more with its own."""
+    """If all answers are equal, no question overlaps more with its own."""
     same = [replace(d, turns=(Turn("?", "一二三abc"), d.turns[1])) for d in dialogues]
     found = question_statistics(same, profile)
     assert found.taken_up.share in {None, 0.5}
@@ -172,7 +172,7 @@ def test_a_question_that_repeats_no_answer_is_at_chance(dialogues: list[Dialogue
 
 @given(questions, questions)
 def test_it_survives_json(one: list[Dialogue], other: list[Dialogue]) -> None:
-    """What is stored is what was measured."""
+    """What is stored can be read back equal."""
     found = measure_user_fidelity(one, other, profile)
     stored = json.dumps(plain_record(found, format=1), allow_nan=False)
     assert msgspec.json.decode(stored, type=UserFidelity) == found
@@ -187,7 +187,7 @@ def public(judge_data: Path) -> tuple[Dialogue, ...]:
 
 
 def test_recorded_users_stay_users(public: tuple[Dialogue, ...]) -> None:
-    """Few recorded questions are taken for the character's, about half of the answers are."""
+    """Few recorded questions are in the character's voice, but half of the answers are."""
     character = load_rubric("esrp").character
     found = measure_user_fidelity([d for d in public if d.system == "human"], public, character)
     assert found.recorded.n == 13_200
@@ -198,7 +198,7 @@ def test_recorded_users_stay_users(public: tuple[Dialogue, ...]) -> None:
 
 
 def test_an_impostor_is_found(public: tuple[Dialogue, ...]) -> None:
-    """A user that writes what the character would, its second answers, is far from the recorded."""
+    """A user that writes the character's second answers is far from the recorded users."""
     character = load_rubric("esrp").character
     human = [d for d in public if d.system == "human"]
     impostor = [replace(d, turns=(d.turns[0], Turn(d.turns[1].answer, ""))) for d in human]
@@ -208,7 +208,7 @@ def test_an_impostor_is_found(public: tuple[Dialogue, ...]) -> None:
 
 
 def test_recorded_users_take_up_the_answer(public: tuple[Dialogue, ...]) -> None:
-    """Recorded questions react to their answer; moved to another character's they are at chance."""
+    """Recorded questions react to their answers; beside another character's they do not."""
     character = load_rubric("esrp").character
     human = [d for d in public if d.system == "human"]
     scenarios = defaultdict(list)

@@ -1,4 +1,4 @@
-"""A model on a server of the test's own, which says what the test decides."""
+"""Models on a test server, which say what the test decides."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ Says = Callable[[str, Chat], Reply | str | None]
 
 
 def serving(says: Says = lambda *_: None) -> Wire:
-    """OpenAI's interface with the models of `NAMES`."""
+    """A server with OpenAI's protocol and the models of `NAMES`."""
 
     def answer(request: Request) -> Reply:
         if request.path == "/v1/models":
@@ -48,7 +48,7 @@ def model(wire: Wire, name: str = "player", batch: int = 2) -> HttpEngine:
 
 
 def cast(wire: Wire, batch: int = 2, **changes: Any) -> Cast:
-    """`player` transcript and `asker` asks on."""
+    """The model `player` plays the characters, and `asker` the user."""
     sampling = Sampling(max_tokens=9)
     given: dict[str, Any] = {
         "model": model(wire, "player", batch),
@@ -65,6 +65,6 @@ def scene_list(count: int = 5) -> list[Scene]:
 
 
 def chats(wire: Wire, name: str | None = None) -> list[Chat]:
-    """What was asked, in no particular order."""
+    """The chats that a model was asked, in no particular order."""
     bodies = wire.asked("/v1/chat/completions")
     return [body["messages"] for body in bodies if name in {None, body["model"]}]
