@@ -15,7 +15,7 @@ from judge.ratings.check import (
     ensure_usable,
     join_ratings,
     mean_ratings,
-    rater_pieces,
+    rater_groups,
     summarise,
 )
 from judge.ratings.design import Overlap, Plan, plan_sheets
@@ -64,7 +64,7 @@ __all__ = [
     "join_ratings",
     "mean_ratings",
     "plan_sheets",
-    "rater_pieces",
+    "rater_groups",
     "read_judged_table",
     "read_key",
     "read_ratings",

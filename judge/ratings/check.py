@@ -25,21 +25,23 @@ __all__ = [
     "ensure_usable",
     "join_ratings",
     "mean_ratings",
-    "rater_pieces",
+    "rater_groups",
     "summarise",
 ]
 
 _TYPING_ERRORS = 0.01
-"""The largest share of scores off the scale that is taken for typing errors."""
+"""The largest share of scores off the scale that may be typing errors."""
 
 
 @dataclass(frozen=True, slots=True)
 class MetricSummary:
     """Counts of one metric.
 
-    `raters_per_cell` maps a number of ratings to how many cells have so many, `scores` a score to
-    how often it was given (with every label of the scale, also one that was never used).
-    `pieces` is the number of groups of raters that share no rated cell; None without named raters.
+    Attributes:
+        cells: dialogues that have a rating.
+        raters_per_cell: number of ratings -> dialogues that have so many.
+        scores: score -> how often it was given, 0 for a label of the scale that nobody used.
+        pieces: groups of raters that share no dialogue; None without named raters.
     """
 
     name: str
@@ -57,15 +59,15 @@ class Summary:
 
     Attributes:
         ratings: how many can be used.
-        cells: how many (system, character, scenario) have one.
+        cells: how many dialogues have one.
         raters: how many are named; `unnamed` counts the ratings that name nobody.
-        repeats: ratings without a rater beside another of the same cell and metric; they may be
-            of several people, or copies.
+        repeats: ratings without a rater beside another of the same dialogue and metric; they may
+            be of several people, or copies.
         ratings_per_rater: least, median and most, None without named raters.
-        raters_per_cell: number of ratings -> (cell, metric) pairs that have so many.
+        raters_per_cell: number of ratings -> pairs of dialogue and metric that have so many.
         overlap: share of those pairs that have two or more; None without any.
-        pieces: for each group of raters connected through cells that they share, how many
-            raters it has, largest first. Severities can be compared within a piece only.
+        pieces: sizes of the groups of raters that are linked by dialogues they share, largest
+            first. How strict raters are can be compared only within a group.
         metrics: the same for each metric.
         unrated: metrics that were expected and have no rating.
         refused: kind of fault -> how many ratings were refused for it.
@@ -90,10 +92,10 @@ class Comparison:
     """Ratings beside the dialogues, and the judgments, that they should belong to.
 
     Attributes:
-        unknown: one fault for each row that rates what is not there.
-        rated: ratings whose cell is there; `dialogues` of `known` dialogues have one.
-        judged: ratings whose cell and metric have a judge score; None without a run.
-        judgments: judge scores there are, `matched` of them with a rating; None without a run.
+        unknown: one fault for each row that rates a dialogue that is not there.
+        rated: ratings whose dialogue is there; `dialogues` of the `known` dialogues have one.
+        judged: ratings whose dialogue and metric have a judge score; None without a run.
+        judgments: judge scores, `matched` of them have a rating; None without a run.
     """
 
     unknown: tuple[Fault, ...]
@@ -106,23 +108,23 @@ class Comparison:
 
 
 def summarise(ratings: Ratings, expected: Iterable[str] = ()) -> Summary:
-    """Count what there is; `expected` are metrics that ought to have ratings."""
+    """Count ratings, dialogues and raters; `expected` are metrics that ought to have ratings."""
     named = ratings.rater >= 0
     loads = np.bincount(ratings.rater[named], minlength=len(ratings.raters))
-    counts = _per_cell(ratings, np.ones(len(ratings), dtype=bool))
+    counts = _per_pair(ratings, np.ones(len(ratings), dtype=bool))
     pairs = sum(counts.values())
     return Summary(
         ratings=len(ratings),
         cells=len(ratings.dialogues),
         raters=len(ratings.raters),
         unnamed=int(np.count_nonzero(~named)),
-        repeats=sum((k - 1) * cells for k, cells in _per_cell(ratings, ~named).items()),
+        repeats=sum((k - 1) * n for k, n in _per_pair(ratings, ~named).items()),
         ratings_per_rater=(int(loads.min()), float(np.median(loads)), int(loads.max()))
         if len(loads)
         else None,
         raters_per_cell=counts,
         overlap=1 - counts.get(1, 0) / pairs if pairs else None,
-        pieces=tuple(np.bincount(rater_pieces(ratings)).tolist()) if len(loads) else (),
+        pieces=tuple(np.bincount(rater_groups(ratings)).tolist()) if len(loads) else (),
         metrics=tuple(_metric(ratings, m) for m in range(len(ratings.metrics))),
         unrated=tuple(name for name in expected if name not in ratings.metrics),
         refused=dict(Counter(fault.kind for fault in ratings.faults)),
@@ -130,17 +132,17 @@ def summarise(ratings: Ratings, expected: Iterable[str] = ()) -> Summary:
 
 
 def ensure_usable(ratings: Ratings, comparison: Comparison | None = None) -> None:
-    """Refuse a file of which nothing can be used, or that is on another scale than presumed.
+    """Refuse ratings of which none can be used, or that seem to be on another scale.
 
-    On another scale, where none was given: more than 1% of the scores lie off it; or some lie
-    beyond one end and no score is at the other, as when 0-4 is read as 1-5.
+    They seem so, unless the user named the scale, if more than 1% of the scores lie off it; or if
+    some lie beyond one end and none at the other end, as when 0-4 is read as 1-5.
 
     Args:
         ratings: what was read.
-        comparison: what they should belong to; refused too if no rating does.
+        comparison: with the dialogues that they should belong to; refused if none does.
 
     Raises:
-        DataError: with the reason, on the file that the ratings came from.
+        DataError: with the reason and the file.
     """
     path = Path(next(iter(ratings.sources), "ratings"))
     scale, off = ratings.scale, ratings.off_scale
@@ -173,29 +175,31 @@ def ensure_usable(ratings: Ratings, comparison: Comparison | None = None) -> Non
         )
 
 
-def rater_pieces(ratings: Ratings, metric: int | None = None) -> IntArray:
-    """For each rater the number of the connected piece of the rater-cell graph it is in.
+def rater_groups(ratings: Ratings, metric: int | None = None) -> IntArray:
+    """The group of each rater: two raters are in one group if dialogues link them.
+
+    The groups are the connected components of the graph of raters and the dialogues they rated.
 
     Args:
         ratings: the ratings.
-        metric: look at the ratings of this metric only, an index into `ratings.metrics`.
+        metric: an index into `ratings.metrics`, to look at its ratings only.
 
     Returns:
-        (raters,), 0 for the piece with the most raters; -1 for a rater without such a rating.
+        (raters,), 0 for the group with the most raters; -1 for a rater without such a rating.
     """
     use = ratings.rater >= 0
     if metric is not None:
         use &= ratings.metric == metric
-    rater, cell = ratings.rater[use], ratings.dialogue[use]
-    raters, nodes = len(ratings.raters), len(ratings.raters) + len(ratings.dialogues)
-    edges = (np.ones(len(rater), dtype=np.int8), (rater, raters + cell))
-    _, label = connected_components(coo_array(edges, shape=(nodes, nodes)), directed=False)
-    pieces = np.full(raters, -1, dtype=np.int32)
-    there = np.unique(rater)
-    _, first, code = np.unique(label[there], return_index=True, return_inverse=True)
-    order = np.lexsort((first, -np.bincount(code, minlength=len(first))))
-    pieces[there] = np.argsort(order)[code]
-    return pieces
+    rater, dialogue = ratings.rater[use], ratings.dialogue[use]
+    n_raters, n_nodes = len(ratings.raters), len(ratings.raters) + len(ratings.dialogues)
+    edges = (np.ones(len(rater), dtype=np.int8), (rater, n_raters + dialogue))
+    _, component = connected_components(coo_array(edges, shape=(n_nodes, n_nodes)), directed=False)
+    groups = np.full(n_raters, -1, dtype=np.int32)
+    active = np.unique(rater)
+    _, first, code = np.unique(component[active], return_index=True, return_inverse=True)
+    largest_first = np.lexsort((first, -np.bincount(code, minlength=len(first))))
+    groups[active] = np.argsort(largest_first)[code]
+    return groups
 
 
 def compare(
@@ -203,28 +207,25 @@ def compare(
     dialogues: Collection[DialogueId],
     judged: Collection[tuple[DialogueId, str]] | None = None,
 ) -> Comparison:
-    """Join ratings with dialogues, and with what a judge scored.
+    """Count which ratings belong to dialogues, and to scores of a judge.
 
-    A rating without a scenario, of many replies, belongs to all dialogues of its system as its
+    A rating without a scenario is of many replies: it belongs to all dialogues of its system as its
     character.
 
     Args:
         ratings: the ratings.
-        dialogues: the cells there are.
-        judged: the (cell, metric) pairs that have a judge score.
+        dialogues: those there are.
+        judged: the pairs of dialogue and metric that have a judge score.
     """
-    there = set(dialogues)
-    parts = [{dialogue[i] for dialogue in there} for i in range(3)]
-    without_scenario = {dialogue._replace(scenario="") for dialogue in there}
-    known = np.array([d in there or d in without_scenario for d in ratings.dialogues], dtype=bool)
+    known = set(dialogues)
+    parts = [{dialogue[i] for dialogue in known} for i in range(3)]
+    accepted = known | {dialogue._replace(scenario="") for dialogue in known}
+    unknown = ~np.array([d in accepted for d in ratings.dialogues], dtype=bool)[ratings.dialogue]
     files = [Path(name) for name in ratings.sources]
-    stray = ~known[ratings.dialogue]
-    places = zip(
-        *(a[stray].tolist() for a in (ratings.file, ratings.row, ratings.dialogue)), strict=True
-    )
-    unknown = tuple(
+    places = (a[unknown].tolist() for a in (ratings.file, ratings.row, ratings.dialogue))
+    faults = tuple(
         Fault(files[file], row, "unknown", _describe_unknown(ratings.dialogues[dialogue], parts))
-        for file, row, dialogue in sorted(set(places))
+        for file, row, dialogue in sorted(set(zip(*places, strict=True)))
     )
     pairs = [
         (ratings.dialogues[d], ratings.metrics[m])
@@ -232,10 +233,10 @@ def compare(
     ]
     scored = None if judged is None else set(judged)
     return Comparison(
-        unknown=unknown,
-        rated=int(np.count_nonzero(~stray)),
-        dialogues=len(there & set(ratings.dialogues)),
-        known=len(there),
+        unknown=faults,
+        rated=int(np.count_nonzero(~unknown)),
+        dialogues=len(known & set(ratings.dialogues)),
+        known=len(known),
         judged=None if scored is None else sum(pair in scored for pair in pairs),
         judgments=None if scored is None else len(scored),
         matched=None if scored is None else len(scored & set(pairs)),
@@ -269,7 +270,7 @@ def join_ratings(
     """
     row_of = {tuple(dialogue): row for row, dialogue in enumerate(dialogues)}
     column_of = {metric: column for column, metric in enumerate(metrics)}
-    row = np.array([row_of.get(cell, -1) for cell in ratings.dialogues], dtype=np.int64)
+    row = np.array([row_of.get(dialogue, -1) for dialogue in ratings.dialogues], dtype=np.int64)
     column = np.array([column_of.get(metric, -1) for metric in ratings.metrics], dtype=np.int64)
     return JoinedRatings(row[ratings.dialogue], column[ratings.metric])
 
@@ -301,10 +302,10 @@ def mean_ratings(
 
 def _metric(ratings: Ratings, metric: int) -> MetricSummary:
     use = ratings.metric == metric
-    counts = _per_cell(ratings, use)
+    counts = _per_pair(ratings, use)
     score, times = np.unique(ratings.score[use], return_counts=True)
-    pieces = rater_pieces(ratings, metric)
-    there = pieces[pieces >= 0]
+    groups = rater_groups(ratings, metric)
+    groups = groups[groups >= 0]
     given = dict(zip(score.tolist(), times.tolist(), strict=True))
     return MetricSummary(
         name=ratings.metrics[metric],
@@ -312,13 +313,13 @@ def _metric(ratings: Ratings, metric: int) -> MetricSummary:
         cells=sum(counts.values()),
         raters_per_cell=counts,
         scores=dict(sorted((dict.fromkeys(ratings.scale.labels, 0) | given).items())),
-        raters=len(there),
-        pieces=len(np.unique(there)) if len(there) else None,
+        raters=len(groups),
+        pieces=len(np.unique(groups)) if len(groups) else None,
     )
 
 
-def _per_cell(ratings: Ratings, use: np.ndarray[tuple[int], np.dtype[np.bool_]]) -> dict[int, int]:
-    """Number of ratings -> how many (cell, metric) pairs have so many."""
+def _per_pair(ratings: Ratings, use: NDArray[np.bool_]) -> dict[int, int]:
+    """Number of ratings -> how many pairs of dialogue and metric have so many."""
     pair = ratings.dialogue[use].astype(np.int64) * len(ratings.metrics) + ratings.metric[use]
     times = np.bincount(np.unique(pair, return_counts=True)[1])
     return {k: n for k, n in enumerate(times.tolist()) if n}
@@ -330,5 +331,4 @@ def _describe_unknown(dialogue: DialogueId, parts: list[set[str]]) -> str:
         for name, value, known in zip(DialogueId._fields, dialogue, parts, strict=True)
         if value not in known
     ]
-    dialogue_name = "/".join(dialogue)
-    return f"no dialogue of {' and '.join(missing)}" if missing else f"no dialogue {dialogue_name}"
+    return "no dialogue " + (f"of {' and '.join(missing)}" if missing else "/".join(dialogue))

@@ -6,12 +6,15 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal, NamedTuple, Self
+from typing import TYPE_CHECKING, Literal, NamedTuple, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
 from judge.errors import UsageError
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 __all__ = [
     "FAULT_KINDS",
@@ -156,6 +159,23 @@ class Ratings:
 
     def __len__(self) -> int:
         return len(self.score)
+
+    def to_frame(self) -> pd.DataFrame:
+        """The ratings as a pandas table; `rater` is "" where no rater is named.
+
+        It has the columns system, character, scenario, metric, rater and score.
+        """
+        import pandas as pd  # noqa: PLC0415 - slow to import
+
+        ids = np.array(self.dialogues, dtype=np.object_).reshape(-1, 3)[self.dialogue]
+        return pd.DataFrame(
+            {
+                **dict(zip(DialogueId._fields, ids.T, strict=True)),
+                "metric": np.array(self.metrics, dtype=np.object_)[self.metric],
+                "rater": np.array([*self.raters, ""], dtype=np.object_)[self.rater],
+                "score": self.score,
+            }
+        )
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -23,7 +23,7 @@ from judge import tables
 from judge.errors import DataError, UsageError
 from judge.ratings.columns import Vocabulary, plain
 from judge.ratings.design import Plan
-from judge.ratings.record import DialogueId, Fault, Ratings, Scale
+from judge.ratings.record import Fault, Ratings, Scale
 from judge.ratings.resolve import resolve_ratings
 from judge.ratings.workbook import FORMULA_STARTS, Page, workbook
 from judge.records import read_record, write_bytes, write_record, write_text
@@ -313,21 +313,13 @@ def collect(sheets: Sequence[Path], key: Key) -> Collected:
 
 
 def write_table(path: Path, ratings: Ratings) -> None:
-    """Write a long table, `system, character, scenario, metric, rater, score`, whole or not at all.
+    """Write a long table, `system, character, scenario, metric, rater, score`, as CSV.
 
     Raises:
         StoreError: it cannot be written.
     """
-    out = io.StringIO(newline="")
-    writer = csv.writer(out, lineterminator="\n")
-    writer.writerow((*DialogueId._fields, "metric", "rater", "score"))
-    columns = (ratings.dialogue, ratings.metric, ratings.rater, ratings.score)
-    for dialogue, metric, rater, score in zip(*(c.tolist() for c in columns), strict=True):
-        name = ratings.raters[rater] if rater >= 0 else ""
-        writer.writerow(
-            (*ratings.dialogues[dialogue], ratings.metrics[metric], name, f"{score:.12g}")
-        )
-    write_text(path, out.getvalue(), "choose another file with --out")
+    text = ratings.to_frame().to_csv(index=False, lineterminator="\n", float_format="%.12g")
+    write_text(path, text, "choose another file with --out")
 
 
 def _find_headings(table: tables.Table, key: Key) -> tuple[str, dict[str, str], list[str]]:

@@ -18,7 +18,7 @@ from judge.ratings import (
     ensure_usable,
     join_ratings,
     mean_ratings,
-    rater_pieces,
+    rater_groups,
     read_ratings,
     summarise,
 )
@@ -71,9 +71,9 @@ def test_pieces_name_who_can_be_compared(tmp_path: Path) -> None:
     """Raters are linked by a shared dialogue; for one metric, by one rated on that metric."""
     found = made(tmp_path, [*SMALL, ("9", "fluency", "e", "3"), ("1", "fluency", "f", "3")])
     assert found.raters == ("a", "b", "c", "d", "e", "f")
-    assert rater_pieces(found).tolist() == [0, 0, 1, 1, 2, 0]
+    assert rater_groups(found).tolist() == [0, 0, 1, 1, 2, 0]
     coherency = found.metrics.index("coherency")
-    assert rater_pieces(found, coherency).tolist() == [-1, -1, -1, 0, -1, -1]
+    assert rater_groups(found, coherency).tolist() == [-1, -1, -1, 0, -1, -1]
 
 
 def test_without_raters_nothing_is_said_of_them(tmp_path: Path) -> None:
