@@ -1,12 +1,14 @@
-"""Which dialogues are rated, and by whom: raters that overlap, with loads that are equal.
+"""Assigns dialogues to raters: raters share dialogues, and all have equally many.
 
-A severity can be told from a dialogue's worth only among raters who are linked by dialogues that
-they share. So the shared dialogues are dealt first, each time to those with the least to do and
-among them to those not linked yet; the others fill up the loads.
+How strict a rater is can be told apart from how good a dialogue is only among raters who are linked
+by dialogues they share. So the shared dialogues are assigned first, each to the raters with the
+fewest dialogues so far, and among these to raters who are not linked yet. The dialogues of a single
+rater then fill up.
 """
 
 from __future__ import annotations
 
+import itertools
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -48,9 +50,12 @@ class Overlap(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """For each rater the dialogues to rate, as indices, in the order of the sheet.
+    """Which dialogues each rater rates.
 
-    `dialogues` is how many are rated at all, `shared` how many by two raters or more.
+    Attributes:
+        sheets: for each rater the indices of the dialogues, in the order of the sheet.
+        dialogues: how many dialogues are rated.
+        shared: how many of them have two raters or more.
     """
 
     sheets: tuple[tuple[int, ...], ...]
@@ -66,18 +71,19 @@ def plan_sheets(
     per_rater: int | None,
     rng: np.random.Generator,
 ) -> Plan:
-    """Deal dialogues to raters.
+    """Assign dialogues to raters at random.
 
-    Scenes, (character, scenario) with the replies of all systems, are taken whole and in turns
-    over the characters, so that systems can be compared within a scene. Loads differ by one at
-    most, nobody rates a dialogue twice, and all raters are linked, unless nothing is shared.
+    If not all dialogues are rated, whole scenes are chosen (a character in a scenario, with the
+    dialogues of all systems), one of every character before a second of any, so that systems can be
+    compared within a scene. The numbers of dialogues differ by one at most, nobody rates a dialogue
+    twice, and all raters are linked unless nothing is shared.
 
     Args:
         dialogues: what may be rated.
         raters: how many there are.
         overlap: how many raters a dialogue gets.
-        per_rater: at most so many dialogues each; None for all dialogues.
-        rng: where the draws come from.
+        per_rater: the most dialogues of a rater; None to have all dialogues rated.
+        rng: the source of randomness.
 
     Raises:
         UsageError: too few dialogues for so many raters, or too few of them shared to link them.
@@ -103,53 +109,58 @@ def plan_sheets(
             f"--overlap: {shared} shared dialogues cannot link {raters} raters",
             hint="raise --overlap or --per-rater; --overlap 1 is for ratings without severities",
         )
-    chosen = rng.permutation(_in_turns(dialogues, rng)[:count])
-    hands = _deal(count, shared, copies, raters, rng)
-    sheets = tuple(tuple(rng.permutation(chosen[hand]).tolist()) for hand in hands)
+    chosen = rng.permutation(_order_by_scene(dialogues, rng)[:count])
+    assigned = _assign(count, shared, copies, raters, rng)
+    sheets = tuple(tuple(rng.permutation(chosen[positions]).tolist()) for positions in assigned)
     return Plan(sheets, count, shared)
 
 
-def _in_turns(dialogues: Sequence[Dialogue], rng: np.random.Generator) -> list[int]:
-    """Indices, scene by scene: one scene of every character, then another of each."""
+def _order_by_scene(dialogues: Sequence[Dialogue], rng: np.random.Generator) -> list[int]:
+    """Indices scene by scene: one scene of every character, then a second of each, and so on."""
     scenes: dict[str, dict[str, list[int]]] = {}
     for index in rng.permutation(len(dialogues)).tolist():
         dialogue = dialogues[index]
         scenes.setdefault(dialogue.character, {}).setdefault(dialogue.scenario, []).append(index)
-    characters = [list(of_one.values()) for of_one in scenes.values()]
-    turns = range(max(map(len, characters), default=0))
-    return [i for turn in turns for mine in characters if turn < len(mine) for i in mine[turn]]
+    by_character = [list(scenes_of.values()) for scenes_of in scenes.values()]
+    rounds = itertools.zip_longest(*by_character, fillvalue=[])
+    return [index for one_scene_each in rounds for scene in one_scene_each for index in scene]
 
 
-def _deal(
+def _assign(
     count: int, shared: int, copies: int, raters: int, rng: np.random.Generator
 ) -> list[list[int]]:
+    """For each rater the dialogues, numbered from 0; the first `shared` get `copies` raters."""
     load = np.zeros(raters, dtype=np.int64)
-    piece = np.arange(raters)
-    together = np.zeros((raters, raters), dtype=np.int64)
-    hands: list[list[int]] = [[] for _ in range(raters)]
-    for item in range(count):
+    group = np.arange(raters)  # linked raters have one number
+    n_shared = np.zeros((raters, raters), dtype=np.int64)
+    assigned: list[list[int]] = [[] for _ in range(raters)]
+    for dialogue in range(count):
         chosen: list[int] = []
-        for _ in range(copies if item < shared else 1):
-            rater = _next(chosen, load, piece, together, rng.random(raters))
+        for _ in range(copies if dialogue < shared else 1):
+            rater = _choose_rater(chosen, load, group, n_shared, rng.random(raters))
             if chosen:
-                piece[piece == piece[rater]] = piece[chosen[0]]
-                together[rater, chosen] += 1
-                together[chosen, rater] += 1
+                group[group == group[rater]] = group[chosen[0]]
+                n_shared[rater, chosen] += 1
+                n_shared[chosen, rater] += 1
             chosen.append(rater)
             load[rater] += 1
-            hands[rater].append(item)
-    return hands
+            assigned[rater].append(dialogue)
+    return assigned
 
 
-def _next(
+def _choose_rater(
     chosen: list[int],
     load: NDArray[np.int64],
-    piece: NDArray[np.int64],
-    together: NDArray[np.int64],
+    group: NDArray[np.int64],
+    n_shared: NDArray[np.int64],
     draw: NDArray[np.float64],
 ) -> int:
-    """The rater with the least to do; then not linked yet, then rarely together, then by lot."""
+    """The next rater of a dialogue that has the raters `chosen`.
+
+    It is one with the fewest dialogues; of these one who is not linked with `chosen` yet, then one
+    who shares few dialogues with them, then the one with the lowest draw.
+    """
     busy = load.copy()
     busy[chosen] = np.iinfo(np.int64).max
-    linked = piece == piece[chosen[0]] if chosen else np.zeros(len(load), dtype=bool)
-    return int(np.lexsort((draw, together[chosen].sum(axis=0), linked, busy))[0])
+    linked = group == group[chosen[0]] if chosen else np.zeros(len(load), dtype=bool)
+    return int(np.lexsort((draw, n_shared[chosen].sum(axis=0), linked, busy))[0])

@@ -1,4 +1,4 @@
-"""One XLSX sheet for an annotator; the same content gives the same bytes."""
+"""Writes the XLSX sheet of an annotator; the same content gives the same bytes."""
 
 from __future__ import annotations
 
@@ -17,17 +17,21 @@ from judge.ratings.record import Scale
 __all__ = ["FORMULA_STARTS", "Page", "workbook"]
 
 FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r")
-"""What makes a spreadsheet program take a text for a formula."""
+"""The beginnings that make a spreadsheet program take a text for a formula."""
 
 _EPOCH = (1980, 1, 1, 0, 0, 0)  # the earliest time that a zip archive can hold
-_LONGEST = 32_767
-_TALLEST = 409.0  # points; a row cannot be higher
-_LINE = 15.0
-_WIDTHS = (70, 90, 110, 130, 150)  # of the dialogue, in characters
+_MOST_CHARACTERS = 32_767  # of a cell
+_MOST_POINTS = 409.0  # height of a row
+_LINE_POINTS = 15.0
+_WIDTHS = (70, 90, 110, 130, 150)  # of the column of dialogues, in characters
 
 
 class Page(NamedTuple):
-    """Headings of the text columns and of the score columns, and the texts of each row."""
+    """What a sheet shows.
+
+    `fixed` are the headings of the text columns, `scores` those of the columns to fill in, and
+    `rows` the texts of each row.
+    """
 
     fixed: tuple[str, ...]
     scores: tuple[str, ...]
@@ -46,12 +50,12 @@ def workbook(
     """A workbook with a tab to fill in and a tab to look things up.
 
     Args:
-        page: the tab to fill in; the last of its text columns is the wide one.
+        page: the tab to fill in; the last of its text columns is the widest.
         tabs: names of the two tabs.
-        task: what to do, the first line of the second tab.
+        task: the instructions, the first line of the second tab.
         anchors: title and text of each metric.
-        scale: a program refuses what is not a whole number on it.
-        wrong: what the program says then.
+        scale: the spreadsheet program refuses all but whole numbers on it.
+        wrong: the message of the program then.
 
     Raises:
         UsageError: a text is too long for a cell.
@@ -92,7 +96,7 @@ def _fill(library: Any, sheet: Any, page: Page) -> None:
     thin = styles.Side(style="thin", color="D0D0D0")
     border = styles.Border(left=thin, right=thin, top=thin, bottom=thin)
     wide = next(
-        (w for w in _WIDTHS if all(_height(row[-1], w) <= _TALLEST for row in page.rows)),
+        (w for w in _WIDTHS if all(_height(row[-1], w) <= _MOST_POINTS for row in page.rows)),
         _WIDTHS[-1],
     )
     widths = (*(14 for _ in page.fixed[1:]), wide, *(11 for _ in page.scores))
@@ -109,10 +113,10 @@ def _fill(library: Any, sheet: Any, page: Page) -> None:
             cell = sheet.cell(number, column)
             cell.border, cell.alignment = border, top if column <= len(row) else middle
             _put(library, cell, text)
-        sheet.row_dimensions[number].height = min(_TALLEST, max(map(_height, row, widths)))
+        sheet.row_dimensions[number].height = min(_MOST_POINTS, max(map(_height, row, widths)))
     sheet.freeze_panes = "B2"
     sheet.print_title_rows = "1:1"
-    _print_on_one_width(library, sheet)
+    _fit_to_page_width(library, sheet)
 
 
 def _explain(library: Any, sheet: Any, task: str, anchors: Sequence[tuple[str, str]]) -> None:
@@ -129,43 +133,43 @@ def _explain(library: Any, sheet: Any, task: str, anchors: Sequence[tuple[str, s
         sheet.row_dimensions[number].height = max(map(_height, line, (22, 110)))
     sheet.column_dimensions["A"].width = 22
     sheet.column_dimensions["B"].width = 110
-    _print_on_one_width(library, sheet)
+    _fit_to_page_width(library, sheet)
 
 
-def _print_on_one_width(library: Any, sheet: Any) -> None:
+def _fit_to_page_width(library: Any, sheet: Any) -> None:
     sheet.page_setup.orientation, sheet.page_setup.fitToHeight = "landscape", 0
     fit = library.worksheet.properties.PageSetupProperties(fitToPage=True)
     sheet.sheet_properties.pageSetUpPr = fit
 
 
 def _put(library: Any, cell: Any, text: str) -> None:
-    """A text as text, whatever it begins with; openpyxl would make a formula of `=1+1`."""
-    if len(text) > _LONGEST:
+    """Write a text as text, even where openpyxl would make it a formula, such as `=1+1`."""
+    if len(text) > _MOST_CHARACTERS:
         raise UsageError(
-            f"a dialogue of {len(text)} characters does not fit into a cell ({_LONGEST})",
+            f"a dialogue of {len(text)} characters does not fit into a cell ({_MOST_CHARACTERS})",
             hint="write the sheets with --format csv",
         )
     forbidden = library.cell.cell.ILLEGAL_CHARACTERS_RE
     cell.value = forbidden.sub("\N{REPLACEMENT CHARACTER}", text) or None
     if text.startswith(FORMULA_STARTS):
         cell.data_type = "s"
-        cell.quotePrefix = True  # and it stays a text when somebody edits the cell
+        cell.quotePrefix = True  # so that it stays a text when somebody edits the cell
 
 
 def _height(text: str, width: int) -> float:
-    """Points that a wrapped text takes, from the width of its characters."""
+    """The height of a wrapped text in points, estimated from the width of its characters."""
     lines = sum(max(1, -(-cell_len(line) // (width - 2))) for line in text.split("\n"))
-    return lines * _LINE + 4
+    return lines * _LINE_POINTS + 4
 
 
 def _packed(library: Any, book: Any) -> bytes:
-    """The archive without the time at which it was made."""
+    """The workbook as bytes that do not depend on the time or the machine."""
     made, fixed = io.BytesIO(), io.BytesIO()
     library.writer.excel.ExcelWriter(book, zipfile.ZipFile(made, "w")).save()
     with zipfile.ZipFile(made) as archive, zipfile.ZipFile(fixed, "w") as packed:
         for name in archive.namelist():
             info = zipfile.ZipInfo(name, _EPOCH)
             info.compress_type = zipfile.ZIP_DEFLATED
-            info.create_system = 3  # or it would name the machine's system
+            info.create_system = 3  # Unix; else the operating system of this machine
             packed.writestr(info, archive.read(name))
     return fixed.getvalue()
