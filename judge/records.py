@@ -21,7 +21,6 @@ import msgspec
 from judge.errors import StoreError
 
 __all__ = [
-    "json_schema",
     "plain_record",
     "read_record",
     "read_record_if_present",
@@ -111,15 +110,6 @@ def write_record(
     return write_text(
         path, json.dumps(plain, ensure_ascii=False, allow_nan=False, indent=1) + "\n", hint
     )
-
-
-def json_schema(record_type: type, *, format: int) -> dict[str, Any]:  # noqa: A002
-    """The JSON Schema (draft 2020-12) of the files that `write_record` writes for a dataclass."""
-    schema = msgspec.json.schema(record_type)
-    record = schema["$defs"][record_type.__name__]
-    record["properties"] = {"format": {"const": format}, **record["properties"]}
-    record["required"] = ["format", *record["required"]]
-    return schema
 
 
 def write_text(path: Path, text: str, hint: str = _WRITE_HINT) -> Path:

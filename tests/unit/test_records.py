@@ -15,7 +15,6 @@ import pytest
 
 from judge.errors import StoreError
 from judge.records import (
-    json_schema,
     plain_record,
     read_record,
     read_record_if_present,
@@ -158,14 +157,6 @@ def test_what_cannot_be_json_leaves_the_older_file(tmp_path: Path) -> None:
         write_record(path, Example("small", (), {}, {"a": object()}), format=2)
     assert path.read_text(encoding="utf-8") == TEXT
     assert list(tmp_path.iterdir()) == [path]
-
-
-def test_the_schema_has_the_format() -> None:
-    """And requires what has no default."""
-    schema = json_schema(Example, format=2)
-    example = schema["$defs"]["Example"]
-    assert example["properties"]["format"] == {"const": 2}
-    assert example["required"] == ["format", "kind", "inner", "counts"]
 
 
 def test_text_is_utf_8_with_its_own_line_breaks(tmp_path: Path) -> None:

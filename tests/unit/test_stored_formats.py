@@ -1,9 +1,14 @@
-"""Every stored record of its present format: it still reads, and is written as it was."""
+"""Every stored record of its present format still reads, is written as it was, and has a schema."""
 
 from __future__ import annotations
 
+import inspect
+import json
+import os
 from pathlib import Path
+from typing import Any
 
+import msgspec
 import pytest
 
 from judge import calibration_file, manifest
@@ -17,7 +22,8 @@ from judge.manifest import Manifest
 from judge.records import read_record, write_record
 from judge.roleplay import playing_summary
 
-GOLDEN = Path(__file__).parents[1] / "golden" / "records"
+ROOT = Path(__file__).parents[2]
+GOLDEN = ROOT / "tests" / "golden" / "records"
 
 FORMATS: dict[str, tuple[type, int]] = {
     "agreement": (Agreement, agreement_records.FORMAT),
@@ -41,3 +47,26 @@ def test_a_golden_file_of_the_present_format_reads(name: str, tmp_path: Path) ->
     if name == "results":  # it used to repeat the format of the played records inside
         before = before.replace('\n   "format": 1,\n', "\n")
     assert again.read_text(encoding="utf-8") == before
+
+
+def json_schema(record_type: type, version: int) -> dict[str, Any]:
+    """The JSON Schema (draft 2020-12) of the files that hold such a record."""
+    schema = msgspec.json.schema(record_type)
+    for definition in schema["$defs"].values():
+        definition["description"] = inspect.cleandoc(definition["description"])
+    record = schema["$defs"][record_type.__name__]
+    record["properties"] = {"format": {"const": version}, **record["properties"]}
+    record["required"] = ["format", *record["required"]]
+    return {"$schema": "https://json-schema.org/draft/2020-12/schema", **schema}
+
+
+@pytest.mark.parametrize("name", FORMATS)
+def test_the_schemas_are_current(name: str) -> None:
+    """WRITE_GOLDEN=1 writes them anew; docs/formats.md names each."""
+    record_type, version = FORMATS[name]
+    path = ROOT / "docs" / "schemas" / f"{name}-v{version}.json"
+    schema = json.dumps(json_schema(record_type, version), indent=1) + "\n"
+    if os.environ.get("WRITE_GOLDEN"):
+        path.write_text(schema, encoding="utf-8")
+    assert path.read_text(encoding="utf-8") == schema
+    assert f"(schemas/{path.name})" in (ROOT / "docs" / "formats.md").read_text(encoding="utf-8")
