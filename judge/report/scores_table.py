@@ -1,9 +1,7 @@
-"""Scores as text: the table on the terminal and `scores.csv`."""
+"""The scores of a run as text: the table on the terminal, and `scores.csv`."""
 
 from __future__ import annotations
 
-import csv
-import io
 from collections.abc import Iterator, Mapping, Sequence
 from textwrap import wrap
 from types import MappingProxyType
@@ -22,13 +20,13 @@ from judge.analysis.results import (
     Results,
     SystemResults,
 )
-from judge.report.format import fixed, level, share
+from judge.report.format import csv_text, fixed, level, share
 from judge.types import Failure, Judgment
 
 __all__ = ["scores_csv", "terminal_table"]
 
 _ABREAST = 4
-"""Systems beside each other; more make a further table, so that 80 columns suffice."""
+"""How many systems stand beside each other in 80 columns; more systems make a further table."""
 
 
 def scores_csv(
@@ -36,39 +34,40 @@ def scores_csv(
     results: Results,
     items: Mapping[ItemKey, ItemScore] = MappingProxyType({}),
 ) -> str:
-    """One row per judgment, with who, what, the score, its distribution, status and reason.
+    """One row for each judgment: dialogue, metric, score, distribution, status and reason.
 
-    Numbers have 6 decimals; they, p and `reading` are empty unless `status` is `ok`, otherwise
-    `status` is the failure's code. `rationale` is what the judge wrote first. `calibrated`,
-    `lower` and `upper` are of `items`, empty where there is none. Rows go by system, character,
-    scenario, and metric in rubric order; a set of replies stands where a scenario does.
+    Numbers have 6 decimals. If `status` is not `ok` it is the code of the failure, and the numbers
+    and `reading` are empty. `rationale` is what the judge wrote before it scored. `calibrated`,
+    `lower` and `upper` come from `items` and are empty where it has none. Rows are ordered by
+    system, character, scenario, and metric as in the rubric. A set of replies has its name in the
+    column of the scenario.
     """
-    place = {metric: at for at, metric in enumerate(results.metrics)}
-    text = io.StringIO()
-    rows = csv.writer(text, lineterminator="\n")
+    order = {metric: n for n, metric in enumerate(results.metrics)}
     ps = [f"p{label}" for label in results.labels]
-    head = ["system", "character", "scenario", "metric", "score", "label_mass"]
-    rows.writerow(
-        [*head, *ps, "status", "reason", "reading", "rationale", "calibrated", "lower", "upper"]
-    )
+    rows: list[list[object]] = [
+        [
+            *("system", "character", "scenario", "metric", "score", "label_mass", *ps),
+            *("status", "reason", "reading", "rationale", "calibrated", "lower", "upper"),
+        ]
+    ]
     for j in sorted(
         judgments,
         key=lambda j: (
             *dialogue_order(j.system, j.character, j.scenario),
-            place.get(j.metric, len(place)),
+            order.get(j.metric, len(order)),
         ),
     ):
-        who = (j.system, j.character, j.scenario, j.metric)
-        read = j.outcome
-        if isinstance(read, Failure):
-            cells = ["", "", *("" for _ in ps), read.code, read.reason, ""]
+        key = (j.system, j.character, j.scenario, j.metric)
+        outcome = j.outcome
+        if isinstance(outcome, Failure):
+            cells = ["", "", *("" for _ in ps), outcome.code, outcome.reason, ""]
         else:
-            numbers = (read.expected, read.label_mass, *read.p)
-            cells = [*(f"{number:.6f}" for number in numbers), "ok", "", read.reading]
-        item = items.get(who)
+            numbers = (outcome.expected, outcome.label_mass, *outcome.p)
+            cells = [*(f"{number:.6f}" for number in numbers), "ok", "", outcome.reading]
+        item = items.get(key)
         on_scale = ("", "", "") if item is None else (f"{item.score:.6f}", item.lower, item.upper)
-        rows.writerow([*who, *cells, j.rationale, *on_scale])
-    return text.getvalue()
+        rows.append([*key, *cells, j.rationale, *on_scale])
+    return csv_text(rows)
 
 
 def terminal_table(results: Results) -> RenderableType:
@@ -77,12 +76,16 @@ def terminal_table(results: Results) -> RenderableType:
     if len(systems) == 1:
         body: list[RenderableType] = [_one_system(results, systems[0])]
     else:
-        slices = [systems[at : at + _ABREAST] for at in range(0, len(systems), _ABREAST)]
-        body = [_abreast(results, abreast) for abreast in slices]
+        body = [_several_systems(results, part) for part in _parts(systems)]
     if results.calibration is not None:
         body += [Text(), _calibrated(results, results.calibration)]
     signature = "  ".join(f"{key}: {value}" for key, value in results.signature.items())
     return Group(*body, Text(signature, style="dim"))
+
+
+def _parts(systems: Sequence[SystemResults]) -> Iterator[Sequence[SystemResults]]:
+    for start in range(0, len(systems), _ABREAST):
+        yield systems[start : start + _ABREAST]
 
 
 def _one_system(results: Results, system: SystemResults) -> Table:
@@ -107,7 +110,7 @@ def _one_system(results: Results, system: SystemResults) -> Table:
     return table
 
 
-def _abreast(results: Results, systems: Sequence[SystemResults]) -> Table:
+def _several_systems(results: Results, systems: Sequence[SystemResults]) -> Table:
     table = _table(None)
     for system in systems:
         head = _head(system.system) + ("\nsampled" if system.sampled else "")
@@ -126,12 +129,12 @@ def _table(title: str | None) -> Table:
 
 
 def _head(system: str) -> str:
-    """A system's name on lines that break after hyphens."""
+    """A system's name on lines of at most 10 letters, broken after hyphens."""
     return "\n".join(line.replace("- ", "-") for line in wrap(system.replace("-", "- "), 10))
 
 
 def _rows(results: Results) -> Iterator[tuple[str, Text, str]]:
-    """Name, title and style of each row: a dimension, its metrics, at last the overall score."""
+    """Name, title and style of each row: dimensions, each before its metrics, then overall."""
     for group in results.groups:
         yield group.name, Text(results.titles[group.name]), "bold"
         for metric in group.metrics:
@@ -141,18 +144,17 @@ def _rows(results: Results) -> Iterator[tuple[str, Text, str]]:
 
 
 def _calibrated(results: Results, calibration: CalibratedResults) -> Group:
-    """The means on the human scale, half the interval beside each; why some are missing below."""
+    """Means on the human scale with half of their intervals, and why some are missing."""
     interval = f"± half of the {level(calibration.confidence)} interval"
     tables: list[RenderableType] = [
         Text(f"calibrated on {calibration.title}, {interval}", style="bold")
     ]
-    for at in range(0, len(results.systems), _ABREAST):
+    for systems in _parts(results.systems):
         table = _table(None)
-        abreast = results.systems[at : at + _ABREAST]
-        for system in abreast:
+        for system in systems:
             table.add_column(_head(system.system), justify="right", overflow="fold")
         for name, title, style in _rows(results):
-            means = [calibration.mean(system.system, name) for system in abreast]
+            means = [calibration.mean(system.system, name) for system in systems]
             table.add_row(title, *map(_with_interval, means), style=style)
         tables.append(table)
     return Group(*tables, *(Text(f"– {reason}", style="dim") for reason in calibration.missing))

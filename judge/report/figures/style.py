@@ -16,6 +16,8 @@ from bisect import bisect
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from importlib.resources import files
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from xml.etree import ElementTree as ET
 
@@ -52,24 +54,13 @@ __all__ = [
     "text_width",
 ]
 
-PALETTE: Mapping[str, str] = {
-    "paper": "#ffffff",
-    "ink": "#1d1f23",
-    "soft": "#5d626b",
-    "rule": "#d9dce1",
-    "faint": "#f4f5f7",
-    "c0": "#0072b2",
-    "c1": "#d55e00",
-    "c2": "#00805f",
-    "c3": "#a8478a",
-    "c4": "#8a6d00",
-    "c5": "#3b3f46",
-    "p1": "#dfe8f2",
-    "p2": "#b3cbe3",
-    "p3": "#7ba6cf",
-    "p4": "#3f7db5",
-    "p5": "#11508c",
-}
+
+def _light_theme() -> dict[str, str]:
+    css = (files("judge.report") / "templates" / "style.css.j2").read_text("utf-8")
+    return dict(re.findall(r"--(\w+): (#\w{6})", css.partition("@media")[0]))
+
+
+PALETTE = _light_theme()
 """The colours of the pages' light theme by the names of its CSS variables.
 
 Those of systems are Okabe and Ito's, darkened where they would be too faint on white.
@@ -85,6 +76,7 @@ SMALL = 7.0
 LINE = 11 / 72
 """The least height in inches of a line of text."""
 
+_STYLE = Path(__file__).with_name("look.mplstyle")
 _CHINESE = (
     "Noto Sans CJK SC",
     "Noto Sans SC",
@@ -127,61 +119,11 @@ def look(**more: Any) -> Iterator[None]:
     """
     from matplotlib import style  # noqa: PLC0415 - half a second, needed for reports only
 
-    with warnings.catch_warnings(), style.context(["default", {**_settings(), **more}]):
+    settings = {"font.family": _fonts(), **more}
+    with warnings.catch_warnings(), style.context(["default", str(_STYLE), settings]):
         # Without a Chinese font a name is drawn as boxes; a page uses the fonts of its reader.
         warnings.filterwarnings("ignore", message=r"Glyph \d+ .*missing from")
         yield
-
-
-def _settings() -> dict[str, Any]:
-    ink, soft, rule = PALETTE["ink"], PALETTE["soft"], PALETTE["rule"]
-    return {
-        "font.family": _fonts(),
-        "font.size": SMALL,
-        "text.color": ink,
-        "text.parse_math": False,  # a $ in the name of a system is a $
-        "text.usetex": False,
-        "text.hinting": "none",
-        "figure.facecolor": PALETTE["paper"],
-        "figure.constrained_layout.h_pad": 0.03,
-        "figure.constrained_layout.w_pad": 0.03,
-        "figure.titlesize": 7.5,
-        "figure.titleweight": "bold",
-        "axes.facecolor": "none",
-        "axes.edgecolor": soft,
-        "axes.labelcolor": ink,
-        "axes.labelsize": 7.5,
-        "axes.linewidth": 0.6,
-        "axes.spines.top": False,
-        "axes.spines.right": False,
-        "axes.titlesize": 7.5,
-        "axes.titleweight": "bold",
-        "axes.titlelocation": "left",
-        "axes.titlepad": 4,
-        "axes.axisbelow": True,
-        "grid.color": rule,
-        "grid.linewidth": 0.5,
-        "lines.linewidth": 1.2,
-        "lines.markersize": 4,
-        "legend.frameon": False,
-        "legend.fontsize": SMALL,
-        "legend.handlelength": 1.6,
-        "legend.columnspacing": 1.4,
-        "legend.labelspacing": 0.3,
-        **{
-            f"{axis}tick.{key}": value
-            for axis in "xy"
-            for key, value in {
-                "color": soft,
-                "labelcolor": ink,
-                "labelsize": SMALL,
-                "major.size": 2.5,
-                "major.width": 0.6,
-                "major.pad": 2.5,
-            }.items()
-        },
-        "svg.hashsalt": "esrp-judge",
-    }
 
 
 @functools.cache

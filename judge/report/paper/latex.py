@@ -1,8 +1,8 @@
-r"""Text and tables as LaTeX that compiles wherever booktabs, siunitx and graphicx are.
+r"""Text and tables as LaTeX that compiles with booktabs, siunitx and graphicx.
 
-Everything is plain ASCII but Chinese, which pdflatex can set only with CJKutf8 and its fonts:
-it becomes `\judgecjk{流畅}{U+6D41 U+7545}`, and the definition that comes along prints the code
-points, unless the document has given it another (see `document`).
+It is plain ASCII, except for Chinese, which pdflatex can set only with CJKutf8 and its fonts.
+Chinese becomes `\judgecjk{流畅}{U+6D41 U+7545}`; the default definition of that command prints the
+code points, and a document such as that of `write_paper` may define it to print the characters.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ import re
 import string
 import unicodedata
 from collections.abc import Sequence
+from importlib.resources import files
 
 from judge.report.paper.table import Column, Entry, Number, PaperTable, Range, Row, grouped, missing
 
@@ -19,7 +20,7 @@ __all__ = ["CJK_FALLBACK", "FITTED", "escape", "latex_table"]
 CJK_FALLBACK = r"\providecommand{\judgecjk}[2]{#2}"
 
 FITTED = r"\resizebox{\ifdim\width>\textwidth\textwidth\else\width\fi}{!}"
-"""Makes what follows as wide as the page, if it is wider."""
+"""Shrinks what follows to the width of the page if it is wider."""
 
 _CJK = re.compile("[\u2e80-\u2fdf\u3000-\u303f\u3400-\u9fff\uf900-\ufaff\uff00-\uffef]+")
 _LONG = re.compile(r"[0-9A-Za-z]{25,}")
@@ -40,52 +41,17 @@ _SPECIAL = {
     "|": r"\textbar{}",
     '"': "''",
     "`": r"\`{}",
-    # After a line of a table an asterisk or a bracket would belong to the line break.
+    # At the start of a line of a table, these would be read as arguments of the line break before.
     "*": "{*}",
     "[": "{[}",
     "]": "{]}",
 }
 
-_KNOWN = {
-    "–": r"\textendash{}",
-    "—": r"\textemdash{}",
-    "‘": "`",
-    "’": "'",
-    "“": "``",
-    "”": "''",
-    "…": r"\ldots{}",
-    "−": "$-$",
-    "×": r"$\times$",
-    "±": r"$\pm$",
-    "·": r"$\cdot$",
-    "≤": r"$\leq$",
-    "≥": r"$\geq$",
-    "≈": r"$\approx$",
-    "√": r"$\surd$",
-    "→": r"$\rightarrow$",
-    "°": r"$^{\circ}$",
-    "²": r"$^{2}$",
-    "§": r"\S{}",
-    "ß": r"\ss{}",
-    "æ": r"\ae{}",
-    "Æ": r"\AE{}",
-    "ø": r"\o{}",
-    "Ø": r"\O{}",
-    "ł": r"\l{}",
-    "Ł": r"\L{}",
-    "α": r"$\alpha$",
-    "β": r"$\beta$",
-    "ε": r"$\varepsilon$",
-    "θ": r"$\theta$",
-    "κ": r"$\kappa$",
-    "λ": r"$\lambda$",
-    "μ": r"$\mu$",
-    "π": r"$\pi$",
-    "ρ": r"$\rho$",
-    "σ": r"$\sigma$",
-    "τ": r"$\tau$",
-    "ω": r"$\omega$",
-}
+_KNOWN = dict(
+    line.split("\t")
+    for line in (files("judge.report.paper") / "characters.tsv").read_text("utf-8").splitlines()
+)
+"""The LaTeX of characters beyond ASCII."""
 
 _ACCENTS = {
     "\u0300": "`",
@@ -104,10 +70,10 @@ _ACCENTS = {
 
 
 def escape(text: str) -> str:
-    """Text of anybody as LaTeX that prints it, and does nothing else.
+    """Any text as LaTeX that prints it and does nothing else.
 
-    What has no LaTeX of its own is printed as its code point; line breaks become spaces; hashes
-    may be broken.
+    A character that has no LaTeX is printed as its code point. Line breaks become spaces, and
+    LaTeX may break hashes across lines.
     """
     flat = re.sub(r"\s+", " ", unicodedata.normalize("NFC", text))
     pieces: list[str] = []
@@ -121,8 +87,8 @@ def escape(text: str) -> str:
 
 def _piece(word: str) -> str:
     if _LONG.fullmatch(word):
-        return r"\allowbreak{}".join(word[at : at + 8] for at in range(0, len(word), 8))
-    # Two hyphens would be set as a dash.
+        return r"\allowbreak{}".join(word[start : start + 8] for start in range(0, len(word), 8))
+    # LaTeX would set two hyphens as a dash.
     return re.sub("-(?=-)", "-{}", "".join(map(_character, word)))
 
 
@@ -143,11 +109,11 @@ def _code_points(text: str) -> str:
 
 
 def latex_table(table: PaperTable) -> str:
-    """A float that can be pasted alone into a document of one column or two.
+    """A float that can be pasted alone into a document with one column or two.
 
-    It needs booktabs, siunitx and graphicx, and shrinks where it would be wider than the page.
+    It needs booktabs, siunitx and graphicx, and shrinks if it would be wider than the page.
     """
-    letters = {reason: _letter(at) for at, reason in enumerate(table.reasons())}
+    letters = {reason: _letter(n) for n, reason in enumerate(table.reasons())}
     columns = table.columns
     body = _body(table, letters)
     lines = [
@@ -175,21 +141,22 @@ def latex_table(table: PaperTable) -> str:
 
 
 def _caption(table: PaperTable) -> str:
-    bold = "".join(rf"\textbf{{{escape(mark)}}} " for mark in table.banners)
+    bold = "".join(rf"\textbf{{{escape(banner)}}} " for banner in table.banners)
     return bold + escape(table.caption)
 
 
-def _letter(at: int) -> str:
+def _letter(n: int) -> str:
+    """The letter of a note: a, b, ..., z, aa, ab, ..."""
     alphabet = string.ascii_lowercase
-    return alphabet[at] if at < len(alphabet) else _letter(at // 26 - 1) + alphabet[at % 26]
+    return alphabet[n] if n < len(alphabet) else _letter(n // 26 - 1) + alphabet[n % 26]
 
 
 def _formats(table: PaperTable) -> list[str]:
     numbers = [
-        [cell for row in table.rows if isinstance(cell := row.cells[at], Number)]
-        for at in range(len(table.columns))
+        [cell for row in table.rows if isinstance(cell := row.cells[n], Number)]
+        for n in range(len(table.columns))
     ]
-    # Columns under heads on end are of one kind, and stand at equal distances.
+    # Columns under upright heads hold numbers of one kind: their widths are made equal.
     upright = [
         cell
         for column, cells in zip(table.columns, numbers, strict=True)
@@ -197,8 +164,8 @@ def _formats(table: PaperTable) -> list[str]:
         if column.upright
     ]
     formats = []
-    for at, (column, cells) in enumerate(zip(table.columns, numbers, strict=True)):
-        if at and column.group != table.columns[at - 1].group:
+    for n, (column, cells) in enumerate(zip(table.columns, numbers, strict=True)):
+        if n and column.group != table.columns[n - 1].group:
             formats.append(r"@{\hspace{8pt}}")
         if column.kind == "number" and cells:
             formats.append(_number_format(upright if column.upright else cells))
@@ -218,13 +185,13 @@ def _number_format(numbers: Sequence[Number]) -> str:
 def _heads(columns: Sequence[Column]) -> list[str]:
     lines = []
     if any(column.group for column in columns):
-        heads, rules, at = [], [], 1
+        heads, rules, first = [], [], 1
         for group, width in grouped(columns):
             text = rf"\multicolumn{{{width}}}{{c}}{{{escape(group)}}}"
             heads.append(text if group else " & ".join([""] * width))
             if group:
-                rules.append(rf"\cmidrule(lr){{{at}-{at + width - 1}}}")
-            at += width
+                rules.append(rf"\cmidrule(lr){{{first}-{first + width - 1}}}")
+            first += width
         lines += [f"    {' & '.join(heads)} \\\\", f"    {' '.join(rules)}"]
     titles = (_head(column) for column in columns)
     return [*lines, f"    {' & '.join(titles)} \\\\"]
@@ -241,8 +208,8 @@ def _head(column: Column) -> str:
 
 def _body(table: PaperTable, letters: dict[str, str]) -> list[str]:
     across = [
-        _column(column, [row.cells[at] for row in table.rows], letters)
-        for at, column in enumerate(table.columns)
+        _column(column, [row.cells[n] for row in table.rows], letters)
+        for n, column in enumerate(table.columns)
     ]
     lines = []
     for row, (title, *cells) in zip(table.rows, zip(*across, strict=True), strict=True):
@@ -252,7 +219,7 @@ def _body(table: PaperTable, letters: dict[str, str]) -> list[str]:
 
 
 def _column(column: Column, entries: Sequence[Entry], letters: dict[str, str]) -> list[str]:
-    # Ranges stand flush right; a minus sign's width keeps their decimals below each other.
+    # Ranges are set flush right; room for a minus sign keeps their decimals aligned.
     uppers = [entry.upper for entry in entries if isinstance(entry, Range)]
     signed = any(upper is not None and upper < 0 for upper in uppers)
     return [_entry(entry, column, letters, signed=signed) for entry in entries]
@@ -277,13 +244,11 @@ def _plain(value: float | None, decimals: int) -> str:
 
 
 def _spaced(body: Sequence[str], rows: Sequence[Row]) -> list[str]:
-    """A little space after each composite."""
+    """The rows with a little space after each dimension."""
     lines = []
-    for at, (line, row) in enumerate(zip(body, rows, strict=True)):
-        lines.append(line)
-        if row.strong and at + 1 < len(rows):
-            lines.append(r"\addlinespace")
-    return lines
+    for line, row in zip(body, rows, strict=True):
+        lines += [line, r"\addlinespace"] if row.strong else [line]
+    return lines[:-1] if rows and rows[-1].strong else lines
 
 
 def _notes(table: PaperTable, letters: dict[str, str]) -> list[str]:

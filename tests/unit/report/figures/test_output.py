@@ -98,10 +98,13 @@ def test_inside_a_page_every_colour_is_the_pages(drawn: list[ReportFigure]) -> N
 
 
 def test_the_palette_is_that_of_the_pages() -> None:
-    """The light theme of the stylesheet has the same colours, so that files and pages match."""
-    sheet = Path(judge.report.__file__).parent / "templates" / "style.css.j2"
-    light = dict(re.findall(r"--(\w+): (#\w{6})", sheet.read_text(encoding="utf-8").split("@")[0]))
-    assert {name: light[name] for name in PALETTE} == dict(PALETTE)
+    """Figures have the colours of the light theme and no others, so that files and pages match."""
+    folder = Path(judge.report.__file__).parent
+    page = (folder / "templates" / "style.css.j2").read_text(encoding="utf-8")
+    light = dict(re.findall(r"--(\w+): (#\w{6})", page.split("@")[0]))
+    assert light == PALETTE
+    look = (folder / "figures" / "look.mplstyle").read_text(encoding="utf-8")
+    assert {f"#{colour}" for colour in re.findall(r"color: (\w{6})", look)} <= set(light.values())
 
 
 def test_several_figures_in_one_page(drawn: list[ReportFigure]) -> None:
