@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from judge.cli.command import FOLDER_OR_FILE, Names, Progress, command, echo_json, option, table
+from judge.cli.command import FOLDER_OR_FILE, NameList, Progress, command, echo_json, option, table
 from judge.cli.options import (
     aliases_of,
     confidence_option,
@@ -65,7 +65,7 @@ _FEW = 4
 )
 @option(
     "--people",
-    type=Names(),
+    type=NameList(),
     default="",
     group=_TABLE,
     help="Of --table: the measures that people gave.",

@@ -26,7 +26,7 @@ __all__ = [
     "FOLDER_OR_FILE",
     "Command",
     "Group",
-    "Names",
+    "NameList",
     "Progress",
     "command",
     "echo_json",
@@ -42,10 +42,11 @@ EVERY = 20.0
 FOLDER_OR_FILE = click.Path(path_type=Path)
 
 _WITH_PASSWORD = "@"  # noqa: S105 - what an address with a user and a password has
-_NEVER_SAVED = {"config", "save-config", "json", "dry-run", "tokens-per-second"}
+_NOT_IN_FILES = {"config", "save-config", "json", "dry-run", "tokens-per-second"}
+"""Options that are about one run of a command: an option file cannot have them."""
 
 
-class Names(click.ParamType):  # type: ignore[type-arg]
+class NameList(click.ParamType):  # type: ignore[type-arg]
     """Names separated by commas, as a tuple; in an option file a list of names will do."""
 
     name = "text"
@@ -151,11 +152,12 @@ def _read_config(ctx: click.Context, param: click.Parameter, path: Path | None) 
     del param
     if path is None:
         return
-    known = {p.key: p for p in ctx.command.params if isinstance(p, Option) and p.expose_value}
+    options = [p for p in ctx.command.params if isinstance(p, Option)]
+    known = {option.key: option for option in options if option.key not in _NOT_IN_FILES}
     values: dict[str, Any] = {}
     for name, value in _options_in(path, ctx.command.name).items():
         key = name.replace("_", "-")
-        if key not in known or key in _NEVER_SAVED:
+        if key not in known:
             close = difflib.get_close_matches(key, known, n=3)
             raise UsageError(
                 f"{name} is no option of `{ctx.command_path}`",
@@ -228,9 +230,8 @@ def write_config(ctx: click.Context, path: Path) -> None:
 
     lines = []
     for param in ctx.command.params:
-        given = ctx.get_parameter_source(str(param.name)) is not ParameterSource.DEFAULT
         value = ctx.params.get(str(param.name))
-        if not isinstance(param, Option) or not given or param.key in _NEVER_SAVED:
+        if not isinstance(param, Option) or not is_given(ctx, param) or param.key in _NOT_IN_FILES:
             continue
         if param.key.endswith("url") and _WITH_PASSWORD in str(value):
             click.echo(f"--{param.key} is not saved: it may hold a password", err=True)
@@ -245,13 +246,16 @@ def write_config(ctx: click.Context, path: Path) -> None:
 # What is printed
 
 
-def given_options(ctx: click.Context, names: Sequence[str]) -> dict[str, Any]:
-    """Those of the named parameters that the user gave, by name; defaults are left out."""
-    return {
-        name: ctx.params[name]
-        for name in names
-        if ctx.get_parameter_source(name) is not ParameterSource.DEFAULT
-    }
+def given_options(ctx: click.Context, *groups: str) -> dict[str, Any]:
+    """The options of some groups that the user gave, by parameter; defaults are left out."""
+    given = (p for p in ctx.command.params if isinstance(p, Option) and p.group in groups)
+    names = (str(option.name) for option in given if is_given(ctx, option))
+    return {name: ctx.params[name] for name in names}
+
+
+def is_given(ctx: click.Context, option: click.Parameter) -> bool:
+    """Whether the user gave an option: on the command line, in a variable or in a file."""
+    return ctx.get_parameter_source(str(option.name)) is not ParameterSource.DEFAULT
 
 
 def table(rows: Sequence[Sequence[object]]) -> str:

@@ -18,8 +18,8 @@ from judge.cli.command import (
     write_config,
 )
 from judge.cli.options import (
-    ENGINE_OPTIONS,
-    PLAY_OPTIONS,
+    ENGINE,
+    PLAYING,
     calibration_option,
     engine_options,
     json_option,
@@ -151,7 +151,7 @@ def evaluate(
         "scenarios": scenarios,
         "limit": limit,
         "rationale": rationale_tokens or rationale,
-        **given_options(ctx, (*ENGINE_OPTIONS, *PLAY_OPTIONS)),
+        **given_options(ctx, ENGINE, PLAYING),
     }
     if dry_run:
         plan = workflow.plan_evaluation(models, **asked)
@@ -218,7 +218,7 @@ def generate(
             limit=limit,
             out=out,
             progress=progress,
-            **given_options(ctx, (*PLAY_OPTIONS, *ENGINE_OPTIONS)),
+            **given_options(ctx, ENGINE, PLAYING),
         )
     if as_json:
         facts = {"dialogues": str(done.path), "n": len(done.dialogues)}

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
-from judge.cli.command import FOLDER_OR_FILE, Names, option
+from judge.cli.command import FOLDER_OR_FILE, NameList, option
 from judge.engines import DEFAULT_CUDA, ENGINES
 from judge.errors import UsageError
 
@@ -15,8 +15,8 @@ if TYPE_CHECKING:
     from judge.workflows.inputs import RatingsFile
 
 __all__ = [
-    "ENGINE_OPTIONS",
-    "PLAY_OPTIONS",
+    "ENGINE",
+    "PLAYING",
     "aliases_of",
     "calibration_option",
     "confidence_option",
@@ -34,8 +34,8 @@ __all__ = [
 
 _Decorated = TypeVar("_Decorated", bound=Callable[..., Any])
 
-_JUDGE, _ENGINE = "The judge", "How models are asked"
-_PLAY, _REPORT = "A model that plays", "The report"
+ENGINE, PLAYING = "How models are asked", "A model that plays"
+_JUDGE, _REPORT = "The judge", "The report"
 _POSITIVE = click.IntRange(min=1)
 _SHARE = click.FloatRange(0, 1, min_open=True, max_open=True)
 
@@ -47,7 +47,7 @@ judge_option = option(
 )
 metrics_option = option(
     "--metrics",
-    type=Names(),
+    type=NameList(),
     default="",
     group=_JUDGE,
     help="Only these, separated by commas, such as fluency,coherency.",
@@ -79,24 +79,6 @@ calibration_option = option(
 def out_option(text: str, **attributes: Any) -> Callable[[_Decorated], _Decorated]:
     """`--out`, with what it is the place of."""
     return option("--out", type=FOLDER_OR_FILE, group=_REPORT, help=text, **attributes)
-
-
-ENGINE_OPTIONS = (
-    "engine",
-    "base_url",
-    "server",
-    "concurrency",
-    "samples",
-    "batch_size",
-    "device",
-    "dtype",
-    "quantization",
-    "tensor_parallel",
-    "gpu_memory",
-    "reproducible",
-    "seed",
-)
-"""The parameters of `engine_options`."""
 
 
 def engine_options(decorated: _Decorated) -> _Decorated:
@@ -150,23 +132,6 @@ def engine_options(decorated: _Decorated) -> _Decorated:
             show_default=True,
         ),
     )
-
-
-PLAY_OPTIONS = (
-    "user",
-    "model_url",
-    "user_url",
-    "questions",
-    "prompts",
-    "play_language",
-    "name",
-    "temperature",
-    "top_p",
-    "max_tokens",
-    "thinking",
-    "keep_loaded",
-)
-"""The parameters of `play_options`."""
 
 
 def play_options(decorated: _Decorated) -> _Decorated:
@@ -229,14 +194,14 @@ def selection_options(group: str) -> Callable[[_Decorated], _Decorated]:
         decorated,
         option(
             "--characters",
-            type=Names(),
+            type=NameList(),
             default="",
             group=group,
             help="Only these: names or parts, separated by commas.",
         ),
         option(
             "--scenarios",
-            type=Names(),
+            type=NameList(),
             default="",
             group=group,
             help="Only these, such as 1-12,15.",
@@ -326,11 +291,11 @@ def _grouped(group: str, flag: str, text: str, name: str | None, **attributes: A
 
 
 def _engine(flag: str, text: str, **attributes: Any) -> Any:
-    return _grouped(_ENGINE, flag, text, None, **attributes)
+    return _grouped(ENGINE, flag, text, None, **attributes)
 
 
 def _play(flag: str, text: str, name: str | None = None, **attributes: Any) -> Any:
-    return _grouped(_PLAY, flag, text, name, **attributes)
+    return _grouped(PLAYING, flag, text, name, **attributes)
 
 
 def _ratings(flag: str, text: str, name: str | None = None, **attributes: Any) -> Any:

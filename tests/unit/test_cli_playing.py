@@ -15,8 +15,8 @@ from click.testing import CliRunner
 from judge.cli.command import given_options
 from judge.cli.eval_command import evaluate, generate
 from judge.cli.options import (
-    ENGINE_OPTIONS,
-    PLAY_OPTIONS,
+    ENGINE,
+    PLAYING,
     engine_options,
     judge_option,
     play_options,
@@ -61,8 +61,8 @@ def taken(words: Sequence[str]) -> Line:
     @engine_options
     @click.pass_context
     def command(ctx: click.Context, /, model: str, judge: str | None, **_: Any) -> None:
-        playing = PlayOptions(**given_options(ctx, PLAY_OPTIONS))
-        engine = EngineKeywords(**given_options(ctx, ENGINE_OPTIONS))  # type: ignore[typeddict-item]
+        playing = PlayOptions(**given_options(ctx, PLAYING))
+        engine = EngineKeywords(**given_options(ctx, ENGINE))  # type: ignore[typeddict-item]
         found.append(Line(model, judge, playing, engine))
 
     result = CliRunner().invoke(command, list(words), standalone_mode=False)
