@@ -1,4 +1,4 @@
-"""Laws of perturbation, for any reply."""
+"""Laws of perturbations, for any reply."""
 
 from __future__ import annotations
 
@@ -89,7 +89,7 @@ def near(name: str, level: int, of: int) -> set[int]:
 @modest
 @given(st.text())
 def test_sentences_are_the_reply(text: str) -> None:
-    """Joined they are the text, none is empty, and end marks stand at the end only."""
+    """Joined they are the text, none is empty, and punctuation is only at their ends."""
     parts = sentences(text)
     assert "".join(parts) == text
     ends = "。！？!?…～~\n"
@@ -105,9 +105,9 @@ def test_sentences_are_the_reply(text: str) -> None:
 @given(levels, replies, replies, seeds)
 @example(4, "我懂。", " ", 0)
 def test_only_replies_change(name: str, level: int, first: str, second: str, seed: int) -> None:
-    """Questions and names stay, some reply differs, none is blank, a seed repeats.
+    """Questions and names stay, a reply differs, none is blank, and a seed repeats the result.
 
-    Where a reply was blank before, nothing is perturbed.
+    A dialogue with a blank reply is not perturbed.
     """
     level = min(level, PERTURBATIONS[name].max_level)
     good = dialogue(first, second)
@@ -132,9 +132,9 @@ def test_only_replies_change(name: str, level: int, first: str, second: str, see
 @example("…我懂。我懂。我懂。我懂。鱼", "鱼", 0)
 @example("扬扬帆吧帆吧白白鲸号鲸号", "哈哈哈哈哈哈哈白鲸白鲸号", 0)
 def test_no_text_is_two_levels(name: str, first: str, second: str, seed: int) -> None:
-    """What comes out at one level of a perturbation never comes out at another.
+    """The result of one level of a perturbation is never the result of another level.
 
-    The number of sentences or words that are gone, or of denials that came, tells the level.
+    The number of sentences or words removed, or of denials added, tells the level.
     """
     seen: dict[tuple[Turn, ...], int] = {}
     for level in range(1, PERTURBATIONS[name].max_level + 1):
@@ -197,7 +197,7 @@ def test_the_foreign_share_is_near(name: str, one: int, two: int, level: int, se
 @example("浪。浪。", "花。花", 3, 0)
 @example("浪。浪。", "花。花", 4, 0)
 def test_a_level_is_a_line(name: str, first: str, second: str, level: int, seed: int) -> None:
-    """Level L puts L different lines in the places of L sentences, if there are more than L."""
+    """Level L replaces L sentences by L different lines, if there are more than L sentences."""
     before = [s for text in (first, second) for s in sentences(text)]
     worse = PERTURBATIONS[name](dialogue(first, second), level, POOL, rng(seed))
     blank = not (first.strip() and second.strip())
@@ -222,7 +222,7 @@ def test_swapping_keeps_every_character(text: str, level: int, seed: int) -> Non
 @modest
 @given(replies, levels, seeds)
 def test_doubling_only_repeats(text: str, level: int, seed: int) -> None:
-    """Runs of equal characters stay in their order, each as long as before or up to twice so."""
+    """Runs of equal characters keep their order and become at most twice as long."""
     (after,) = perturbed("double_characters", level, seed, text)
     short, long = ([(c, len(list(run))) for c, run in groupby(t)] for t in (text, after))
     assert [c for c, _ in short] == [c for c, _ in long]
@@ -232,7 +232,7 @@ def test_doubling_only_repeats(text: str, level: int, seed: int) -> None:
 @modest
 @given(replies, levels, seeds)
 def test_dropping_only_removes(text: str, level: int, seed: int) -> None:
-    """What is left is a subsequence; where nothing is left, a bare 嗯。 stands in."""
+    """What is left is a subsequence, or 嗯。 if nothing is left."""
     (after,) = perturbed("drop_characters", level, seed, text)
     rest = iter(text)
     assert after == "嗯。" or all(c in rest for c in after)

@@ -1,4 +1,4 @@
-"""Errors say where, what and how to mend it."""
+"""Errors say where and what is wrong, and how to mend it."""
 
 from __future__ import annotations
 
@@ -21,19 +21,19 @@ from judge.errors import DataError, EngineError, JudgeError, MissingExtraError
     ],
 )
 def test_an_error_reads_as_place_and_message(where: dict[str, Path | int], text: str) -> None:
-    """`path:line: message`, as far as the place is known; a line without a file is no place."""
+    """`path:line: message`, as far as they are known; a line without a file is not shown."""
     assert str(DataError("it is cut off", **where)) == text  # type: ignore[arg-type]
 
 
 def test_the_parts_are_kept() -> None:
-    """Message, hint, path and line can be had one by one; a path is a `Path`."""
+    """Message, hint, path and line are attributes; the path is a `Path`."""
     error = DataError("it is cut off", hint="copy it again", path="a.json", line=7)
     assert (error.message, error.hint) == ("it is cut off", "copy it again")
     assert (error.path, error.line) == (Path("a.json"), 7)
 
 
 def test_a_missing_extra_says_what_to_install() -> None:
-    """The hint is the very line that mends it, and it counts as an engine's error."""
+    """The hint is the command that installs it, and the error is an EngineError."""
     error = MissingExtraError("torch", extra="hf", purpose="a judge model")
     assert str(error) == "a judge model needs the package torch, which is not installed"
     assert error.hint == "pip install 'esrp-judge[hf]'"
@@ -41,7 +41,7 @@ def test_a_missing_extra_says_what_to_install() -> None:
 
 
 def test_one_family_all_drawn_and_exported() -> None:
-    """Every error is a JudgeError, is exported, and stands in the tree of the docstring."""
+    """Every error is a JudgeError, is exported, and is in the tree of the docstring."""
     classes = {
         name: cls
         for name, cls in inspect.getmembers(errors, inspect.isclass)

@@ -1,4 +1,4 @@
-"""What is held out, which label a perturbed dialogue gets, and pairs of twins."""
+"""Held-out dialogues, labels of perturbed dialogues, and pairs."""
 
 from __future__ import annotations
 
@@ -184,7 +184,7 @@ def test_targets_of_real_perturbations() -> None:
 
 
 def test_a_cold_reply_is_bad_whatever_it_was() -> None:
-    """A metric that a perturbation lowers gets its label even if the released dialogue had none."""
+    """A metric that a perturbation lowers gets a label even if the original had none."""
     pool = Pool([], PEOPLE)
     clean = clean_targets(said("天很蓝。", "月亮。"), METRICS, pool)
     assert "emotional_value" not in clean
@@ -219,7 +219,7 @@ DIALOGUES = [
 
 
 def test_pairs_are_twins() -> None:
-    """Both of a pair have one id and the same questions, and differ in a reply.
+    """Both dialogues of a pair have one id and the same questions, and differ in a reply.
 
     Each dialogue has at most one pair per perturbation; here each occurs at every level.
     """
@@ -248,9 +248,9 @@ def test_pairs_repeat_with_the_seed() -> None:
 
 
 def test_no_pair_where_nothing_changes() -> None:
-    """A dialogue of one bare reply by nobody known has no donor, no words and no marks.
+    """A single plain reply of an unknown character has no donor, no words and no marked sentences.
 
-    Of seven sentences half can go, not all: where the level of `cut_rest` is 2 there is no pair.
+    Of seven sentences half can be cut, but not all: at level 2 of `cut_rest` there is no pair.
     """
     text = "天很蓝。海很宽。风很轻。月亮很圆。星星很亮。路很长。夜很静。"
     lone = said(text, character="路人")

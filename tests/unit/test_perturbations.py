@@ -1,4 +1,4 @@
-"""Perturbations: what each one may touch, how much it changes, and where it cannot be applied."""
+"""Perturbations: what each may change, how much it changes, and where it does not apply."""
 
 from __future__ import annotations
 
@@ -70,7 +70,7 @@ def said(*answers: str, character: str = "阿岚", scenario: str = "1") -> Dialo
 
 
 def told(system: str, character: str, scenario: str) -> Dialogue:
-    """Two replies of 20 sentences, each of which says where it comes from."""
+    """A dialogue whose replies have 20 sentences each, all of which name their origin."""
     answers = (
         "".join(f"{system}/{character}/{scenario}/{number}/{k}。" for k in range(20))
         for number in range(2)
@@ -79,7 +79,7 @@ def told(system: str, character: str, scenario: str) -> Dialogue:
 
 
 def sources(text: str) -> list[list[str]]:
-    """For each sentence of `told`: system, character, scenario, round, place."""
+    """For each sentence of `told`: system, character, scenario, round, position."""
     return [part.rstrip("。").split("/") for part in sentences(text)]
 
 
@@ -102,7 +102,7 @@ POOL = Pool([RICH, *DONORS], PEOPLE)
 
 
 def test_names_are_keys() -> None:
-    """A perturbation is found by its own name."""
+    """The keys of the table are the names of the perturbations."""
     assert all(name == perturbation.name for name, perturbation in PERTURBATIONS.items())
 
 
@@ -154,13 +154,13 @@ def test_perturbation_is_pure(perturbation: Perturbation, level: int) -> None:
 
 @pytest.mark.parametrize("perturbation", PERTURBATIONS.values(), ids=PERTURBATIONS)
 def test_the_generator_decides(perturbation: Perturbation) -> None:
-    """Other seeds give other dialogues."""
+    """Other seeds give other results."""
     assert len({perturbation(RICH, 1, POOL, rng(seed)) for seed in range(20)}) > 1
 
 
 @pytest.mark.parametrize("perturbation", PERTURBATIONS.values(), ids=PERTURBATIONS)
 def test_a_level_that_is_none(perturbation: Perturbation) -> None:
-    """Levels begin at 1 and end at `max_level`; the error says so."""
+    """Levels go from 1 to `max_level`; the error says so."""
     for level in (-1, 0, perturbation.max_level + 1):
         with pytest.raises(ValueError, match=f"level {level} of {perturbation.name} is not in 1.."):
             perturbation(RICH, level, POOL, rng(0))
@@ -212,7 +212,7 @@ def test_what_is_not_named_stays(perturbation: Perturbation, metric: str) -> Non
     "name", [name for name, d in PERTURBATIONS.items() if "fluency" not in (*d.lowers, *d.blurs)]
 )
 def test_what_leaves_fluency_alone_moves_whole_sentences(name: str) -> None:
-    """Where a perturbation does not name fluency, every sentence is one that somebody released."""
+    """A perturbation that does not name fluency only moves complete sentences."""
     released = {s for d in (RICH, *DONORS) for turn in d.turns for s in sentences(turn.answer)}
     perturbation = PERTURBATIONS[name]
     for seed in range(40):
@@ -282,7 +282,7 @@ def test_none_where_nothing_can_change(
 def test_a_blank_reply_cannot_be_perturbed(
     blank: str, perturbation: Perturbation, level: int
 ) -> None:
-    """Where a released reply is blank there is nothing good to make worse, at any round."""
+    """A dialogue with a blank reply in any round is not perturbed."""
     full = RICH.turns[0].answer
     for answers in ((blank, full), (full, blank), (blank, blank)):
         assert perturbation(said(*answers), level, POOL, rng(level)) is None
@@ -351,7 +351,7 @@ def test_no_cut_leaves_a_blank(name: str, answers: tuple[str, str]) -> None:
 )
 @pytest.mark.parametrize("perturbation", PERTURBATIONS.values(), ids=PERTURBATIONS)
 def test_a_reply_never_vanishes(perturbation: Perturbation, dialogue: Dialogue) -> None:
-    """Even where every character, word or sentence is taken away something is left to judge."""
+    """Even if all characters, words or sentences are removed, some text is left to judge."""
     for seed in range(30):
         worse = perturbation(dialogue, perturbation.max_level, POOL, rng(seed))
         assert worse is None or all(turn.answer.strip() for turn in worse.turns)
@@ -512,7 +512,7 @@ def test_the_share_of_replaced_words(name: str) -> None:
 
 @pytest.mark.parametrize("name", TERMS)
 def test_the_longest_term_is_taken_whole(name: str) -> None:
-    """白鲸号 goes as one word, not 白鲸 with 号 left over."""
+    """白鲸号 is replaced as one word, not 白鲸 alone."""
     worse = PERTURBATIONS[name](said("白鲸号。"), PERTURBATIONS[name].max_level, POOL, rng(0))
     assert worse is not None
     assert "号" not in worse.turns[0].answer
@@ -629,7 +629,7 @@ def test_lines_do_not_take_the_whole_dialogue(name: str, level: int) -> None:
 
 @pytest.mark.parametrize("metric", ["experience_sharing", "emotional_value"])
 def test_cold_lines_bring_no_comfort_and_no_story(metric: str) -> None:
-    """A line of `cold` cannot raise what it is to lower, nor tell a story."""
+    """A sentence of `cold` has no comfort, which it should lower, and no story."""
     for seed in range(60):
         worse = PERTURBATIONS["cold"](said("浪。浪。浪。", "花。花。花。"), 4, POOL, rng(seed))
         assert worse is not None
@@ -649,12 +649,12 @@ def test_cold_lines_bring_no_comfort_and_no_story(metric: str) -> None:
     ],
 )
 def test_sentences(text: str, parts: list[str]) -> None:
-    """A sentence ends after its run of end marks; a run with nothing before it stands alone."""
+    """A sentence ends after its final punctuation; punctuation alone is a sentence."""
     assert sentences(text) == parts
 
 
 def test_has_words_reads_replies_only() -> None:
-    """A word in a question is not the character's."""
+    """Words in questions do not count."""
     assert has_words(RICH, ["没有的词", "白鲸号"])
     assert not has_words(RICH, ["怎么办"])
     assert not has_words(RICH, [])
@@ -675,7 +675,7 @@ def test_has_words_reads_replies_only() -> None:
     ids=["in a while", "misunderstanding", "all", "whether"],
 )
 def test_a_denial_leaves_words_whole(statement: str, word: str) -> None:
-    """A denial turns a statement around, not a part of another word."""
+    """A denial negates a statement, and does not change a part of another word."""
     worse = PERTURBATIONS["deny_first"](said(statement, "月亮。"), 4, POOL, rng(0))
     assert worse is not None
     assert word in worse.turns[1].answer
@@ -683,14 +683,14 @@ def test_a_denial_leaves_words_whole(statement: str, word: str) -> None:
 
 @pytest.mark.xfail(raises=AssertionError, reason="a question before a line break is denied")
 def test_a_question_at_the_end_of_a_line_is_no_statement() -> None:
-    """Questions say nothing that could be denied."""
+    """Questions are not denied."""
     good = said("你喜欢下雨天吗？\n", "月亮。")
     assert PERTURBATIONS["deny_first"](good, 4, POOL, rng(0)) is None
 
 
 @pytest.mark.xfail(raises=AssertionError, reason="a donor may have fewer sentences than are taken")
 def test_as_many_sentences_come_as_go() -> None:
-    """Foreign sentences take the place of as many own ones, or there is no perturbation."""
+    """Foreign sentences replace as many own ones, or the perturbation is None."""
     good = said("浪。" * 4, "花。" * 4)
     pool = Pool([said("短。", "短。", scenario="2")], PEOPLE)
     worse = PERTURBATIONS["off_topic"](good, 3, pool, rng(0))
@@ -699,7 +699,7 @@ def test_as_many_sentences_come_as_go() -> None:
 
 @pytest.mark.xfail(raises=AssertionError, reason="a donor's blank reply is filled up and taken")
 def test_a_blank_reply_is_not_given() -> None:
-    """A blank reply is nobody's released reply: there is nothing to take from it."""
+    """A donor with a blank reply is not used."""
     pool = Pool([said(" ", " ", scenario="2")], PEOPLE)
     assert PERTURBATIONS["off_topic"](RICH, 4, pool, rng(0)) is None
 

@@ -1,4 +1,4 @@
-"""Rubric sets: what a prompt is made of, what a template may see, what a file may hold."""
+"""Rubric sets: how prompts are assembled, what templates can see, and which files are valid."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ DIALOGUE = Dialogue(
 
 @pytest.fixture
 def esrp(tmp_path: Path) -> Path:
-    """A copy of the shipped set that a test may damage."""
+    """A copy of the shipped set that a test may change."""
     return Path(shutil.copytree(shipped_sets()["esrp"], tmp_path / "esrp"))
 
 
@@ -56,7 +56,7 @@ def line_of(path: Path, text: str) -> int:
 
 @pytest.mark.parametrize(("name", "language"), SHIPPED)
 def test_segments_and_tree_are_one_prompt(name: str, language: str) -> None:
-    """The tree's shared texts, joined, are the prompt that `segments` shows."""
+    """The segments of the tree, joined, are the prompt that `segments` shows."""
     rubric = load_rubric(name, language)
     tree = rubric.tree([DIALOGUE])
     (item,) = tree.items
@@ -70,7 +70,7 @@ def test_segments_and_tree_are_one_prompt(name: str, language: str) -> None:
 
 
 def test_the_system_text_does_not_depend_on_what_is_asked() -> None:
-    """Fewer metrics mean fewer questions, in the set's order, of prompts that stay the same."""
+    """With fewer metrics the remaining prompts stay the same, in the set's order."""
     rubric = load_rubric("esrp")
     whole, part = rubric.tree([DIALOGUE]), rubric.tree([DIALOGUE], ["speech_style", "fluency"])
     assert part.system == whole.system
@@ -80,14 +80,14 @@ def test_the_system_text_does_not_depend_on_what_is_asked() -> None:
 
 @pytest.mark.parametrize("metric", ["fluent", "response_diversity"])
 def test_metrics_that_no_dialogue_can_be_asked(metric: str) -> None:
-    """An unknown metric, or one of many replies, is the user's mistake."""
+    """An unknown metric, or one that judges sets of replies, is a UsageError."""
     with pytest.raises(UsageError, match=f"--metrics: {metric} is not a dialogue metric of esrp"):
         load_rubric("esrp").tree([DIALOGUE], [metric])
 
 
 @pytest.mark.parametrize(("name", "language"), SHIPPED)
 def test_text_from_outside_is_shown_not_run(name: str, language: str) -> None:
-    """Jinja's own signs in a reply arrive as they were written."""
+    """Jinja code in a reply is plain text in the prompt."""
     text = load_rubric(name, language).tree([DIALOGUE]).items[0].text
     assert "{{ dialogue.system }} {% if 1 %}x{% endif %} {# c #}" in text
     assert "<b>&amp;</b>" in text
@@ -95,7 +95,7 @@ def test_text_from_outside_is_shown_not_run(name: str, language: str) -> None:
 
 @pytest.mark.parametrize("language", ["zh", "en"])
 def test_a_reply_cannot_pose_as_the_prompt(language: str) -> None:
-    """Later lines of a reply are indented: only the layout's own lines begin at the margin."""
+    """Later lines of a reply are indented: only lines of the layout begin at the margin."""
     text = load_rubric("esrp", language).tree([DIALOGUE]).items[0].text
     speakers = {"zh": ["用户：", "角色："], "en": ["User: ", "Character: "]}[language]
     margin = [line for line in text.splitlines() if line and not line.startswith(" ")]
@@ -110,7 +110,7 @@ def test_a_reply_cannot_pose_as_the_prompt(language: str) -> None:
 
 @pytest.mark.parametrize("language", ["zh", "en"])
 def test_a_reason_is_asked_for_in_the_question_only(language: str) -> None:
-    """Everything that is shared, and the stub, is as without; the limit stands in the tree."""
+    """The shared segments and the prefill are as without reasons; the tree has the limit."""
     rubric = load_rubric("esrp", language)
     plain, reasoned = rubric.tree([DIALOGUE]), rubric.tree([DIALOGUE], rationale=99)
     assert (plain.rationale, reasoned.rationale) == (0, 99)
@@ -128,7 +128,7 @@ def test_a_reason_is_asked_for_in_the_question_only(language: str) -> None:
 
 @pytest.mark.parametrize("language", ["zh", "en"])
 def test_plain_prompts_do_not_know_of_reasons(esrp: Path, language: str) -> None:
-    """With the block cut out of the layout, every plain prompt is the same to the byte."""
+    """Without the block `rationale` every plain prompt is the same, byte for byte."""
     layout = esrp / language / "layout.j2"
     text = layout.read_text(encoding="utf-8")
     start = text.index("{% block rationale %}")
@@ -140,7 +140,7 @@ def test_plain_prompts_do_not_know_of_reasons(esrp: Path, language: str) -> None
 
 
 def test_a_set_that_cannot_ask_for_reasons() -> None:
-    """It says which block is missing, where, and what to put there."""
+    """The error says which block is missing, in which file, and what it has to contain."""
     tiny = load_rubric("tiny")
     assert not tiny.has_rationale
     with pytest.raises(RubricError, match="tiny cannot ask for reasons") as caught:
@@ -150,7 +150,7 @@ def test_a_set_that_cannot_ask_for_reasons() -> None:
 
 
 def test_prompts_are_the_same_in_every_process() -> None:
-    """Nothing depends on the order of hashing."""
+    """Nothing depends on Python's hash seed."""
     program = (
         "import hashlib; from judge.rubric import load_rubric\n"
         "for n, l in [('esrp', 'zh'), ('esrp', 'en'), ('tiny', 'zh')]:\n"
@@ -183,7 +183,7 @@ FOREIGN = [
 
 @pytest.mark.parametrize(("block", "name"), FOREIGN)
 def test_a_block_sees_only_its_own_level(esrp: Path, block: str, name: str) -> None:
-    """The variable of another level is undefined, and the error names file and line."""
+    """A variable of another level is undefined, and the error names file and line."""
     layout = esrp / "zh" / "layout.j2"
     opening = f"{{% block {block} %}}"
     edit(layout, opening, f"{opening}\n{{{{ {name} }}}}\n")
@@ -215,7 +215,7 @@ def test_a_block_sees_only_its_own_level(esrp: Path, block: str, name: str) -> N
     ],
 )
 def test_the_sandbox_holds(esrp: Path, attack: str) -> None:
-    """No way to Python's insides, to other files, to change a record or to draw by chance."""
+    """Templates cannot reach Python's internals or other files, change records or use chance."""
     template = esrp / "zh" / "fluency.j2"
     edit(template, "从 4 起评。", attack)
     rubric = load_rubric(esrp)
@@ -230,7 +230,7 @@ def test_the_sandbox_holds(esrp: Path, attack: str) -> None:
     "fault", ["{% if %}", "{{ metric.name", "{{ [1, 2] | random }}", "{% endfor %}", "{{ 1 | no }}"]
 )
 def test_syntax_errors_name_the_line(esrp: Path, fault: str) -> None:
-    """What Jinja cannot compile is told with the file it stands in, also when it is included."""
+    """The error names the file that has the mistake, also if it is included."""
     template = esrp / "zh" / "fluency.j2"
     edit(template, "从 4 起评。", fault)
     with pytest.raises(RubricError, match="template syntax") as caught:
@@ -241,7 +241,7 @@ def test_syntax_errors_name_the_line(esrp: Path, fault: str) -> None:
 
 
 def test_a_missing_template_names_who_asked_for_it(esrp: Path) -> None:
-    """The error stands at the line that includes it."""
+    """The error names the line that includes it."""
     (esrp / "zh" / "fluency.j2").unlink()
     layout = esrp / "zh" / "layout.j2"
     with pytest.raises(RubricError, match=r"the template fluency\.j2 is missing") as caught:
@@ -258,7 +258,7 @@ def test_a_missing_block(esrp: Path) -> None:
 
 @pytest.mark.parametrize("blank", [" ", "\n", "\N{IDEOGRAPHIC SPACE}"])
 def test_a_stub_must_not_end_in_white_space(esrp: Path, blank: str) -> None:
-    """A label after a blank is another token than the label that the engine looks for."""
+    """After a blank, a label is another token than the one the engine reads."""
     edit(esrp / "zh" / "layout.j2", "评分：{% endblock %}", f"评分：{blank}{{% endblock %}}")
     with pytest.raises(RubricError, match="stub of fluency ends in white space"):
         load_rubric(esrp).tree([DIALOGUE])
@@ -279,14 +279,14 @@ def test_a_stub_must_not_end_in_white_space(esrp: Path, blank: str) -> None:
     ],
 )
 def test_a_character_is_found_by_any_of_its_names(name: str, filed: str) -> None:
-    """The key of the data, a name in any language or a form of address, whatever the case."""
+    """By its name in the data, in any language, or a form of address, in any case."""
     found = load_rubric("esrp").character(name)
     assert (found.name, found.known) == (filed, True)
 
 
 @pytest.mark.parametrize("name", ["", "路", "小明", "船长"])
 def test_an_unknown_character_has_no_profile(name: str) -> None:
-    """Neither a part of a name nor a title is a name; the prompt says there is no profile."""
+    """A part of a name or a title is not enough; the prompt says that there is no profile."""
     rubric = load_rubric("esrp", "en")
     assert rubric.character(name) == Character(name=name)
     tree = rubric.tree([replace(DIALOGUE, character=name)])
@@ -294,7 +294,7 @@ def test_an_unknown_character_has_no_profile(name: str) -> None:
 
 
 def test_a_name_of_two_characters_is_nobody(esrp: Path) -> None:
-    """Ambiguous means unknown, never the first that fits; the exact key still finds its own."""
+    """An ambiguous name finds no profile, but the exact name in the data does."""
     edit(esrp / "characters.toml", 'zh = "漩涡鸣人"', 'zh = "路飞"')
     rubric = load_rubric(esrp)
     assert not rubric.character("路飞").known
@@ -303,7 +303,7 @@ def test_a_name_of_two_characters_is_nobody(esrp: Path) -> None:
 
 
 def test_the_profiles_are_of_the_length_promised() -> None:
-    """20 characters, each described in 120-250 Chinese characters."""
+    """There are 20 characters, each described in 120-250 Chinese characters."""
     characters = load_rubric("esrp").characters.values()
     assert len(characters) == 20
     for c in characters:
@@ -313,7 +313,7 @@ def test_the_profiles_are_of_the_length_promised() -> None:
 
 @pytest.mark.skipif(not RELEASE.is_dir(), reason=f"no public dialogues at {RELEASE}")
 def test_the_profiles_are_those_of_the_data() -> None:
-    """The 20 keys of the released files, no more and no fewer."""
+    """Exactly the 20 characters of the public files."""
     keys = {key for file in RELEASE.glob("*.json") for key in json.loads(file.read_bytes())}
     assert keys == load_rubric("esrp").characters.keys() == load_rubric("tiny").characters.keys()
 
@@ -323,7 +323,7 @@ def test_the_profiles_are_those_of_the_data() -> None:
 
 @pytest.mark.parametrize("language", ["zh", "en"])
 def test_every_metric_says_what_each_score_means(language: str) -> None:
-    """Each text asks, says what it does not ask, where to start, and anchors 5 4 3 2 1 once."""
+    """Each text says what is asked and not asked, where to start, and describes 5 4 3 2 1 once."""
     rubric = load_rubric("esrp", language)
     asks, asks_not, start, colon = {
         "zh": ("问：", "不问：", "从 [1-5] 起评", "："),
@@ -344,7 +344,7 @@ def test_every_metric_says_what_each_score_means(language: str) -> None:
 
 
 def golden(rubric: RubricSet) -> str:
-    """Every block as text, and a digest of all profiles."""
+    """Every block as text, and a hash of all profiles."""
     parts = []
     stranger = replace(DIALOGUE, character="小明")
     for metric in rubric.rubric.metrics:
@@ -360,7 +360,7 @@ def golden(rubric: RubricSet) -> str:
 
 @pytest.mark.parametrize(("name", "language"), SHIPPED)
 def test_golden_prompts(name: str, language: str) -> None:
-    """A template changes only together with its version: see tests/golden/rubrics/README.md."""
+    """A template may change only together with its version: see tests/golden/rubrics/README.md."""
     rubric = load_rubric(name, language)
     path = GOLDEN / f"{name}-{rubric.rubric.version}-{language}.txt"
     if os.environ.get("WRITE_GOLDEN") and not path.exists():
@@ -373,7 +373,7 @@ def test_golden_prompts(name: str, language: str) -> None:
 
 
 def test_the_hash_covers_every_file_of_the_language(esrp: Path) -> None:
-    """One byte more in any file that makes the prompts is another rubric; elsewhere it is not."""
+    """A changed byte in any file of the prompts changes the hash; in other files it does not."""
     before = load_rubric(esrp).rubric.hash
     assert before == load_rubric("esrp").rubric.hash  # wherever the folder lies
     own = [esrp / "rubric.toml", esrp / "characters.toml", *sorted((esrp / "zh").glob("*.j2"))]
@@ -432,7 +432,7 @@ def test_the_hash_covers_every_file_of_the_language(esrp: Path) -> None:
     ],
 )
 def test_a_manifest_that_cannot_be_right(esrp: Path, old: str, new: str, place: str) -> None:
-    """Wrong types, unknown keys and senseless scales are told by file and key."""
+    """Wrong types, unknown keys and impossible scales are errors with file and key."""
     edit(esrp / "rubric.toml", old, new)
     with pytest.raises(RubricError, match=place) as caught:
         load_rubric(esrp)
@@ -461,7 +461,7 @@ def test_a_profile_that_cannot_be_right(esrp: Path, old: str, new: str, place: s
 
 
 def test_what_is_not_there(esrp: Path) -> None:
-    """A set, a language, a layout and borrowed profiles that do not exist are each an error."""
+    """A set, language, layout or borrowed profiles that do not exist are errors with a hint."""
     with pytest.raises(RubricError, match="there is no rubric set 'nowhere'"):
         load_rubric("nowhere")
     with pytest.raises(UsageError, match="--lang ja: the rubric set esrp has no such language"):
@@ -479,7 +479,7 @@ def test_what_is_not_there(esrp: Path) -> None:
 
 
 def test_tables_written_inline(tmp_path: Path) -> None:
-    """TOML's other way to write the same tables is read, and its errors name the key."""
+    """Inline tables of TOML are read too, and their errors name the key."""
     (tmp_path / "zh").mkdir()
     blocks = "".join(f"{{% block {name} %}}x{{% endblock %}}" for name in BLOCKS)
     (tmp_path / "zh" / "layout.j2").write_text(blocks)
@@ -502,7 +502,7 @@ def test_tables_written_inline(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("name", ["rubric.toml", "characters.toml", "zh/fluency.j2"])
 def test_files_that_are_not_text(esrp: Path, name: str) -> None:
-    """Bytes that are no UTF-8 are an error that names the file."""
+    """A file that is not UTF-8 is an error that names the file."""
     (esrp / name).write_bytes("流畅".encode("gb18030"))
     with pytest.raises(JudgeError, match="can't decode") as caught:
         load_rubric(esrp)

@@ -1,4 +1,4 @@
-"""`check` finds each fault of a rubric set, at its place, and nothing in a good one."""
+"""`check` finds each fault of a rubric set, with its position, and none in a good set."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from judge.rubric import SAMPLE, Problem, check, load_rubric, shipped_sets
 
 @pytest.fixture
 def esrp(tmp_path: Path) -> Path:
-    """A copy of the shipped set that a test may damage."""
+    """A copy of the shipped set that a test may change."""
     return Path(shutil.copytree(shipped_sets()["esrp"], tmp_path / "esrp"))
 
 
@@ -30,7 +30,7 @@ def line_of(path: Path, text: str) -> int:
 
 @pytest.mark.parametrize("name", shipped_sets())
 def test_shipped_sets_are_clean(name: str) -> None:
-    """Nothing to report, by name or as a folder."""
+    """The shipped sets have no faults, by name or as a folder."""
     assert check(name) == check(shipped_sets()[name]) == []
 
 
@@ -74,7 +74,7 @@ def test_shipped_sets_are_clean(name: str) -> None:
     ],
 )
 def test_faults_at_a_line(esrp: Path, file: str, old: str, new: str, message: str) -> None:
-    """The fault is told once, with the line it stands in."""
+    """The fault is reported once, with its line."""
     path = esrp / file
     edit(path, old, new)
     found = [problem for problem in check(esrp) if message in problem.message]
@@ -118,7 +118,7 @@ def test_faults_at_a_line(esrp: Path, file: str, old: str, new: str, message: st
 def test_faults_of_a_whole_file(
     esrp: Path, file: str, old: str, new: str, at: str, message: str
 ) -> None:
-    """Where no single line is at fault, the file is named."""
+    """If no single line is at fault, the file is named."""
     edit(esrp / file, old, new)
     found = [problem for problem in check(esrp) if message in problem.message]
     assert (esrp / at, None) in [(p.path, p.line) for p in found]
@@ -127,7 +127,7 @@ def test_faults_of_a_whole_file(
 
 
 def test_missing_and_needless_templates(esrp: Path) -> None:
-    """A metric without template and a template without metric are told, each once."""
+    """Metrics without a template and templates without a metric are reported once each."""
     (esrp / "zh" / "fluency.j2").unlink()
     (esrp / "en" / "fluent.j2").write_text("1: x\n")
     (esrp / "en" / "_part.j2").write_text("shared parts begin with an underscore\n")
@@ -140,7 +140,7 @@ def test_missing_and_needless_templates(esrp: Path) -> None:
 
 
 def test_a_layout_that_includes_what_no_metric_has(esrp: Path) -> None:
-    """Without any metric template the layout still asks for them, so all are missing."""
+    """If the layout includes metric templates and there are none, all are missing."""
     for metric in load_rubric(esrp).rubric.metrics:
         (esrp / "en" / f"{metric.name}.j2").unlink()
     missing = [p.path.name for p in check(esrp)]
@@ -151,7 +151,7 @@ def test_a_layout_that_includes_what_no_metric_has(esrp: Path) -> None:
 
 
 def test_all_faults_at_once(esrp: Path) -> None:
-    """One fault does not hide another, of the same or another file or language."""
+    """One fault does not hide another, in the same or another file or language."""
     edit(esrp / "rubric.toml", 'zh = "连贯性", ', "")
     edit(esrp / "characters.toml", 'speech = "大白话', 'speach = "大白话')
     edit(esrp / "characters.toml", 'name = "《银魂》的坂田银时"\n', "")
@@ -175,7 +175,7 @@ def test_all_faults_at_once(esrp: Path) -> None:
 
 
 def test_languages_and_files_that_cannot_be_read(esrp: Path) -> None:
-    """A language without layout, profiles that are no TOML and no set at all."""
+    """A language without layout, profiles that are not TOML, and a folder that is no set."""
     (esrp / "en" / "layout.j2").unlink()
     (esrp / "characters.toml").write_text("format = 1\n[[character]\n")
     found = check(esrp)
@@ -189,7 +189,7 @@ def test_languages_and_files_that_cannot_be_read(esrp: Path) -> None:
 
 
 def test_a_name_filed_twice(esrp: Path) -> None:
-    """Two profiles under one name are told at the second."""
+    """A second profile of the same name is reported at its line."""
     path = esrp / "characters.toml"
     edit(path, 'name = "《银魂》的坂田银时"', 'name = "《火影忍者》的漩涡鸣人"  # again')
     (problem,) = check(esrp)
@@ -197,7 +197,7 @@ def test_a_name_filed_twice(esrp: Path) -> None:
 
 
 def test_a_set_of_replies_only(tmp_path: Path) -> None:
-    """The blocks of dialogues are not asked for where no metric judges dialogues."""
+    """The blocks of dialogues are not needed if no metric judges dialogues."""
     (tmp_path / "zh").mkdir()
     (tmp_path / "rubric.toml").write_text(
         'format = 1\nname = "mine"\nversion = "1"\nlabels = ["1", "2"]\nlanguages = ["zh"]\n'
@@ -210,6 +210,6 @@ def test_a_set_of_replies_only(tmp_path: Path) -> None:
 
 
 def test_the_sample_has_two_rounds_of_a_known_character() -> None:
-    """What prompts are tried on shows a profile and more than one round."""
+    """The sample shows a profile and more than one round."""
     assert len(SAMPLE.turns) == 2
     assert load_rubric("esrp").character(SAMPLE.character).known

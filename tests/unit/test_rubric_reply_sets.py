@@ -1,4 +1,4 @@
-"""Sets of replies: what is drawn, what is asked, and that it goes the way of any dialogue."""
+"""Reply sets: how they are drawn, judged and stored."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ LUFFY, OTHER = "《海贼王》的蒙奇·D·路飞", "无名氏"
 
 
 def play(system: str, scenarios: int = 12, character: str = LUFFY) -> list[Dialogue]:
-    """Replies that say whose they are, of which scenario and round."""
+    """Dialogues whose replies name their system, scenario and round."""
     return [
         Dialogue(
             system,
@@ -64,7 +64,7 @@ def test_systems_are_asked_about_the_same_scenes() -> None:
 
 
 def test_draws_differ_and_follow_the_seed() -> None:
-    """Another draw, seed or character is another sample; the same ones are the same."""
+    """Another draw, seed or character gives another sample; the same ones give the same."""
     many = play("a", 60) + play("a", 60, OTHER)
     sets = drawn(many)
     assert sets == drawn(many)
@@ -72,14 +72,14 @@ def test_draws_differ_and_follow_the_seed() -> None:
 
 
 def test_draws_do_not_depend_on_what_else_is_there() -> None:
-    """More systems, characters or draws leave the draws that were there alone: a run goes on."""
+    """More systems, characters or draws do not change existing draws, so a run can grow."""
     alone = drawn(play("a"))
     more = drawn(play("a", character=OTHER) + play("b") + play("a"), draws=3)
     assert set(alone) <= set(more)
 
 
 def test_every_reply_is_as_likely() -> None:
-    """Over many draws of 5 of 12 scenarios, each of the 24 replies comes in 5/24 of the draws."""
+    """Over many draws of 5 of 12 scenarios, each of the 24 replies is in 5/24 of the draws."""
     draws = 3000
     counts = Counter(q for d in drawn(play("a"), draws=draws) for q in questions(d))
     expected = draws * 5 / 24
@@ -89,7 +89,7 @@ def test_every_reply_is_as_likely() -> None:
 
 
 def test_blank_replies_and_small_characters_are_passed_over() -> None:
-    """A dialogue without text is not drawn; with fewer than k dialogues there is no set."""
+    """Blank replies are not drawn; with fewer than k dialogues there is no set."""
     blank = [
         Dialogue("a", LUFFY, d.scenario, (d.turns[0], Turn("问", " \n"))) for d in play("a", 5)
     ]
@@ -100,21 +100,21 @@ def test_blank_replies_and_small_characters_are_passed_over() -> None:
 
 
 def test_sets_are_not_drawn_from_sets() -> None:
-    """What a run keeps holds its sets too: drawing again from it gives the same."""
+    """A run also stores its reply sets: drawing again from all its dialogues gives the same."""
     sets = drawn(play("a"))
     assert drawn(play("a") + sets) == sets
 
 
 @pytest.mark.parametrize(("k", "draws", "seed"), [(1, 3, 0), (10, 0, 0), (10, 3, -1)])
 def test_draws_that_cannot_be(k: int, draws: int, seed: int) -> None:
-    """One reply has no variety, and no draw has no score."""
+    """A set needs two replies, and a score needs a draw."""
     with pytest.raises(UsageError, match=f"{draws} draws of {k} replies by the seed {seed}"):
         drawn(play("a"), k, draws, seed)
 
 
 @pytest.mark.parametrize("language", ["zh", "en"])
 def test_tree_and_segments_are_one_prompt(language: str) -> None:
-    """The tree's shared texts, joined, are the prompt that `segments` shows for the set."""
+    """The segments of the tree, joined, are the prompt that `segments` shows for the set."""
     rubric = load_rubric("esrp", language)
     tree = replies_tree(rubric, play("a"), seed=0)
     metric = rubric.rubric.metric("response_diversity")
@@ -129,7 +129,7 @@ def test_tree_and_segments_are_one_prompt(language: str) -> None:
 
 
 def test_no_prompt_is_that_of_a_dialogue() -> None:
-    """The keys of sets are others than those of dialogues, of other draws and of other systems."""
+    """Keys of reply sets differ from those of dialogues, of other draws and of other systems."""
     said = play("a") + play("b")
     found = [*prompt_keys(ESRP.tree(said), "m").values()]
     found += prompt_keys(replies_tree(ESRP, said, seed=0), "m").values()
@@ -137,13 +137,13 @@ def test_no_prompt_is_that_of_a_dialogue() -> None:
 
 
 def test_too_few_replies_make_an_empty_tree() -> None:
-    """Nothing is asked, and nothing breaks."""
+    """There are no prompts, and no error."""
     tree = replies_tree(ESRP, play("a", 9), seed=0)
     assert (len(tree), tree.items, tree.profiles) == (0, (), {})
 
 
 def test_a_rubric_without_the_metric() -> None:
-    """The short rubric of the embedded judge judges dialogues only, and says so."""
+    """The rubric of the embedded judge judges dialogues only; asking for more is an error."""
     tiny = load_rubric("tiny")
     assert replies_metric(tiny.rubric) is None
     assert replies_metric(ESRP.rubric) == "response_diversity"
@@ -154,7 +154,7 @@ def test_a_rubric_without_the_metric() -> None:
 
 
 def test_sets_go_the_way_of_dialogues(tmp_path: Path) -> None:
-    """They are judged, kept beside the dialogues, and not asked again."""
+    """They are judged once and stored like dialogues."""
     engine = MockEngine("mock", EngineOptions(batch_size=4))
     said = play("a") + play("b")
     tree = replies_tree(ESRP, said, seed=0)
@@ -170,7 +170,7 @@ def test_sets_go_the_way_of_dialogues(tmp_path: Path) -> None:
 
 
 def test_another_seed_does_not_mix(tmp_path: Path) -> None:
-    """Draws of another seed or size under the same names are refused."""
+    """Draws with another seed or size have the same names, and are refused."""
     engine = MockEngine("mock", EngineOptions())
     with Store(tmp_path) as store:
         score(replies_tree(ESRP, play("a"), seed=0), engine, store)

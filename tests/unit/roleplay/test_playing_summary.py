@@ -108,7 +108,7 @@ def test_sums() -> None:
      (0, "failed", True)],
 )  # fmt: skip
 def test_what_is_incomplete(broken: int, name: str, incomplete: bool) -> None:
-    """An unfinished scene, an empty or a failed reply. The other flags do not make it incomplete."""
+    """An unfinished scene, an empty or a failed reply; not the other flags."""
     found = replace(
         SUMMARY,
         broken=broken,
