@@ -23,12 +23,12 @@ from typing import Literal
 
 from judge.engines.cached import CachedPrompts, CheckedRationale
 from judge.engines.causal import CausalModel, cache_argument
-from judge.engines.interface import EngineOptions, TokenCount
-from judge.engines.naive import full_prompt_logits, generate_replies
+from judge.engines.interface import EngineOptions
+from judge.engines.naive import TransformersEngine, full_prompt_logits
 from judge.engines.packed import PackedPrompts
 from judge.engines.tokens import TokenTree
 from judge.errors import EngineError
-from judge.types import Failure, LabelRead, Message, PromptTree, Rationale, Reply, Sampling
+from judge.types import Failure, LabelRead, PromptTree, Rationale
 
 __all__ = ["HfEngine", "Route", "route"]
 
@@ -46,13 +46,15 @@ _TOLERANCE = {"float32": 0.01, "bfloat16": 1.0, "float16": 0.25}
 """The largest difference in log-probability that rounding may explain, by precision."""
 
 
-class HfEngine:
+class HfEngine(TransformersEngine):
     """See the module.
+
+    `batch_size` is how many dialogues the engine is given at once. How many of them go through the
+    model together depends on the free memory.
 
     Args:
         model: a folder or a hub id.
-        options: see `CausalModel`. `batch_size` is how many dialogues the engine is given at once;
-            how many of them go through the model together depends on the free memory.
+        options: see `CausalModel`.
         way: how the model is asked; None decides by the configuration.
 
     Raises:
@@ -60,13 +62,12 @@ class HfEngine:
         EngineError: an option that torch does not know or this machine cannot satisfy.
     """
 
-    can_generate = True
+    _on_cpu, _on_gpu = 8, 64
 
     def __init__(self, model: str, options: EngineOptions, way: Route | None = None) -> None:
-        self._judge = CausalModel(model, options)
+        super().__init__(model, options)
         self._chosen = way
         self._reading_verified = self._writing_verified = False
-        self.batch_size = options.batch_size or (8 if self._judge.on_cpu else 64)
 
     @cached_property
     def way(self) -> Route:
@@ -81,10 +82,6 @@ class HfEngine:
     def describe(self) -> Mapping[str, str]:
         """See `Engine.describe`."""
         return {"engine": "hf", "way": _RECORDED[self.way], **self._judge.describe()}
-
-    def count(self, tree: PromptTree) -> TokenCount | None:
-        """See `Engine.count`; loads the tokenizer only."""
-        return self._judge.checkpoint.prompt_tokenizer(tree).count()
 
     def score(self, tree: PromptTree) -> Iterator[LabelRead]:
         """See `Engine.score`."""
@@ -128,19 +125,11 @@ class HfEngine:
                 written |= {reason.written.metric: reason.written for reason in reasons}
             yield from (written[metric] for metric in item.metrics)
 
-    def generate(self, chats: Sequence[Sequence[Message]], sampling: Sampling) -> Iterator[Reply]:
-        """See `Engine.generate`; by transformers' own loop, however labels are read."""
-        yield from generate_replies(self._judge, chats, sampling, self.batch_size)
-
-    def load(self) -> None:
-        """See `Engine.load`."""
-        _ = self._judge.model
-
     def close(self) -> None:
         """See `Engine.close`."""
         for name in ("_packed", "_cached"):  # they hold keys and values
             self.__dict__.pop(name, None)
-        self._judge.close()
+        super().close()
 
     def _read(self, tokens: TokenTree, prompts: Mapping[int, Sequence[str]]) -> Iterator[LabelRead]:
         """A read for each metric of each item: `prompts` maps items to metrics."""

@@ -20,18 +20,18 @@ from judge.engines.interface import EngineOptions, TokenCount
 from judge.errors import EngineError
 from judge.types import Failure, LabelRead, Message, PromptTree, Rationale, Reply, Sampling
 
-__all__ = ["NaiveHfEngine", "full_prompt_logits", "generate_replies"]
+__all__ = ["NaiveHfEngine", "TransformersEngine", "full_prompt_logits"]
 
 _SPARE_DRAWS = 2
 """Draws beyond the last token: generation may run on for a step."""
 
 
-class NaiveHfEngine:
-    """See the module.
+class TransformersEngine:
+    """What both engines on transformers have in common.
 
     Args:
         model: a folder or a hub id.
-        options: see `CausalModel`; `batch_size` defaults to 4 dialogues on the CPU, 8 on a GPU.
+        options: see `CausalModel`.
 
     Raises:
         MissingExtraError: torch or transformers is not installed.
@@ -40,9 +40,33 @@ class NaiveHfEngine:
 
     can_generate = True
 
+    _on_cpu, _on_gpu = 4, 8
+    """Default batch sizes."""
+
     def __init__(self, model: str, options: EngineOptions) -> None:
         self._judge = CausalModel(model, options)
-        self.batch_size = options.batch_size or (4 if self._judge.on_cpu else 8)
+        default = self._on_cpu if self._judge.on_cpu else self._on_gpu
+        self.batch_size = options.batch_size or default
+
+    def count(self, tree: PromptTree) -> TokenCount | None:
+        """See `Engine.count`; loads the tokenizer only."""
+        return self._judge.checkpoint.prompt_tokenizer(tree).count()
+
+    def generate(self, chats: Sequence[Sequence[Message]], sampling: Sampling) -> Iterator[Reply]:
+        """See `Engine.generate`; by transformers' own loop."""
+        yield from generate_replies(self._judge, chats, sampling, self.batch_size)
+
+    def load(self) -> None:
+        """See `Engine.load`."""
+        _ = self._judge.model
+
+    def close(self) -> None:
+        """See `Engine.close`."""
+        self._judge.close()
+
+
+class NaiveHfEngine(TransformersEngine):
+    """The reference: see the module. Asks about `batch_size` dialogues at a time."""
 
     @cached_property
     def fingerprint(self) -> str:
@@ -52,10 +76,6 @@ class NaiveHfEngine:
     def describe(self) -> Mapping[str, str]:
         """See `Engine.describe`."""
         return {"engine": "hf-naive", **self._judge.describe()}
-
-    def count(self, tree: PromptTree) -> TokenCount | None:
-        """See `Engine.count`; loads the tokenizer only."""
-        return self._judge.checkpoint.prompt_tokenizer(tree).count()
 
     def score(self, tree: PromptTree) -> Iterator[LabelRead]:
         """See `Engine.score`; reads `batch_size` dialogues at a time."""
@@ -80,18 +100,6 @@ class NaiveHfEngine:
         """Refused: the reference reads labels only."""
         del tree
         raise EngineError("the engine hf-naive writes no reasons", hint="use --engine hf")
-
-    def generate(self, chats: Sequence[Sequence[Message]], sampling: Sampling) -> Iterator[Reply]:
-        """See `Engine.generate`."""
-        yield from generate_replies(self._judge, chats, sampling, self.batch_size)
-
-    def load(self) -> None:
-        """See `Engine.load`."""
-        _ = self._judge.model
-
-    def close(self) -> None:
-        """See `Engine.close`."""
-        self._judge.close()
 
 
 def full_prompt_logits(judge: CausalModel, prompts: Sequence[Sequence[int]]) -> list[Any]:
