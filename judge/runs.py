@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from html import escape
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -32,9 +32,9 @@ class StoredRun:
     """
 
     folders: tuple[Path, ...]
-    manifest: Manifest
-    judgments: tuple[Judgment, ...]
-    dialogues: tuple[Dialogue, ...]
+    manifest: Manifest = field(repr=False)
+    judgments: tuple[Judgment, ...] = field(repr=False)
+    dialogues: tuple[Dialogue, ...] = field(repr=False)
 
     @property
     def failed(self) -> int:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from io import StringIO
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, TypeAlias
@@ -44,7 +44,7 @@ class AgreementReport:
         tex: the LaTeX for a paper.
     """
 
-    agreement: Agreement
+    agreement: Agreement = field(repr=False)
     page: Path
     tex: Path
 
@@ -56,9 +56,14 @@ class AgreementReport:
         """
         import pandas as pd
 
+        numbers = ("value", "lower", "upper", "confidence")
         texts = dict.fromkeys(["level", "scorer", "subject", "reason", "partial", "method"], "str")
-        text = StringIO(agreement_csv(self.agreement))
-        return pd.read_csv(text, dtype=texts, keep_default_na=False, na_values={"value": ""})
+        return pd.read_csv(
+            StringIO(agreement_csv(self.agreement)),
+            dtype={**texts, **dict.fromkeys(numbers, "float64")},
+            keep_default_na=False,
+            na_values=dict.fromkeys(numbers, ""),
+        )
 
     def _repr_html_(self) -> str:
         frame = self.to_frame()
@@ -78,7 +83,7 @@ class JudgeComparison:
         files: the tables that were written.
     """
 
-    comparisons: Comparisons
+    comparisons: Comparisons = field(repr=False)
     files: tuple[Path, ...]
 
     def to_frame(self) -> pd.DataFrame:
@@ -103,7 +108,7 @@ class JudgeList:
         simulated: some ratings were drawn by a program.
     """
 
-    rows: tuple[Overview, ...]
+    rows: tuple[Overview, ...] = field(repr=False)
     notes: tuple[str, ...]
     simulated: bool
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -34,7 +34,7 @@ class CalibrationFit:
     """
 
     path: Path
-    calibration: Calibration
+    calibration: Calibration = field(repr=False)
 
     @property
     def complete(self) -> bool:

@@ -56,7 +56,7 @@ class Evaluation(Report):
         reasons: what writing reasons took now; empty where none was written.
     """
 
-    run: StoredRun
+    run: StoredRun = field(repr=False)
     made: int
     reused: int
     played: tuple[PlayingSummary, ...] = ()

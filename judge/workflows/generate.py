@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import logging
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple, Unpack
 
@@ -63,8 +63,8 @@ class Generation:
 
     folder: Path
     path: Path
-    dialogues: tuple[Dialogue, ...]
-    played: PlayingSummary
+    dialogues: tuple[Dialogue, ...] = field(repr=False)
+    played: PlayingSummary = field(repr=False)
 
     def to_frame(self) -> pd.DataFrame:
         """One row for each round: system, character, scenario, round, question, answer."""

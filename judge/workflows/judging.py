@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from types import TracebackType
@@ -42,9 +42,9 @@ class Scores:
         judge: the name of the judge.
     """
 
-    judgments: tuple[Judgment, ...]
-    dialogues: tuple[Dialogue, ...]
-    rubric: Rubric
+    judgments: tuple[Judgment, ...] = field(repr=False)
+    dialogues: tuple[Dialogue, ...] = field(repr=False)
+    rubric: Rubric = field(repr=False)
     judge: str
 
     @property

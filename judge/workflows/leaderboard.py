@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -37,7 +37,7 @@ class LeaderboardReport:
         failed: how many judgments could not be made.
     """
 
-    board: Leaderboard
+    board: Leaderboard = field(repr=False)
     page: Path
     failed: int
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -42,7 +42,7 @@ class Report:
         failed: how many judgments could not be made.
     """
 
-    results: Results
+    results: Results = field(repr=False)
     page: Path
     failed: int
 
