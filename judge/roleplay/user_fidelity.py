@@ -14,7 +14,6 @@ from itertools import chain
 from typing import Literal
 
 import numpy as np
-from numpy.typing import NDArray
 
 from judge.roleplay.reply_flags import share_of_language
 from judge.types import Character, Dialogue
@@ -207,7 +206,8 @@ def _overlaps(dialogues: Sequence[Dialogue]) -> tuple[list[float], list[float], 
             rest = np.delete(shared, index)
             own.append(float(shared[index] / len(question)))
             other.append(float(rest.mean() / len(question)))
-            more.append(float(_half_ties(shared[index] - rest).mean()))
+            closer = (np.sign(shared[index] - rest) + 1) / 2  # a tie counts as one half
+            more.append(float(closer.mean()))
     return own, other, more
 
 
@@ -222,10 +222,6 @@ def _quartiles(values: Sequence[int]) -> tuple[float, float, float] | None:
         return None
     low, middle, high = np.quantile(values, (0.25, 0.5, 0.75)).tolist()
     return low, middle, high
-
-
-def _half_ties(difference: NDArray[np.int64]) -> NDArray[np.float64]:
-    return (np.sign(difference) + 1) / 2
 
 
 def _cliff(first: Sequence[int], second: Sequence[int]) -> float | None:

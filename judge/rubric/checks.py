@@ -20,9 +20,8 @@ from judge.errors import RubricError
 from judge.rubric.load import (
     RubricManifest,
     build,
-    character_tables,
     faults,
-    read_character,
+    read_characters,
     read_manifest,
 )
 from judge.rubric.render import BLOCKS, RubricSet
@@ -76,8 +75,9 @@ def check(name: str | Path) -> list[Problem]:
     except RubricError as error:
         return [_problem(error)]
     problems = [Problem(manifest.path, None, fault) for fault in faults(manifest)]
-    characters: dict[str, Character] = {}
-    problems += _check_characters(manifest, characters)
+    characters = read_characters(
+        manifest.characters, lambda error: problems.append(_problem(error))
+    )
     for language in dict.fromkeys(manifest.languages):
         try:
             sources = read_templates(folder / language, "layout.j2")
@@ -93,25 +93,6 @@ def _problem(error: RubricError) -> Problem:
     return Problem(error.path or Path(), error.line, error.message + hint)
 
 
-def _check_characters(
-    manifest: RubricManifest, characters: dict[str, Character]
-) -> Iterator[Problem]:
-    """The faults of profiles; valid profiles are added to `characters`."""
-    try:
-        tables = character_tables(manifest.characters)
-    except RubricError as error:
-        yield _problem(error)
-        return
-    for table in tables:
-        try:
-            character = read_character(table)
-            if character.name in characters:
-                raise table.error("name", f"{character.name} already has a profile")
-            characters[character.name] = character
-        except RubricError as error:
-            yield _problem(error)
-
-
 def _check_language(
     manifest: RubricManifest,
     language: str,
@@ -120,7 +101,7 @@ def _check_language(
 ) -> Iterator[Problem]:
     folder = manifest.path.parent / language
     rubric = build(manifest, language, sources, characters)
-    expected = [f"{metric.name}.j2" for metric in manifest.metrics]
+    expected = [f"{metric.name}.j2" for metric in manifest.rubric.metrics]
     missing = [name for name in expected if name not in sources]
     if len(missing) == len(expected) and not _includes(rubric):
         missing = []  # a set with short prompts, which are written in the layout alone

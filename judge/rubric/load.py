@@ -7,7 +7,8 @@ dimension, is a RubricError that names the file, the line and the key.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Literal, NamedTuple
 
@@ -27,11 +28,9 @@ from judge.types import Character, Dimension, Metric, Rubric
 __all__ = [
     "RubricManifest",
     "build",
-    "character_tables",
     "faults",
     "languages",
     "load_rubric",
-    "read_character",
     "read_characters",
     "read_manifest",
 ]
@@ -42,16 +41,19 @@ _CHARACTER_LISTS = ("address", "catchphrases", "terms")
 
 
 class RubricManifest(NamedTuple):
-    """The content of a `rubric.toml`; `characters` is the file of the profiles, or None."""
+    """The content of a `rubric.toml`.
+
+    Attributes:
+        path: the file.
+        rubric: what it declares; its language and hash are still empty.
+        languages: that the set has.
+        characters: the file of the profiles, or None.
+    """
 
     path: Path
-    name: str
-    version: str
-    labels: tuple[str, ...]
+    rubric: Rubric
     languages: tuple[str, ...]
     characters: Path | None
-    dimensions: tuple[Dimension, ...]
-    metrics: tuple[Metric, ...]
 
 
 def languages(name: str | Path) -> tuple[str, ...]:
@@ -71,7 +73,7 @@ def load_rubric(name: str | Path, language: str | None = None) -> RubricSet:
         UsageError: the set does not have this language.
     """
     manifest = read_manifest(find_folder(name))
-    what = f"the rubric set {manifest.name}"
+    what = f"the rubric set {manifest.rubric.name}"
     chosen = choose_language(language, manifest.languages, what, "--lang")
     for fault in faults(manifest):
         raise RubricError(fault, path=manifest.path, hint="`judge rubrics check` lists every fault")
@@ -87,15 +89,8 @@ def build(
 ) -> RubricSet:
     """A `RubricSet` of its parts, with the hash of the files that they came from."""
     paths = [manifest.path, *(path for _, path in sources.values())]
-    rubric = Rubric(
-        name=manifest.name,
-        version=manifest.version,
-        language=language,
-        hash=hash_files([*paths, *([manifest.characters] if manifest.characters else [])]),
-        labels=manifest.labels,
-        dimensions=manifest.dimensions,
-        metrics=manifest.metrics,
-    )
+    paths += [manifest.characters] if manifest.characters else []
+    rubric = replace(manifest.rubric, language=language, hash=hash_files(paths))
     return RubricSet(rubric, sources, characters)
 
 
@@ -122,37 +117,42 @@ def read_manifest(folder: Path) -> RubricManifest:
     dimension_of = {metric: d.name for d in dimensions for metric in d.metrics}
     return RubricManifest(
         path=top.path,
-        name=top.text("name"),
-        version=top.text("version"),
-        labels=top.texts("labels"),
+        rubric=Rubric(
+            name=top.text("name"),
+            version=top.text("version"),
+            language="",
+            hash="",
+            labels=top.texts("labels"),
+            dimensions=dimensions,
+            metrics=tuple(_metric(table, dimension_of) for table in top.tables("metric")),
+        ),
         languages=top.texts("languages"),
         characters=characters_file(top),
-        dimensions=dimensions,
-        metrics=tuple(_metric(table, dimension_of) for table in top.tables("metric")),
     )
 
 
 def faults(manifest: RubricManifest) -> Iterator[str]:
     """What is inconsistent in a `rubric.toml` whose types are right, one sentence per fault."""
-    yield from _label_faults(manifest.labels)
+    rubric = manifest.rubric
+    yield from _label_faults(rubric.labels)
     yield from _duplicates("language", manifest.languages)
-    yield from _duplicates("dimension", [dimension.name for dimension in manifest.dimensions])
-    yield from _duplicates("metric", [metric.name for metric in manifest.metrics])
-    metrics = {metric.name for metric in manifest.metrics}
-    for dimension in manifest.dimensions:
+    yield from _duplicates("dimension", [dimension.name for dimension in rubric.dimensions])
+    yield from _duplicates("metric", [metric.name for metric in rubric.metrics])
+    metrics = {metric.name for metric in rubric.metrics}
+    for dimension in rubric.dimensions:
         for name in dimension.metrics:
             if name not in metrics:
                 yield f"the dimension {dimension.name} names {name}, which has no [[metric]] table"
-    grouped = Counter(m for dimension in manifest.dimensions for m in dimension.metrics)
-    for metric in manifest.metrics:
+    grouped = Counter(m for dimension in rubric.dimensions for m in dimension.metrics)
+    for metric in rubric.metrics:
         count = grouped[metric.name]
         if metric.unit == "dialogue" and count != 1:
             where = "no dimension" if count == 0 else "more than one dimension"
             yield f"the metric {metric.name} is in {where}"
         if metric.unit == "replies" and count:
             yield f"the metric {metric.name} judges replies, so no dimension can have it"
-    titles = [(dimension.name, dimension.titles) for dimension in manifest.dimensions]
-    titles += [(metric.name, metric.titles) for metric in manifest.metrics]
+    titles = [(dimension.name, dimension.titles) for dimension in rubric.dimensions]
+    titles += [(metric.name, metric.titles) for metric in rubric.metrics]
     for name, by_language in titles:
         for language in manifest.languages:
             if language not in by_language:
@@ -190,40 +190,43 @@ def _metric(table: TomlTable, dimension_of: Mapping[str, str]) -> Metric:
 # characters.toml
 
 
-def read_characters(path: Path | None) -> dict[str, Character]:
+def _raise(error: RubricError) -> None:
+    raise error
+
+
+def read_characters(
+    path: Path | None, report: Callable[[RubricError], None] = _raise
+) -> dict[str, Character]:
     """The profiles of a file by the names of the characters; none if `path` is None.
 
-    Raises:
-        RubricError: a profile is not valid, or a character has two.
+    Args:
+        path: the `characters.toml`.
+        report: is called with each error: the file cannot be read, a profile is not valid, or a
+            character has two. By default the first error is raised.
     """
     characters: dict[str, Character] = {}
-    for table in character_tables(path):
-        character = read_character(table)
-        if character.name in characters:
-            raise table.error("name", f"{character.name} already has a profile")
-        characters[character.name] = character
+    if path is None:
+        return characters
+    try:
+        top = read_toml(path)
+        top.allow("format", "character")
+        tables = top.tables("character")
+    except RubricError as error:
+        report(error)
+        return characters
+    for table in tables:
+        try:
+            character = _read_character(table)
+            if character.name in characters:
+                raise table.error("name", f"{character.name} already has a profile")
+            characters[character.name] = character
+        except RubricError as error:
+            report(error)
     return characters
 
 
-def character_tables(path: Path | None) -> tuple[TomlTable, ...]:
-    """The `[[character]]` tables of a file; none if `path` is None.
-
-    Raises:
-        RubricError: the file cannot be read.
-    """
-    if path is None:
-        return ()
-    top = read_toml(path)
-    top.allow("format", "character")
-    return top.tables("character")
-
-
-def read_character(table: TomlTable) -> Character:
-    """The profile in a `[[character]]` table.
-
-    Raises:
-        RubricError: a key is missing, unknown or of the wrong type.
-    """
+def _read_character(table: TomlTable) -> Character:
+    """The profile in a `[[character]]` table; RubricError if a key is wrong."""
     table.allow("name", "names", "work", *_CHARACTER_TEXTS, *_CHARACTER_LISTS)
     traits, speech, habits, people = (table.text(key) for key in _CHARACTER_TEXTS)
     address, catchphrases, terms = (
