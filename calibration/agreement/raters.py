@@ -21,7 +21,7 @@ __all__ = [
     "AgainstRest",
     "Alpha",
     "OtherRatings",
-    "RatingRows",
+    "RatedCells",
     "Reliability",
     "against_rest",
     "krippendorff_alpha",
@@ -35,7 +35,7 @@ AlphaMetric = Literal["nominal", "ordinal", "interval"]
 NO_CEILING = "no ceiling can be known: no cell has two raters"
 
 
-class RatingRows(NamedTuple):
+class RatedCells(NamedTuple):
     """Ratings in long form, one row each, without those that are NaN.
 
     Attributes:
@@ -131,7 +131,7 @@ class Alpha(NamedTuple):
 
 def rating_rows_iv(
     score: ArrayLike, cell: ArrayLike, rater: ArrayLike | None, judge: ArrayLike | None
-) -> RatingRows:
+) -> RatedCells:
     """The ratings that are not NaN, checked.
 
     Args:
@@ -163,7 +163,7 @@ def rating_rows_iv(
     if rater is not None and np.unique(code * max(len(raters), 1) + rater_code).size < code.size:
         raise ValueError("a rater has rated the same cell more than once")
     masked = int((~kept).sum())
-    return RatingRows(
+    return RatedCells(
         scores[kept], code, rater_code.astype(np.int64), raters, judge_score[kept], masked
     )
 

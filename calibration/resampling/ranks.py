@@ -134,18 +134,22 @@ class _Adder:
     """Adds the rows `source` of its argument to the rows `to` of its result."""
 
     def __init__(self, to: Codes, source: Codes, shape: tuple[int, int], dtype: DTypeLike) -> None:
+        hits = np.bincount(to, minlength=shape[0])
+        self._matrix = None
+        if hits.max(initial=0) == 1:  # nothing to add: the result is a copy of some rows
+            self._empty = np.flatnonzero(hits == 0)
+            self._source = np.zeros(shape[0], dtype=np.int64)
+            self._source[to] = source
+            return
         from scipy import sparse  # noqa: PLC0415 - slow to import, and few commands resample
 
+        starts = np.concatenate([[0], np.cumsum(hits)])
+        columns = source[np.argsort(to, kind="stable")]
         ones = np.ones(len(to), dtype=dtype)
-        self._matrix = sparse.csr_array((ones, (to, source)), shape=shape)
-        hits = np.bincount(to, minlength=shape[0])
-        self._copies = hits.max(initial=0) == 1
-        self._empty = np.flatnonzero(hits == 0)
-        self._source = np.zeros(shape[0], dtype=np.int64)
-        self._source[to] = source
+        self._matrix = sparse.csr_array((ones, columns, starts), shape=shape)
 
     def __call__(self, rows: NDArray[Any]) -> NDArray[Any]:
-        if not self._copies:
+        if self._matrix is not None:
             added: NDArray[Any] = self._matrix @ rows
             return added
         out = rows[self._source]

@@ -58,7 +58,7 @@ class Data(NamedTuple):
     scenario: NDArray[np.int64]
 
 
-SETS, RESAMPLES = 500, 300
+SETS, RESAMPLES = 500, 200
 SMALL = World(
     Shape(systems=11, characters=12, scenarios=12, metrics=SETS, shared=0, severity=0, noise=0.2,
           per_cell=(2, 2), raters=2),
@@ -82,7 +82,7 @@ def sets() -> Data:
 def crossed() -> CrossedBootstrap:
     """What is tested."""
     rng = np.random.default_rng(41)
-    return crossed_bootstrap(*sets(), rng, resamples=RESAMPLES, chunk=100)
+    return crossed_bootstrap(*sets(), rng, resamples=RESAMPLES, chunk=RESAMPLES)
 
 
 @cache
@@ -94,7 +94,7 @@ def independent() -> CrossedBootstrap:
     judged, human = sets().judged[:, :60], sets().human[:, :60]
     one, rng = np.zeros(len(judged)), np.random.default_rng(43)
     labels = one, np.arange(len(one)), one
-    return crossed_bootstrap(judged, human, *labels, rng, resamples=RESAMPLES, chunk=100)
+    return crossed_bootstrap(judged, human, *labels, rng, resamples=RESAMPLES, chunk=RESAMPLES)
 
 
 @cache
@@ -168,7 +168,7 @@ def test_within_items_percentiles_fail_and_the_correction_covers() -> None:
     less than 92% of the percentile intervals hold the truth, at least that of the corrected ones.
     """
     data = FULL.draw(np.random.default_rng(45))
-    found = crossed_bootstrap(*data, np.random.default_rng(46), resamples=120)
+    found = crossed_bootstrap(*data, np.random.default_rng(46), resamples=120, chunk=60)
     held = [
         covered(found, "spearman", "within_item", method, FULL)
         for method in ("percentile", "corrected")
@@ -219,7 +219,7 @@ def test_fixed_systems_are_covered() -> None:
         parts.append([side.reshape(11, 150, 150)[place].ravel() for side in data[:2]])
     found = crossed_bootstrap(
         *np.moveaxis(np.array(parts), 0, -1), *np.indices((11, 12, 12)).reshape(3, -1), rng,
-        resamples=200, systems_fixed=True, chunk=100,
+        resamples=200, systems_fixed=True, chunk=200,
     )  # fmt: skip
     lower, upper = np.quantile(found.replicates[:, 0, 0], [0.025, 0.975], axis=0)
     held = ((lower <= expected[:, None]) & (expected[:, None] <= upper)).sum(axis=1)
