@@ -389,7 +389,7 @@ def _parse_scenario(value: object, column: str) -> str:
         raise _RecordError(
             f"{column} must be text or a whole number, found {tables.describe(value)}"
         )
-    return re.sub(r"^([0-9]+)\.0+$", r"\1", value.strip())
+    return re.sub(r"^([0-9]+)\.0+$", r"\1", value.strip()) if "." in value else value.strip()
 
 
 def _parse_round(value: object) -> int:

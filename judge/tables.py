@@ -5,8 +5,8 @@ guessed: a text file gives text, so that "007" stays "007" and an empty cell sta
 would mend in silence (a row with too few cells, a key that stands twice) is refused here, with the
 line where it stands.
 
-`read_bytes`, `to_text` and `parse_json` are the steps that every other text file of the user goes
-through, so that a wrong encoding or a misplaced comma is always told in the same words.
+`read_bytes`, `to_text` and `parse_json` read the user's other text files, too, so that a wrong
+encoding or a misplaced comma always has the same message.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ import io
 import json
 import math
 import zlib
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -107,8 +107,8 @@ def read_table(path: Path, *, largest: int | None = None) -> Table:
         case ".csv" | ".tsv":
             columns, lines = _read_delimited(path, data, "," if suffix == ".csv" else "\t")
         case ".json" | ".jsonl":
-            read = _json_rows if suffix == ".json" else _jsonl_rows
-            columns, lines = _to_columns(read(path, to_text(path, data)))
+            text = to_text(path, data)
+            columns, lines = _read_json(path, text, record_per_line=suffix == ".jsonl")
         case ".parquet":
             columns, lines = _read_parquet(path, data)
         case ".xlsx" | ".ods":
@@ -172,7 +172,7 @@ def to_text(path: Path, data: bytes) -> str:
 def parse_json(path: Path, text: str, line: int = 1) -> object:
     """A JSON value that begins on `line` of the file; a key that stands twice is an error."""
     try:
-        return json.loads(text, object_pairs_hook=_unique_keys)
+        return _DECODER.decode(text)
     except json.JSONDecodeError as error:
         raise DataError(
             f"not valid JSON: {error.msg} (column {error.colno})",
@@ -291,47 +291,33 @@ def _check_rows(path: Path, text: str, separator: str) -> tuple[list[str], Lines
 # JSON, Parquet and spreadsheets
 
 
-def _json_rows(path: Path, text: str) -> Iterator[tuple[int, dict[str, object]]]:
-    rows = parse_json(path, text)
-    if not isinstance(rows, list):
-        raise DataError(
-            f"a list of objects was expected, found {describe(rows)}",
-            path=path,
-            hint='a table in a .json file is [{"COLUMN": VALUE, ...}, ...]',
-        )
-    for number, row in enumerate(rows, start=1):
-        yield number, _ensure_object(path, number, row)
-
-
-def _jsonl_rows(path: Path, text: str) -> Iterator[tuple[int, dict[str, object]]]:
-    # Not splitlines(): JSON may hold other line separators of Unicode unescaped.
-    for line, content in enumerate(io.StringIO(text, newline="\n"), start=1):
-        if content.strip():
-            row = parse_json(path, content.removesuffix("\n"), line)
-            yield line, _ensure_object(path, line, row)
-
-
-def _ensure_object(path: Path, line: int, row: object) -> dict[str, object]:
-    if isinstance(row, dict):
-        return row
-    raise DataError(
-        f"an object was expected, found {describe(row)}",
-        path=path,
-        line=line,
-        hint="each row is a JSON object; a .jsonl file has one per line",
-    )
-
-
-def _to_columns(rows: Iterable[tuple[int, dict[str, object]]]) -> tuple[dict[str, Values], Lines]:
+def _read_json(path: Path, text: str, *, record_per_line: bool) -> tuple[dict[str, Values], Lines]:
     import pandas as pd  # noqa: PLC0415 - slow to import
 
-    lines, records = [], []
-    for line, record in rows:
-        lines.append(line)
-        records.append(record)
-    frame = pd.DataFrame(records, dtype=object)
+    if record_per_line:
+        # Not splitlines(): JSON may hold other line separators of Unicode unescaped.
+        lines = enumerate(io.StringIO(text, newline="\n"), start=1)
+        records = {n: parse_json(path, line.rstrip("\n"), n) for n, line in lines if line.strip()}
+    else:
+        whole = parse_json(path, text)
+        if not isinstance(whole, list):
+            raise DataError(
+                f"a list of objects was expected, found {describe(whole)}",
+                path=path,
+                hint='a table in a .json file is [{"COLUMN": VALUE, ...}, ...]',
+            )
+        records = dict(enumerate(whole, start=1))
+    for line, record in records.items():
+        if not isinstance(record, dict):
+            raise DataError(
+                f"an object was expected, found {describe(record)}",
+                path=path,
+                line=line,
+                hint="each row is a JSON object; a .jsonl file has one per line",
+            )
+    frame = pd.DataFrame(list(records.values()), dtype=object)
     columns = {str(heading): frame[heading].to_numpy() for heading in frame}
-    return columns, np.array(lines, dtype=np.int32)
+    return columns, np.fromiter(records, dtype=np.int32)
 
 
 def _read_parquet(path: Path, data: bytes) -> tuple[dict[str, Values], Lines]:
@@ -397,6 +383,9 @@ def _unique_keys(pairs: list[tuple[str, object]]) -> dict[str, object]:
         keys = [key for key, _ in pairs]
         raise ValueError(f"the key {next(k for k in keys if keys.count(k) > 1)!r} appears twice")
     return unique
+
+
+_DECODER = json.JSONDecoder(object_pairs_hook=_unique_keys)
 
 
 def _refuse_duplicates(path: Path, headings: Sequence[str]) -> None:
