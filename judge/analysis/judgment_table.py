@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from judge.errors import StoreError, UsageError
 from judge.ratings import DialogueId, Ratings
 from judge.rubric.reply_sets import is_reply_set, replies_metric
-from judge.types import Failure, Judgment, Rubric
+from judge.types import Failure, Judgment, Rubric, ScoreDistribution
 
 __all__ = [
     "FLAG_BELOW",
@@ -41,6 +41,7 @@ class JudgmentTable:
 
     Attributes:
         dialogue_ids: of the n rows, in the order of `dialogue_order`.
+        systems, characters, scenarios: (n,) their parts.
         metrics: of the M columns.
         probs: (n, M, K) label probabilities that sum to 1; NaN where there is no score.
         score: (n, M) expected scores; NaN where there is none.
@@ -51,6 +52,9 @@ class JudgmentTable:
     """
 
     dialogue_ids: tuple[DialogueId, ...]
+    systems: NDArray[np.str_]
+    characters: NDArray[np.str_]
+    scenarios: NDArray[np.str_]
     metrics: tuple[str, ...]
     probs: NDArray[np.float64]
     score: NDArray[np.float64]
@@ -65,27 +69,9 @@ class JudgmentTable:
         scores: NDArray[np.float64] = self.probs @ np.arange(1.0, self.probs.shape[2] + 1)
         return scores
 
-    @property
-    def systems(self) -> NDArray[np.str_]:
-        """(n,) the system of each dialogue."""
-        return self._names(0)
-
-    @property
-    def characters(self) -> NDArray[np.str_]:
-        """(n,) the character of each dialogue."""
-        return self._names(1)
-
-    @property
-    def scenarios(self) -> NDArray[np.str_]:
-        """(n,) the scenario of each dialogue."""
-        return self._names(2)
-
     def columns(self, metrics: Sequence[str]) -> list[int]:
         """The columns of some metrics."""
         return [self.metrics.index(metric) for metric in metrics]
-
-    def _names(self, part: int) -> NDArray[np.str_]:
-        return np.array([dialogue[part] for dialogue in self.dialogue_ids], dtype=np.str_)
 
 
 def finite_or_none(value: float) -> float | None:
@@ -168,32 +154,62 @@ def judgment_table(
     score, mass = np.full(shape, np.nan), np.full(shape, np.nan)
     top, sampled = np.zeros(shape, dtype=np.bool_), np.zeros(shape, dtype=np.bool_)
     code = np.full(shape, NOT_JUDGED, dtype=object)
+    entries: list[tuple[int, int]] = []
+    outcomes: list[ScoreDistribution] = []
     for j in judgments:
         if j.metric not in column_of:
             continue
         entry = row_of[j.system, j.character, j.scenario], column_of[j.metric]
-        what = f"{j.metric} of {j.system}/{j.character}/{j.scenario}"
         if code[entry] != NOT_JUDGED:
-            raise StoreError(f"two judgments of {what}", hint="name each run once")
+            raise StoreError(f"two judgments of {_name(j)}", hint="name each run once")
         if isinstance(j.outcome, Failure):
             code[entry] = j.outcome.code
             continue
-        if len(j.outcome.logprobs) != labels:
-            raise StoreError(
-                f"{what} is no distribution over {labels} labels", hint="judge it again"
-            )
-        if max(j.outcome.logprobs) == -math.inf:
-            raise StoreError(f"no label has any probability in {what}", hint="judge it again")
+        _distribution_iv(j, j.outcome, labels)
         code[entry] = "ok"
-        logprobs[entry] = j.outcome.logprobs
-        score[entry], mass[entry] = j.outcome.expected, j.outcome.label_mass
-        top[entry], sampled[entry] = j.outcome.top_is_label, j.outcome.reading == "sampled"
+        entries.append(entry)
+        outcomes.append(j.outcome)
+    if outcomes:
+        used = tuple(np.array(entries).T)
+        logprobs[used] = [outcome.logprobs for outcome in outcomes]
+        score[used] = [outcome.expected for outcome in outcomes]
+        mass[used] = [outcome.label_mass for outcome in outcomes]
+        top[used] = [outcome.top_is_label for outcome in outcomes]
+        sampled[used] = [outcome.reading == "sampled" for outcome in outcomes]
     # The largest is subtracted so that no exponential underflows to a distribution of zeros.
     weights = np.exp(logprobs - logprobs.max(axis=2, keepdims=True))
     probs: NDArray[np.float64] = weights / weights.sum(axis=2, keepdims=True)
-    return JudgmentTable(
-        tuple(dialogue_ids), tuple(metrics), probs, score, mass, top, sampled, code
+    systems, characters, scenarios = (
+        np.array([key[part] for key in dialogue_ids], dtype=np.str_) for part in range(3)
     )
+    return JudgmentTable(
+        dialogue_ids=tuple(dialogue_ids),
+        systems=systems,
+        characters=characters,
+        scenarios=scenarios,
+        metrics=tuple(metrics),
+        probs=probs,
+        score=score,
+        mass=mass,
+        top=top,
+        sampled=sampled,
+        code=code,
+    )
+
+
+def _distribution_iv(judgment: Judgment, outcome: ScoreDistribution, labels: int) -> None:
+    if len(outcome.logprobs) != labels:
+        raise StoreError(
+            f"{_name(judgment)} is no distribution over {labels} labels", hint="judge it again"
+        )
+    if max(outcome.logprobs) == -math.inf:
+        raise StoreError(
+            f"no label has any probability in {_name(judgment)}", hint="judge it again"
+        )
+
+
+def _name(judgment: Judgment) -> str:
+    return f"{judgment.metric} of {judgment.system}/{judgment.character}/{judgment.scenario}"
 
 
 def system_means(table: JudgmentTable) -> dict[str, NDArray[np.float64]]:

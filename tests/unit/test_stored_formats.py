@@ -68,5 +68,5 @@ def test_the_schemas_are_current(name: str) -> None:
     schema = json.dumps(json_schema(record_type, version), indent=1) + "\n"
     if os.environ.get("WRITE_GOLDEN"):
         path.write_text(schema, encoding="utf-8")
-    assert path.read_text(encoding="utf-8") == schema
+    assert path.read_text(encoding="utf-8") == schema, "write it anew: WRITE_GOLDEN=1 pytest"
     assert f"(schemas/{path.name})" in (ROOT / "docs" / "formats.md").read_text(encoding="utf-8")
