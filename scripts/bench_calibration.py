@@ -4,10 +4,10 @@
     python scripts/bench_calibration.py                 # all nine metrics; about four minutes
     python scripts/bench_calibration.py --quick --json  # one metric; half a minute
 
-- chosen: what `judge calibrate` does. Every rung with each system left out; the chosen one with
-  each pair of systems, each character and each scenario left out. 132,000 ratings over 9 metrics.
-- dearest: the same, had the rule chosen the ordinal rung, which takes longest.
-- every: as `chosen`, and every rung also by character and by scenario.
+- chosen: what `judge calibrate` does. Every candidate with each system left out; the chosen one
+  with each pair of systems, each character and each scenario left out. 132,000 ratings, 9 metrics.
+- dearest: the same, had the rule chosen the ordinal one, which takes longest.
+- every: as `chosen`, and every candidate also by character and by scenario.
 - dense: as `chosen`, with ten ratings of each dialogue, 132,000 of each metric.
 - ordinal: one fit of the cumulative logit with 40 raters to 26,000 ratings.
 
@@ -56,10 +56,10 @@ def ratings_of(made: Simulated, metric: int, rows: Codes) -> Sample:
     )
 
 
-def calibrate(sample: Sample, made: Simulated, *, every: bool = False, rung: str = "") -> str:
-    """All cross-validations of one metric; the rung that was chosen, or given."""
+def calibrate(sample: Sample, made: Simulated, *, every: bool = False, candidate: str = "") -> str:
+    """All cross-validations of one metric; the candidate that was chosen, or given."""
     selection = select(sample)
-    chosen = rung or selection.chosen
+    chosen = candidate or selection.chosen
     pair_accuracy(CANDIDATES[chosen], sample)
     for groups in (made.character, made.scenario):
         select(sample.by(groups), CANDIDATES if every else {chosen: CANDIDATES[chosen]})
@@ -78,7 +78,7 @@ def timed(way: str, samples: Sequence[Sample], work: Callable[[Sample], str]) ->
         "wall_seconds": round(wall, 3),
         "processor_seconds": round(processor, 3),
         "processor_seconds_per_metric": round(processor / len(samples), 3),
-        "rungs": sorted(set(did)),
+        "candidates": sorted(set(did)),
     }
 
 
@@ -109,7 +109,7 @@ def main(seed: int, *, quick: bool, as_json: bool) -> None:
     one = ratings_of(dense, 0, np.sort(first))
     rows = [
         timed("chosen", study, lambda sample: calibrate(sample, sparse)),
-        timed("dearest", study, lambda sample: calibrate(sample, sparse, rung=Ordinal.name)),
+        timed("dearest", study, lambda sample: calibrate(sample, sparse, candidate=Ordinal.name)),
         timed("every", study, lambda sample: calibrate(sample, sparse, every=True)),
         timed("dense", many, lambda sample: calibrate(sample, dense)),
         timed("ordinal", [one], fit_ordinal),

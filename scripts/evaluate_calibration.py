@@ -143,21 +143,21 @@ def measures(predicted: Floats, sample: Sample) -> dict[str, float]:
 
 
 class Runs:
-    """Measures of the same rungs over metrics and seeds, averaged at the end."""
+    """Measures of the same candidates over metrics and seeds, averaged at the end."""
 
     def __init__(self) -> None:
         self.rows: dict[str, list[dict[str, float]]] = defaultdict(list)
         self.chosen: Counter[str] = Counter()
 
     def add(self, sample: Sample, blank: Sample) -> None:
-        """Every rung, and no judge, out of fold."""
+        """Every candidate, and no judge, out of fold."""
         selection = select(sample)
         self.chosen[selection.chosen] += 1
         self.rows[NO_JUDGE].append(measures(crossfit(Shift, blank).predicted, sample))
-        for rung, found in selection.out_of_fold.items():
-            # A rung that fails without one fold has no figures, not those of the other folds.
+        for candidate, found in selection.out_of_fold.items():
+            # A candidate that fails without one fold has no figures, not those of the other folds.
             predicted = np.where(bool(found.reason), np.nan, found.predicted)
-            self.rows[rung].append(measures(predicted, sample))
+            self.rows[candidate].append(measures(predicted, sample))
 
     def figures(self) -> Figures:
         """Means over what was added, and standard deviations."""
@@ -248,8 +248,8 @@ def hanna(data: Path) -> Figures:
                 one.sample(people, metric, systems, raters=False) for one in (judge, judge.blank())
             )
             runs.add(sample, blank)
-            for name_of_rung, rung in CANDIDATES.items():
-                runs.rows[name_of_rung][-1]["pairs"] = pair_accuracy(rung, sample).value
+            for kind, candidate in CANDIDATES.items():
+                runs.rows[kind][-1]["pairs"] = pair_accuracy(candidate, sample).value
         found["judges"][name.removesuffix(HANNA_PROMPT)] = {
             **runs.figures(),
             "bias": [row["bias"] for row in runs.rows["expected"]],
@@ -322,7 +322,7 @@ def llm_rubric_tables(found: Figures) -> Iterator[str]:
 
 
 def hanna_tables(found: Figures) -> Iterator[str]:
-    """One row for each judge and rung."""
+    """One row for each judge and candidate."""
     yield (
         f"{found['n']} stories by {found['systems']} systems, three ratings each, six dimensions: "
         "means over the dimensions. *Within*: the correlation within the system left out, averaged "
@@ -331,9 +331,14 @@ def hanna_tables(found: Figures) -> Iterator[str]:
     )
     columns = ("rmse", "mae", *WITHIN, "pairs")
     rows = [
-        [judge, rung, *(number(row.get(key)) for key in columns), _times(one["chosen"], rung)]
+        [
+            judge,
+            candidate,
+            *(number(row.get(key)) for key in columns),
+            _times(one["chosen"], candidate),
+        ]
         for judge, one in found["judges"].items()
-        for rung, row in one["mean"].items()
+        for candidate, row in one["mean"].items()
     ]
     yield markdown(["judge", "map", "RMSE", "MAE", *WITHIN.values(), "pairs", "chosen"], rows)
     off = ", ".join(
@@ -351,7 +356,7 @@ def hanna_tables(found: Figures) -> Iterator[str]:
 
 def empathic_tables(found: Figures) -> Iterator[str]:
     """One row for each source and judge, one table for each measure."""
-    rungs = [NO_JUDGE, *(rung for rung in CANDIDATES if rung != "mode")]
+    candidates = [NO_JUDGE, *(candidate for candidate in CANDIDATES if candidate != "mode")]
     sources = "; ".join(
         f"{source} {one['metrics']} dimensions on {one['scale']}"
         for source, one in found["sources"].items()
@@ -363,11 +368,11 @@ def empathic_tables(found: Figures) -> Iterator[str]:
     )
     for key, title in {"rmse": "RMSE", "mae": "MAE", "rho_within": WITHIN["rho_within"]}.items():
         rows = [
-            [source, judge, *(number(one["mean"][rung][key]) for rung in rungs)]
+            [source, judge, *(number(one["mean"][candidate][key]) for candidate in candidates)]
             for source, of_source in found["sources"].items()
             for judge, one in of_source["judges"].items()
         ]
-        yield markdown([title, "judge", *rungs], rows)
+        yield markdown([title, "judge", *candidates], rows)
     total: Counter[str] = Counter()
     for of_source in found["sources"].values():
         for one in of_source["judges"].values():
@@ -393,12 +398,14 @@ def _published(values: Mapping[str, float]) -> list[str]:
     return [number(values.get(key)) for key in ("rmse", "mae", "pearson", "spearman")]
 
 
-def _times(chosen: Mapping[str, int], rung: str) -> str:
-    return str(chosen[rung]) if rung in chosen else ""
+def _times(chosen: Mapping[str, int], candidate: str) -> str:
+    return str(chosen[candidate]) if candidate in chosen else ""
 
 
 def _chosen(chosen: Mapping[str, int], of: str) -> str:
-    counts = ", ".join(f"{rung} {chosen[rung]}" for rung in CANDIDATES if rung in chosen)
+    counts = ", ".join(
+        f"{candidate} {chosen[candidate]}" for candidate in CANDIDATES if candidate in chosen
+    )
     return f"Chosen by the one-standard-error rule, of {sum(chosen.values())} {of}: {counts}."
 
 

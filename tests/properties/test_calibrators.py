@@ -1,4 +1,4 @@
-"""Laws of the ladder: names and units do not matter, and nothing changes on paper."""
+"""Laws of the calibrators: names and units do not matter, and nothing changes on paper."""
 
 from __future__ import annotations
 
@@ -33,26 +33,26 @@ samples = st.builds(
     st.integers(3, 12),
     st.integers(1, 3),
 )
-rungs = st.sampled_from(list(CANDIDATES.values()))
-learning = st.sampled_from([rung for rung in CANDIDATES.values() if rung.learns])
+candidates = st.sampled_from(list(CANDIDATES.values()))
+learning = st.sampled_from([candidate for candidate in CANDIDATES.values() if candidate.learns])
 lines = st.lists(
     st.tuples(st.integers(4, 20).map(lambda x: x / 4), st.integers(1, 5)), min_size=2, max_size=30
 )
 
 
-def fit(rung: type[Calibrator], sample: Sample) -> Calibrator:
-    """A fitted rung; a sample that happens to be too uniform is passed over."""
+def fit(candidate: type[Calibrator], sample: Sample) -> Calibrator:
+    """A fitted candidate; a sample that happens to be too uniform is passed over."""
     try:
-        return rung.fit(sample)
+        return candidate.fit(sample)
     except CannotFitError:
         reject()
 
 
 @few
-@given(samples, rungs)
-def test_json_keeps_every_bit(sample: Sample, rung: type[Calibrator]) -> None:
+@given(samples, candidates)
+def test_json_keeps_every_bit(sample: Sample, candidate: type[Calibrator]) -> None:
     """Written and read back, a calibrator is equal and predicts the very same numbers."""
-    before = fit(rung, sample)
+    before = fit(candidate, sample)
     after = from_dict(json.loads(json.dumps(before.to_dict(), allow_nan=False)))
     assert after == before
     np.testing.assert_array_equal(after.predict(sample.probs), before.predict(sample.probs))
@@ -60,7 +60,9 @@ def test_json_keeps_every_bit(sample: Sample, rung: type[Calibrator]) -> None:
 
 @few
 @given(samples, learning)
-def test_moving_the_human_scale_moves_predictions(sample: Sample, rung: type[Calibrator]) -> None:
+def test_moving_the_human_scale_moves_predictions(
+    sample: Sample, candidate: type[Calibrator]
+) -> None:
     """Ratings called 3..7 instead of 1..5 give predictions 2 higher, nothing else."""
     moved = Sample.of(
         sample.probs,
@@ -71,16 +73,16 @@ def test_moving_the_human_scale_moves_predictions(sample: Sample, rung: type[Cal
         groups=sample.groups,
         scale=(3, 7),
     )
-    before, after = fit(rung, sample), fit(rung, moved)
+    before, after = fit(candidate, sample), fit(candidate, moved)
     np.testing.assert_allclose(
         after.predict(sample.probs), before.predict(sample.probs) + 2, atol=1e-6
     )
 
 
 @few
-@given(samples, rungs, st.randoms(use_true_random=False))
+@given(samples, candidates, st.randoms(use_true_random=False))
 def test_order_and_names_do_not_matter(
-    sample: Sample, rung: type[Calibrator], random: Random
+    sample: Sample, candidate: type[Calibrator], random: Random
 ) -> None:
     """Cells and ratings in another order, groups and raters under other names: the same map."""
     rng = np.random.default_rng(random.randrange(10**6))
@@ -95,15 +97,15 @@ def test_order_and_names_do_not_matter(
         raters=9 - sample.raters[rows],
         groups=names[sample.groups[cells]],
     )
-    before, after = fit(rung, sample), fit(rung, other)
+    before, after = fit(candidate, sample), fit(candidate, other)
     np.testing.assert_allclose(after.predict(sample.probs), before.predict(sample.probs), rtol=1e-3)
 
 
 @few
-@given(samples, rungs)
-def test_distributions_are_distributions(sample: Sample, rung: type[Calibrator]) -> None:
+@given(samples, candidates)
+def test_distributions_are_distributions(sample: Sample, candidate: type[Calibrator]) -> None:
     """What has a distribution has shares that are not negative and sum to 1."""
-    shares = fit(rung, sample).distribution(sample.probs)
+    shares = fit(candidate, sample).distribution(sample.probs)
     if shares is not None:
         assert (shares >= 0).all()
         np.testing.assert_allclose(shares.sum(axis=1), 1)
@@ -111,12 +113,12 @@ def test_distributions_are_distributions(sample: Sample, rung: type[Calibrator])
 
 @given(lines, st.sampled_from([Shift, Linear, Isotonic]))
 def test_maps_of_one_score_keep_its_order(
-    rows: list[tuple[float, int]], rung: type[Calibrator]
+    rows: list[tuple[float, int]], candidate: type[Calibrator]
 ) -> None:
     """A map that says it rises never puts a lower score above a higher one."""
     scores, ratings = (list(column) for column in zip(*rows, strict=True))
     sample = plain(scores, ratings, [str(i) for i in range(len(rows))])
-    fitted = fit(rung, sample)
+    fitted = fit(candidate, sample)
     if fitted.rank_invariant:
         grid = as_distributions(np.linspace(1, 5, 50)[:, None], 5)
         assert (np.diff(fitted.predict(grid)) >= -1e-12).all()
@@ -124,18 +126,18 @@ def test_maps_of_one_score_keep_its_order(
 
 @given(lines, st.sampled_from([Shift, Linear, Isotonic]))
 def test_calibrating_twice_changes_nothing(
-    rows: list[tuple[float, int]], rung: type[Calibrator]
+    rows: list[tuple[float, int]], candidate: type[Calibrator]
 ) -> None:
     """What is calibrated already is its own best map."""
     scores, ratings = (list(column) for column in zip(*rows, strict=True))
     groups = [str(i) for i in range(len(rows))]
     sample = plain(scores, ratings, groups)
-    once = fit(rung, sample).predict(sample.probs)
+    once = fit(candidate, sample).predict(sample.probs)
     assume(once.min() >= 1 and once.max() <= 5)
     # A line without slope leaves nothing to draw a second line through.
-    assume(rung is not Linear or np.ptp(once) > 1e-3)
+    assume(candidate is not Linear or np.ptp(once) > 1e-3)
     again = plain(list(once), ratings, groups)
-    np.testing.assert_allclose(fit(rung, again).predict(again.probs), once, atol=1e-9)
+    np.testing.assert_allclose(fit(candidate, again).predict(again.probs), once, atol=1e-9)
 
 
 @given(lines)
@@ -143,6 +145,6 @@ def test_every_fitted_mean_is_unbiased_in_its_sample(rows: list[tuple[float, int
     """Shift, line and isotonic predict the mean rating of what they were fitted to."""
     scores, ratings = (list(column) for column in zip(*rows, strict=True))
     sample = plain(scores, ratings, [str(i) for i in range(len(rows))])
-    for rung in (Shift, Linear, Isotonic):
-        predicted = fit(rung, sample).predict(sample.probs)
+    for candidate in (Shift, Linear, Isotonic):
+        predicted = fit(candidate, sample).predict(sample.probs)
         assert predicted.mean() == pytest.approx(np.mean(ratings))

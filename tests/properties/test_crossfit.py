@@ -19,21 +19,23 @@ from tests.unit.calibration.rated import rated
 
 scores = st.integers(2, 10).map(lambda halves: halves / 2)
 pairs = st.lists(st.tuples(scores, st.integers(1, 5)), min_size=1, max_size=40)
-rungs = st.sampled_from([Shift, Linear, Isotonic])
+candidates = st.sampled_from([Shift, Linear, Isotonic])
 
 
 @settings(max_examples=25)
-@given(st.integers(0, 10**6), rungs, st.permutations(range(5)))
+@given(st.integers(0, 10**6), candidates, st.permutations(range(5)))
 def test_names_of_groups_do_not_matter(
-    seed: int, rung: type[Shift | Linear | Isotonic], names: list[int]
+    seed: int, candidate: type[Shift | Linear | Isotonic], names: list[int]
 ) -> None:
     """Under other names, in another order of leaving out, every prediction is the same."""
     sample = rated(np.random.default_rng(seed), systems=5, cells=6)
     renamed = sample.by(np.array(names)[sample.groups])
     np.testing.assert_array_equal(
-        crossfit(rung, sample).predicted, crossfit(rung, renamed).predicted
+        crossfit(candidate, sample).predicted, crossfit(candidate, renamed).predicted
     )
-    assert pair_accuracy(rung, sample).value == pytest.approx(pair_accuracy(rung, renamed).value)
+    assert pair_accuracy(candidate, sample).value == pytest.approx(
+        pair_accuracy(candidate, renamed).value
+    )
 
 
 @given(pairs)

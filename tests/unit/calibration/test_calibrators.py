@@ -1,4 +1,4 @@
-"""The ladder: every rung against a hand derivation or scikit-learn, and as plain data."""
+"""The calibrators: each against a hand derivation or scikit-learn, and as plain data."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def test_raw_rungs_by_hand() -> None:
     sample = Sample.of(probs, 0, [1, 1], [0, 1], groups=["a", "b"])
     assert Mode.fit(sample).predict(probs).tolist() == [3, 1]
     np.testing.assert_allclose(Expected.fit(sample).predict(probs), [2.6, 1.8])
-    mode, expected = (rung.fit(sample).distribution(probs) for rung in (Mode, Expected))
+    mode, expected = (candidate.fit(sample).distribution(probs) for candidate in (Mode, Expected))
     np.testing.assert_array_equal(mode, [[0, 0, 1], [1, 0, 0]])
     np.testing.assert_array_equal(expected, probs[:, 0])
 
@@ -132,21 +132,21 @@ def test_ridge_takes_the_penalty_that_predicts_held_out_groups_best() -> None:
     assert Ridge.fit(sample).penalty == PENALTIES[losses.argmin()]
 
 
-@pytest.mark.parametrize("rung", ["ridge", "ordinal"])
-def test_certain_judgments_stay_finite(rung: str) -> None:
+@pytest.mark.parametrize("candidate", ["ridge", "ordinal"])
+def test_certain_judgments_stay_finite(candidate: str) -> None:
     """Probabilities of exactly 0 and 1 in every metric give finite predictions on the scale."""
     rng = np.random.default_rng(6)
     labels = rng.integers(0, 5, (60, 2))
     sample = Sample.of(np.eye(5)[labels], 0, labels[:, 0] + 1, range(60), groups=np.arange(60) % 4)
-    predicted = CANDIDATES[rung].fit(sample).predict(sample.probs)
+    predicted = CANDIDATES[candidate].fit(sample).predict(sample.probs)
     assert np.corrcoef(predicted, labels[:, 0])[0, 1] > 0.9
 
 
-@pytest.mark.parametrize("rung", ["ridge", "ordinal"])
-def test_a_missing_metric_stands_at_its_mean(rung: str) -> None:
+@pytest.mark.parametrize("candidate", ["ridge", "ordinal"])
+def test_a_missing_metric_stands_at_its_mean(candidate: str) -> None:
     """It moves a prediction as much as the mean features of the fit would, and is counted."""
     sample = mild(np.random.default_rng(7))
-    fitted: Any = CANDIDATES[rung].fit(sample)
+    fitted: Any = CANDIDATES[candidate].fit(sample)
     gone = sample.probs.copy()
     gone[:5, 1] = np.nan
     mean = np.array(fitted.mean).reshape(3, 4)[1]
@@ -158,25 +158,27 @@ def test_a_missing_metric_stands_at_its_mean(rung: str) -> None:
     assert filled_cells(gone, 1) == 0
 
 
-@pytest.mark.parametrize("rung", ["ridge", "ordinal"])
-def test_a_metric_that_was_never_judged_has_no_weight(rung: str) -> None:
+@pytest.mark.parametrize("candidate", ["ridge", "ordinal"])
+def test_a_metric_that_was_never_judged_has_no_weight(candidate: str) -> None:
     """Fitted without a metric, the map is the same as if there were none."""
     sample = mild(np.random.default_rng(8))
     gone = sample.probs.copy()
     gone[:, 2] = np.nan
     whole = Sample.of(gone, 0, sample.scores, sample.cells, groups=sample.groups)
     less = Sample.of(gone[:, :2], 0, sample.scores, sample.cells, groups=sample.groups)
-    fitted = CANDIDATES[rung].fit(whole)
+    fitted = CANDIDATES[candidate].fit(whole)
     np.testing.assert_allclose(
-        fitted.predict(sample.probs), CANDIDATES[rung].fit(less).predict(gone[:, :2]), rtol=1e-4
+        fitted.predict(sample.probs),
+        CANDIDATES[candidate].fit(less).predict(gone[:, :2]),
+        rtol=1e-4,
     )
 
 
-@pytest.mark.parametrize("rung", CANDIDATES)
-def test_no_judgment_no_number(rung: str) -> None:
+@pytest.mark.parametrize("candidate", CANDIDATES)
+def test_no_judgment_no_number(candidate: str) -> None:
     """Where the target was not judged, nothing is predicted, whatever else is known."""
     sample = rated(np.random.default_rng(9))
-    fitted = CANDIDATES[rung].fit(sample)
+    fitted = CANDIDATES[candidate].fit(sample)
     probs = sample.probs.copy()
     probs[3, 0] = np.nan
     predicted, distribution = fitted.predict(probs), fitted.distribution(probs)
@@ -188,7 +190,7 @@ def test_no_judgment_no_number(rung: str) -> None:
 def test_which_rungs_rise_with_the_expected_score() -> None:
     """Expected, shift, a rising line and isotonic are maps of one score; the others are not."""
     rising = rated(np.random.default_rng(10), judge_noise=0.2)
-    kinds = {name: rung.fit(rising).rank_invariant for name, rung in CANDIDATES.items()}
+    kinds = {name: candidate.fit(rising).rank_invariant for name, candidate in CANDIDATES.items()}
     assert [name for name, kind in kinds.items() if kind] == [
         "expected",
         "shift",
@@ -199,7 +201,7 @@ def test_which_rungs_rise_with_the_expected_score() -> None:
 
 
 @pytest.mark.parametrize(
-    ("rung", "sample", "message"),
+    ("candidate", "sample", "message"),
     [
         ("linear", plain([3, 3], [1, 2], ["a", "b"]), "all expected scores are equal"),
         ("ridge", plain([1, 2], [1, 2], ["a", "a"]), "only one"),
@@ -208,29 +210,29 @@ def test_which_rungs_rise_with_the_expected_score() -> None:
         ("ordinal", plain([1, 2], [1, 2.5], ["a", "b"]), "whole labels"),
     ],
 )
-def test_what_cannot_be_fitted_says_why(rung: str, sample: Sample, message: str) -> None:
+def test_what_cannot_be_fitted_says_why(candidate: str, sample: Sample, message: str) -> None:
     """Data in order but not enough is a reason, not a nan."""
     with pytest.raises(CannotFitError, match=message):
-        CANDIDATES[rung].fit(sample)
+        CANDIDATES[candidate].fit(sample)
 
 
-@pytest.mark.parametrize("rung", CANDIDATES)
-def test_another_shape_is_refused(rung: str) -> None:
+@pytest.mark.parametrize("candidate", CANDIDATES)
+def test_another_shape_is_refused(candidate: str) -> None:
     """A calibrator takes the metrics and labels that it was fitted to."""
-    fitted = CANDIDATES[rung].fit(rated(np.random.default_rng(11)))
+    fitted = CANDIDATES[candidate].fit(rated(np.random.default_rng(11)))
     with pytest.raises(ValueError, match="fitted to 3 metrics with 5 labels, not to 1 with 2"):
         fitted.predict([[[0.5, 0.5]]])
 
 
-def as_written(rung: str) -> dict[str, Any]:
+def as_written(candidate: str) -> dict[str, Any]:
     """A fitted calibrator after a trip through JSON."""
-    fitted = CANDIDATES[rung].fit(rated(np.random.default_rng(12)))
+    fitted = CANDIDATES[candidate].fit(rated(np.random.default_rng(12)))
     written: dict[str, Any] = json.loads(json.dumps(fitted.to_dict(), allow_nan=False))
     return written
 
 
 @pytest.mark.parametrize(
-    ("rung", "change", "message"),
+    ("candidate", "change", "message"),
     [
         ("shift", {"rung": "guess"}, "no calibrator is called 'guess'"),
         ("shift", {"rung": ["shift"]}, "no calibrator"),
@@ -254,10 +256,10 @@ def as_written(rung: str) -> dict[str, Any]:
         ("ordinal", {"used": [5, 6], "thresholds": [0.0]}, "on the scale"),
     ],
 )
-def test_damaged_data_is_refused(rung: str, change: dict[str, Any], message: str) -> None:
+def test_damaged_data_is_refused(candidate: str, change: dict[str, Any], message: str) -> None:
     """Each thing that `to_dict` cannot have written has its own message."""
     with pytest.raises(ValueError, match=message):
-        from_dict({**as_written(rung), **change})
+        from_dict({**as_written(candidate), **change})
 
 
 def test_a_missing_field_and_another_rung_are_refused() -> None:
@@ -278,6 +280,6 @@ def test_version_1_still_reads() -> None:
 
 
 def test_ordinal_can_be_read_back_as_itself() -> None:
-    """The richest rung comes back equal in every field."""
+    """The richest candidate comes back equal in every field."""
     fitted = Ordinal.fit(rated(np.random.default_rng(13)))
     assert from_dict(json.loads(json.dumps(fitted.to_dict()))) == fitted

@@ -29,8 +29,8 @@ def test_leave_one_out_by_hand() -> None:
     assert (found.distribution, found.reason) == (None, "")
 
 
-@pytest.mark.parametrize("rung", CANDIDATES.values())
-def test_a_group_does_not_see_its_own_ratings(rung: type[Calibrator]) -> None:
+@pytest.mark.parametrize("candidate", CANDIDATES.values())
+def test_a_group_does_not_see_its_own_ratings(candidate: type[Calibrator]) -> None:
     """Turning one group's ratings upside down moves predictions of the others, never its own."""
     sample = rated(np.random.default_rng(1))
     mine = sample.groups[sample.cells] == 2
@@ -38,10 +38,10 @@ def test_a_group_does_not_see_its_own_ratings(rung: type[Calibrator]) -> None:
     other = Sample.of(
         sample.probs, 0, turned, sample.cells, raters=sample.raters, groups=sample.groups
     )
-    before, after = crossfit(rung, sample).predicted, crossfit(rung, other).predicted
+    before, after = crossfit(candidate, sample).predicted, crossfit(candidate, other).predicted
     own = sample.groups == 2
     np.testing.assert_array_equal(before[own], after[own])
-    assert (before[~own] != after[~own]).any() == rung.learns
+    assert (before[~own] != after[~own]).any() == candidate.learns
 
 
 def test_other_groups_leave_other_cells_out() -> None:
@@ -52,7 +52,7 @@ def test_other_groups_leave_other_cells_out() -> None:
 
 
 def test_distributions_are_held_out_too() -> None:
-    """The ordinal rung has a distribution for every judged cell, whose mean is the prediction."""
+    """Ordinal has a distribution for every judged cell, whose mean is the prediction."""
     sample = rated(np.random.default_rng(2))
     found = crossfit(CANDIDATES["ordinal"], sample)
     assert found.distribution is not None

@@ -1,4 +1,4 @@
-"""What a rung is fitted to: checked, counted, never dropped in silence."""
+"""What a calibrator is fitted to: checked, and never dropped in silence."""
 
 from __future__ import annotations
 

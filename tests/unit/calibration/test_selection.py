@@ -1,4 +1,4 @@
-"""The table of rungs by hand, and the choice: simple with little data, rich when it pays."""
+"""The table of candidates by hand, and the choice: simple with little data, rich when it pays."""
 
 from __future__ import annotations
 
@@ -21,8 +21,8 @@ def test_the_table_by_hand() -> None:
     3/2, so errors -1 -2 | 3/2 3/2, squared 5/2 | 9/4. Mean losses 5/4 and 19/8; their
     difference 0 | 9/4 has the mean 9/8 and the standard error 9/8.
     """
-    ladder = {name: CANDIDATES[name] for name in ("expected", "shift")}
-    expected, shift = select(plain([2, 2, 3, 3], [3, 4, 3, 3], list("aabb")), ladder).rows
+    candidates = {name: CANDIDATES[name] for name in ("expected", "shift")}
+    expected, shift = select(plain([2, 2, 3, 3], [3, 4, 3, 3], list("aabb")), candidates).rows
     assert (expected.loss, shift.loss) == (pytest.approx(5 / 4), pytest.approx(19 / 8))
     assert (expected.standard_error, shift.standard_error) == (
         pytest.approx(5 / 4),
@@ -39,19 +39,19 @@ def test_the_table_by_hand() -> None:
     assert math.isnan(shift.rps)
 
 
-def test_a_rung_that_learns_nothing_does_not_win_by_its_place() -> None:
+def test_a_candidate_that_learns_nothing_does_not_win_by_its_place() -> None:
     """Mode stands before expected but is no simpler: of the two, the better one is taken."""
     sample = rated(np.random.default_rng(1))
-    ladder = {name: CANDIDATES[name] for name in ("mode", "expected")}
-    found = select(sample, ladder)
+    candidates = {name: CANDIDATES[name] for name in ("mode", "expected")}
+    found = select(sample, candidates)
     losses = {row.candidate: row.loss for row in found.rows}
     assert found.chosen == min(losses, key=losses.__getitem__) == "expected"
 
 
-def test_little_data_take_a_simple_rung_and_much_data_a_rich_one() -> None:
+def test_little_data_take_a_simple_candidate_and_much_data_a_rich_one() -> None:
     """SIMULATED: other metrics help, which 4 x 3 dialogues cannot show and 10 x 100 can.
 
-    The least loss alone would often be that of a rich rung by luck.
+    The least loss alone would often be that of a rich candidate by luck.
     """
     few = [select(rated(np.random.default_rng(k), systems=4, cells=3)) for k in range(40)]
     many = [select(rated(np.random.default_rng(k), systems=10, cells=100)) for k in range(4)]
@@ -74,7 +74,7 @@ def test_metrics_without_information_are_not_taken_up() -> None:
 
 
 def test_the_choice_is_the_simplest_within_one_standard_error() -> None:
-    """Every simpler rung than the chosen one is worse than the best by more than that."""
+    """Every simpler candidate than the chosen one is worse than the best by more than that."""
     found = select(rated(np.random.default_rng(2), systems=8, cells=60))
     rows = {row.candidate: row for row in found.rows}
     assert found.best == min(rows, key=lambda name: rows[name].loss)
@@ -84,7 +84,7 @@ def test_the_choice_is_the_simplest_within_one_standard_error() -> None:
     assert found.calibrator.name == found.chosen
 
 
-def test_a_rung_that_cannot_be_fitted_stays_in_the_table() -> None:
+def test_a_candidate_that_cannot_be_fitted_stays_in_the_table() -> None:
     """Two systems leave one for ridge and ordinal: no numbers, but the reason; others compete."""
     found = select(rated(np.random.default_rng(3), systems=2))
     rows = {row.candidate: row for row in found.rows}
@@ -112,7 +112,7 @@ def test_one_system_cannot_be_validated() -> None:
 
 
 def test_no_rung_at_all_is_refused_with_each_reason() -> None:
-    """When every rung offered fails, the reasons are told."""
+    """When every candidate offered fails, the reasons are told."""
     with pytest.raises(CannotFitError, match=r"ridge: .*only one"):
         select(rated(np.random.default_rng(6), systems=2), {"ridge": CANDIDATES["ridge"]})
 
