@@ -17,12 +17,21 @@ from judge.errors import RunMismatchError
 from judge.records import plain_record, read_record, write_record
 from judge.types import Rubric
 
-__all__ = ["FORMAT", "Calibration", "Fit", "Kind", "MadeWith", "read", "refuse_mismatch", "write"]
+__all__ = [
+    "FORMAT",
+    "Calibration",
+    "CalibrationKind",
+    "Fit",
+    "MadeWith",
+    "read",
+    "refuse_mismatch",
+    "write",
+]
 
 FORMAT = 1
 """The newest format of a calibration that this version reads."""
 
-Kind = Literal["ratings", "published"]
+CalibrationKind = Literal["ratings", "published"]
 """What a calibration was fitted to: ratings of dialogues, or published means of systems. The
 latter says nothing about single dialogues."""
 
@@ -106,7 +115,7 @@ class Calibration:
             labels or the scale.
     """
 
-    kind: Kind
+    kind: CalibrationKind
     made_with: MadeWith
     source: str
     sha256: str

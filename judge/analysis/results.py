@@ -8,6 +8,7 @@ from typing import Any, Literal
 
 from judge.analysis.published import PublishedMeans
 from judge.analysis.reply_diversity import DiversityResults
+from judge.calibration_file import CalibrationKind
 from judge.records import plain_record
 from judge.roleplay.playing_summary import PlayingSummary
 from judge.types import Reading, Turn
@@ -23,6 +24,7 @@ __all__ = [
     "FailureCount",
     "JudgedDimension",
     "Measure",
+    "MeasureKind",
     "MetricScore",
     "Results",
     "SystemAgreement",
@@ -33,6 +35,9 @@ Basis = Literal["new", "fitted", "labelled"]
 """What an interval comes from. `new`: the errors of held-out systems; the calibration was fitted
 without this system. `labelled`: also ratings of some of its own dialogues, which no map has seen.
 `fitted`: the calibration was fitted to this system's human scores, so that there is no interval."""
+
+
+MeasureKind = Literal["metric", "dimension", "overall"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,7 +108,7 @@ class CalibratedResults:
         notes: warnings.
     """
 
-    kind: Literal["ratings", "published"]
+    kind: CalibrationKind
     source: str
     sha256: str
     created: str
@@ -155,7 +160,7 @@ class Measure:
     """
 
     name: str
-    kind: Literal["metric", "dimension", "overall"]
+    kind: MeasureKind
     dialogues: int
     n: int
     mean: float | None

@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -29,6 +28,7 @@ from judge.analysis.results import (
     FailureCount,
     JudgedDimension,
     Measure,
+    MeasureKind,
     MetricScore,
     Results,
     SystemAgreement,
@@ -226,7 +226,7 @@ def _measure(
         scores[scored], table.characters[used].tolist(), table.scenarios[used].tolist()
     )
     mass, top = table.mass[used][:, columns], table.top[used][:, columns]
-    kind: Literal["metric", "dimension", "overall"] = "metric"
+    kind: MeasureKind = "metric"
     if name == OVERALL:
         kind = "overall"
     elif name in dimensions:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import asdict, dataclass, field
+from functools import partial
 from io import StringIO
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, TypeAlias
@@ -217,7 +218,9 @@ def agree(
             )
         folder = Path(out or folders[0] / "agreement")
     if len(chosen) > 1:
-        comparisons = compare_judges(chosen[0], chosen[1], seed=seed)
+        comparisons = compare_judges(
+            chosen[0], chosen[1], seed=seed, progress=partial(progress, "agreement")
+        )
         return JudgeComparison(comparisons, tuple(write_comparisons(comparisons, folder)))
     agreement = measure_agreement(
         chosen[0],
@@ -226,7 +229,7 @@ def agree(
         seed=seed,
         systems_fixed=systems_fixed,
         annotators=annotators,
-        progress=lambda done, total: progress("agreement", done, total),
+        progress=partial(progress, "agreement"),
     )
     files = write_agreement(agreement, folder)
     return AgreementReport(agreement, files.html, files.tex)

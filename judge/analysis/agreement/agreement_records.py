@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal, get_args
 
+from judge.analysis.results import MeasureKind
 from judge.records import plain_record
 from judge.types import Turn
 
@@ -21,7 +22,6 @@ __all__ = [
     "Disagreement",
     "Estimate",
     "Interval",
-    "Kind",
     "LeftOutSystem",
     "Level",
     "MeasureAgreement",
@@ -43,8 +43,6 @@ LEVELS: tuple[Level, ...] = get_args(Level)
 
 Coefficient = Literal["spearman", "kendall_b", "kendall_c", "pearson"]
 COEFFICIENTS: tuple[Coefficient, ...] = get_args(Coefficient)
-
-Kind = Literal["metric", "dimension", "overall"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -263,7 +261,7 @@ class MeasureAgreement:
     """
 
     name: str
-    kind: Kind
+    kind: MeasureKind
     title: str
     parts: tuple[str, ...]
     scale: tuple[float, float]

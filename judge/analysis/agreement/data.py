@@ -13,8 +13,7 @@ from numpy.typing import NDArray
 from calibration.agreement.correlation import TOLERANCE
 from calibration.agreement.levels import mean_of_parts
 from calibration.errors_of_fit import to_labels
-from judge.analysis.agreement.agreement_records import Kind
-from judge.analysis.results import OVERALL
+from judge.analysis.results import OVERALL, MeasureKind
 from judge.ratings import mean_ratings
 from judge.types import Turn
 
@@ -159,7 +158,7 @@ class MeasureScores:
     """
 
     name: str
-    kind: Kind
+    kind: MeasureKind
     title: str
     parts: tuple[str, ...]
     judge: Floats
@@ -203,7 +202,7 @@ def human_means(scores: PairedScores) -> Floats:
     return mean_ratings(scores.dialogue, scores.metric, scores.rating, scores.score.shape)
 
 
-def _measure_names(scores: PairedScores) -> Iterator[tuple[str, Kind, tuple[str, ...]]]:
+def _measure_names(scores: PairedScores) -> Iterator[tuple[str, MeasureKind, tuple[str, ...]]]:
     """Name, kind and metrics of each measure."""
     grouped = [metric for parts in scores.groups.values() for metric in parts]
     for dimension, parts in scores.groups.items():
@@ -223,7 +222,7 @@ def _measure(
     rounded: Floats,
     ends: Floats,
     name: str,
-    kind: Kind,
+    kind: MeasureKind,
     parts: tuple[str, ...],
 ) -> MeasureScores:
     columns = [scores.metrics.index(part) for part in parts]

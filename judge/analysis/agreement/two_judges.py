@@ -12,7 +12,6 @@ from numpy.typing import NDArray
 
 from calibration.agreement.compare import perm_both
 from calibration.agreement.small_sample import benjamini_yekutieli, holm
-from judge.analysis.agreement.agreement_records import Kind
 from judge.analysis.agreement.data import (
     GroupCodes,
     MeasureScores,
@@ -23,6 +22,7 @@ from judge.analysis.agreement.data import (
     simulated,
 )
 from judge.analysis.judgment_table import finite_or_none
+from judge.analysis.results import MeasureKind
 from judge.errors import UsageError
 from judge.records import plain_record
 
@@ -63,7 +63,7 @@ class ComparedMeasure:
     """
 
     name: str
-    kind: Kind
+    kind: MeasureKind
     title: str
     level: ComparedLevel
     first: float | None
@@ -114,7 +114,7 @@ Floats = NDArray[np.float64]
 Codes = NDArray[np.int64]
 _Correct = Callable[[Floats], Floats]
 
-_CORRECTIONS: dict[Kind, tuple[Correction, _Correct]] = {
+_CORRECTIONS: dict[MeasureKind, tuple[Correction, _Correct]] = {
     "metric": ("Benjamini-Yekutieli", benjamini_yekutieli),
     "dimension": ("Holm", holm),
     "overall": ("none", lambda p: p),

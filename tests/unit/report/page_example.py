@@ -12,7 +12,6 @@ from judge.analysis.agreement.agreement_records import (
     Disagreement,
     Estimate,
     Interval,
-    Kind,
     LeftOutSystem,
     Level,
     MeasureAgreement,
@@ -21,6 +20,7 @@ from judge.analysis.agreement.agreement_records import (
     Sentinel,
     SystemPoint,
 )
+from judge.analysis.results import MeasureKind
 from judge.types import Turn
 
 EVIL = "</script><script>document.title='owned'</script><img src=x onerror=\"alert('x')\">"
@@ -60,7 +60,7 @@ def figure(value: float | None, n: int = 120, *, half: float | None = None) -> E
     return Estimate(value, n, interval=Interval(value - half, value + half, "bootstrap percentile"))
 
 
-def measure(name: str, rho: float | None, kind: Kind = "metric") -> MeasureAgreement:
+def measure(name: str, rho: float | None, kind: MeasureKind = "metric") -> MeasureAgreement:
     """A measure whose every number follows from `rho`."""
     parts = GROUPS.get(name, (name,)) if kind != "overall" else tuple(RHO)[:2]
     shift: dict[Level, float] = {"all": 0, "within_item": -0.1, "within_system": -0.05}

@@ -13,13 +13,13 @@ from judge.analysis.agreement.agreement_records import (
     Ceiling,
     Estimate,
     Interval,
-    Kind,
     LeftOutSystem,
     MeasureAgreement,
     PairwiseAccuracy,
     Sentinel,
     SystemPoint,
 )
+from judge.analysis.results import MeasureKind
 from judge.report.figures import ReportFigure, figures
 
 TITLES = {
@@ -53,7 +53,7 @@ SYSTEMS = (
 
 
 def measure(
-    name: str, kind: Kind, parts: tuple[str, ...], systems: tuple[str, ...]
+    name: str, kind: MeasureKind, parts: tuple[str, ...], systems: tuple[str, ...]
 ) -> MeasureAgreement:
     """One measure; its numbers follow from its name alone."""
     rng = np.random.default_rng(sorted(TITLES).index(name) if name in TITLES else 99)
