@@ -26,7 +26,6 @@ __all__ = [
     "ItemRadius",
     "guaranteed_radius",
     "held_out_coverage",
-    "highest_confidence",
     "item_intervals",
     "pooled_radius",
 ]

@@ -22,14 +22,11 @@ import numpy as np
 from calibration.arrays import Codes, Floats
 
 __all__ = [
-    "FLOOR",
     "MEASURES",
     "DiversityEstimate",
     "DiversityMeasures",
     "DiversitySettings",
-    "Grams",
     "measure_diversity",
-    "number_grams",
     "refuse_unequal",
     "self_bleu",
 ]

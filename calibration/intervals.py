@@ -11,19 +11,7 @@ from scipy.special import ndtri, stdtrit
 
 from calibration.arrays import Codes, Floats, codes_of, confidence_iv, finite_iv
 
-__all__ = [
-    "ClusteredMean",
-    "MeanInterval",
-    "Ranks",
-    "cluster_codes_iv",
-    "cluster_variance",
-    "clustered_mean",
-    "intersect",
-    "mean_interval",
-    "normal_quantile",
-    "ranks",
-    "t_quantile",
-]
+__all__ = ["ClusteredMean", "MeanInterval", "Ranks", "clustered_mean", "mean_interval", "ranks"]
 
 ROUNDING = 1e-12
 """A variance below this share of the unclustered one is a rounding error: the terms cancel."""

@@ -13,7 +13,7 @@ from calibration.agreement.correlation import TOLERANCE, mid_ranks, tie_codes
 from calibration.agreement.groups import Rows, cosines, grid, rank_deviations, rows_iv
 from calibration.arrays import Codes, Floats, Mask, codes_of
 
-__all__ = ["ComparedLevel", "ComparisonResult", "exchange_test", "perm_both"]
+__all__ = ["ComparisonResult", "exchange_test", "perm_both"]
 
 ComparedLevel = Literal["all", "within_item", "systems"]
 

@@ -16,13 +16,9 @@ __all__ = [
     "TOLERANCE",
     "Coefficient",
     "Correlation",
-    "codes_of_sorted",
-    "coefficient_iv",
     "kendall_b",
     "kendall_c",
-    "mid_ranks",
     "pearson",
-    "snap",
     "spearman",
     "tie_codes",
 ]

@@ -10,15 +10,7 @@ from numpy.typing import ArrayLike, NDArray
 from calibration.agreement.correlation import CORRELATIONS, Coefficient, coefficient_iv, tie_codes
 from calibration.arrays import Codes, Floats, codes_of, same_length_iv, scores_iv
 
-__all__ = [
-    "GroupCorrelations",
-    "Rows",
-    "cosines",
-    "grid",
-    "group_correlations",
-    "rank_deviations",
-    "rows_iv",
-]
+__all__ = ["GroupCorrelations", "group_correlations"]
 
 Signs = NDArray[np.int8]
 

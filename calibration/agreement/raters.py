@@ -20,13 +20,9 @@ from calibration.arrays import Codes, Floats, codes_of, same_length_iv, scores_i
 __all__ = [
     "AgainstRest",
     "Alpha",
-    "OtherRatings",
-    "RatedCells",
     "Reliability",
     "against_rest",
     "krippendorff_alpha",
-    "other_ratings",
-    "rating_rows_iv",
     "reliability",
 ]
 

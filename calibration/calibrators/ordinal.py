@@ -15,14 +15,7 @@ from calibration.calibrators.base import Calibrator, layout
 from calibration.calibrators.ridge import centred, cumulative_logits, features_of, fit_ridge
 from calibration.calibrators.sample import CannotFitError, Sample
 
-__all__ = [
-    "LOGISTIC_VARIANCE",
-    "SEVERITY_SD",
-    "CumulativeLogit",
-    "Ordinal",
-    "Posterior",
-    "fit_cumulative_logit",
-]
+__all__ = ["Ordinal"]
 
 LOGISTIC_VARIANCE = np.pi**2 / 3
 

@@ -12,16 +12,7 @@ from calibration.arrays import Codes, Floats
 from calibration.calibrators.base import Calibrator, layout
 from calibration.calibrators.sample import CannotFitError, Sample, judged_rows, probs_iv
 
-__all__ = [
-    "FLOOR",
-    "Ridge",
-    "RidgeFit",
-    "Standardised",
-    "cumulative_logits",
-    "filled_cells",
-    "fit_ridge",
-    "standardise",
-]
+__all__ = ["Ridge", "filled_cells"]
 
 FLOOR = 1e-3
 """Smaller probabilities are raised to this; differences between their logarithms mean nothing."""

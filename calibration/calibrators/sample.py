@@ -10,7 +10,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from calibration.arrays import Codes, Floats, Mask, codes_of, finite_iv, same_length_iv
 
-__all__ = ["CannotFitError", "Sample", "as_distributions", "judged_rows", "probs_iv"]
+__all__ = ["CannotFitError", "Sample", "as_distributions"]
 
 
 class CannotFitError(ValueError):

@@ -23,11 +23,9 @@ from calibration.resampling.weighted import (
 __all__ = [
     "BootstrapInterval",
     "CrossedBootstrap",
-    "CrossedWeights",
     "Method",
     "corrected_interval",
     "crossed_bootstrap",
-    "crossed_weights",
     "percentile_interval",
 ]
 

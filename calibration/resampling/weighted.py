@@ -18,17 +18,7 @@ from calibration.agreement.correlation import tie_codes
 from calibration.arrays import Codes, Floats, Mask, codes_of
 from calibration.resampling.ranks import Counts, GroupedRanks, cubed, ranks_of_few, rho
 
-__all__ = [
-    "LEVELS",
-    "STATISTICS",
-    "Design",
-    "Level",
-    "Moments",
-    "Statistic",
-    "Sums",
-    "WeightedAgreement",
-    "Weights",
-]
+__all__ = ["LEVELS", "STATISTICS", "Level", "Statistic"]
 
 Statistic = Literal["spearman", "pearson", "mae", "bias"]
 Level = Literal["all", "within_item", "within_system", "systems"]
