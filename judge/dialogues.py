@@ -26,10 +26,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
 from types import MappingProxyType
+from typing import TYPE_CHECKING
 
 from judge import tables
 from judge.errors import DataError, UsageError
 from judge.types import Dialogue, Turn
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 __all__ = ["DialogueSet", "SystemSummary", "read_dialogues", "select", "summarise"]
 
@@ -50,6 +54,17 @@ class DialogueSet:
 
     dialogues: tuple[Dialogue, ...]
     sources: Mapping[str, str]
+
+    def to_frame(self) -> pd.DataFrame:
+        """The tidy table that `read_dialogues` reads: a row for each round, numbered from 1."""
+        import pandas as pd  # noqa: PLC0415 - slow to import
+
+        rows = [
+            (d.system, d.character, d.scenario, number, turn.question, turn.answer)
+            for d in self.dialogues
+            for number, turn in enumerate(d.turns, start=1)
+        ]
+        return pd.DataFrame(rows, columns=["system", *COLUMNS])
 
 
 @dataclass(frozen=True, slots=True)

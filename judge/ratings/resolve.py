@@ -1,4 +1,4 @@
-"""From the rows of files to the scores that can be used, and the reason why each other is refused.
+"""Decides which scores of a table can be used, and says why each of the others is refused.
 
 A score is kept, or refused for the first reason that holds: its metric is unknown, something has no
 name, there is no score, or it is no number, off the scale or between its steps. Of the scores that
@@ -72,19 +72,19 @@ _PARSERS = {
 def resolve_duplicates(
     kind: NDArray[np.int8], score: NDArray[np.float64], rater: Codes, others: Sequence[Codes]
 ) -> dict[int, list[int]]:
-    """Refuse copies and contradictions among the n scores; `kind` is changed.
+    """Refuse copies and contradictions among n scores by setting `kind`.
 
-    Of equal scores that one rater gave to one thing the first is kept, of different scores none.
-    Ratings without a rater may be of several people, and are all kept.
+    Where one rater scored the same thing more than once, the first of equal scores is kept, and
+    none of different ones. Scores without a rater may be of several people, and are all kept.
 
     Args:
         kind: (n,) 0 for a score that can be used, else a code of FAULT_CODES.
         score: (n,).
         rater: (n,) -1 where no rater is named.
-        others: (n,) each, codes from -1 on, that together say what was scored.
+        others: (n,) each, codes from -1 on; together they say what was scored.
 
     Returns:
-        Every score refused here -> all scores of the same rater and thing, itself included.
+        Each score refused here -> all scores of the same rater and thing, itself included.
     """
     rows = np.flatnonzero((kind == 0) & (rater >= 0))
     key = rater[rows].astype(np.int64)
@@ -156,8 +156,8 @@ def resolve_ratings(
     unnamed = np.any(list(nameless.values()), axis=0)
     kind[unnamed & (kind != FAULT_CODES["empty"])] = FAULT_CODES["no_name"]
     kind[metric.code < 0] = FAULT_CODES["unknown_metric"]
-    dialogue = _number_dialogues(ids)
-    duplicates = resolve_duplicates(kind, score, rater.code, (metric.code, dialogue))
+    scored = (metric.code, *(ids[name].code for name in DialogueId._fields))
+    duplicates = resolve_duplicates(kind, score, rater.code, scored)
 
     def describe(i: int, reason: str) -> str:
         match reason:
@@ -180,7 +180,8 @@ def resolve_ratings(
     number = {path: i for i, path in enumerate(paths)}
     kept = np.flatnonzero(kind == 0)
     # Names are coded in alphabetical order, so that the numbers sort as the dialogues do.
-    _, first, dialogue_code = np.unique(dialogue[kept], return_index=True, return_inverse=True)
+    dialogue = _number_dialogues(ids)[kept]
+    _, first, dialogue_code = np.unique(dialogue, return_index=True, return_inverse=True)
     metrics, metric_code = metric.used(kept, vocabulary.order)
     raters, rater_code = rater.used(kept)
     row, file = columns["row"][kept], columns["file"][kept]
@@ -357,13 +358,13 @@ def resolve_judged(
 def _find_raters(
     rows: JudgedRows, ids: Mapping[str, Coded], people: frozenset[str], judges: frozenset[str]
 ) -> _Raters:
-    """Find the judges: rows of probabilities, and judges by name, by type, or as a measure."""
+    """Tell judges from people: by probabilities, by name, by type, or as a measure."""
     dimension, rater, types = ids["dimension"], ids["rater"], ids["rater_type"]
     columns = rows.columns
-    if strangers := sorted(people - set(dimension.names)):
+    if missing := sorted(people - set(dimension.names)):
         raise UsageError(
-            f"--people {strangers[0]}: it is no measure of the table",
-            hint=f"its measures are {_some(dimension.names)}",
+            f"--people {missing[0]}: it is no measure of the table",
+            hint=f"its measures are {_list_some(dimension.names)}",
         )
     measure = columns["measure"] & ~dimension.among(people)
     of_type = {side: [n for n in types.names if n.casefold() in side] for side in (PEOPLE, JUDGES)}
@@ -375,25 +376,25 @@ def _find_raters(
             f"the rater_type {types.name(first)!r} tells neither people nor judge",
             path=rows.paths[columns["file"][first]],
             line=int(columns["row"][first]),
-            hint=f"people: {_some(sorted(PEOPLE), 5)}; judges: {_some(sorted(JUDGES), 5)}; "
-            "or name the judges with --judge NAME",
+            hint=f"people: {_list_some(sorted(PEOPLE), 5)}; "
+            f"judges: {_list_some(sorted(JUDGES), 5)}; or name the judges with --judge NAME",
         )
-    # A judge without a name has that of its measure, else that of its file.
+    # A judge without a name is called by its measure, else by its file.
     stems = tuple(map(tables.stem, rows.paths))
-    nobody = judged & ~measure & (rater.code < 0)
+    unnamed = judged & ~measure & (rater.code < 0)
     index = {name: i for i, name in enumerate(rater.names)}
-    for name in (*(dimension.names * bool(measure.any())), *(stems * bool(nobody.any()))):
+    for name in (*(dimension.names * bool(measure.any())), *(stems * bool(unnamed.any()))):
         index.setdefault(name, len(index))
     of_measure = np.array([*(index.get(name, -1) for name in dimension.names), -1], dtype=np.int64)
     of_file = np.array([index.get(stem, -1) for stem in stems], dtype=np.int64)
-    code = np.where(nobody, of_file[columns["file"]], rater.code)
+    code = np.where(unnamed, of_file[columns["file"]], rater.code)
     code = np.where(measure, of_measure[dimension.code], code)
     names = tuple(index)
-    if strangers := sorted(judges - {names[i] for i in np.unique(code[judged]).tolist()}):
-        everybody = [names[i] for i in np.unique(code[code >= 0]).tolist()]
+    if missing := sorted(judges - {names[i] for i in np.unique(code[judged]).tolist()}):
+        all_names = [names[i] for i in np.unique(code[code >= 0]).tolist()]
         raise UsageError(
-            f"--judge {strangers[0]}: nobody in the table is called so",
-            hint=f"there are {_some(everybody)}" if everybody else "the table names no rater",
+            f"--judge {missing[0]}: nobody in the table is called so",
+            hint=f"there are {_list_some(all_names)}" if all_names else "the table names no rater",
         )
     return _Raters(names, code, np.where(measure, -1, dimension.code), judged)
 
@@ -430,6 +431,6 @@ def _ensure_both_sides(judged: Flags) -> None:
         )
 
 
-def _some(names: Iterable[str], most: int = 10) -> str:
+def _list_some(names: Iterable[str], most: int = 10) -> str:
     listed = list(names)
     return ", ".join(listed[:most]) + (", ..." if len(listed) > most else "")

@@ -120,15 +120,15 @@ def read_judged_rows(
         if not len(table):
             raise DataError("it holds no rows", path=path, hint="was it written to the end?")
         layout = find_judged_columns(path, tuple(table.columns), aliases)
-        here = tuple(layout.labels)
-        if here and labels and here != labels:
+        own_labels = tuple(layout.labels)
+        if own_labels and labels and own_labels != labels:
             raise DataError(
-                f"probabilities of the labels {here[0]}-{here[-1]}, "
+                f"probabilities of the labels {own_labels[0]}-{own_labels[-1]}, "
                 f"after others of {labels[0]}-{labels[-1]}",
                 path=path,
                 hint="report on judges with other labels apart",
             )
-        labels = labels or here
+        labels = labels or own_labels
         files.append(_apply(filters, table, layout))
     _ensure_aliases_known(aliases, [heading for table, _ in files for heading in table.columns])
     parts = [_read_columns(*file, len(labels), point) for file in files]
@@ -150,23 +150,23 @@ def read_judged_rows(
 
 def _has_systems(files: Sequence[tuple[Table, JudgedLayout]]) -> bool:
     """Whether the files have a column of systems; DataError if some have and others have not."""
-    with_one = [table.path for table, layout in files if "system" in layout.columns]
+    with_systems = [table.path for table, layout in files if "system" in layout.columns]
     without = [table.path for table, layout in files if "system" not in layout.columns]
-    if with_one and without:
+    if with_systems and without:
         raise DataError(
-            f"no column system, and {with_one[0].name} has one",
+            f"no column system, and {with_systems[0].name} has one",
             path=without[0],
             hint="add the column, or name the one that is it with --alias HEADING=system",
         )
-    return bool(with_one)
+    return bool(with_systems)
 
 
 def _apply(
     filters: Sequence[Filter], table: Table, layout: JudgedLayout
 ) -> tuple[Table, JudgedLayout]:
-    """The rows that are not blank and that the filters let through.
+    """The rows that are not blank and that the filters keep.
 
-    A filter may name a heading that means nothing else; it then counts as read.
+    A filter may name a heading that is no known column; it is then not among the unread ones.
     """
     keep = filled_rows(table)
     for rule in filters:
@@ -250,7 +250,7 @@ class Filter:
         ]
 
     def ensure_known(self) -> None:
-        """Raises UsageError if no file has the column, or the column never has the value."""
+        """Raise UsageError if no file has the column, or no row has one of the values."""
         if not self.known:
             raise UsageError(
                 f"--where {self.column}: no table has a column {self.column}",

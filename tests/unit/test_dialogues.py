@@ -331,6 +331,13 @@ def test_a_folder_names_the_file_that_does_not_match(tmp_path: Path) -> None:
     assert caught.value.path == bad
 
 
+def test_a_frame_reads_back(tmp_path: Path) -> None:
+    """The table of dialogues, written as CSV, gives the same dialogues again."""
+    shipped = read_dialogues(DEMO)
+    shipped.to_frame().to_csv(tmp_path / "x.csv", index=False)
+    assert read_dialogues(tmp_path / "x.csv").dialogues == shipped.dialogues
+
+
 # What is counted
 
 

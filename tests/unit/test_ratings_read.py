@@ -102,6 +102,15 @@ def test_every_format_reads_alike(tmp_path: Path, suffix: str) -> None:
     assert found.row.tolist() == ([1, 2, 3] if suffix in {"jsonl", "parquet"} else [2, 3, 4])
 
 
+def test_a_frame_reads_back(tmp_path: Path) -> None:
+    """The table of ratings, written as CSV, gives the same ratings again; nobody is ""."""
+    ratings = read_rows(tmp_path, [*LONG, ("bot", "路飞", 3, "fluency", "", 2)])
+    frame = ratings.to_frame()
+    assert frame["rater"].tolist() == ["ann", "ann", "bo", ""]
+    frame.to_csv(tmp_path / "again.csv", index=False)
+    assert triples(read_ratings(tmp_path / "again.csv", metrics=METRICS)) == triples(ratings)
+
+
 def test_wide_and_chinese(tmp_path: Path) -> None:
     """Chinese headings and metric titles mean the same, in the wide shape too."""
     head = ("模型", "角色", "场景", "评分员", "流畅性", "连贯性", "备注")
