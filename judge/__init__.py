@@ -57,31 +57,20 @@ __all__ = [
 
 __version__ = "0.1.0"
 
-_MODULE_OF = {
-    "AgreementReport": "judge.workflows.agree",
-    "CalibrationFit": "judge.workflows.calibrate",
-    "Dialogue": "judge.types",
-    "Evaluation": "judge.workflows.evaluate",
-    "Generation": "judge.workflows.generate",
-    "Judge": "judge.workflows.judging",
-    "JudgeComparison": "judge.workflows.agree",
-    "JudgeError": "judge.errors",
-    "JudgeList": "judge.workflows.agree",
-    "LeaderboardReport": "judge.workflows.leaderboard",
-    "RatingsFile": "judge.workflows.inputs",
-    "Scores": "judge.workflows.judging",
-    "StoredRun": "judge.runs",
-    "Turn": "judge.types",
-    "agree": "judge.workflows.agree",
-    "calibrate": "judge.workflows.calibrate",
-    "evaluate": "judge.workflows.evaluate",
-    "generate": "judge.workflows.generate",
-    "leaderboard": "judge.workflows.leaderboard",
-    "load_rubric": "judge.rubric",
-    "open_run": "judge.runs",
-    "read_dialogues": "judge.workflows.inputs",
-    "read_ratings": "judge.workflows.inputs",
+_NAMES_OF = {
+    "errors": ("JudgeError",),
+    "rubric": ("load_rubric",),
+    "runs": ("StoredRun", "open_run"),
+    "types": ("Dialogue", "Turn"),
+    "workflows.agree": ("AgreementReport", "JudgeComparison", "JudgeList", "agree"),
+    "workflows.calibrate": ("CalibrationFit", "calibrate"),
+    "workflows.evaluate": ("Evaluation", "evaluate"),
+    "workflows.generate": ("Generation", "generate"),
+    "workflows.inputs": ("RatingsFile", "read_dialogues", "read_ratings"),
+    "workflows.judging": ("Judge", "Scores"),
+    "workflows.leaderboard": ("LeaderboardReport", "leaderboard"),
 }
+_MODULE_OF = {name: f"judge.{module}" for module, names in _NAMES_OF.items() for name in names}
 
 
 def __getattr__(name: str) -> Any:

@@ -8,13 +8,15 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from judge.cli.command import FOLDER_OR_FILE, command, echo_json, option, table
+from judge.cli.command import FOLDER_OR_FILE, command, echo_json, given_options, option, table
 from judge.cli.options import (
+    JUDGE,
+    REPORT,
+    given_ratings,
     json_option,
     metrics_option,
     out_option,
     rating_options,
-    ratings_file,
 )
 
 if TYPE_CHECKING:
@@ -32,6 +34,7 @@ CANDIDATES = ("mode", "expected", "shift", "linear", "isotonic", "ridge", "ordin
 @option(
     "--published",
     type=FOLDER_OR_FILE,
+    group=REPORT,
     help="Without ratings: a CSV of published means (system, metric, mean), or `paper` for those "
     "that Figure 1 of arXiv 2508.06388 shows of six systems.",
 )
@@ -39,12 +42,14 @@ CANDIDATES = ("mode", "expected", "shift", "linear", "isotonic", "ridge", "ordin
 @option(
     "--rung",
     "candidate",
+    group=REPORT,
     type=click.Choice(["auto", *CANDIDATES]),
     help="Which map. auto: the simplest within one standard error of the best on systems left "
     "out.  [default: auto]",
 )
 @option(
     "--confidence",
+    group=REPORT,
     type=click.FloatRange(0, 1, min_open=True, max_open=True),
     default=0.9,
     show_default=True,
@@ -57,17 +62,7 @@ CANDIDATES = ("mode", "expected", "shift", "linear", "isotonic", "ridge", "ordin
 )
 @json_option
 @click.pass_context
-def calibrate(
-    ctx: click.Context,
-    /,
-    runs: Sequence[Path],
-    ratings: Path | None,
-    aliases: Sequence[str],
-    scale: str | None,
-    step: float,
-    as_json: bool,
-    **options: Any,
-) -> None:
+def calibrate(ctx: click.Context, /, runs: Sequence[Path], as_json: bool, **_: Any) -> None:
     """Fit the scores of RUNS to human ratings, or to published means.
 
     RUNS are folders made with one judge and one rubric. For each metric several maps are tried on
@@ -84,7 +79,7 @@ def calibrate(
     """
     from judge.workflows import calibrate as workflow
 
-    done = workflow.calibrate(runs, ratings_file(ratings, aliases, scale, step), **options)
+    done = workflow.calibrate(runs, **given_options(ctx, JUDGE, REPORT), **given_ratings(ctx))
     if as_json:
         echo_json({"out": str(done.path), **done.calibration.to_dict()})
     else:

@@ -19,9 +19,13 @@ from judge.cli.command import (
 )
 from judge.cli.options import (
     ENGINE,
+    GIVEN,
+    JUDGE,
     PLAYING,
+    REPORT,
     calibration_option,
     engine_options,
+    given_ratings,
     json_option,
     judge_option,
     metrics_option,
@@ -29,7 +33,6 @@ from judge.cli.options import (
     play_options,
     published_option,
     rating_options,
-    ratings_file,
     selection_options,
 )
 from judge.cli.report_command import NEW_RATINGS, show_report
@@ -40,8 +43,6 @@ if TYPE_CHECKING:
 
 __all__ = ["evaluate", "generate"]
 
-_WHAT, _JUDGE, _REPORT = "What is judged", "The judge", "The report"
-
 
 @command("eval")
 @option(
@@ -49,30 +50,30 @@ _WHAT, _JUDGE, _REPORT = "What is judged", "The judge", "The report"
     "models",
     multiple=True,
     required=True,
-    group=_WHAT,
+    group=GIVEN,
     help="A model to let play: a folder, a hub id, or openai:NAME. Or recorded dialogues: a "
     "ChatAnime JSON file, a folder of them, or a table (.csv, .tsv, .jsonl, .parquet, .xlsx). "
     "Dialogues may be given several times.",
 )
-@selection_options(_WHAT)
+@selection_options
 @judge_option
 @option(
     "--rubric",
-    group=_JUDGE,
+    group=JUDGE,
     help="A shipped set or a folder.  [default: the judge's]",
 )
-@option("--lang", "language", group=_JUDGE, help="Language of the rubric.  [default: its first]")
+@option("--lang", "language", group=JUDGE, help="Language of the rubric.  [default: its first]")
 @metrics_option
 @option(
     "--rationale",
     is_flag=True,
-    group=_JUDGE,
+    group=JUDGE,
     help="Let the judge write its reason before it scores.",
 )
 @option(
     "--rationale-tokens",
     type=click.IntRange(min=1),
-    group=_JUDGE,
+    group=JUDGE,
     help="Most tokens of a reason.  [default: 512]",
 )
 @engine_options
@@ -99,22 +100,8 @@ def evaluate(
     ctx: click.Context,
     /,
     models: Sequence[str],
-    characters: Sequence[str],
-    scenarios: Sequence[str],
-    limit: int | None,
-    judge: str | None,
-    rubric: str | None,
-    language: str | None,
-    metrics: Sequence[str],
     rationale: bool,
     rationale_tokens: int | None,
-    out: Path | None,
-    published: Path | None,
-    calibration: Path | None,
-    ratings: Path | None,
-    aliases: Sequence[str],
-    scale: str | None,
-    step: float,
     dry_run: bool,
     tokens_per_second: float | None,
     save_config: Path | None,
@@ -142,31 +129,17 @@ def evaluate(
     _refuse_alone("--rationale-tokens", rationale_tokens, "--rationale", rationale)
     if save_config is not None:
         write_config(ctx, save_config)
-    asked: dict[str, Any] = {
-        "judge": judge,
-        "rubric": rubric,
-        "language": language,
-        "metrics": metrics,
-        "characters": characters,
-        "scenarios": scenarios,
-        "limit": limit,
-        "rationale": rationale_tokens or rationale,
-        **given_options(ctx, ENGINE, PLAYING),
-    }
+    asked = given_options(ctx, GIVEN, JUDGE, ENGINE, PLAYING)
+    del asked["models"]
+    if rationale:
+        asked["rationale"] = asked.pop("rationale_tokens", True)
     if dry_run:
         plan = workflow.plan_evaluation(models, **asked)
         _show_plan(plan, tokens_per_second, as_json=as_json)
         return
+    asked |= {**given_options(ctx, REPORT), **given_ratings(ctx)}
     with Progress() as progress:
-        done = workflow.evaluate(
-            models,
-            out=out,
-            published=published,
-            calibration=calibration,
-            ratings=ratings_file(ratings, aliases, scale, step),
-            progress=progress,
-            **asked,
-        )
+        done = workflow.evaluate(models, progress=progress, **asked)
     facts = {**done.reasons, "made": done.made, "reused": done.reused}
     show_report(done, as_json=as_json, run=str(done.folder), **facts)
     ctx.exit(0 if done.complete else 1)
@@ -176,26 +149,16 @@ def evaluate(
 @option(
     "--model",
     required=True,
-    group="What is played",
+    group=GIVEN,
     help="A model folder, a hub id, or openai:NAME.",
 )
-@selection_options("What is played")
+@selection_options
 @play_options
 @engine_options
 @out_option("Run folder.  [default: runs/MODEL]")
 @json_option
 @click.pass_context
-def generate(
-    ctx: click.Context,
-    /,
-    model: str,
-    characters: Sequence[str],
-    scenarios: Sequence[str],
-    limit: int | None,
-    out: Path | None,
-    as_json: bool,
-    **_: Any,
-) -> None:
+def generate(ctx: click.Context, /, model: str, as_json: bool, **_: Any) -> None:
     """Let a model play the characters, two rounds in every scenario.
 
     Writes dialogues.jsonl, all that was played in the run folder, which `judge eval` judges. Can
@@ -210,16 +173,10 @@ def generate(
     """
     from judge.workflows import generate as workflow
 
+    asked = given_options(ctx, GIVEN, ENGINE, PLAYING, REPORT)
+    del asked["model"]
     with Progress() as progress:
-        done = workflow.generate(
-            model,
-            characters=characters,
-            scenarios=scenarios,
-            limit=limit,
-            out=out,
-            progress=progress,
-            **given_options(ctx, ENGINE, PLAYING),
-        )
+        done = workflow.generate(model, progress=progress, **asked)
     if as_json:
         facts = {"dialogues": str(done.path), "n": len(done.dialogues)}
         echo_json({**facts, "played": done.played.to_dict()})

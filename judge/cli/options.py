@@ -7,20 +7,24 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
-from judge.cli.command import FOLDER_OR_FILE, NameList, option
+from judge.cli.command import FOLDER_OR_FILE, NameList, given_options, option
 from judge.engines import DEFAULT_CUDA, ENGINES
 from judge.errors import UsageError
 
 if TYPE_CHECKING:
-    from judge.workflows.inputs import RatingsFile
+    pass
 
 __all__ = [
     "ENGINE",
+    "GIVEN",
+    "JUDGE",
     "PLAYING",
+    "REPORT",
     "aliases_of",
     "calibration_option",
     "confidence_option",
     "engine_options",
+    "given_ratings",
     "json_option",
     "judge_option",
     "metrics_option",
@@ -28,20 +32,20 @@ __all__ = [
     "play_options",
     "published_option",
     "rating_options",
-    "ratings_file",
     "selection_options",
 ]
 
 _Decorated = TypeVar("_Decorated", bound=Callable[..., Any])
 
-ENGINE, PLAYING = "How models are asked", "A model that plays"
-_JUDGE, _REPORT = "The judge", "The report"
+# The groups of the help.
+GIVEN, JUDGE, ENGINE = "What is judged", "The judge", "How models are asked"
+PLAYING, REPORT, RATINGS = "A model that plays", "The report", "Human ratings"
 _POSITIVE = click.IntRange(min=1)
 _SHARE = click.FloatRange(0, 1, min_open=True, max_open=True)
 
 judge_option = option(
     "--judge",
-    group=_JUDGE,
+    group=JUDGE,
     help="lexical, tiny, mock, a model folder, a hub id, or openai:NAME for a model on a "
     f"server.  [default: {DEFAULT_CUDA} with CUDA, else the better embedded judge]",
 )
@@ -49,7 +53,7 @@ metrics_option = option(
     "--metrics",
     type=NameList(),
     default="",
-    group=_JUDGE,
+    group=JUDGE,
     help="Only these, separated by commas, such as fluency,coherency.",
 )
 json_option = option("--json", "as_json", is_flag=True, help="Print one JSON object.")
@@ -58,27 +62,27 @@ confidence_option = option(
     type=_SHARE,
     default=0.95,
     show_default=True,
-    group=_REPORT,
+    group=REPORT,
     help="Of every interval, and of all ranks together.",
 )
 published_option = option(
     "--published",
     type=FOLDER_OR_FILE,
-    group=_REPORT,
+    group=REPORT,
     help="CSV of published means (system, metric, mean) to set beside, or `paper` for those of "
     "Figure 1 of arXiv 2508.06388.  [default: that of $JUDGE_DATA, if there]",
 )
 calibration_option = option(
     "--calibration",
     type=FOLDER_OR_FILE,
-    group=_REPORT,
+    group=REPORT,
     help="What `judge calibrate` wrote: the scores are shown on the human scale too.",
 )
 
 
 def out_option(text: str, **attributes: Any) -> Callable[[_Decorated], _Decorated]:
     """`--out`, with what it is the place of."""
-    return option("--out", type=FOLDER_OR_FILE, group=_REPORT, help=text, **attributes)
+    return option("--out", type=FOLDER_OR_FILE, group=REPORT, help=text, **attributes)
 
 
 def engine_options(decorated: _Decorated) -> _Decorated:
@@ -188,28 +192,28 @@ def play_options(decorated: _Decorated) -> _Decorated:
     )
 
 
-def selection_options(group: str) -> Callable[[_Decorated], _Decorated]:
+def selection_options(decorated: _Decorated) -> _Decorated:
     """Which dialogues or scenes are taken."""
-    return lambda decorated: _all(
+    return _all(
         decorated,
         option(
             "--characters",
             type=NameList(),
             default="",
-            group=group,
+            group=GIVEN,
             help="Only these: names or parts, separated by commas.",
         ),
         option(
             "--scenarios",
             type=NameList(),
             default="",
-            group=group,
+            group=GIVEN,
             help="Only these, such as 1-12,15.",
         ),
         option(
             "--limit",
             type=_POSITIVE,
-            group=group,
+            group=GIVEN,
             help="Only so many dialogues: --limit 100 for a quick trial. They are drawn so that "
             "every system has the same characters and scenarios, and as many as can be.",
         ),
@@ -217,7 +221,7 @@ def selection_options(group: str) -> Callable[[_Decorated], _Decorated]:
 
 
 def rating_options(what_for: str) -> Callable[[_Decorated], _Decorated]:
-    """A file of human ratings and how to read it; `ratings_file` makes one thing of them."""
+    """A file of human ratings and how to read it; `given_ratings` makes one thing of them."""
     return lambda decorated: _all(
         decorated,
         _ratings("--ratings", what_for, type=FOLDER_OR_FILE),
@@ -243,23 +247,26 @@ def rating_options(what_for: str) -> Callable[[_Decorated], _Decorated]:
     )
 
 
-def ratings_file(
-    path: Any, aliases: Sequence[str], scale: str | None, step: float
-) -> RatingsFile | None:
-    """The file that the options name and how to read it, None without any.
+def given_ratings(ctx: click.Context) -> dict[str, Any]:
+    """The file that the options name and how to read it, as the argument of a workflow.
+
+    Empty without a file.
 
     Raises:
         UsageError: options of a file that was not named, or an alias that is none.
     """
     from judge.workflows.inputs import RatingsFile
 
+    given = given_options(ctx, RATINGS)
+    path = given.pop("ratings", None)
     if path is not None:
-        return RatingsFile(path, aliases_of(aliases), scale, step)
-    if aliases or scale is not None or step != 1:
+        aliases = aliases_of(given.pop("aliases", ()))
+        return {"ratings": RatingsFile(path, aliases, **given)}
+    if given:
         raise UsageError(
             "--alias, --scale and --step go with --ratings", hint="add it, or leave them out"
         )
-    return None
+    return {}
 
 
 def aliases_of(texts: Sequence[str]) -> dict[str, str]:
@@ -299,4 +306,4 @@ def _play(flag: str, text: str, name: str | None = None, **attributes: Any) -> A
 
 
 def _ratings(flag: str, text: str, name: str | None = None, **attributes: Any) -> Any:
-    return _grouped("Human ratings", flag, text, name, **attributes)
+    return _grouped(RATINGS, flag, text, name, **attributes)

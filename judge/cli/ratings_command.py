@@ -9,11 +9,10 @@ from pathlib import Path
 import click
 import numpy as np
 
-from judge import manifest
 from judge.cli.command import FOLDER_OR_FILE, Group, echo_json, option, table
 from judge.cli.options import aliases_of, json_option
 from judge.dialogues import read_dialogues
-from judge.errors import StoreError, UsageError
+from judge.errors import UsageError
 from judge.ratings import (
     Comparison,
     DialogueId,
@@ -34,8 +33,8 @@ from judge.ratings import (
 )
 from judge.ratings import collect as collect_sheets
 from judge.rubric import is_reply_set, load_rubric
-from judge.store import Store
-from judge.types import Dialogue, Metric
+from judge.runs import StoredRun, open_run
+from judge.types import Dialogue
 
 __all__ = ["ratings"]
 
@@ -118,7 +117,11 @@ def check(
         raise UsageError(
             "--run and --dialogues", hint="a run holds its dialogues: name one of them"
         )
-    metrics = _metrics(run, rubric)
+    stored = None if run is None else open_run(run)
+    if stored is None or rubric is not None:
+        metrics = load_rubric(rubric or "esrp").rubric.metrics
+    else:
+        metrics = stored.manifest.rubric.metrics
     found = read_ratings(
         file,
         metrics=None if any_metric else metrics,
@@ -127,11 +130,7 @@ def check(
     )
     expected = () if any_metric else [m.name for m in metrics if m.unit == "dialogue"]
     summary = summarise(found, expected)
-    joined = None
-    if run is not None:
-        joined = compare(found, *_judged(run))
-    elif dialogues is not None:
-        joined = compare(found, [_cell(d) for d in read_dialogues(dialogues).dialogues])
+    joined = _compared(found, stored, dialogues)
     faults = [*found.faults, *(joined.unknown if joined else ())]
     if as_json:
         echo_json(_describe(found, summary, joined, faults))
@@ -287,27 +286,22 @@ def collect(
         ctx.exit(1)
 
 
-def _metrics(run: Path | None, rubric: str | None) -> tuple[Metric, ...]:
-    if run is None or rubric is not None:
-        return load_rubric(rubric or "esrp").rubric.metrics
-    made = manifest.read(run)
-    if made is None:
-        raise StoreError("no manifest.json", path=run, hint="is this a run folder?")
-    return made.rubric.metrics
-
-
-def _judged(run: Path) -> tuple[set[DialogueId], set[tuple[DialogueId, str]]]:
-    with Store(run, create=False) as store:
-        judgments = [
+def _compared(found: Ratings, run: StoredRun | None, dialogues: Path | None) -> Comparison | None:
+    """The ratings beside what a run judged, or beside dialogues; None where neither is named."""
+    if run is not None:
+        said = (d for d in run.dialogues if not is_reply_set(d.scenario))
+        scored = {
             (DialogueId(j.system, j.character, j.scenario), j.metric)
-            for j in store.judgments()
+            for j in run.judgments
             if j.score is not None
-        ]
-        said = [d for d in store.dialogues() if not is_reply_set(d.scenario)]
-        return {_cell(d) for d in said}, set(judgments)
+        }
+        return compare(found, {_id_of(d) for d in said}, scored)
+    if dialogues is not None:
+        return compare(found, [_id_of(d) for d in read_dialogues(dialogues).dialogues])
+    return None
 
 
-def _cell(dialogue: Dialogue) -> DialogueId:
+def _id_of(dialogue: Dialogue) -> DialogueId:
     return DialogueId(dialogue.system, dialogue.character, dialogue.scenario)
 
 

@@ -8,15 +8,16 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from judge.cli.command import FOLDER_OR_FILE, command, echo_json
+from judge.cli.command import FOLDER_OR_FILE, command, echo_json, given_options
 from judge.cli.options import (
+    REPORT,
     calibration_option,
     confidence_option,
+    given_ratings,
     json_option,
     out_option,
     published_option,
     rating_options,
-    ratings_file,
 )
 
 if TYPE_CHECKING:
@@ -38,18 +39,7 @@ NEW_RATINGS = (
 @rating_options(NEW_RATINGS)
 @json_option
 @click.pass_context
-def report(
-    ctx: click.Context,
-    runs: Sequence[Path],
-    out: Path | None,
-    published: Path | None,
-    calibration: Path | None,
-    ratings: Path | None,
-    aliases: Sequence[str],
-    scale: str | None,
-    step: float,
-    as_json: bool,
-) -> None:
+def report(ctx: click.Context, /, runs: Sequence[Path], as_json: bool, **_: Any) -> None:
     """Write one report over RUNS, folders made with one judge and one rubric.
 
     Ends with 1 if some judgments could not be made.
@@ -62,13 +52,7 @@ def report(
     """
     from judge.workflows import report as workflow
 
-    done = workflow.report(
-        runs,
-        out=out,
-        published=published,
-        calibration=calibration,
-        ratings=ratings_file(ratings, aliases, scale, step),
-    )
+    done = workflow.report(runs, **given_options(ctx, REPORT), **given_ratings(ctx))
     show_report(done, as_json=as_json)
     ctx.exit(1 if done.failed else 0)
 
@@ -80,14 +64,7 @@ def report(
 @confidence_option
 @json_option
 @click.pass_context
-def leaderboard(
-    ctx: click.Context,
-    runs: Sequence[Path],
-    out: Path,
-    calibration: Path | None,
-    confidence: float,
-    as_json: bool,
-) -> None:
+def leaderboard(ctx: click.Context, /, runs: Sequence[Path], as_json: bool, **_: Any) -> None:
     """Rank the systems of RUNS, folders made with one judge and one rubric.
 
     Systems that are not shown to differ share a rank. Ends with 1 if some judgments could not be
@@ -103,7 +80,7 @@ def leaderboard(
     from judge.report.leaderboard_page import sentences, terminal_leaderboard
     from judge.workflows import leaderboard as workflow
 
-    done = workflow.leaderboard(runs, out=out, calibration=calibration, confidence=confidence)
+    done = workflow.leaderboard(runs, **given_options(ctx, REPORT))
     if as_json:
         facts = {"page": str(done.page), "failed": done.failed}
         echo_json({**facts, "leaderboard": done.board.to_dict()})
