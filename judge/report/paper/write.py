@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from importlib.resources import files
 from pathlib import Path
 from types import MappingProxyType
+
+from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from judge.analysis.agreement.agreement_records import Agreement
 from judge.analysis.agreement.two_judges import Comparisons
@@ -93,7 +94,14 @@ def _write(
         f"## Methods\n\n{to_markdown(paragraphs)}",
         *(["## Further tables\n", *further] if further else []),
     ]
-    document = _document(name, title, list(latex), captions, banners=banners, notes=notes)
+    document = _document(
+        name=name,
+        title=title,
+        tables=list(latex),
+        captions=captions,
+        banners=banners,
+        notes=notes,
+    )
     return [
         write_text(folder / f"{name}.tex", document),
         write_text(folder / f"{name}-methods.tex", to_latex(paragraphs)),
@@ -103,58 +111,19 @@ def _write(
     ]
 
 
-def _document(
-    name: str,
-    title: str,
-    tables: Sequence[str],
-    captions: Mapping[str, str],
-    *,
-    banners: Sequence[str],
-    notes: Sequence[str],
-) -> str:
-    """A whole LaTeX document that reads the other files.
-
-    Args:
-        name: of the file of references; that of the methods is `<name>-methods`.
-        title: plain text, as are `banners`, `notes` and the captions.
-        tables: files, without suffix.
-        captions: the caption of each figure by its file.
-        banners: in bold below the title.
-        notes: before the methods.
-    """
-    banner = "".join(rf"\textbf{{{escape(text)}}}\par " for text in banners)
-    return "\n".join(
-        [
-            (files("judge.report.paper") / "preamble.tex").read_text("utf-8")
-            + rf"\title{{{escape(title)}}}",
-            r"\author{}",
-            r"\date{}",
-            r"\begin{document}",
-            r"\maketitle",
-            *([rf"\begin{{center}}\large {banner}\end{{center}}"] if banner else []),
-            *(rf"\noindent {escape(note)}\par" for note in notes),
-            r"\section{Methods}",
-            rf"\input{{{name}-methods}}",
-            r"\bibliographystyle{plainnat}",
-            rf"\bibliography{{{name}}}",
-            r"\clearpage",
-            r"\section{Tables}",
-            "\n".join(rf"\input{{{table}}}" for table in tables),
-            *([r"\clearpage", r"\section{Figures}"] if captions else []),
-            *(_figure(file, caption) for file, caption in captions.items()),
-            r"\end{document}",
-            "",
-        ]
+def _document(**context: object) -> str:
+    """A whole LaTeX document that reads the other files; `|latex` escapes plain text."""
+    templates = Environment(
+        loader=PackageLoader("judge.report", "templates"),
+        autoescape=False,  # noqa: S701 - this is no HTML
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=True,
+        variable_start_string="<<",
+        variable_end_string=">>",
+        block_start_string="<%",
+        block_end_string="%>",
     )
-
-
-def _figure(file: str, caption: str) -> str:
-    return "\n".join(
-        [
-            r"\begin{figure*}[!htbp]",
-            r"  \centering",
-            rf"  {FITTED}{{\includegraphics{{{file}}}}}",
-            rf"  \caption{{{escape(caption)}}}",
-            r"\end{figure*}",
-        ]
-    )
+    templates.filters["latex"] = escape
+    return templates.get_template("paper.tex.j2").render(fitted=FITTED, **context)
