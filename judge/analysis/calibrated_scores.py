@@ -141,7 +141,9 @@ def _mean(applied: _Applied, system: str, parts: Sequence[str]) -> CalibratedMea
     powered = _powered(applied, rows, columns, scores)
     if powered is not None:
         return powered
-    shifts = _shifts([fits[part] for part in parts])
+    # The shifts of a mean of metrics: of each system that all metrics have, the mean shift.
+    common = set.intersection(*(set(fits[part].shifts) for part in parts))
+    shifts = [float(np.mean([fits[p].shifts[name] for p in parts])) for name in sorted(common)]
     new = unseen_system_mean(mean, shifts, applied.calibration.confidence)
     if new.reason:
         return CalibratedMean(n, mean, None, None, "new", reason=new.reason)
@@ -173,12 +175,6 @@ def _powered(
     return CalibratedMean(
         n, powered.mean, powered.lower, powered.upper, "labelled", powered.labelled
     )
-
-
-def _shifts(fits: Sequence[Fit]) -> list[float]:
-    """The shifts of a mean of metrics: of each system that all metrics have, the mean shift."""
-    common = set.intersection(*(set(fit.shifts) for fit in fits))
-    return [float(np.mean([fit.shifts[name] for fit in fits])) for name in sorted(common)]
 
 
 def _items(applied: _Applied) -> dict[ItemKey, ItemScore]:

@@ -48,19 +48,8 @@ def calibrate_to_published(
 ) -> Calibration:
     """Fit a line for every metric; where there is none, the metric's `Fit` gives the reason.
 
-    Args:
-        judgments: of one run, or of several with one judge and rubric.
-        rubric: the rubric of the judgments.
-        published: means on the judge's scale.
-        made_with: judge, rubric and prompts of the judgments.
-        metrics: fit these only.
-        confidence: of the intervals, between 0 and 1.
-        notes: warnings to store after those that are found here.
-
-    Raises:
-        UsageError: a metric was not judged.
-        DataError: no system has both means.
-        StoreError: there are two judgments of one metric of one dialogue.
+    Arguments and errors are those of `fit_calibration.calibrate`, with `published` means on the
+    judge's scale instead of ratings.
     """
     labels = len(rubric.labels)
     table = judgment_table(judgments, judged_metrics(judgments, rubric), labels)

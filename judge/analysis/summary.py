@@ -98,7 +98,7 @@ def summarize(
     parts |= {OVERALL: tuple(metrics)} if complete else {}
     systems = _systems(table, parts, {group.name for group in groups})
     lowest, highest = _extreme_dialogues(table, judgments, dialogues, extremes)
-    readings = _readings(judgments)
+    readings = Counter(j.outcome.reading for j in judgments if not isinstance(j.outcome, Failure))
     return Results(
         rubric=rubric.name,
         rubric_version=rubric.version,
@@ -116,7 +116,7 @@ def summarize(
         agreement=_published_agreement(systems, parts, published),
         provenance=dict(provenance or {}),
         notes=(*notes, *_reading_notes(readings), *_result_notes(table, published)),
-        readings=readings,
+        readings=dict(sorted(readings.items())),
         diversity=diversity,
         played=tuple(played),
     )
@@ -291,11 +291,6 @@ def _published_agreement(
         rho = spearman(*zip(*pairs, strict=True))
         rows.append(SystemAgreement(name, finite_or_none(rho.value), rho.n, rho.reason))
     return tuple(rows)
-
-
-def _readings(judgments: Sequence[Judgment]) -> dict[Reading, int]:
-    counts = Counter(j.outcome.reading for j in judgments if not isinstance(j.outcome, Failure))
-    return dict(sorted(counts.items()))
 
 
 def _reading_notes(readings: Mapping[Reading, int]) -> Iterator[str]:

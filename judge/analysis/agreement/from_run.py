@@ -126,9 +126,7 @@ def scores_from_run(
         notes=(
             *notes,
             *metric_notes(ratings, {j.metric for j in judgments}, not_rated),
-            *_refused_notes(ratings),
-            *_dialogue_notes(ratings, ids, rows, probs, own),
-            *_failure_notes(used),
+            *_notes(ratings, ids, rows, probs, own, used),
         ),
         partial=_partial(used, ids, len(names)),
         judge_scale=(1.0, float(len(rubric.labels))),
@@ -159,21 +157,19 @@ def _no_match(judgments: Sequence[Judgment], ratings: Ratings) -> DataError:
     )
 
 
-def _refused_notes(ratings: Ratings) -> Iterator[str]:
-    if ratings.faults:
-        kinds = Counter(fault.kind.replace("_", " ") for fault in ratings.faults)
-        counts = ", ".join(f"{kind} {n:,}" for kind, n in kinds.most_common())
-        yield f"Ratings refused: {len(ratings.faults):,} ({counts})."
-
-
-def _dialogue_notes(
+def _notes(
     ratings: Ratings,
     ids: Sequence[DialogueId],
     rows: Codes,
     probs: Floats,
     own: NDArray[np.bool_],
+    judgments: Sequence[Judgment],
 ) -> Iterator[str]:
-    """Notes on dialogues that were only rated or only judged, on any metric."""
+    """Notes on refused ratings, dialogues that were only rated or only judged, and failures."""
+    if ratings.faults:
+        kinds = Counter(fault.kind.replace("_", " ") for fault in ratings.faults)
+        counts = ", ".join(f"{kind} {n:,}" for kind, n in kinds.most_common())
+        yield f"Ratings refused: {len(ratings.faults):,} ({counts})."
     scored = ~np.isnan(probs[:, :, 0]).all(axis=1)
     unknown = np.unique(ratings.dialogue[rows < 0])
     missing = np.setdiff1d(rows[own], np.flatnonzero(scored))
@@ -187,9 +183,6 @@ def _dialogue_notes(
     if len(unrated):
         example = "/".join(ids[unrated[0]])
         yield f"Judged dialogues that nobody rated: {len(unrated):,}, such as {example}."
-
-
-def _failure_notes(judgments: Sequence[Judgment]) -> Iterator[str]:
     codes = Counter(j.outcome.code for j in judgments if isinstance(j.outcome, Failure))
     if codes:
         counts = ", ".join(f"{code} {n:,}" for code, n in codes.most_common())
