@@ -199,7 +199,10 @@ class CausalModel:
             )
             model = (model if smaller else model.to(self.device)).eval()
         except torch.OutOfMemoryError as error:
-            raise EngineError(self._no_room(), hint=_SMALLER) from error
+            raise EngineError(
+                self._no_room(),
+                hint="use a smaller model, --quantization 4bit or 8bit, or --device cpu",
+            ) from error
         except Exception as error:  # safetensors, torch and transformers each have their own errors
             raise EngineError(
                 f"the weights cannot be loaded: {first_line(error)}",
@@ -237,15 +240,12 @@ class CausalModel:
         )
 
     def _looks_ahead(self, model: Any) -> bool:
-        """Whether the second token changes what the model says after the first."""
+        """Whether the second token changes the logits after the first."""
         ids = self.torch.tensor([[0, 1], [0, 2]], device=self.device)
         with self.torch.inference_mode():
-            one, other = model(input_ids=ids, use_cache=False).logits[:, 0].float()
-        rounding = self.torch.finfo(model.dtype).eps ** 0.5 * one.std()
-        return bool((one - other).abs().max() > rounding)
-
-
-_SMALLER = "use a smaller model, --quantization 4bit or 8bit, or --device cpu"
+            logits = model(input_ids=ids, use_cache=False).logits[:, 0].float()
+        rounding = self.torch.finfo(model.dtype).eps ** 0.5 * logits[0].std()
+        return bool((logits[0] - logits[1]).abs().max() > rounding)
 
 
 def cache_argument(model_class: type) -> str | None:

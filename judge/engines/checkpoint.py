@@ -94,6 +94,8 @@ class Checkpoint:
                     revision=revision,
                     allow_patterns=list(patterns),
                     ignore_patterns=list(_OTHER_FORMATS),
+                    # Without it, huggingface_hub 1.33 looks a commit up on the hub even so.
+                    local_files_only=hub.constants.HF_HUB_OFFLINE,
                 )
             )
         except Exception as error:  # the hub's errors share no base class

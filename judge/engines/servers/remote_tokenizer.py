@@ -65,16 +65,16 @@ class RemoteEncoder:
         return self.decode(apart) != self.decode(self._encode("ab"))
 
 
-def begin_token(bare: Sequence[int], begun: Sequence[int], decode: Decode) -> str:
+def begin_token(bare: Sequence[int], extended: Sequence[int], decode: Decode) -> str:
     """The text of the token that begins every prompt, or "" if there is none.
 
     Args:
         bare: the ids of a text.
-        begun: the ids of the same text with what the tokenizer puts before it.
+        extended: the ids of the same text with what the tokenizer puts before it.
         decode: the text of ids.
     """
-    bare, begun = list(bare), list(begun)
-    return decode(begun[: -len(bare)]) if begun[-len(bare) :] == bare != begun else ""
+    bare, extended = list(bare), list(extended)
+    return decode(extended[: -len(bare)]) if extended[-len(bare) :] == bare != extended else ""
 
 
 def hub_prompt_tokenizer(api: Api, model: str, text_key: str, **detokenize: Any) -> PromptTokenizer:
