@@ -143,69 +143,69 @@ def held_out_mean_levels(
     rng: np.random.Generator,
     splits: int = 20,
 ) -> Levels:
-    """What knowing a dialogue's group alone is worth: Spearman of people with the group's mean.
+    """How well the mean of a dialogue's group predicts its human score (Spearman's rho).
 
-    A sentinel (Perrella et al. 2024) is a score that cannot have read the dialogue, in the judge's
-    place: where it does as well, that level does not show what the judge can do. This one is the
-    mean human score of the dialogue's system, character or item. A mean must not hold the rating
-    that it is compared with: with the own rating in it, pure noise correlates with people by about
-    1 / sqrt(group size); with only the own rating left out, it falls where the rating rises. So
-    the labels of a second factor are split into random halves. Each half of the dialogues is
-    given the means of the other half and correlated with people by itself, because the two halves
-    have different overall means. The result is the mean over halves and splits, about 0 where
-    people rate at random.
+    A sentinel (Perrella et al. 2024) is a score that cannot depend on what the dialogue says, taken
+    in place of the judge. Where it does as well as the judge, that level does not show what the
+    judge can do. This sentinel is the mean human score of the dialogue's system, character or item.
 
-    A level at which all dialogues that are compared share one group is undefined: the mean of a
-    system within a system, that of an item within an item.
+    The mean must not contain the rating that it is compared with. If it did, pure noise would
+    correlate with people by about 1 / sqrt(group size); if only that rating were left out, the mean
+    would fall where the rating rises. So the labels of a second factor are split into random
+    halves, and each half of the dialogues gets the means of the other half. Each half is correlated
+    with people separately, because the halves have different overall means. The result is the mean
+    over halves and splits. It is about 0 where people rate at random.
+
+    A level at which all compared dialogues share one group is undefined: system means within a
+    system, item means within an item.
 
     Args:
         human: (n,) scores of the dialogues, NaN where not rated.
-        group: (n,) labels whose means are the sentinel.
+        group: (n,) labels of the groups whose means are the sentinel.
         other: (n,) labels of the factor that is split: items for systems, systems for items.
         system, item: (n,) labels, as in `level_correlations`.
         rng: draws the halves.
-        splits: how many times.
+        splits: number of splits.
 
     Raises:
-        ValueError: lengths differ, an infinity, or no split.
+        ValueError: lengths differ, a score is infinite, or `splits` is below 1.
     """
     (scores,) = scores_iv(human=human)
     labels = [np.asarray(label) for label in (group, other, system, item)]
     same_length_iv(human=scores, group=labels[0], other=labels[1])
     if splits < 1:
         raise ValueError(f"at least 1 split is needed, not {splits}")
-    own, halved = (codes_of(label) for label in labels[:2])
+    code, halved = (codes_of(label) for label in labels[:2])
     systems, items = labels[2:]
     levels: list[Levels] = []
     for _ in range(splits):
         order = rng.permutation(int(halved.max(initial=-1)) + 1)
         half = np.isin(halved, order[: len(order) // 2])
-        for here in (half, ~half):
-            there = ~here & ~np.isnan(scores)
-            count = np.bincount(own[there], minlength=int(own.max(initial=-1)) + 1)
-            total = np.bincount(own[there], scores[there], minlength=len(count))
+        for held in (half, ~half):
+            rest = ~held & ~np.isnan(scores)
+            count = np.bincount(code[rest], minlength=int(code.max(initial=-1)) + 1)
+            total = np.bincount(code[rest], scores[rest], minlength=len(count))
             means = np.full(len(count), np.nan)
             np.divide(total, count, out=means, where=count > 0)
-            levels.append(
-                level_correlations(means[own[here]], scores[here], systems[here], items[here])
-            )
+            sentinel = means[code[held]]
+            levels.append(level_correlations(sentinel, scores[held], systems[held], items[held]))
     return Levels(
-        all=_averaged([found.all for found in levels]),
-        within_item=_averaged([found.within_item for found in levels]),
-        within_system=_averaged([found.within_system for found in levels]),
-        systems=_averaged([found.systems for found in levels]),
+        all=_averaged([half_levels.all for half_levels in levels]),
+        within_item=_averaged([half_levels.within_item for half_levels in levels]),
+        within_system=_averaged([half_levels.within_system for half_levels in levels]),
+        systems=_averaged([half_levels.systems for half_levels in levels]),
         not_rated=int(np.isnan(scores).sum()),
         not_judged=0,
     )
 
 
 def _averaged(values: list[LevelValue]) -> LevelValue:
-    """The mean over the halves of all splits where the correlation is defined."""
+    """The mean over the halves of all splits in which the correlation is defined."""
     defined = [value for value in values if not math.isnan(value.value)]
     if not defined:
         return LevelValue(math.nan, 0, 0, 0, "no two dialogues differ in their group's mean")
     n, groups, undefined = (
-        # Both halves of one split together, in the mean over splits.
+        # Per split: twice the mean over halves.
         round(2 * float(np.mean([value[field] for value in defined])))
         for field in (1, 2, 3)
     )

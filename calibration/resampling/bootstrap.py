@@ -147,7 +147,7 @@ def crossed_bootstrap(
     *,
     resamples: int = 2000,
     systems_fixed: bool = False,
-    chunk: int = 16,
+    chunk: int = 32,
     threads: int = 1,
 ) -> CrossedBootstrap:
     """Resample systems, characters and scenarios, and compute all statistics at all levels.
