@@ -111,23 +111,24 @@ def summarise(dialogues: Iterable[Dialogue]) -> tuple[SystemSummary, ...]:
     systems: dict[str, list[Dialogue]] = {}
     for dialogue in dialogues:
         systems.setdefault(dialogue.system, []).append(dialogue)
-    return tuple(_summary(system, members) for system, members in systems.items())
-
-
-def _summary(system: str, dialogues: Sequence[Dialogue]) -> SystemSummary:
-    replies = [turn.answer for dialogue in dialogues for turn in dialogue.turns]
-    lengths = [len(reply) for reply in replies if reply.strip()]
-    return SystemSummary(
-        system=system,
-        characters=len({dialogue.character for dialogue in dialogues}),
-        scenarios=len({dialogue.scenario for dialogue in dialogues}),
-        dialogues=len(dialogues),
-        rounds=len(replies),
-        empty_replies=len(replies) - len(lengths),
-        shortest=min(lengths, default=None),
-        median=float(median(lengths)) if lengths else None,
-        longest=max(lengths, default=None),
-    )
+    summaries = []
+    for system, members in systems.items():
+        replies = [turn.answer for dialogue in members for turn in dialogue.turns]
+        lengths = [len(reply) for reply in replies if reply.strip()]
+        summaries.append(
+            SystemSummary(
+                system=system,
+                characters=len({dialogue.character for dialogue in members}),
+                scenarios=len({dialogue.scenario for dialogue in members}),
+                dialogues=len(members),
+                rounds=len(replies),
+                empty_replies=len(replies) - len(lengths),
+                shortest=min(lengths, default=None),
+                median=float(median(lengths)) if lengths else None,
+                longest=max(lengths, default=None),
+            )
+        )
+    return tuple(summaries)
 
 
 # Selection

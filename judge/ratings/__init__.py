@@ -8,20 +8,16 @@ reads it back.
 
 from judge.ratings.check import (
     Comparison,
-    JoinedRatings,
-    MetricSummary,
     Summary,
     compare,
     ensure_usable,
     join_ratings,
     mean_ratings,
-    rater_groups,
     summarise,
 )
-from judge.ratings.design import Overlap, Plan, plan_sheets
+from judge.ratings.design import Overlap, plan_sheets
 from judge.ratings.read import read_judged_table, read_ratings
 from judge.ratings.record import (
-    FAULT_KINDS,
     DialogueId,
     Fault,
     JudgedTable,
@@ -30,7 +26,6 @@ from judge.ratings.record import (
     Scale,
 )
 from judge.ratings.sheets import (
-    Collected,
     Form,
     Key,
     SheetFormat,
@@ -41,18 +36,13 @@ from judge.ratings.sheets import (
 )
 
 __all__ = [
-    "FAULT_KINDS",
-    "Collected",
     "Comparison",
     "DialogueId",
     "Fault",
     "Form",
-    "JoinedRatings",
     "JudgedTable",
     "Key",
-    "MetricSummary",
     "Overlap",
-    "Plan",
     "Point",
     "Ratings",
     "Scale",
@@ -64,7 +54,6 @@ __all__ = [
     "join_ratings",
     "mean_ratings",
     "plan_sheets",
-    "rater_groups",
     "read_judged_table",
     "read_key",
     "read_ratings",

@@ -19,7 +19,6 @@ from judge.types import Metric
 __all__ = [
     "JUDGED_COLUMNS",
     "RATINGS_HINT",
-    "JudgedLayout",
     "Layout",
     "Vocabulary",
     "find_columns",
@@ -71,27 +70,19 @@ _PROBABILITY = re.compile(r"p(?:rob)?_?([0-9]+)")
 
 
 class Layout(NamedTuple):
-    """What the headings of a ratings table mean.
+    """What the headings of a table mean.
 
-    `columns` maps a column to its heading, `metrics` a heading to its metric (none in a long
-    table); `unread` are the headings that mean nothing here.
+    Attributes:
+        columns: column -> its heading.
+        metrics: heading -> metric, in a wide table of ratings.
+        labels: label of the scale -> heading of its probability, in a table of judges' scores.
+        unread: the headings that mean nothing here.
     """
 
     columns: Mapping[str, str]
-    metrics: Mapping[str, str]
+    metrics: Mapping[str, str] = MappingProxyType({})
+    labels: Mapping[int, str] = MappingProxyType({})
     unread: tuple[str, ...] = ()
-
-
-class JudgedLayout(NamedTuple):
-    """What the headings of a table of judges' scores mean.
-
-    `columns` maps a column to its heading, `labels` a label of the scale to the heading of its
-    probability; `unread` are the headings that mean nothing here.
-    """
-
-    columns: Mapping[str, str]
-    labels: Mapping[int, str]
-    unread: tuple[str, ...]
 
 
 class Vocabulary:
@@ -157,7 +148,7 @@ def _long(heading_of: Mapping[str, str]) -> Layout | None:
     """One row per rating, with the columns metric and score."""
     if not {"metric", "score"} <= heading_of.keys():
         return None
-    return Layout({name: heading_of[name] for name in RATING_COLUMNS if name in heading_of}, {})
+    return Layout({name: heading_of[name] for name in RATING_COLUMNS if name in heading_of})
 
 
 def _wide(heading_of: Mapping[str, str]) -> Layout | None:
@@ -197,7 +188,7 @@ def find_columns(path: Path, header: Sequence[str], vocabulary: Vocabulary) -> L
     if missing or layout is None:
         raise _missing_columns(path, missing, header, RATINGS_HINT)
     read = {*columns.values(), *layout.metrics}
-    return Layout(columns, layout.metrics, tuple(h for h in header if h not in read))
+    return Layout(columns, layout.metrics, unread=tuple(h for h in header if h not in read))
 
 
 def _choose(path: Path, name: str, headings: Sequence[str]) -> str:
@@ -210,9 +201,7 @@ def _choose(path: Path, name: str, headings: Sequence[str]) -> str:
 # Tables of judges' scores
 
 
-def find_judged_columns(
-    path: Path, header: Sequence[str], aliases: Mapping[str, str]
-) -> JudgedLayout:
+def find_judged_columns(path: Path, header: Sequence[str], aliases: Mapping[str, str]) -> Layout:
     """What the headings of a table of judges' scores mean.
 
     Args:
@@ -255,7 +244,7 @@ def find_judged_columns(
     columns = {column: several[0] for column, several in headings.items()}
     probabilities = {label: labels[label][0] for label in range(low, high + 1)}
     read = {*columns.values(), *probabilities.values()}
-    return JudgedLayout(columns, probabilities, tuple(h for h in header if h not in read))
+    return Layout(columns, labels=probabilities, unread=tuple(h for h in header if h not in read))
 
 
 def _known_names(columns: Mapping[str, tuple[str, ...]]) -> dict[str, str]:

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from judge import tables
 from judge.errors import DataError, UsageError
-from judge.ratings.columns import JudgedLayout, find_judged_columns, plain
+from judge.ratings.columns import Layout, find_judged_columns, plain
 from judge.ratings.record import Point, Scale
 from judge.ratings.values import (
     FAULT_CODES,
@@ -113,7 +113,7 @@ def read_judged_rows(
             other labels than the files before it.
         UsageError: no file has a heading that an alias stands for.
     """
-    files: list[tuple[Table, JudgedLayout]] = []
+    files: list[tuple[Table, Layout]] = []
     labels: tuple[int, ...] = ()
     for path in paths:
         table = tables.read_table(path)
@@ -148,7 +148,7 @@ def read_judged_rows(
     )
 
 
-def _has_systems(files: Sequence[tuple[Table, JudgedLayout]]) -> bool:
+def _has_systems(files: Sequence[tuple[Table, Layout]]) -> bool:
     """Whether the files have a column of systems; DataError if some have and others have not."""
     with_systems = [table.path for table, layout in files if "system" in layout.columns]
     without = [table.path for table, layout in files if "system" not in layout.columns]
@@ -161,9 +161,7 @@ def _has_systems(files: Sequence[tuple[Table, JudgedLayout]]) -> bool:
     return bool(with_systems)
 
 
-def _apply(
-    filters: Sequence[Filter], table: Table, layout: JudgedLayout
-) -> tuple[Table, JudgedLayout]:
+def _apply(filters: Sequence[Filter], table: Table, layout: Layout) -> tuple[Table, Layout]:
     """The rows that are not blank and that the filters keep.
 
     A filter may name a heading that is no known column; it is then not among the unread ones.
@@ -179,7 +177,7 @@ def _apply(
 
 
 def _read_columns(
-    table: Table, layout: JudgedLayout, n_labels: int, point: Point
+    table: Table, layout: Layout, n_labels: int, point: Point
 ) -> dict[str, NDArray[Any]]:
     """The columns of one file, as in `JudgedRows`; `unused` are scores beside probabilities."""
     blank = np.full(len(table), "", dtype=np.object_)

@@ -18,10 +18,10 @@ from judge.ratings import (
     ensure_usable,
     join_ratings,
     mean_ratings,
-    rater_groups,
     read_ratings,
     summarise,
 )
+from judge.ratings.check import rater_groups
 from judge.rubric import load_rubric
 
 METRICS = load_rubric("esrp").rubric.metrics
