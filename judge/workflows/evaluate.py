@@ -6,13 +6,12 @@ import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
-from typing import NamedTuple, Unpack
+from typing import Any, NamedTuple, Unpack
 
-from judge import manifest as manifests
 from judge.analysis.published import PublishedMeans
 from judge.dialogues import DialogueSet, select
 from judge.engines import SERVED
-from judge.errors import RunMismatchError, UsageError
+from judge.errors import UsageError
 from judge.manifest import Manifest
 from judge.pipeline import TokenPlan, plan_tokens, run
 from judge.roleplay import PlayingSummary
@@ -22,7 +21,7 @@ from judge.scoring import prompts_hash
 from judge.store import Store
 from judge.types import Dialogue, PromptTree
 from judge.workflows import Progress, no_progress
-from judge.workflows.generate import Stage, prepare_stage, split_keywords
+from judge.workflows.generate import Stage, prepare_stage, refuse_recorded, split_keywords
 from judge.workflows.inputs import (
     DialogueSource,
     RatingsSource,
@@ -161,11 +160,15 @@ def evaluate(
     means = published_means(published)
     task = _prepare(
         model,
-        judge,
-        (rubric, language, rationale),
-        metrics,
-        {"characters": characters, "scenarios": scenarios, "limit": limit},
-        options,
+        judge=judge,
+        rubric=rubric,
+        language=language,
+        metrics=metrics,
+        characters=characters,
+        scenarios=scenarios,
+        limit=limit,
+        rationale=rationale,
+        **options,
     )
     opened, rubric_set, tree, given = task.judge, task.judge.rubric, task.tree, task.given
     spec, replies = opened.choice.spec, _wanted_replies_metric(task, metrics)
@@ -189,7 +192,7 @@ def evaluate(
     _announce(manifest, len(given.dialogues), folder, named=opened.choice.named)
     played: tuple[PlayingSummary, ...] = ()
     if task.stage is not None:
-        _refuse_other(folder, manifest)  # before hours of playing, not after
+        refuse_recorded(folder, manifest)  # before hours of playing, not after
         given, record = task.stage.perform(folder, progress)
         for line in record.lines():
             _log.info(line)
@@ -228,6 +231,27 @@ def evaluate(
 
 
 def plan_evaluation(
+    model: DialogueSource | Sequence[str | Path], **arguments: Any
+) -> EvaluationPlan:
+    """What `evaluate` would ask; nothing is judged or written.
+
+    Args:
+        model: as of `evaluate`.
+        **arguments: those of `evaluate` from `judge` to `rationale`, and its options.
+
+    Raises:
+        UsageError, DataError, RubricError, EngineError: as `evaluate`.
+    """
+    task = _prepare(model, **arguments)
+    name, tree = task.judge.choice.spec.name, task.tree
+    if task.stage is not None:
+        scenes = len(task.stage.chosen)
+        return EvaluationPlan(name, scenes, len(tree), tree.rationale, None, task.stage.system)
+    tokens = plan_tokens(tree, task.judge.engine)
+    return EvaluationPlan(name, len(tree.items), len(tree), tree.rationale, tokens)
+
+
+def _prepare(
     model: DialogueSource | Sequence[str | Path],
     *,
     judge: str | Judge | None = None,
@@ -239,43 +263,13 @@ def plan_evaluation(
     limit: int | None = None,
     rationale: bool | int = False,
     **options: Unpack[WriterKeywords],
-) -> EvaluationPlan:
-    """What `evaluate` with the same arguments would ask; nothing is judged or written.
-
-    Raises:
-        UsageError, DataError, RubricError, EngineError: as `evaluate`.
-    """
-    task = _prepare(
-        model,
-        judge,
-        (rubric, language, rationale),
-        metrics,
-        {"characters": characters, "scenarios": scenarios, "limit": limit},
-        options,
-    )
-    name, tree = task.judge.choice.spec.name, task.tree
-    if task.stage is not None:
-        scenes = len(task.stage.chosen)
-        return EvaluationPlan(name, scenes, len(tree), tree.rationale, None, task.stage.system)
-    tokens = plan_tokens(tree, task.judge.engine)
-    return EvaluationPlan(name, len(tree.items), len(tree), tree.rationale, tokens)
-
-
-def _prepare(
-    model: DialogueSource | Sequence[str | Path],
-    judge: str | Judge | None,
-    asked_with: tuple[str | Path | None, str | None, bool | int],
-    metrics: Sequence[str],
-    selection: Mapping[str, object],
-    options: WriterKeywords,
 ) -> _Task:
     """The judge opened, and what it is to judge: read, or ready to be played."""
     engine, play_keywords = split_keywords(options)
-    selection = {**selection, "seed": engine.get("seed", 0)}
+    seed = engine.get("seed", 0)
     live = _plays(model)
     if live is None:
         _refuse_play_options(play_keywords, model)
-    rubric, language, rationale = asked_with
     playing = PlayOptions(**play_keywords)
     if isinstance(judge, Judge):
         if rubric is not None or language is not None or rationale or engine:
@@ -291,14 +285,24 @@ def _prepare(
             choice = choose_judge_beside(judge, engine, live, playing)
         opened = Judge(choice, rubric=rubric, language=language, rationale=rationale)
     if live is not None:
-        stage = prepare_stage(live, playing, engine, opened.choice, **selection)  # type: ignore[arg-type]
+        stage = prepare_stage(
+            live,
+            playing,
+            engine,
+            opened.choice,
+            characters=characters,
+            scenarios=scenarios,
+            limit=limit,
+            seed=seed,
+        )
         given, complete, name = DialogueSet(stage.unanswered, {}), stage.complete, stage.system
     else:
         stage = None
         found = read_dialogues(model)
-        chosen = select(found.dialogues, **selection)  # type: ignore[arg-type]
-        of_characters = select(found.dialogues, characters=selection["characters"])  # type: ignore[arg-type]
-        complete = len(chosen) == len(of_characters)
+        chosen = select(
+            found.dialogues, characters=characters, scenarios=scenarios, limit=limit, seed=seed
+        )
+        complete = len(chosen) == len(select(found.dialogues, characters=characters))
         given, name = DialogueSet(chosen, found.sources), _name_of(model)
     wanted = _dialogue_metrics(metrics, opened.rubric)
     tree = opened.rubric.tree(given.dialogues, wanted, rationale=opened.rationale)
@@ -347,25 +351,6 @@ def _refuse_play_options(play: PlayKeywords, model: DialogueSource | Sequence[st
             f"--{option} goes with a model that plays, and --model {shown} is none",
             hint="leave it out; a model is a folder with a config.json, a hub id such as "
             "Qwen/Qwen3-8B, or openai:NAME",
-        )
-
-
-def _refuse_other(folder: Path, manifest: Manifest) -> None:
-    """Refuse a folder in which what is played now could not be judged.
-
-    Raises:
-        RunMismatchError: it was made with another judge or rubric, or of recorded dialogues.
-    """
-    there = manifests.read(folder)
-    if there is None:
-        return
-    manifests.refuse_mismatch(folder, there, manifest)
-    recorded = [] if (folder / "play.sqlite").is_file() else there.data.keys() & manifest.data
-    if recorded:
-        raise RunMismatchError(
-            f"the {' and '.join(recorded)} of this run was recorded, not played",
-            path=folder,
-            hint="choose another --out, or another --name for the model",
         )
 
 

@@ -9,10 +9,12 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple, Unpack
 
+from judge import manifest as manifests
 from judge.chatanime import data_root
 from judge.dialogues import DialogueSet, select
 from judge.engines import SERVED
-from judge.errors import DataError, EngineError, UsageError
+from judge.errors import DataError, EngineError, RunMismatchError, UsageError
+from judge.manifest import Manifest
 from judge.records import write_text
 from judge.roleplay import (
     Cast,
@@ -45,7 +47,7 @@ from judge.workflows.opening import (
 if TYPE_CHECKING:
     import pandas as pd
 
-__all__ = ["Generation", "Stage", "generate", "prepare_stage", "split_keywords"]
+__all__ = ["Generation", "Stage", "generate", "prepare_stage", "refuse_recorded", "split_keywords"]
 
 _log = logging.getLogger(__name__)
 
@@ -295,6 +297,25 @@ def prepare_stage(
     )
     names = {"model": model, "user": players.user_name}
     return Stage(system, chosen, everything, recorded, cast, names)
+
+
+def refuse_recorded(folder: Path, manifest: Manifest) -> None:
+    """Refuse a folder in which what is played now could not be judged.
+
+    Raises:
+        RunMismatchError: it was made with another judge or rubric, or of recorded dialogues.
+    """
+    there = manifests.read(folder)
+    if there is None:
+        return
+    manifests.refuse_mismatch(folder, there, manifest)
+    recorded = [] if (folder / "play.sqlite").is_file() else there.data.keys() & manifest.data
+    if recorded:
+        raise RunMismatchError(
+            f"the {' and '.join(recorded)} of this run was recorded, not played",
+            path=folder,
+            hint="choose another --out, or another --name for the model",
+        )
 
 
 def _system_name(model: str, given: str | None) -> str:
