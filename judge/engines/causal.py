@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 from functools import cached_property
 from typing import Any, TypeVar
 
-from judge.engines.checkpoint import Checkpoint, first_line, import_extra
+from judge.engines.checkpoint import Checkpoint, first_line, import_extra, refuse_unknown
 from judge.engines.interface import EngineOptions
 from judge.engines.tokens import TokenTree
 from judge.errors import EngineError
@@ -19,7 +19,6 @@ from judge.types import Failure, LabelRead
 __all__ = ["CausalModel", "cache_argument"]
 
 DTYPES = ("float32", "bfloat16", "float16")
-QUANTIZATIONS = ("4bit", "8bit")
 _CACHE_ARGUMENTS = ("cache", "past_key_values", "cache_params")
 """The names that `forward` has had for its cache: the first since transformers 5.24."""
 _log = logging.getLogger(__name__)
@@ -51,13 +50,8 @@ class CausalModel:
         self.on_cpu = self.device.startswith("cpu")
         self.dtype = options.dtype or ("float32" if self.on_cpu else "bfloat16")
         self.quantization = options.quantization
-        for option, value, known in (
-            ("dtype", self.dtype, DTYPES),
-            ("quantization", self.quantization, (None, *QUANTIZATIONS)),
-        ):
-            if value not in known:
-                choices = ", ".join(name for name in known if name)
-                raise EngineError(f"--{option} {value}: unknown", hint=f"choose from {choices}")
+        refuse_unknown("dtype", self.dtype, DTYPES)
+        refuse_unknown("quantization", self.quantization, ("4bit", "8bit"))
         if self.quantization:
             for package in ("bitsandbytes", "accelerate"):
                 import_extra(package, extra="bnb")

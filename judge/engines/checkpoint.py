@@ -19,7 +19,7 @@ from judge.engines.chat import Chats
 from judge.engines.tokens import PromptTokenizer, TokenTree, local_prompt_tokenizer
 from judge.errors import EngineError, MissingExtraError
 
-__all__ = ["Checkpoint", "first_line", "import_extra", "missing_names"]
+__all__ = ["Checkpoint", "first_line", "import_extra", "missing_names", "refuse_unknown"]
 
 _WEIGHTS = "*.safetensors"
 _INDEX = "*.safetensors.index.json"
@@ -255,6 +255,16 @@ def missing_names(
 def first_line(error: BaseException) -> str:
     """The first line of a library's error message, to be part of ours."""
     return (str(error).strip() or type(error).__name__).splitlines()[0]
+
+
+def refuse_unknown(option: str, value: str | None, known: Collection[str]) -> None:
+    """Refuse a value of an option that is not one of the `known` ones; None is always accepted.
+
+    Raises:
+        EngineError: it is unknown.
+    """
+    if value is not None and value not in known:
+        raise EngineError(f"--{option} {value}: unknown", hint=f"choose from {', '.join(known)}")
 
 
 def import_extra(package: str, extra: str = "hf") -> Any:

@@ -47,19 +47,11 @@ _TOLERANCE = {"float32": 0.01, "bfloat16": 1.0, "float16": 0.25}
 
 
 class HfEngine(TransformersEngine):
-    """See the module.
+    """See the module, and for `model` and `options` see `CausalModel`.
 
     `batch_size` is how many dialogues the engine is given at once. How many of them go through the
-    model together depends on the free memory.
-
-    Args:
-        model: a folder or a hub id.
-        options: see `CausalModel`.
-        way: how the model is asked; None decides by the configuration.
-
-    Raises:
-        MissingExtraError: torch or transformers is not installed.
-        EngineError: an option that torch does not know or this machine cannot satisfy.
+    model together depends on the free memory. `way` is how the model is asked; None decides by the
+    configuration.
     """
 
     _on_cpu, _on_gpu = 8, 64

@@ -27,16 +27,7 @@ _SPARE_DRAWS = 2
 
 
 class TransformersEngine:
-    """What both engines on transformers have in common.
-
-    Args:
-        model: a folder or a hub id.
-        options: see `CausalModel`.
-
-    Raises:
-        MissingExtraError: torch or transformers is not installed.
-        EngineError: an option that torch does not know or this machine cannot satisfy.
-    """
+    """What both engines on transformers have in common. For arguments see `CausalModel`."""
 
     can_generate = True
 

@@ -27,7 +27,7 @@ from typing import Any
 
 from judge.engines.causal import DTYPES
 from judge.engines.chat import seeds_of
-from judge.engines.checkpoint import Checkpoint, first_line, import_extra
+from judge.engines.checkpoint import Checkpoint, first_line, import_extra, refuse_unknown
 from judge.engines.interface import EngineOptions, TokenCount
 from judge.engines.tokens import TokenTree
 from judge.errors import EngineError
@@ -93,10 +93,10 @@ class VllmEngine:
         if self._on_cpu:  # the little that vLLM still compiles there would need a C++ compiler
             importlib.import_module("torch._dynamo.config").disable = True  # type: ignore[attr-defined]
         self._dtype = options.dtype or ("float32" if self._on_cpu else "bfloat16")
-        _refuse_unknown("dtype", self._dtype, DTYPES)
+        refuse_unknown("dtype", self._dtype, DTYPES)
         if options.quantization is not None:
             methods = importlib.import_module("vllm.model_executor.layers.quantization")
-            _refuse_unknown("quantization", options.quantization, methods.QUANTIZATION_METHODS)
+            refuse_unknown("quantization", options.quantization, methods.QUANTIZATION_METHODS)
         self._reproducible = bool(options.reproducible) or os.environ.get(_INVARIANT, "0") != "0"
         if self._reproducible:
             old = self._platform.is_cuda() and not self._platform.has_device_capability(80)
@@ -307,11 +307,6 @@ class VllmEngine:
         if self._on_cpu:
             return int(importlib.import_module("psutil").virtual_memory().available)
         return int(importlib.import_module("torch").accelerator.get_memory_info()[0])
-
-
-def _refuse_unknown(option: str, value: str, known: Sequence[str]) -> None:
-    if value not in known:
-        raise EngineError(f"--{option} {value}: unknown", hint=f"choose from {', '.join(known)}")
 
 
 def _written_ids(answer: Any) -> list[int]:

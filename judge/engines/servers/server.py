@@ -24,6 +24,7 @@ from judge.types import Failure, LabelRead, Message, Reply, Sampling
 __all__ = [
     "ANSWER_TOKENS",
     "TOP_TOKENS",
+    "UNCHANGED",
     "Completion",
     "Identity",
     "Server",
@@ -44,6 +45,14 @@ __all__ = [
 
 ANSWER_TOKENS = 32
 """Most tokens of a drawn answer: it may repeat the prefill before the label."""
+UNCHANGED = {
+    "top_p": 1,
+    "min_p": 0,
+    "repetition_penalty": 1,
+    "presence_penalty": 0,
+    "frequency_penalty": 0,
+}
+"""Leaves the distribution as it is: a model may bring defaults of its own that would change it."""
 TOP_TOKENS = 20
 """The interfaces of OpenAI and Ollama show at most this many of the most probable tokens."""
 

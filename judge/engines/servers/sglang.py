@@ -14,6 +14,7 @@ from typing import Any, ClassVar, Self
 from judge.engines.servers.api import Api
 from judge.engines.servers.remote_tokenizer import hub_prompt_tokenizer
 from judge.engines.servers.server import (
+    UNCHANGED,
     Completion,
     Identity,
     Server,
@@ -26,15 +27,7 @@ from judge.types import LabelRead, Message, Reply, Sampling
 
 __all__ = ["SglangServer"]
 
-_UNCHANGED = {
-    "top_p": 1.0,
-    "top_k": -1,
-    "min_p": 0.0,
-    "repetition_penalty": 1.0,
-    "presence_penalty": 0.0,
-    "frequency_penalty": 0.0,
-}
-"""Leaves the distribution as it is: a model may bring defaults of its own that would change it."""
+_UNCHANGED = {**UNCHANGED, "top_k": -1}
 
 
 class SglangServer(Server):

@@ -16,6 +16,7 @@ from judge.engines.servers.api import Api
 from judge.engines.servers.remote_tokenizer import hub_prompt_tokenizer
 from judge.engines.servers.server import (
     TOP_TOKENS,
+    UNCHANGED,
     Completion,
     Identity,
     Server,
@@ -29,15 +30,7 @@ from judge.types import LabelRead, Message, Reply, Sampling
 
 __all__ = ["VllmServer"]
 
-_UNCHANGED = {
-    "top_p": 1,
-    "top_k": 0,
-    "min_p": 0,
-    "repetition_penalty": 1,
-    "presence_penalty": 0,
-    "frequency_penalty": 0,
-}
-"""Leaves the distribution as it is: a model may bring defaults of its own that would change it."""
+_UNCHANGED = {**UNCHANGED, "top_k": 0}
 
 _ID = "token_id:"
 
