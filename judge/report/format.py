@@ -12,7 +12,7 @@ import io
 import re
 from collections.abc import Iterable, Iterator
 from importlib.resources import files
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
@@ -22,6 +22,7 @@ __all__ = [
     "Footnotes",
     "Script",
     "count",
+    "count_range",
     "csv_text",
     "english_title",
     "environment",
@@ -72,6 +73,11 @@ def count(value: int) -> str:
     return f"{value:,}"
 
 
+def count_range(low: int, high: int, to: str = "–") -> str:
+    """`900–1,200`, or `1,200` if both are the same."""
+    return count(high) if low == high else f"{count(low)}{to}{count(high)}"
+
+
 def plural(noun: str, n: int) -> str:
     """`rating` for one, else `ratings`."""
     return noun if n == 1 else f"{noun}s"
@@ -106,18 +112,24 @@ def csv_text(rows: Iterable[Iterable[object]]) -> str:
     return text.getvalue()
 
 
-def environment() -> Environment:
-    """The templates of the pages: texts are escaped, and a misspelt name is an error."""
-    pages = Environment(
+def environment(*, html: bool = True, **options: Any) -> Environment:
+    """The templates of the report, in which a misspelt name is an error.
+
+    Args:
+        html: whether every value is escaped as HTML.
+        options: further ones of Jinja's `Environment`.
+    """
+    templates = Environment(
         loader=PackageLoader("judge.report", "templates"),
-        autoescape=True,
+        autoescape=html,  # noqa: S701 - LaTeX and Markdown are escaped by their own writers
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
         keep_trailing_newline=True,
+        **options,
     )
-    pages.filters |= {f.__name__: f for f in (fixed, share, level, count, many, signed)}
-    return pages
+    templates.filters |= {f.__name__: f for f in (fixed, share, level, count, many, signed)}
+    return templates
 
 
 class Script(NamedTuple):

@@ -145,15 +145,14 @@ def _candidates(results: Results) -> tuple[Sequence[SystemResults], str]:
 
 def _run_lines(results: Results, systems: Sequence[SystemResults]) -> list[RadarLine]:
     metrics, published = results.metrics, results.published
-    if published is None:
-        shown = _spread(systems, MOST_LINES)
-        return [_judged(system, metrics, colour) for colour, system in enumerate(shown)]
-    shown = _spread(systems, MOST_LINES // 2)
+    shown = _spread(systems, MOST_LINES if published is None else MOST_LINES // 2)
     lines: list[RadarLine] = []
     for colour, system in enumerate(shown):
         lines.append(_judged(system, metrics, colour))
-        if system.system in published.means:
+        if published is not None and system.system in published.means:
             lines.append(_published(published, system.system, metrics, colour))
+    if published is None:
+        return lines
     judged = {system.system for system in results.systems}
     others = sorted(
         (name for name in published.means if name not in judged),

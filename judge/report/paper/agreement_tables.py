@@ -14,7 +14,7 @@ from judge.analysis.agreement.agreement_records import (
     no_share,
 )
 from judge.report.agreement_summary import LEVEL_TITLES, people
-from judge.report.format import count, english_title
+from judge.report.format import count, count_range, english_title
 from judge.report.format import level as percent
 from judge.report.paper.detail_tables import (
     confusion_tables,
@@ -261,7 +261,7 @@ def _annotator_table(agreement: Agreement) -> PaperTable | None:
         texts: dict[str, Callable[[AltTest], str]] = {
             "replaced": lambda test: f"{test.replaced} of {test.annotators}",
             "passed": lambda test: "yes" if test.passed else "no",
-            "items": _items,
+            "items": lambda test: count_range(*test.items),
         }
         columns += [
             (Column("ω", group), [_test_number(test, "winning_rate") for test in tests]),
@@ -299,11 +299,6 @@ def _test_text(test: AltTest | None, text: Callable[[AltTest], str]) -> Entry:
     if test is None or test.passed is None:
         return _test_number(test, "passed")
     return text(test)
-
-
-def _items(test: AltTest) -> str:
-    low, high = test.items
-    return count(low) if low == high else f"{count(low)}–{count(high)}"
 
 
 def _pair_tables(agreement: Agreement) -> list[PaperTable]:

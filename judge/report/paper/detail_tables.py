@@ -12,7 +12,7 @@ from judge.analysis.agreement.agreement_records import (
     MeasureAgreement,
 )
 from judge.report.agreement_summary import LEVEL_TITLES
-from judge.report.format import count, english_title
+from judge.report.format import count_range, english_title
 from judge.report.format import level as percent
 from judge.report.paper.table import (
     Column,
@@ -131,7 +131,7 @@ def mean_tables(agreement: Agreement) -> list[PaperTable]:
         for system in _systems(measures):
             ns = [of_measure[system].n for of_measure in points if system in of_measure]
             low, high = min(ns), max(ns)
-            n = Number(low, 0) if low == high else f"{count(low)}–{count(high)}"
+            n = Number(low, 0) if low == high else count_range(low, high)
             cells: list[Entry] = [system, n]
             for of_measure in points:
                 point = of_measure.get(system)

@@ -17,7 +17,7 @@ from judge.analysis.agreement.agreement_records import (
     MeasureAgreement,
 )
 from judge.report.agreement_summary import LEVEL_TITLES, people
-from judge.report.format import count, english_title
+from judge.report.format import count, count_range, english_title
 from judge.report.paper.references import Formula, Paragraph, render_paragraphs
 
 __all__ = ["methods"]
@@ -73,7 +73,11 @@ def methods(agreement: Agreement) -> tuple[Paragraph, ...]:
         annotators_tested=any(test.winning_rate is not None for test in tests),
         sentinels=list(dict.fromkeys(s.name for m in measures for s in m.sentinels)),
         standard_errors=any(p.human_error is not None for m in measures for p in m.systems),
-        compared=_range([m.n for m in measures]),
+        compared=count_range(
+            min((m.n for m in measures), default=0),
+            max((m.n for m in measures), default=0),
+            " to ",
+        ),
         excluded=[
             f"up to {count(most)} were {what}"
             for what, most in (
@@ -120,12 +124,6 @@ def _intervals(agreement: Agreement) -> Iterator[Interval]:
         for estimate in [*estimates, measure.mae, measure.bias]:
             if estimate.interval is not None:
                 yield estimate.interval
-
-
-def _range(numbers: Sequence[int]) -> str:
-    """`1,200` or `900 to 1,200`."""
-    low, high = min(numbers, default=0), max(numbers, default=0)
-    return count(high) if low == high else f"{count(low)} to {count(high)}"
 
 
 def _why_undefined(

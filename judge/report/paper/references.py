@@ -10,9 +10,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from importlib.resources import files
 from typing import NamedTuple
 
-from jinja2 import Environment, PackageLoader, StrictUndefined
-
-from judge.report.format import count, level, many
+from judge.report.format import environment
 from judge.report.paper import latex
 from judge.report.paper.table import escape_markdown
 
@@ -107,16 +105,8 @@ def render_paragraphs(template: str, **context: object) -> tuple[Paragraph, ...]
             return f"[${len(formulas) - 1}]"
         return str(item).translate(_HIDDEN)
 
-    pages = Environment(
-        loader=PackageLoader("judge.report", "templates"),
-        autoescape=False,  # noqa: S701 - this is no HTML; to_latex and to_markdown escape
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        finalize=value,
-    )
-    pages.filters |= {"count": count, "level": level, "many": many}
-    text = pages.get_template(template).render(math=Formula, **context)
+    templates = environment(html=False, finalize=value)
+    text = templates.get_template(template).render(math=Formula, **context)
     paragraphs = []
     for part in re.split(r"^# ", text, flags=re.MULTILINE)[1:]:
         head, _, body = part.partition("\n")

@@ -6,12 +6,11 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import MappingProxyType
 
-from jinja2 import Environment, PackageLoader, StrictUndefined
-
 from judge.analysis.agreement.agreement_records import Agreement
 from judge.analysis.agreement.two_judges import Comparisons
 from judge.records import write_text
 from judge.report.agreement_summary import people
+from judge.report.format import environment
 from judge.report.paper.agreement_csv import agreement_csv
 from judge.report.paper.agreement_tables import agreement_tables
 from judge.report.paper.comparison import comparison_csv, comparison_methods, comparison_table
@@ -113,13 +112,8 @@ def _write(
 
 def _document(**context: object) -> str:
     """A whole LaTeX document that reads the other files; `|latex` escapes plain text."""
-    templates = Environment(
-        loader=PackageLoader("judge.report", "templates"),
-        autoescape=False,  # noqa: S701 - this is no HTML
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        keep_trailing_newline=True,
+    templates = environment(
+        html=False,
         variable_start_string="<<",
         variable_end_string=">>",
         block_start_string="<%",
