@@ -244,7 +244,7 @@ def test_cuda_where_there_is_none(tmp_path: Path) -> None:
         NaiveHfEngine(str(tmp_path), EngineOptions(device="cuda"))
     described = NaiveHfEngine(str(shared_model("Llama")), EngineOptions()).describe()
     assert (described["device"], described["dtype"]) == ("cpu", "float32")
-    assert described["torch"] == torch.__version__
+    assert torch.__version__.startswith(described["torch"])  # which may go on with +cu130
 
 
 def _run(code: str, *arguments: str) -> subprocess.CompletedProcess[str]:
