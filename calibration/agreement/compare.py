@@ -77,11 +77,11 @@ def exchange_test(
 
     The judges are standardised over all rows. If they are equally good, all scores that they give
     to the dialogues of one system can be exchanged together, and so can those of one character or
-    of one scenario. One factor is exchanged at a time: every subset of its groups if there are at
-    most 12, else random subsets. p is the share of exchanges whose difference is at least as large
-    as the observed one. The result is that of the factor with the largest p: a difference counts
-    only if it holds for other systems, for other characters and for other scenarios. At the level
-    "systems" only whole systems are exchanged.
+    of one scenario. One factor is exchanged at a time, unless it has a single group: every subset
+    of its groups if there are at most 12, else random subsets. p is the share of exchanges whose
+    difference is at least as large as the observed one. The result is that of the factor with the
+    largest p: a difference counts only if it holds for other systems, for other characters and for
+    other scenarios. At the level "systems" only whole systems are exchanged.
 
     PERM-BOTH (see `perm_both`) in effect exchanges single scores, so it tests whether the judges
     are interchangeable. Equally good judges that favour different systems are not: at a nominal
@@ -112,6 +112,8 @@ def exchange_test(
     results = []
     for name in ("system", *groups):
         size = systems if name == "system" else int(groups[name].max()) + 1
+        if size < 2:
+            continue
         subsets = _subsets(size, resamples, rng)
         if name == "system":
             exchanges = (subsets, np.zeros((len(subsets), items), np.bool_))
@@ -129,6 +131,8 @@ def exchange_test(
                 p=p, resamples=len(subsets), undefined=undefined, factor=name, reason=""
             )
         )
+    if not results:
+        return observed.result._replace(reason="no factor has two groups to exchange")
     return max(results, key=lambda result: result.p)
 
 

@@ -39,6 +39,11 @@ _DASH = "-"
 _READ = """share: of the ceiling, which is one rater's rho with the others
 alt-test: share of the annotators whom the judge may replace, .5 to pass; whole: judge rounded"""
 
+_TESTS = {
+    "exchange": "p the largest over exchanging whole groups (exchange test, {} exchanges)",
+    "perm-both": "PERM-BOTH with {} exchanges, whether the judges are interchangeable",
+}
+
 _FEW = 4
 """Measures that are named in a line; of more, how many there are."""
 
@@ -106,6 +111,15 @@ _FEW = 4
     default="crowd",
     show_default=True,
     help="Who rated, for the alternative annotator test: the judge must come within .2, .15 or .1.",
+)
+@option(
+    "--test",
+    type=click.Choice(["exchange", "perm-both"]),
+    default="exchange",
+    show_default=True,
+    help="Of two judges. exchange: whether they agree equally well, exchanging whole systems, "
+    "characters and scenarios. perm-both, as published: whether they are interchangeable, which "
+    "judges that favour different systems are not, however equally good.",
 )
 @option(
     "--seed",
@@ -203,16 +217,19 @@ def _show(found: Agreement) -> None:
 
 def _show_comparisons(found: Comparisons) -> None:
     """The table of differences."""
+    from judge.report.paper import few_to_exchange
+
     _banners(simulated=found.simulated, partial=found.partial)
     for note in found.notes:
         click.echo(f"note: {note}")
     click.echo(
         f"{found.first} against {found.second}, {found.dialogues} dialogues: Spearman's rho with "
-        f"people, PERM-BOTH with {found.exchanges} exchanges"
+        f"people, {_TESTS[found.test].format(found.exchanges)}"
     )
     if any(found.dropped):
         click.echo(f"left out, not judged by both: {found.dropped[0]} and {found.dropped[1]}")
-    rows = [("measure", "level", "n", "first", "second", "difference", "p", "adjusted", "by")]
+    heads = ("first", "second", "difference", "p", "exchanged", "adjusted", "by")
+    rows = [("measure", "level", "n", *heads)]
     rows += [
         (
             row.name,
@@ -222,14 +239,15 @@ def _show_comparisons(found: Comparisons) -> None:
             _number(row.second, 3),
             _number(row.difference, 3),
             _number(row.p, 4),
+            row.factor or _DASH,
             _number(row.adjusted, 4),
             row.correction or _DASH,
         )
         for row in found.rows
     ]
     click.echo(table(rows))
-    for reason in sorted({row.reason for row in found.rows} - {""}):
-        click.echo(f"- {reason}")
+    for line in sorted({row.reason or few_to_exchange(row) for row in found.rows} - {""}):
+        click.echo(f"- {line}")
 
 
 def _show_overview(found: Sequence[Overview], notes: Sequence[str], *, simulated: bool) -> None:

@@ -17,7 +17,7 @@ from judge.analysis.agreement.data import PairedScores, simulated
 from judge.analysis.agreement.from_run import scores_from_run
 from judge.analysis.agreement.from_table import Overview, overview, scores_from_table, table_judges
 from judge.analysis.agreement.judge_agreement import agree as measure_agreement
-from judge.analysis.agreement.two_judges import Comparisons, compare_judges
+from judge.analysis.agreement.two_judges import Comparisons, ComparisonTest, compare_judges
 from judge.errors import UsageError
 from judge.ratings import Point, Ratings, Scale, read_judged_table
 from judge.report.agreement_page import write_agreement, write_comparisons
@@ -152,6 +152,7 @@ def agree(
     resamples: int = 2000,
     confidence: float = 0.95,
     annotators: Literal["expert", "skilled", "crowd"] = "crowd",
+    test: ComparisonTest = "exchange",
     seed: int = 0,
     out: str | Path | None = None,
     progress: Progress = no_progress,
@@ -174,6 +175,8 @@ def agree(
         resamples: of the bootstrap; 0 for no intervals.
         confidence: of every interval, between 0 and 1.
         annotators: who rated, for the alternative annotator test.
+        test: of two judges: `exchange`, whether they agree equally well, or `perm-both`, whether
+            they are interchangeable.
         seed: of all that is drawn at random.
         out: the folder of the report; None for `RUN/agreement`, of a table `agreement`.
         progress: told how far the computation is.
@@ -219,7 +222,7 @@ def agree(
         folder = Path(out or folders[0] / "agreement")
     if len(chosen) > 1:
         comparisons = compare_judges(
-            chosen[0], chosen[1], seed=seed, progress=partial(progress, "agreement")
+            chosen[0], chosen[1], test=test, seed=seed, progress=partial(progress, "agreement")
         )
         return JudgeComparison(comparisons, tuple(write_comparisons(comparisons, folder)))
     agreement = measure_agreement(

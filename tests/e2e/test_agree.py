@@ -200,7 +200,9 @@ def test_two_judges_are_compared(rated: Program, recorded: Recorded) -> None:
     assert "several runs need --out" in rated.mistake(*words)[0]
     done = rated(*words, "--out", "two")
     assert "mock against mock" in done.out
-    assert "PERM-BOTH with 1000 exchanges" in done.out
+    assert "the largest over exchanging whole groups (exchange test, 1000 exchanges)" in done.out
+    by_name = rated(*words, "--test", "perm-both", "--out", "published")
+    assert "PERM-BOTH with 1000 exchanges, whether the judges are interchangeable" in by_name.out
     assert "SIMULATED" not in done.out
     names = {path.name for path in (rated.folder / "two").iterdir() if path.is_file()}
     assert names >= {f"comparison.{ending}" for ending in ("json", "tex", "md", "csv")}

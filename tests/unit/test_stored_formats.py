@@ -49,6 +49,35 @@ def test_a_golden_file_of_the_present_format_reads(name: str, tmp_path: Path) ->
     assert again.read_text(encoding="utf-8") == before
 
 
+OLDER = [
+    (name, version)
+    for name, (_, newest) in FORMATS.items()
+    for version in range(1, newest)
+    if (GOLDEN / f"{name}-v{version}.json").exists()
+]
+
+
+@pytest.mark.parametrize(("name", "version"), OLDER)
+def test_golden_files_of_older_formats_read(name: str, version: int) -> None:
+    """Every number that they hold is in the record; what they lack has its default."""
+    record_type, newest = FORMATS[name]
+    path = GOLDEN / f"{name}-v{version}.json"
+    found = read_record(path, record_type, newest=newest, kind=name, hint="")
+    assert_holds(msgspec.to_builtins(found), json.loads(path.read_text(encoding="utf-8")))
+
+
+def assert_holds(found: Any, stored: Any) -> None:
+    if isinstance(stored, dict):
+        for key in stored.keys() - {"format"}:
+            assert_holds(found[key], stored[key])
+    elif isinstance(stored, list):
+        assert len(found) == len(stored)
+        for one, other in zip(found, stored, strict=True):
+            assert_holds(one, other)
+    else:
+        assert found == stored
+
+
 def json_schema(record_type: type, version: int) -> dict[str, Any]:
     """The JSON Schema (draft 2020-12) of the files that hold such a record."""
     schema = msgspec.json.schema(record_type)

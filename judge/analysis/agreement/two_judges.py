@@ -10,7 +10,7 @@ from typing import Any, Literal, get_args
 import numpy as np
 from numpy.typing import NDArray
 
-from calibration.agreement.compare import perm_both
+from calibration.agreement.compare import exchange_test, perm_both
 from calibration.agreement.small_sample import benjamini_yekutieli, holm
 from judge.analysis.agreement.data import (
     GroupCodes,
@@ -31,16 +31,22 @@ __all__ = [
     "FORMAT",
     "ComparedLevel",
     "ComparedMeasure",
+    "ComparisonTest",
     "Comparisons",
     "Correction",
     "compare_judges",
 ]
 
-FORMAT = 1
+FORMAT = 2
 """The newest format of a comparison that this version reads."""
 
 ComparedLevel = Literal["all", "within_item", "systems"]
 COMPARED: tuple[ComparedLevel, ...] = get_args(ComparedLevel)
+
+ComparisonTest = Literal["exchange", "perm-both"]
+"""How two judges are tested. `exchange`: whether they agree equally well, although either may
+favour some systems, characters or scenarios. `perm-both`: whether they are interchangeable (Deutsch,
+Dror and Roth 2021), which equally good judges with tastes of their own are not."""
 
 Correction = Literal["Benjamini-Yekutieli", "Holm", "none"]
 
@@ -52,7 +58,7 @@ class ComparedMeasure:
     Attributes:
         first, second: Spearman's rho of each judge with people.
         difference: first minus second.
-        p: two-sided p-value of PERM-BOTH (Deutsch, Dror and Roth 2021).
+        p: two-sided p-value of the `test` of the comparison.
         adjusted: p, corrected for the number of metrics or of dimensions.
         correction: the method of that.
         n: dialogues with a score of both judges and a human score.
@@ -60,6 +66,9 @@ class ComparedMeasure:
             the scores of people and of both judges vary. Else 1.
         left_out: the other items.
         undefined: exchanges after which a side was constant; they count as extreme.
+        factor: what was exchanged for this p: `system`, `character`, `scenario`, `item` or, by
+            perm-both, `single scores`. "" where p is undefined.
+        exchanges: how many were evaluated; p is about 1 / `exchanges` at least.
     """
 
     name: str
@@ -77,6 +86,8 @@ class ComparedMeasure:
     left_out: int
     undefined: int
     reason: str = ""
+    factor: str = ""
+    exchanges: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,11 +98,15 @@ class Comparisons:
         first, second: names of the judges.
         dialogues: how many both have scored.
         dropped: how many only the first, and only the second, has scored.
-        exchanges, seed: of the permutation test.
+        exchanges, seed: of the permutation test. Up to 12 groups of a factor, the exchange test
+            evaluates all exchanges instead of drawing so many.
         simulated: whether some ratings were drawn by a program. Every page says so.
         rows: measure by measure, each level by level.
         partial: which judgments are still missing; "" if none is.
         notes: warnings on either judge.
+        test: which one; files of format 1 do not say, as they know perm-both only.
+        factors: what the exchange test exchanges: `system`, and `character` and `scenario`, or in
+            a table `item`; () for perm-both.
     """
 
     first: str
@@ -104,6 +119,8 @@ class Comparisons:
     rows: tuple[ComparedMeasure, ...]
     partial: str = ""
     notes: tuple[str, ...] = ()
+    test: ComparisonTest = "perm-both"
+    factors: tuple[str, ...] = ()
 
     def to_dict(self) -> dict[str, Any]:
         """Plain data for JSON, with the version of the format."""
@@ -125,6 +142,7 @@ def compare_judges(
     first: PairedScores,
     second: PairedScores,
     *,
+    test: ComparisonTest = "exchange",
     levels: Sequence[ComparedLevel] = COMPARED,
     exchanges: int = 1000,
     seed: int = 0,
@@ -132,11 +150,13 @@ def compare_judges(
 ) -> Comparisons:
     """Two judges against the same ratings, on the dialogues and measures that both have.
 
-    The p-values are those of PERM-BOTH. At each level they are corrected for the number of metrics
-    (Benjamini-Yekutieli) and of dimensions (Holm).
+    By the exchange test, p at each level but `systems` is the largest over exchanging whole
+    systems, characters and scenarios, or systems and items in a table. At each level the p-values
+    are corrected for the number of metrics (Benjamini-Yekutieli) and of dimensions (Holm).
 
     Args:
         first, second: scores of the judges, with the same ratings.
+        test: see `ComparisonTest`.
         levels: which of `all`, `within_item` and `systems` to compute.
         exchanges: how many random exchanges the permutation test makes, at least 1.
         seed: of the exchanges, from 0.
@@ -165,7 +185,9 @@ def compare_judges(
         other = of_second[measure.name, measure.parts].judge[rows_second]
         for level in levels:
             rng = purpose_rng(seed, "exchanges", measure.name, level)
-            compared.append(_compare(measure, other, rows_first, groups, rng, level, exchanges))
+            compared.append(
+                _compare(measure, other, rows_first, groups, rng, level, test, exchanges)
+            )
     if progress is not None:
         progress(len(measures), len(measures))
     return Comparisons(
@@ -181,6 +203,8 @@ def compare_judges(
             f"{side.judge}: {side.partial}" for side in (first, second) if side.partial
         ),
         notes=tuple(dict.fromkeys((*first.notes, *second.notes))),
+        test=test,
+        factors=("system", *_item_factors(groups)) if test == "exchange" else (),
     )
 
 
@@ -226,35 +250,39 @@ def _compare(
     groups: GroupCodes,
     rng: np.random.Generator,
     level: ComparedLevel,
+    test: ComparisonTest,
     exchanges: int,
 ) -> ComparedMeasure:
-    test = perm_both(
-        measure.judge[rows],
-        other,
-        measure.human[rows],
-        groups.system[rows],
-        groups.item[rows],
-        rng,
-        level,
-        exchanges,
-    )
+    scores = measure.judge[rows], other, measure.human[rows], groups.system[rows], groups.item[rows]
+    if test == "exchange":
+        factors = dict(zip(_item_factors(groups), groups.clusters[:, rows], strict=True))
+        found = exchange_test(*scores, factors, rng, level, exchanges)
+    else:
+        found = perm_both(*scores, rng, level, exchanges)
     return ComparedMeasure(
         name=measure.name,
         kind=measure.kind,
         title=measure.title,
         level=level,
-        first=finite_or_none(test.first),
-        second=finite_or_none(test.second),
-        difference=finite_or_none(test.difference),
-        p=finite_or_none(test.p),
+        first=finite_or_none(found.first),
+        second=finite_or_none(found.second),
+        difference=finite_or_none(found.difference),
+        p=finite_or_none(found.p),
         adjusted=None,
         correction=_CORRECTIONS[measure.kind][0],
-        n=test.n,
-        groups=test.groups,
-        left_out=test.left_out,
-        undefined=test.undefined,
-        reason=test.reason,
+        n=found.n,
+        groups=found.groups,
+        left_out=found.left_out,
+        undefined=found.undefined,
+        reason=found.reason,
+        factor=found.factor,
+        exchanges=found.resamples if found.factor else 0,
     )
+
+
+def _item_factors(groups: GroupCodes) -> tuple[str, ...]:
+    """The names of the rows of `clusters`."""
+    return ("item",) if len(groups.clusters) == 1 else ("character", "scenario")
 
 
 def _corrected(rows: Sequence[ComparedMeasure]) -> tuple[ComparedMeasure, ...]:

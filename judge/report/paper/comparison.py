@@ -8,13 +8,16 @@ from judge.report.format import count, csv_text, english_title
 from judge.report.paper.references import Paragraph, render_paragraphs
 from judge.report.paper.table import Column, Columns, Number, PaperTable, banners, measure_rows
 
-__all__ = ["comparison_csv", "comparison_methods", "comparison_table"]
+__all__ = ["comparison_csv", "comparison_methods", "comparison_table", "few_to_exchange"]
 
 _HEAD = (
     *("measure", "title", "kind", "level", "first", "second", "difference"),
     *("p", "p_adjusted", "correction", "n", "groups", "left_out", "undefined"),
-    *("reason", "ratings", "partial"),
+    *("test", "factor", "exchanges", "reason", "ratings", "partial"),
 )
+
+_ENOUGH = 20
+"""With fewer exchanges p cannot be .05 or less."""
 
 
 def comparison_table(comparisons: Comparisons) -> PaperTable:
@@ -39,8 +42,8 @@ def comparison_table(comparisons: Comparisons) -> PaperTable:
     return PaperTable(
         "comparison",
         f"Spearman's ρ with the same ratings of {comparisons.first} (first) and "
-        f"{comparisons.second} (second), and their difference; p: two-sided PERM-BOTH test with "
-        f"{count(comparisons.exchanges)} exchanges; adj. p: {_corrections(comparisons)}.",
+        f"{comparisons.second} (second), and their difference; p: {_test(comparisons)}; adj. p: "
+        f"{_corrections(comparisons)}.",
         heads,
         body,
         banners(comparisons),
@@ -51,6 +54,33 @@ def _number(row: ComparedMeasure | None, field: str, decimals: int) -> Number:
     if row is None:
         return Number(None, decimals, "not compared")
     return Number(getattr(row, field), decimals, row.reason or "undefined")
+
+
+def _test(comparisons: Comparisons) -> str:
+    if comparisons.test == "perm-both":
+        return (
+            f"two-sided PERM-BOTH test with {count(comparisons.exchanges)} exchanges, which asks "
+            "for interchangeable judges"
+        )
+    return (
+        "two-sided test that exchanges the judges for whole systems or, but for the level of "
+        f"systems, for whole {_others(comparisons)}, the largest p of these"
+    )
+
+
+def _others(comparisons: Comparisons) -> str:
+    """What is exchanged beside systems, in the plural."""
+    return " or ".join(f"{factor}s" for factor in comparisons.factors if factor != "system")
+
+
+def few_to_exchange(row: ComparedMeasure) -> str:
+    """That p cannot be small, for there are too few groups; "" where there are enough."""
+    if not row.exchanges or row.exchanges >= _ENOUGH:
+        return ""
+    return (
+        f"each {row.factor} exchanged: {row.exchanges} ways, so p cannot be below "
+        f"{1 / row.exchanges:.3f}, however different the judges are"
+    )
 
 
 def _corrections(comparisons: Comparisons) -> str:
@@ -70,6 +100,7 @@ def comparison_methods(comparisons: Comparisons) -> tuple[Paragraph, ...]:
     return render_paragraphs(
         "comparison.md.j2",
         c=comparisons,
+        others=_others(comparisons),
         left_out=max((row.left_out for row in comparisons.rows), default=0),
         corrections={row.correction for row in comparisons.rows},
     )
@@ -82,8 +113,9 @@ def comparison_csv(comparisons: Comparisons) -> str:
         [
             *(row.name, english_title(row.name, row.title), row.kind, row.level),
             *(row.first, row.second, row.difference, row.p, row.adjusted, row.correction),
-            *(row.n, row.groups, row.left_out, row.undefined, row.reason),
-            *(ratings, comparisons.partial),
+            *(row.n, row.groups, row.left_out, row.undefined),
+            *(comparisons.test, row.factor, row.exchanges, row.reason, ratings),
+            comparisons.partial,
         ]
         for row in comparisons.rows
     )

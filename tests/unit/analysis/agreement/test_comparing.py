@@ -55,10 +55,17 @@ def test_a_judge_is_as_good_as_itself() -> None:
 
 
 def test_a_much_better_judge_is_found() -> None:
-    """Beside one that sees noise: the smallest p that 99 exchanges can give."""
-    observed = drawn(systems=8, scenarios=12)
-    found = compared(observed, other(observed, 30), levels=("all", "within_item"))
+    """Beside one that sees noise, in single dialogues as well as in whole systems.
+
+    The smallest p that 99 exchanges of single scores can give, and below .05 for whole groups.
+    """
+    observed = drawn(systems=8, characters=8, scenarios=8)
+    noise = other(observed, 30)
+    found = compared(observed, noise, levels=("all", "within_item"), test="perm-both")
     assert {row.p for row in found.rows if row.kind == "overall"} == {0.01}
+    row = compared(observed, noise, levels=("all",)).rows[-1]
+    assert row.p is not None
+    assert row.p < 0.05
 
 
 def test_which_judge_comes_first_does_not_matter() -> None:
@@ -160,9 +167,97 @@ def test_through_json_and_back() -> None:
     """And a newer format is refused."""
     found = compared(drawn(), other(drawn()), levels=("all",))
     data = json.loads(json.dumps(found.to_dict(), allow_nan=False))
-    assert reread(data, Comparisons, 1) == found
+    assert reread(data, Comparisons, 2) == found
     with pytest.raises(StoreError, match="format 99"):
-        reread({**data, "format": 99}, Comparisons, 1)
+        reread({**data, "format": 99}, Comparisons, 2)
+
+
+def test_each_p_names_what_was_exchanged() -> None:
+    """The largest p over systems, characters and scenarios; at systems, systems only.
+
+    Four systems have eight exchanges that differ, so no p over systems is below 1 / 8.
+    """
+    observed = drawn(systems=4)
+    found = compared(observed, other(observed))
+    assert (found.test, found.factors) == ("exchange", ("system", "character", "scenario"))
+    for row in found.rows:
+        assert row.p is not None
+        assert row.p >= 1 / 8
+        if row.factor == "system":
+            assert row.exchanges == 8
+        else:
+            assert row.level != "systems"
+            assert row.factor in {"character", "scenario"}
+    table = replace(observed, character=item_names(observed), scenario=np.full(96, ""))
+    assert compared(table, replace(other(table))).factors == ("system", "item")
+
+
+def item_names(observed: PairedScores) -> np.ndarray:
+    return np.char.add(observed.character, observed.scenario)
+
+
+def test_the_published_test_is_there_by_name() -> None:
+    """PERM-BOTH exchanges single scores; it calls judges different that the default does not."""
+    observed = drawn(systems=8, scenarios=12)
+    found = compared(observed, other(observed, 1), test="perm-both")
+    assert (found.test, found.factors) == ("perm-both", ())
+    assert {row.factor for row in found.rows} == {"single scores"}
+    assert {row.exchanges for row in found.rows} == {99}
+
+
+def test_equally_good_judges_with_tastes_keep_the_size() -> None:
+    """60 studies: both judges see people's scores, and each favours systems of its own.
+
+    At 5%, the exchange test finds a difference of the systems in at most 6 of 60 (more has
+    probability .03 at exactly 5%), PERM-BOTH in a third at least.
+    """
+    rng = np.random.default_rng(4)
+    shape = systems, characters, scenarios = 9, 4, 8
+    names = [part.ravel().astype(str) for part in np.indices(shape)]
+    worth = np.repeat(np.linspace(0, 1, systems), characters * scenarios)
+    found = {"exchange": 0, "perm-both": 0}
+    for study in range(60):
+        human = worth + rng.normal(0, 0.3, len(worth))
+        judges = [
+            worth
+            + np.repeat(rng.normal(0, 0.3, systems), characters * scenarios)
+            + rng.normal(0, 0.3, len(worth))
+            for _ in range(2)
+        ]
+        first, second = (one_metric(names, score, human) for score in judges)
+        for test in found:
+            options = {"levels": ("systems",), "test": test, "exchanges": 199, "seed": study}
+            p = compared(first, second, **options).rows[0].p
+            found[test] += p is not None and p <= 0.05
+    assert found["exchange"] <= 6
+    assert found["perm-both"] >= 20
+
+
+def one_metric(names: list[np.ndarray], score: np.ndarray, human: np.ndarray) -> PairedScores:
+    """A judge's scores and one rating of each dialogue, for one metric in no dimension."""
+    n = len(score)
+    return PairedScores(
+        judge="j",
+        metrics=("m",),
+        titles={"m": "m"},
+        groups={},
+        complete=frozenset(),
+        has_overall=False,
+        system=names[0],
+        character=names[1],
+        scenario=names[2],
+        item="character and scenario",
+        score=score[:, None],
+        probs=None,
+        dialogue=np.arange(n),
+        metric=np.zeros(n, dtype=np.int64),
+        rater=np.full(n, -1),
+        rating=human,
+        raters=(),
+        scale={"m": (-5.0, 5.0)},
+        scale_declared=True,
+        length=np.full(n, np.nan),
+    )
 
 
 def test_simulated_raters_are_told() -> None:

@@ -128,6 +128,19 @@ def test_equal_judges_are_told_apart_as_rarely_as_promised(level: ComparedLevel)
     assert 0.03 <= np.mean(np.array(p) <= 0.1) <= 0.15
 
 
+def test_a_single_group_is_not_exchanged() -> None:
+    """One system: p is that of the items, not the 1 of a factor without another group."""
+    rng = np.random.default_rng(3)
+    human = rng.normal(size=(1, 40))
+    scores = _long(human + 0.1 * rng.normal(size=human.shape), rng.normal(size=human.shape), human)
+    found = exchange_test(*scores, {"item": scores[-1]}, rng, "all", 199)
+    assert (found.factor, found.resamples) == ("item", 199)
+    assert found.p < 0.02
+    alone = exchange_test(*scores, {}, rng, "all", 199)
+    assert math.isnan(alone.p)
+    assert alone.reason == "no factor has two groups to exchange"
+
+
 def test_exchanging_whole_systems_by_hand() -> None:
     """Three systems: the four exchanges that differ, each correlated by scipy; p is their share.
 

@@ -41,7 +41,9 @@ def text_of(file: Path) -> str:
 def comparisons(name: str = "first") -> Comparisons:
     rows = [
         ComparedMeasure(
-            measure, kind, title, level, 0.5, 0.41, 0.09, 0.03, 0.06, correction, 120, 1, 0, 0
+            *(measure, kind, title, level, 0.5, 0.41, 0.09, 0.03, 0.06, correction, 120, 1, 0, 0),
+            factor="system" if level == "systems" else "scenario",
+            exchanges=16 if level == "systems" else 1000,
         )
         for measure, kind, title, correction in (
             ("fluency", "metric", "Fluency (流畅性)", "Benjamini-Yekutieli"),
@@ -51,9 +53,22 @@ def comparisons(name: str = "first") -> Comparisons:
         for level in ("all", "within_item", "systems")
     ]
     rows[0] = replace(
-        rows[0], second=None, difference=None, p=None, adjusted=None, reason="a side is constant"
+        rows[0],
+        second=None,
+        difference=None,
+        p=None,
+        adjusted=None,
+        reason="a side is constant",
+        factor="",
+        exchanges=0,
     )
-    return Comparisons(name, "second", 120, (3, 0), 1000, 0, simulated=True, rows=tuple(rows))
+    return Comparisons(
+        *(name, "second", 120, (3, 0), 1000, 0),
+        simulated=True,
+        rows=tuple(rows),
+        test="exchange",
+        factors=("system", "character", "scenario"),
+    )
 
 
 def test_a_computed_agreement_compiles_with_a_figure(

@@ -259,6 +259,8 @@ def test_a_comparison_is_read_back() -> None:
     assert read[0]["p"] == ""
     assert read[0]["reason"] == "a side is constant"
     assert [float(row["p"]) for row in read[1:]] == [row.p for row in found.rows[1:]]
+    assert {row["test"] for row in read} == {"exchange"}
+    assert [row["factor"] for row in read[:3]] == ["", "scenario", "system"]
     line = cells(comparison_table(found))["Fluency"]
     assert line[:3] == ["0.50", *[r"{--\textsuperscript{a}}"] * 2]
     assert line[5:10] == ["0.50", "0.41", "0.09", "0.030", "0.060"]
