@@ -30,6 +30,7 @@ from typing import TYPE_CHECKING
 
 from judge import tables
 from judge.errors import DataError, UsageError
+from judge.text_files import describe, parse_json, read_bytes, stem, to_text
 from judge.types import Dialogue, Turn
 
 if TYPE_CHECKING:
@@ -265,8 +266,8 @@ def _balanced_order(characters: Sequence[str], scenarios: Sequence[str], seed: i
 
 def _read_chatanime(path: Path) -> tuple[list[Dialogue], str]:
     """The dialogues of one JSON file, and its SHA-256."""
-    data = tables.read_bytes(path)
-    dialogues = list(_parse_chatanime(path, tables.parse_json(path, tables.to_text(path, data))))
+    data = read_bytes(path)
+    dialogues = list(_parse_chatanime(path, parse_json(path, to_text(path, data).text)))
     if not dialogues:
         raise DataError("it holds no dialogues", path=path, hint=CHATANIME_HINT)
     return dialogues, hashlib.sha256(data).hexdigest()
@@ -275,7 +276,7 @@ def _read_chatanime(path: Path) -> tuple[list[Dialogue], str]:
 def _parse_chatanime(path: Path, characters: object) -> Iterator[Dialogue]:
     if not isinstance(characters, dict):
         raise DataError(
-            f"an object of characters was expected, found {tables.describe(characters)}",
+            f"an object of characters was expected, found {describe(characters)}",
             path=path,
             hint=CHATANIME_HINT,
         )
@@ -283,7 +284,7 @@ def _parse_chatanime(path: Path, characters: object) -> Iterator[Dialogue]:
     for character, records in characters.items():
         if not isinstance(records, list):
             raise DataError(
-                f"{character}: a list of dialogues was expected, found {tables.describe(records)}",
+                f"{character}: a list of dialogues was expected, found {describe(records)}",
                 path=path,
                 hint=CHATANIME_HINT,
             )
@@ -291,7 +292,7 @@ def _parse_chatanime(path: Path, characters: object) -> Iterator[Dialogue]:
             record_name = f"record {index}"
             try:
                 if not isinstance(record, dict):
-                    raise _RecordError(f"an object was expected, found {tables.describe(record)}")
+                    raise _RecordError(f"an object was expected, found {describe(record)}")
                 scenario = _parse_scenario(_get(record, "dialog_id"), "dialog_id")
                 record_name = f"dialog_id {scenario}"
                 name = _parse_name(character, "character")
@@ -340,7 +341,7 @@ def _read_tidy(path: Path) -> tuple[list[Dialogue], str]:
         )
     turns: dict[tuple[str, str, str], dict[int, Turn]] = {}
     first_line: dict[tuple[str, str, str], int] = {}
-    systems = table.columns.get("system", itertools.repeat(tables.stem(path)))
+    systems = table.columns.get("system", itertools.repeat(stem(path)))
     values = (table.columns[column] for column in COLUMNS)
     for line, system, character, scenario, number, question, answer in zip(
         table.lines.tolist(), systems, *values, strict=False
@@ -378,9 +379,7 @@ def _read_tidy(path: Path) -> tuple[list[Dialogue], str]:
 
 def _parse_text(value: object, column: str) -> str:
     if not isinstance(value, str):
-        raise _RecordError(
-            f'{column} must be text, found {tables.describe(value)} (an empty reply is "")'
-        )
+        raise _RecordError(f'{column} must be text, found {describe(value)} (an empty reply is "")')
     try:
         value.encode()
     except UnicodeEncodeError as error:  # half of a surrogate pair, which JSON can write
@@ -391,7 +390,7 @@ def _parse_text(value: object, column: str) -> str:
 
 def _parse_name(value: object, column: str) -> str:
     if not isinstance(value, str) or not value.strip():
-        raise _RecordError(f"{column} must be a name, found {tables.describe(value)}")
+        raise _RecordError(f"{column} must be a name, found {describe(value)}")
     return _parse_text(value, column).strip()
 
 
@@ -402,9 +401,7 @@ def _parse_scenario(value: object, column: str) -> str:
     if isinstance(value, int) and not isinstance(value, bool):
         return str(value)
     if not isinstance(value, str) or not value.strip():
-        raise _RecordError(
-            f"{column} must be text or a whole number, found {tables.describe(value)}"
-        )
+        raise _RecordError(f"{column} must be text or a whole number, found {describe(value)}")
     return re.sub(r"^([0-9]+)\.0+$", r"\1", value.strip()) if "." in value else value.strip()
 
 

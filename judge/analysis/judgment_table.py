@@ -116,6 +116,7 @@ def metric_notes(
     ratings: Ratings, judged: Collection[str], not_rated: Sequence[str]
 ) -> Iterator[str]:
     """Notes on metrics that were only rated or only judged, and on scores that no person gave."""
+    yield from ratings.notes
     if not_judged := [metric for metric in ratings.metrics if metric not in judged]:
         yield f"Rated, but not judged: {', '.join(not_judged)}."
     if not_rated:

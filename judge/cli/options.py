@@ -33,6 +33,7 @@ __all__ = [
     "published_option",
     "rating_options",
     "selection_options",
+    "sheet_option",
 ]
 
 _Decorated = TypeVar("_Decorated", bound=Callable[..., Any])
@@ -77,6 +78,14 @@ calibration_option = option(
     type=FOLDER_OR_FILE,
     group=REPORT,
     help="What `judge calibrate` wrote: the scores are shown on the human scale too.",
+)
+
+
+sheet_option = option(
+    "--sheet",
+    metavar="NAME",
+    group=RATINGS,
+    help="Of a workbook of ratings, this sheet.  [default: all, which must have the same columns]",
 )
 
 
@@ -243,6 +252,7 @@ def rating_options(what_for: str) -> Callable[[_Decorated], _Decorated]:
                 default=1,
                 show_default=True,
             ),
+            sheet_option,
         ),
     )
 
@@ -264,7 +274,8 @@ def given_ratings(ctx: click.Context) -> dict[str, Any]:
         return {"ratings": RatingsFile(path, aliases, **given)}
     if given:
         raise UsageError(
-            "--alias, --scale and --step go with --ratings", hint="add it, or leave them out"
+            "--alias, --scale, --step and --sheet go with --ratings",
+            hint="add it, or leave them out",
         )
     return {}
 

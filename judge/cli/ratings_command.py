@@ -10,7 +10,7 @@ import click
 import numpy as np
 
 from judge.cli.command import FOLDER_OR_FILE, Group, echo_json, option, table
-from judge.cli.options import aliases_of, json_option
+from judge.cli.options import aliases_of, json_option, sheet_option
 from judge.dialogues import read_dialogues
 from judge.errors import UsageError
 from judge.ratings import (
@@ -82,6 +82,7 @@ def ratings() -> None:
     help="Distance of two neighbouring scores of the scale: --step 0.5 takes half points too, "
     "--step 0 any number.",
 )
+@sheet_option
 @option("--all", "everything", is_flag=True, help="Print every fault, not 20 of a kind.")
 @option("--json", "as_json", is_flag=True, help="Print one JSON object, with every fault.")
 @click.pass_context
@@ -95,6 +96,7 @@ def check(
     aliases: Sequence[str],
     scale: str | None,
     step: float,
+    sheet: str | None,
     everything: bool,
     as_json: bool,
 ) -> None:
@@ -127,6 +129,7 @@ def check(
         metrics=None if any_metric else metrics,
         aliases=aliases_of(aliases),
         scale=None if scale is None and step == 1 else Scale.parse(scale or "1-5", step),
+        sheet=sheet,
     )
     expected = () if any_metric else [m.name for m in metrics if m.unit == "dialogue"]
     summary = summarise(found, expected)
@@ -316,6 +319,8 @@ def _show(found: Ratings, summary: Summary, joined: Comparison | None) -> None:
         click.echo(f"\n{table(_metric_rows(summary))}\n")
     if summary.unrated:
         click.echo(f"no rating of: {', '.join(summary.unrated)}")
+    for note in found.notes:
+        click.echo(f"note: {note}")
     if found.unread:
         click.echo(f"columns not read: {', '.join(found.unread)}")
     for kind, count in found.excluded.items():
@@ -356,6 +361,7 @@ def _describe(
         "off_scale": found.off_scale,
         "aside": found.excluded,
         "unread": found.unread,
+        "notes": found.notes,
         "comparison": comparison,
         "faults": [fault._asdict() for fault in faults],
     }

@@ -23,6 +23,7 @@ __all__ = [
     "Vocabulary",
     "find_columns",
     "find_judged_columns",
+    "judged_column",
     "plain",
 ]
 
@@ -245,6 +246,12 @@ def find_judged_columns(path: Path, header: Sequence[str], aliases: Mapping[str,
     probabilities = {label: labels[label][0] for label in range(low, high + 1)}
     read = {*columns.values(), *probabilities.values()}
     return Layout(columns, labels=probabilities, unread=tuple(h for h in header if h not in read))
+
+
+def judged_column(heading: str, aliases: Mapping[str, str]) -> str | None:
+    """The column of a table of judges' scores that a heading means; None for any other heading."""
+    own = {plain(alias): column for alias, column in aliases.items()}
+    return own.get(plain(heading), _known_names(JUDGED_COLUMNS).get(plain(heading)))
 
 
 def _known_names(columns: Mapping[str, tuple[str, ...]]) -> dict[str, str]:

@@ -34,8 +34,15 @@ from judge.errors import DataError, UsageError
 from judge.ratings.columns import JUDGED_COLUMNS, RATINGS_HINT, Vocabulary, find_columns, plain
 from judge.ratings.record import JudgedTable, Point, Ratings, Scale
 from judge.ratings.resolve import resolve_judged, resolve_ratings
-from judge.ratings.rows import Filter, filled_rows, one_row_per_score, read_judged_rows
+from judge.ratings.rows import (
+    Filter,
+    filled_rows,
+    one_row_per_score,
+    read_judged_rows,
+    without_blank,
+)
 from judge.ratings.values import parse_id
+from judge.text_files import stem
 from judge.types import Metric
 
 __all__ = ["read_judged_table", "read_ratings"]
@@ -50,6 +57,7 @@ def read_ratings(
     metrics: Iterable[Metric] | None = None,
     aliases: Mapping[str, str] = MappingProxyType({}),
     scale: Scale | None = None,
+    sheet: str | None = None,
 ) -> Ratings:
     """Every rating of a file, and every fault of it.
 
@@ -59,6 +67,7 @@ def read_ratings(
         aliases: NAME -> a metric, or a column such as `rater`.
         scale: what a score may be; None is 1-5 in whole numbers, and `ensure_usable` then
             refuses a file that looks as if it were on another scale.
+        sheet: the one to be read of a workbook; None for all that have the same columns.
 
     Raises:
         DataError: the file cannot be read, is over 256 MiB, holds no rows, or lacks a column.
@@ -66,14 +75,14 @@ def read_ratings(
         MissingExtraError: the library for a Parquet file or a spreadsheet is not installed.
     """
     vocabulary = Vocabulary(metrics, aliases)
-    table = tables.read_table(path, largest=_LARGEST)
-    table = table.select(filled_rows(table))
+    table = tables.read_table(path, largest=_LARGEST, sheet=sheet)
+    table = without_blank(table.select(filled_rows(table)), vocabulary.column)
     n = len(table)
     if not n:
         raise DataError("it holds no ratings", path=path, hint=RATINGS_HINT)
     layout = find_columns(path, tuple(table.columns), vocabulary)
     columns = {name: table.columns[heading] for name, heading in layout.columns.items()}
-    columns.setdefault("system", np.full(n, tables.stem(path), dtype=np.object_))
+    columns.setdefault("system", np.full(n, stem(path), dtype=np.object_))
     places = {"row": table.lines, "file": np.zeros(n, dtype=np.int32)}
     return resolve_ratings(
         one_row_per_score(
@@ -84,6 +93,7 @@ def read_ratings(
         scale,
         unread=layout.unread,
         sources={str(path): table.sha256},
+        notes=table.notes,
     )
 
 
@@ -95,6 +105,7 @@ def read_judged_table(
     people: Collection[str] = (),
     judges: Collection[str] = (),
     point: Point = "expected",
+    sheet: str | None = None,
 ) -> JudgedTable:
     """Every score of the files, and the first 1,000 faults of them.
 
@@ -107,6 +118,7 @@ def read_judged_table(
         people: the measures that are people's, in files that name no raters.
         judges: raters that are judges whatever their type.
         point: how probabilities become a score.
+        sheet: the one to be read of a workbook; None for all that have the same columns.
 
     Raises:
         UsageError: an option names what is not there, nothing is left, or one side is missing.
@@ -126,6 +138,7 @@ def read_judged_table(
         filters=list(filters.values()),
         point=point,
         measures=bool(people),
+        sheet=sheet,
     )
     for rule in filters.values():
         rule.ensure_known()

@@ -138,6 +138,7 @@ class Ratings:
         excluded: rater_type (`llm`, `crowd`, ...) -> rows excluded because no person gave them.
         unread: the columns that mean nothing here.
         sources: path -> SHA-256 (hex) of its bytes.
+        notes: how the file was read where that could be otherwise, as sentences.
     """
 
     dialogues: tuple[DialogueId, ...]
@@ -156,6 +157,7 @@ class Ratings:
     excluded: Mapping[str, int]
     unread: tuple[str, ...]
     sources: Mapping[str, str] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
 
     def __len__(self) -> int:
         return len(self.score)

@@ -17,7 +17,6 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from judge import tables
 from judge.errors import DataError, UsageError
 from judge.ratings.columns import Vocabulary
 from judge.ratings.record import (
@@ -41,6 +40,7 @@ from judge.ratings.values import (
     parse_name,
     parse_scores,
 )
+from judge.text_files import stem
 
 __all__ = ["resolve_judged", "resolve_ratings"]
 
@@ -118,6 +118,7 @@ def resolve_ratings(
     unread: tuple[str, ...] = (),
     sources: Mapping[str, str] = MappingProxyType({}),
     faults: Sequence[Fault] = (),
+    notes: Sequence[str] = (),
 ) -> Ratings:
     """Keep the ratings that can be used, and list the others.
 
@@ -130,6 +131,7 @@ def resolve_ratings(
         unread: headings that mean nothing.
         sources: path -> SHA-256.
         faults: those found before.
+        notes: how the file was read.
     """
     used_scale = Scale() if scale is None else scale
     columns, excluded = _exclude(columns)
@@ -206,6 +208,7 @@ def resolve_ratings(
         excluded=excluded,
         unread=unread,
         sources=dict(sources),
+        notes=tuple(notes),
     )
 
 
@@ -380,7 +383,7 @@ def _find_raters(
             f"judges: {_list_some(sorted(JUDGES), 5)}; or name the judges with --judge NAME",
         )
     # A judge without a name is called by its measure, else by its file.
-    stems = tuple(map(tables.stem, rows.paths))
+    stems = tuple(map(stem, rows.paths))
     unnamed = judged & ~measure & (rater.code < 0)
     index = {name: i for i, name in enumerate(rater.names)}
     for name in (*(dimension.names * bool(measure.any())), *(stems * bool(unnamed.any()))):
@@ -402,6 +405,7 @@ def _find_raters(
 def _notes(
     rows: JudgedRows, types: Sequence[str], refused: Mapping[str, int], faults: Sequence[Fault]
 ) -> Iterator[str]:
+    yield from rows.notes
     if not rows.has_systems:
         yield "The table has no column system: all items count as those of one system."
     people = [name for name in types if name.casefold() in PEOPLE]

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from judge import tables
 from judge.errors import DataError, UsageError
-from judge.ratings.columns import Layout, find_judged_columns, plain
+from judge.ratings.columns import Layout, find_judged_columns, judged_column, plain
 from judge.ratings.record import Point, Scale
 from judge.ratings.values import (
     FAULT_CODES,
@@ -34,6 +34,7 @@ __all__ = [
     "filled_rows",
     "one_row_per_score",
     "read_judged_rows",
+    "without_blank",
 ]
 
 Columns = Mapping[str, NDArray[Any]]
@@ -43,6 +44,7 @@ number of the file."""
 _SLACK = 0.01
 """How far probabilities may sum past 1: they are rounded in the file."""
 _ANY_NUMBER = Scale(-math.inf, math.inf, 0)
+_MAY_BE_ABSENT = {"system", "character", "rater", "rater_type"}
 _EMPTY = FAULT_CODES["empty"]
 
 
@@ -61,6 +63,7 @@ class JudgedRows(NamedTuple):
         unused: how many scores stand beside probabilities; they are not read.
         unread: headings that mean nothing.
         sources: path -> SHA-256 (hex).
+        notes: how the files were read.
     """
 
     paths: tuple[Path, ...]
@@ -70,6 +73,7 @@ class JudgedRows(NamedTuple):
     unused: int
     unread: tuple[str, ...]
     sources: Mapping[str, str]
+    notes: tuple[str, ...]
 
 
 def filled_rows(table: Table) -> Flags:
@@ -79,6 +83,25 @@ def filled_rows(table: Table) -> Flags:
         rest = np.flatnonzero(~filled)
         filled[rest] = [not is_blank(value) for value in values[rest]]
     return filled
+
+
+def without_blank(table: Table, mean: Callable[[str], str | None]) -> Table:
+    """The table without columns of names that are blank throughout, which is said in a note.
+
+    Args:
+        table: the table.
+        mean: heading -> the column that it means, if any.
+    """
+    blank = [
+        heading
+        for heading, values in table.columns.items()
+        if mean(heading) in _MAY_BE_ABSENT and all(map(is_blank, values))
+    ]
+    if not blank:
+        return table
+    note = f"Blank throughout, as if it were not there: the column {', '.join(blank)}."
+    columns = {heading: v for heading, v in table.columns.items() if heading not in blank}
+    return replace(table, columns=columns, notes=(*table.notes, note))
 
 
 def one_row_per_score(columns: Columns, metrics: Mapping[str, Values]) -> Columns:
@@ -98,6 +121,7 @@ def read_judged_rows(
     filters: Sequence[Filter],
     point: Point,
     measures: bool,
+    sheet: str | None = None,
 ) -> JudgedRows:
     """Read and join tables of judges' scores.
 
@@ -107,6 +131,7 @@ def read_judged_rows(
         filters: what is left out.
         point: how probabilities become a score.
         measures: whether the dimension of a row that names no rater may be a judge.
+        sheet: the one to be read of a workbook.
 
     Raises:
         DataError: a file cannot be read, lacks a column, holds no rows, or has probabilities of
@@ -116,9 +141,10 @@ def read_judged_rows(
     files: list[tuple[Table, Layout]] = []
     labels: tuple[int, ...] = ()
     for path in paths:
-        table = tables.read_table(path)
+        table = tables.read_table(path, sheet=sheet)
         if not len(table):
             raise DataError("it holds no rows", path=path, hint="was it written to the end?")
+        table = without_blank(table, lambda name: judged_column(name, aliases))
         layout = find_judged_columns(path, tuple(table.columns), aliases)
         own_labels = tuple(layout.labels)
         if own_labels and labels and own_labels != labels:
@@ -145,6 +171,7 @@ def read_judged_rows(
         unused=unused,
         unread=tuple(dict.fromkeys(heading for _, layout in files for heading in layout.unread)),
         sources={str(table.path): table.sha256 for table, _ in files},
+        notes=tuple(dict.fromkeys(note for table, _ in files for note in table.notes)),
     )
 
 

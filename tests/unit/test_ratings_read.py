@@ -364,3 +364,15 @@ def test_a_public_set(judge_data: Path) -> None:
     assert found.excluded == {"llm": 120_384 - 1056 * 6 * 3}  # all other rows of the file
     assert found.faults == ()
     assert len({cell.system for cell in found.dialogues}) == 11
+
+
+def test_a_column_of_names_that_is_blank_throughout(tmp_path: Path) -> None:
+    """It says nothing, so that the table is read as if it were not there, which is said."""
+    path = tmp_path / "bot.csv"
+    text = "system,character,scenario,metric,rater,score\n,路飞,1,fluency,,4\n,路飞,2,fluency,,5\n"
+    path.write_text(text, encoding="utf-8")
+    found = read_ratings(path)
+    assert {dialogue.system for dialogue in found.dialogues} == {"bot"}
+    assert found.score.tolist() == [4, 5]
+    assert not found.faults
+    assert found.notes == ("Blank throughout, as if it were not there: the column system, rater.",)

@@ -87,7 +87,7 @@ def test_a_selection_keeps_its_lines(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("name", "data", "message"),
     [
-        ("x.txt", b"a", "not from .txt"),
+        ("x.doc", b"a", "not from .doc"),
         ("x", b"a", "not from a file without extension"),
         ("x.json", b"{}", "a list of objects was expected, found an object"),
         ("x.json", b"[1]", ":1: an object was expected, found the number 1"),

@@ -15,7 +15,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from judge import tables
+from judge import text_files
 from judge.errors import DataError, JudgeError, UsageError
 from judge.ratings import JudgedTable, read_judged_table
 
@@ -356,7 +356,7 @@ def test_a_table_named_twice(write: Write) -> None:
 
 def test_a_file_too_large(write: Write, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A file above the limit is refused before it is read, a packed one while it is unpacked."""
-    monkeypatch.setattr(tables, "LARGEST", 1 << 20)
+    monkeypatch.setattr(text_files, "LARGEST", 1 << 20)
     long = LONG + "".join(f"{i},A,warmth,ann,human,3\n" for i in range(10, 60_000))
     with pytest.raises(DataError, match="up to 1 MiB are read") as caught:
         read_judged_table([write(long)])
@@ -396,3 +396,13 @@ def test_many_blocks_are_one_table(write: Write) -> None:
     assert tidy.score.tolist() == [i % 5 for i in range(5000)]
     assert [tidy.systems[c] for c in tidy.system.tolist()] == [f"S{i % 7}" for i in range(5000)]
     assert [tidy.items[c] for c in tidy.item.tolist()] == list(map(str, range(5000)))
+
+
+def test_a_column_of_systems_that_is_blank_throughout(write: Write) -> None:
+    """All items count as those of one system, and both facts are said."""
+    text = "item,system,dimension,rater,rater_type,score\n1,,q,h,human,3\n1,,q,j,llm,4\n"
+    table = read_judged_table([write(text)])
+    assert table.systems == ("",)
+    assert len(table) == 2
+    assert any("Blank throughout" in note and "system" in note for note in table.notes)
+    assert any("no column system" in note for note in table.notes)
