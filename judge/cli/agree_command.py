@@ -37,7 +37,8 @@ _TABLE = "A table instead of RUNS"
 _DASH = "-"
 
 _READ = """share: of the ceiling, which is one rater's rho with the others
-alt-test: share of the annotators whom the judge may replace, .5 to pass; whole: judge rounded"""
+alt-test: share of the annotators whom the judge may replace, .5 to pass; whole: judge rounded
+in brackets: what one and the same score for everything gets"""
 
 _TESTS = {
     "exchange": "p the largest over exchanging whole groups (exchange test, {} exchanges)",
@@ -209,7 +210,7 @@ def _show(found: Agreement) -> None:
     points += [_points(measure) for measure in found.measures]
     click.echo(table(points))
     click.echo(_READ)
-    if lines := [*_beaten(found), *_reasons(found)]:
+    if lines := [*_beaten(found), *_no_claims(found), *_reasons(found)]:
         click.echo()
         for line in lines:
             click.echo(f"- {line}")
@@ -297,17 +298,20 @@ def _headline(measure: MeasureAgreement) -> tuple[str, ...]:
 
 def _points(measure: MeasureAgreement) -> tuple[str, ...]:
     tests: Mapping[str, str] = {
-        test.scores: _DASH if test.winning_rate is None else f"{test.winning_rate:.2f}"
+        test.scores: _beside(
+            test.winning_rate, max((floor.winning_rate for floor in test.floors), default=None)
+        )
         for test in measure.annotator_tests
     }
+    constant = {name: figure.value for name, figure in measure.constant.items()}
     return (
         _name(measure),
-        _number(measure.mae.value),
+        _beside(measure.mae.value, constant.get("mae")),
         _number(measure.bias.value),
         _number(measure.kappa.value),
         _number(measure.alpha_human.value),
         _number(measure.alpha_with_judge.value),
-        _number(measure.soft_pairwise.value),
+        _beside(measure.soft_pairwise.value, constant.get("soft_pairwise")),
         tests.get("continuous", _DASH),
         tests.get("rounded", _DASH),
     )
@@ -322,6 +326,12 @@ def _figure(figure: Estimate, interval: Interval | None) -> str:
     if interval is None or interval.lower is None or interval.upper is None:
         return text
     return f"{text} [{_number(interval.lower)}, {_number(interval.upper)}]"
+
+
+def _beside(value: float | None, constant: float | None) -> str:
+    """A number, and in brackets that of one and the same score for everything."""
+    bare = value is None or constant is None
+    return _number(value) if bare else f"{_number(value)} ({_number(constant)})"
 
 
 def _number(value: float | None, decimals: int = 2) -> str:
@@ -340,6 +350,16 @@ def _beaten(found: Agreement) -> Iterator[str]:
     for (level, sentinel), names in sorted(where.items(), key=lambda at: LEVELS.index(at[0][0])):
         of = _measures(names, found)
         yield f"{level.replace('_', ' ')}: {sentinel} alone does as well as the judge ({of})"
+
+
+def _no_claims(found: Agreement) -> Iterator[str]:
+    """Where the annotator test is passed by the judge, but by a constant too."""
+    names = [
+        m.name for m in found.measures if any(t.verdict == "no claim" for t in m.annotator_tests)
+    ]
+    if names:
+        of = _measures(names, found)
+        yield f"alt-test: one and the same score for everything passes too, no claim ({of})"
 
 
 def _reasons(found: Agreement) -> Iterator[str]:

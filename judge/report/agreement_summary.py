@@ -165,7 +165,16 @@ def _errors(measure: MeasureAgreement, agreement: Agreement) -> str:
     side = "above" if bias > 0 else "below"
     return (
         f"The judge’s scores lie {fixed(abs(bias))} points {side} those of {people(agreement)} "
-        f"on average, and {fixed(mae)} points off whatever the side."
+        f"on average, and {fixed(mae)} points off whatever the side{_of_constant(measure)}."
+    )
+
+
+def _of_constant(measure: MeasureAgreement) -> str:
+    if "mae" not in measure.constant:
+        return ""
+    return (
+        f"; one and the same score for everything would be {fixed(measure.constant['mae'].value)} "
+        "points off"
     )
 
 
@@ -221,12 +230,20 @@ def _annotators(tests: list[AltTest], agreement: Agreement) -> str:
         return f"{head} could not be run: {why or 'no reason was recorded'}."
     parts = []
     for scores in ("continuous", "rounded"):
-        passed = [test.passed for test in made if test.scores == scores]
-        if passed:
-            parts.append(f"{sum(map(bool, passed))} of {len(passed)} measures with {scores} scores")
+        verdicts = [test.verdict for test in made if test.scores == scores]
+        if verdicts:
+            passed = verdicts.count("passed")
+            parts.append(f"{passed} of {len(verdicts)} measures with {scores} scores")
     left = len(tests) - len(made)
     also = f"; {left} {plural('test', left)} could not be run" if left else ""
-    return f"{head} is passed on {' and on '.join(parts)}{also}."
+    empty = sum(test.verdict == "no claim" for test in made)
+    floor = (
+        f"; where one and the same score for everything passes too, {many(empty, 'test')} more, "
+        "nothing is claimed"
+        if empty
+        else ""
+    )
+    return f"{head} is passed on {' and on '.join(parts)}{floor}{also}."
 
 
 def _rho(estimate: Estimate, agreement: Agreement, *, name: bool = True) -> str:

@@ -15,6 +15,7 @@ __all__ = [
     "FORMAT",
     "LEVELS",
     "Agreement",
+    "AltFloor",
     "AltTest",
     "Bin",
     "Ceiling",
@@ -32,7 +33,7 @@ __all__ = [
     "no_share",
 ]
 
-FORMAT = 1
+FORMAT = 2
 """The newest format of agreement.json that this version reads."""
 
 Level = Literal["all", "within_item", "within_system", "systems"]
@@ -104,6 +105,23 @@ class PairwiseAccuracy:
 
 
 @dataclass(frozen=True, slots=True)
+class AltFloor:
+    """The alternative annotator test of a judge that gives one and the same score to everything.
+
+    Attributes:
+        name: `most frequent label` or `mean rating`.
+        score: that score.
+        winning_rate, advantage, passed: as of `AltTest`, with the same epsilon.
+    """
+
+    name: str
+    score: float
+    winning_rate: float
+    advantage: float
+    passed: bool
+
+
+@dataclass(frozen=True, slots=True)
 class AltTest:
     """The alternative annotator test (Calderon et al. 2025).
 
@@ -116,6 +134,7 @@ class AltTest:
         annotators: how many were tested; the judge may replace `replaced` of them.
         items: fewest and most items that an annotator was tested on; (0, 0) without any.
         passed: whether omega >= .5; None where it could not be tested.
+        floors: the same test of judges that have read nothing.
     """
 
     scores: Literal["continuous", "rounded"]
@@ -127,6 +146,16 @@ class AltTest:
     items: tuple[int, int]
     passed: bool | None
     reason: str = ""
+    floors: tuple[AltFloor, ...] = ()
+
+    @property
+    def verdict(self) -> str:
+        """`passed` is a claim, so it is said only where no floor passes."""
+        if self.passed is None:
+            return "not tested"
+        if self.passed and any(floor.passed for floor in self.floors):
+            return "no claim"
+        return "passed" if self.passed else "not passed"
 
 
 def no_share(part: Estimate, ceiling: Estimate) -> str:
@@ -258,6 +287,9 @@ class MeasureAgreement:
         curve: the reliability curve, by rising judge score.
         systems: by falling human mean.
         without: each system left out once, in the order of `systems`.
+        constant: what a judge that gives one and the same score to everything has: `mae` of the
+            median of the human scores, `rmse` of their mean, `soft_pairwise`, and `pairwise`
+            accuracy if it ties all. Kappa and alpha are 0 for such a judge, correlations undefined.
     """
 
     name: str
@@ -289,6 +321,7 @@ class MeasureAgreement:
     curve: tuple[Bin, ...]
     systems: tuple[SystemPoint, ...]
     without: tuple[LeftOutSystem, ...]
+    constant: Mapping[str, Estimate] = field(default_factory=dict)
 
     @property
     def spearman(self) -> Mapping[Level, Estimate]:

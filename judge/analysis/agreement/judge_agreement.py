@@ -241,6 +241,7 @@ def _measure_agreement(
         curve=statistics.reliability_curve(measure),
         systems=points,
         without=statistics.left_out_systems(measure, groups, points),
+        constant=statistics.of_a_constant(measure, groups, soft.human),
     )
 
 

@@ -8,11 +8,13 @@ from itertools import combinations
 from typing import Literal
 
 import numpy as np
+from numpy.typing import NDArray
 
 from calibration.agreement.alt_test import EPSILON, alt_test
-from calibration.agreement.correlation import spearman, tie_codes
+from calibration.agreement.correlation import snap, spearman, tie_codes
 from calibration.agreement.raters import Alpha, against_rest, krippendorff_alpha, reliability
 from judge.analysis.agreement.agreement_records import (
+    AltFloor,
     AltTest,
     Ceiling,
     Disagreement,
@@ -22,6 +24,9 @@ from judge.analysis.agreement.agreement_records import (
 from judge.analysis.agreement.data import MeasureScores, PairedScores
 from judge.analysis.agreement.statistics import estimate
 from judge.analysis.judgment_table import dialogue_order, finite_or_none
+
+Floats = NDArray[np.float64]
+Codes = NDArray[np.int64]
 
 __all__ = [
     "MOST_DISAGREEMENTS",
@@ -50,9 +55,14 @@ def alphas(measure: MeasureScores) -> tuple[Estimate, Estimate]:
 
 
 def alt_tests(measure: MeasureScores, annotators: str) -> Iterator[AltTest]:
-    """The alternative annotator test of the judge's scores, and of these rounded to labels."""
+    """The alternative annotator test of the judge's scores, and of these rounded to labels.
+
+    Beside each stands the test of judges that give everything one and the same score.
+    """
     epsilon = EPSILON[annotators]
     named = measure.rater >= 0
+    ratings = measure.rating[named], measure.dialogue[named], measure.rater[named]
+    floors: tuple[AltFloor, ...] | None = None
     kinds: tuple[Literal["continuous", "rounded"], ...] = ("continuous", "rounded")
     for kind, judge in zip(kinds, (measure.judge, measure.rounded), strict=True):
         nobody = "no rater is named" if measure.kind == "metric" else "nobody named rated all parts"
@@ -62,9 +72,9 @@ def alt_tests(measure: MeasureScores, annotators: str) -> Iterator[AltTest]:
         if reason:
             yield AltTest(kind, epsilon, None, None, 0, 0, (0, 0), None, reason)
             continue
-        test = alt_test(
-            judge, measure.rating[named], measure.dialogue[named], measure.rater[named], epsilon
-        )
+        test = alt_test(judge, *ratings, epsilon)
+        if floors is None:
+            floors = () if test.reason else tuple(_alt_floors(measure, ratings, epsilon))
         items = test.items.tolist()
         yield AltTest(
             scores=kind,
@@ -76,7 +86,28 @@ def alt_tests(measure: MeasureScores, annotators: str) -> Iterator[AltTest]:
             items=(min(items, default=0), max(items, default=0)),
             passed=test.passed,
             reason=test.reason,
+            floors=floors,
         )
+
+
+def _alt_floors(
+    measure: MeasureScores, ratings: tuple[Floats, Codes, Codes], epsilon: float
+) -> Iterator[AltFloor]:
+    """The test of the most frequent rating and of the mean rating, in place of the judge's scores.
+
+    Of equally frequent ratings, the one nearest to the mean is taken.
+    """
+    given = measure.rating[measure.used]
+    mean = float(given.mean())
+    values, counts = np.unique(snap(given), return_counts=True)
+    most = values[counts == counts.max()]
+    for name, score in (
+        ("most frequent label", float(most[np.argmin(np.abs(most - mean))])),
+        ("mean rating", mean),
+    ):
+        constant = np.where(np.isnan(measure.judge), np.nan, score)
+        test = alt_test(constant, *ratings, epsilon)
+        yield AltFloor(name, score, test.winning_rate, test.advantage, bool(test.passed))
 
 
 def ceiling(measure: MeasureScores, pearson: Estimate) -> Ceiling:

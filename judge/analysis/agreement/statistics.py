@@ -16,6 +16,7 @@ from calibration.agreement.levels import (
     held_out_mean_levels,
     level_correlations,
 )
+from calibration.agreement.pairwise_accuracy import tie_calibrated_accuracy
 from calibration.errors_of_fit import point_errors, quadratic_kappa
 from calibration.intervals import clustered_mean
 from calibration.resampling.bootstrap import CrossedBootstrap
@@ -44,6 +45,7 @@ __all__ = [
     "kappa",
     "left_out_systems",
     "level_estimates",
+    "of_a_constant",
     "reliability_curve",
     "sentinels",
     "system_points",
@@ -226,6 +228,31 @@ def errors(measure: MeasureScores, resamples: Resamples | None) -> dict[str, Est
         "mae": estimate(values.mae, n, interval=mae),
         "bias": estimate(values.bias, n, interval=bias),
     }
+
+
+def of_a_constant(
+    measure: MeasureScores, groups: GroupCodes, human_p: NDArray[np.float64]
+) -> dict[str, Estimate]:
+    """What one and the same score for every dialogue gets at best; see `MeasureAgreement`.
+
+    Args:
+        human_p: the p-values of pairs of systems by people. Those of a constant judge are .5.
+    """
+    judge, human = measure.paired
+    found = {}
+    if len(human) and not measure.scale_mismatch:
+        centred = human - human.mean()
+        found["mae"] = estimate(float(np.abs(human - np.median(human)).mean()), len(human))
+        found["rmse"] = estimate(math.sqrt(float((centred**2).mean())), len(human))
+    if len(human_p):
+        found["soft_pairwise"] = estimate(1 - float(np.abs(human_p - 0.5).mean()), len(human_p))
+    both = measure.both
+    ties = tie_calibrated_accuracy(
+        np.zeros(len(judge)), human, groups.system[both], groups.item[both]
+    )
+    if ties.pairs:
+        found["pairwise"] = estimate(ties.at_zero, ties.pairs)
+    return found
 
 
 def kappa(measure: MeasureScores) -> Estimate:

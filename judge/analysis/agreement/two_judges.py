@@ -44,9 +44,12 @@ ComparedLevel = Literal["all", "within_item", "systems"]
 COMPARED: tuple[ComparedLevel, ...] = get_args(ComparedLevel)
 
 ComparisonTest = Literal["exchange", "perm-both"]
-"""How two judges are tested. `exchange`: whether they agree equally well, although either may
-favour some systems, characters or scenarios. `perm-both`: whether they are interchangeable (Deutsch,
-Dror and Roth 2021), which equally good judges with tastes of their own are not."""
+"""How two judges are tested.
+
+`exchange`: whether they agree equally well, although either may favour some systems, characters or
+scenarios. `perm-both`: whether they are interchangeable (Deutsch, Dror and Roth 2021), which
+equally good judges with tastes of their own are not.
+"""
 
 Correction = Literal["Benjamini-Yekutieli", "Holm", "none"]
 

@@ -79,6 +79,9 @@ def _rows(m: MeasureAgreement) -> Iterator[_Row]:
     yield _Row("permutation p", m.permutation_p, "systems")
     for name in ("rmse", "mae", "bias", "kappa", "soft_pairwise"):
         yield _Row(name.replace("_", " "), getattr(m, name))
+    for name, constant in m.constant.items():
+        title = {"pairwise": "pairwise accuracy"}.get(name, name.replace("_", " "))
+        yield _Row(title, constant, scorer="constant")
     accuracy = m.pairwise.accuracy
     why = accuracy.reason or "undefined"
     yield _Row("pairwise accuracy", accuracy)
@@ -136,6 +139,10 @@ def _annotators(m: MeasureAgreement) -> Iterator[_Row]:
             reason = test.reason or ("undefined" if value is None else "")
             estimate = Estimate(value, test.annotators, reason=reason)
             yield _Row(f"annotator test {name}", estimate, subject=subject)
+        for floor in test.floors:
+            for name, value in (("omega", floor.winning_rate), ("advantage", floor.advantage)):
+                estimate = Estimate(value, test.annotators)
+                yield _Row(f"annotator test {name}", estimate, scorer=floor.name, subject=subject)
 
 
 def _systems(m: MeasureAgreement) -> Iterator[_Row]:

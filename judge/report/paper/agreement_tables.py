@@ -14,10 +14,11 @@ from judge.analysis.agreement.agreement_records import (
     no_share,
 )
 from judge.report.agreement_summary import LEVEL_TITLES, people
-from judge.report.format import count, count_range, english_title
+from judge.report.format import count, count_range, english_title, fixed
 from judge.report.format import level as percent
 from judge.report.paper.detail_tables import (
     confusion_tables,
+    constant,
     curve_tables,
     mean_tables,
     order_table,
@@ -79,6 +80,7 @@ def _main_table(agreement: Agreement) -> PaperTable:
         columns += _coefficient(agreement, "spearman", level, main=True)
     columns += [
         (Column("MAE"), [number(m.mae) for m in measures]),
+        (Column("const."), [constant(m, "mae", 2) for m in measures]),
         (Column("Bias"), [number(m.bias) for m in measures]),
         (Column("κ"), [number(m.kappa) for m in measures]),
         (Column("ρ", "Ceiling"), [number(m.ceiling.rater) for m in measures]),
@@ -92,7 +94,8 @@ def _main_table(agreement: Agreement) -> PaperTable:
         f"Agreement of {agreement.judge} with {people(agreement)}. Spearman's ρ over all "
         f"dialogues; between systems within an item ({agreement.item}), mean over items; and "
         f"between the means of the systems. {_intervals(agreement)}MAE and bias (judge less "
-        "people) in points of the scale; κ: quadratic weights, rounded judge against single "
+        "people) in points of the scale; const.: the MAE of one and the same score for everything, "
+        "the median; κ: quadratic weights, rounded judge against single "
         "ratings. Ceiling: mean ρ of one rater with the mean of the others, and what share of it "
         "the judge reaches against the same others. n: dialogues with both scores.",
         agreement,
@@ -260,7 +263,10 @@ def _annotator_table(agreement: Agreement) -> PaperTable | None:
             continue
         texts: dict[str, Callable[[AltTest], str]] = {
             "replaced": lambda test: f"{test.replaced} of {test.annotators}",
-            "passed": lambda test: "yes" if test.passed else "no",
+            "verdict": lambda test: test.verdict,
+            "ω, label and mean": lambda test: " ".join(
+                fixed(floor.winning_rate) for floor in test.floors
+            ),
             "items": lambda test: count_range(*test.items),
         }
         columns += [
@@ -278,8 +284,10 @@ def _annotator_table(agreement: Agreement) -> PaperTable | None:
         "The alternative annotator test at "
         f"ε = {agreement.epsilon:g} ({agreement.annotators} annotators): ω, the share of the "
         "annotators whom the judge may replace, passed from .5 on; advantage ρ, how often the "
-        "judge is at least as close to the other annotators as the one left out; items on which "
-        "each annotator was tested.",
+        "judge is at least as close to the other annotators as the one left out; ω, label and "
+        "mean: the same for the most frequent label and for the mean rating, given to everything: "
+        "where one of them passes too, passing is no claim; items on which each annotator was "
+        "tested.",
         agreement,
         columns,
     )

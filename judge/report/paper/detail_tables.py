@@ -30,6 +30,7 @@ from judge.report.paper.table import (
 
 __all__ = [
     "confusion_tables",
+    "constant",
     "curve_tables",
     "mean_tables",
     "order_table",
@@ -53,8 +54,10 @@ def order_table(agreement: Agreement) -> PaperTable:
         ),
         (Column("p", systems), [number(m.permutation_p, 4) for m in measures]),
         (Column("SPA", systems), [number(m.soft_pairwise, 3) for m in measures]),
+        (Column("const.", systems), [constant(m, "soft_pairwise") for m in measures]),
         (Column("pairs", systems), [Number(m.soft_pairwise.n, 0) for m in measures]),
         (Column("accuracy", pairs), [number(m.pairwise.accuracy, 3) for m in measures]),
+        (Column("const.", pairs), [constant(m, "pairwise") for m in measures]),
         (Column("threshold", pairs), [_pairwise(m, m.pairwise.threshold) for m in measures]),
         (Column("at 0", pairs), [_pairwise(m, m.pairwise.at_zero) for m in measures]),
         (Column("pairs", pairs), [Number(m.pairwise.accuracy.n, 0) for m in measures]),
@@ -68,10 +71,17 @@ def order_table(agreement: Agreement) -> PaperTable:
         f"Bonett and Wright; p: two-sided permutation test {how}; SPA: soft pairwise accuracy. "
         "Pairs within an item: accuracy with ties, where judge scores that differ by at most a "
         "threshold (in points) tie; it is chosen on the other systems, and its mean is shown; at "
-        "0, with equal scores as the only ties. Tied: pairs that people tie.",
+        "0, with equal scores as the only ties. Tied: pairs that people tie. "
+        "Const.: what one and the same score for everything gets.",
         agreement,
         columns,
     )
+
+
+def constant(measure: MeasureAgreement, statistic: str, decimals: int = 3) -> Number:
+    """What one and the same score for everything gets."""
+    found = measure.constant.get(statistic)
+    return Number(None if found is None else found.value, decimals, "undefined for a constant too")
 
 
 def _pairwise(measure: MeasureAgreement, value: float | None) -> Number:

@@ -6,6 +6,7 @@ from judge.analysis.agreement.agreement_records import (
     COEFFICIENTS,
     LEVELS,
     Agreement,
+    AltFloor,
     AltTest,
     Bin,
     Ceiling,
@@ -60,6 +61,12 @@ def figure(value: float | None, n: int = 120, *, half: float | None = None) -> E
     return Estimate(value, n, interval=Interval(value - half, value + half, "bootstrap percentile"))
 
 
+FLOORS = (
+    AltFloor("most frequent label", 4, 0.2, 0.45, passed=False),
+    AltFloor("mean rating", 3.87, 0.4, 0.5, passed=False),
+)
+
+
 def measure(name: str, rho: float | None, kind: MeasureKind = "metric") -> MeasureAgreement:
     """A measure whose every number follows from `rho`."""
     parts = GROUPS.get(name, (name,)) if kind != "overall" else tuple(RHO)[:2]
@@ -99,8 +106,8 @@ def measure(name: str, rho: float | None, kind: MeasureKind = "metric") -> Measu
         soft_pairwise=figure(0.71, 3),
         pairwise=PairwiseAccuracy(figure(0.66, 3), at_zero=0.61, threshold=0.12, tied=1),
         annotator_tests=(
-            AltTest("continuous", 0.15, 0.4, 0.61, 5, 2, (31, 60), passed=False),
-            AltTest("rounded", 0.15, 0.8, 0.77, 5, 4, (31, 60), passed=True)
+            AltTest("continuous", 0.15, 0.4, 0.61, 5, 2, (31, 60), passed=False, floors=FLOORS),
+            AltTest("rounded", 0.15, 0.8, 0.77, 5, 4, (31, 60), passed=True, floors=FLOORS)
             if rho is not None
             else AltTest("rounded", 0.15, None, None, 0, 0, (0, 0), None, "one rater only"),
         ),
@@ -136,6 +143,7 @@ def measure(name: str, rho: float | None, kind: MeasureKind = "metric") -> Measu
         without=tuple(
             LeftOutSystem(system, figure(rho), figure(rho), figure(None, 2)) for system in SYSTEMS
         ),
+        constant={"mae": figure(1.4), "rmse": figure(1.6), "soft_pairwise": figure(0.58, 3)},
     )
 
 

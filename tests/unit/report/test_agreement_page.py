@@ -118,7 +118,7 @@ def test_numbers_are_those_of_the_record() -> None:
         ["0.26", "[0.17,", "0.35]"],
         ["0.51", "[0.42,", "0.60]"],
         ["1.11", "[−0.20,", "0.91]"],
-        ["0.87", "[0.82,", "0.92]"],
+        ["0.87", "[0.82,", "0.92]", "constant", "1.40"],
         ["−0.04", "[−0.09,", "0.01]"],
         ["0.31"],
         ["0.55"],
@@ -302,6 +302,7 @@ def test_the_summary_says_what_the_record_does() -> None:
             "item (0.35 against 0.34); system mean over systems (1.00 against 0.64)."
         ),
         "The judge’s scores lie 0.09 points above those of people on average, and 0.86 points off",
+        "; one and the same score for everything would be 1.40 points off.",
         (
             "Of the 2 metrics, out of 4, where that is defined, it is weakest on Fluency (ρ = 0.21 "
             "within an item) and strongest on Character knowledge (0.52)."

@@ -356,6 +356,46 @@ def test_the_annotator_test_rounds_a_composite_part_by_part() -> None:
     assert (found[0].annotators, found[0].items, found[0].epsilon) == (3, (40, 40), 0.1)
 
 
+def test_a_judge_without_skill_passes_but_nothing_is_claimed() -> None:
+    """People who agree by chance only: their mean rating passes, and so does a judge of noise.
+
+    With one label for everything as the judge, its numbers are those of the floor; with people who
+    are of one mind no floor passes, and a judge that says the same has `passed`.
+    """
+    rng = np.random.default_rng(5)
+    chance = [(row, "m", rater, rng.integers(1, 6)) for row in range(200) for rater in "pqr"]
+    ratings = [float(rating[3]) for rating in chance]
+    values, counts = np.unique(ratings, return_counts=True)
+    label = values[np.argmax(counts)]
+    found = one(table({"m": [float(label)] * 200}, chance), "m").annotator_tests[1]
+    frequent, mean = found.floors
+    assert (frequent.name, frequent.score) == ("most frequent label", label)
+    assert (mean.name, mean.score) == ("mean rating", pytest.approx(np.mean(ratings)))
+    assert (found.winning_rate, found.advantage) == (frequent.winning_rate, frequent.advantage)
+    assert mean.passed
+    noise = rng.choice([2.9, 3.1], 200)
+    careful = one(table({"m": noise}, chance), "m").annotator_tests[0]
+    assert (careful.passed, careful.verdict) == (True, "no claim")
+    alike = [(row, "m", rater, float(1 + row % 5)) for row in range(200) for rater in "pqr"]
+    good = one(table({"m": [1.0 + row % 5 for row in range(200)]}, alike), "m").annotator_tests[0]
+    assert not any(floor.passed for floor in good.floors)
+    assert good.verdict == "passed"
+
+
+def test_what_a_constant_gets_stands_beside_the_judge() -> None:
+    """Computed by putting one in the judge's place; for MAE the median of the human scores."""
+    seen = drawn()
+    human = np.stack([mean_ratings(seen, metric) for metric in range(3)], axis=1)
+    middle = np.broadcast_to(np.nanmedian(human, axis=0), human.shape).copy()
+    for name, field in (("fluency", "mae"), ("sense", "mae")):
+        lazy = one(replace(seen, score=middle, probs=None), name)
+        found = one(seen, name).constant
+        assert found[field].value == pytest.approx(getattr(lazy, field).value)
+        assert found["soft_pairwise"].value == pytest.approx(lazy.soft_pairwise.value)
+        assert found["pairwise"].value == pytest.approx(lazy.pairwise.at_zero)
+        assert found["rmse"].value == pytest.approx(np.nanstd(human[:, seen.metrics.index(name)]))
+
+
 @pytest.mark.parametrize(("annotators", "epsilon"), [("expert", 0.2), ("skilled", 0.15)])
 def test_epsilon_goes_by_the_annotators(annotators: str, epsilon: float) -> None:
     """As Calderon et al. (2025) propose."""

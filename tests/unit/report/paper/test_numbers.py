@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from judge.analysis.agreement import agreement_records
 from judge.analysis.agreement.agreement_records import (
     COEFFICIENTS,
     LEVELS,
@@ -79,13 +80,14 @@ def test_the_main_table_has_the_numbers_of_the_record(computed: Agreement) -> No
         assert [Decimal(end) for end in ends] == [
             rounded(end) for end in (between.lower, between.upper) if end is not None
         ]
-        for at, value in ((7, measure.mae.value), (8, measure.bias.value)):
+        middle = measure.constant["mae"].value
+        for at, value in ((7, measure.mae.value), (8, middle), (9, measure.bias.value)):
             assert value is not None
             assert Decimal(row[at]) == rounded(value)
         share = measure.ceiling.share
         assert share is not None
-        assert Decimal(row[11]) == rounded(100 * share, 0)
-        assert len(row) == 12
+        assert Decimal(row[12]) == rounded(100 * share, 0)
+        assert len(row) == 13
 
 
 def test_the_csv_has_every_number_in_full(computed: Agreement) -> None:
@@ -215,7 +217,7 @@ def test_without_marks_nothing_is_said(tmp_path: Path) -> None:
 
 def test_the_same_agreement_gives_the_same_files(computed: Agreement, tmp_path: Path) -> None:
     """Byte by byte, and after a way through JSON."""
-    again = reread(computed.to_dict(), Agreement, 1)
+    again = reread(computed.to_dict(), Agreement, agreement_records.FORMAT)
     first, second = (
         write_paper(one, tmp_path / name, {}) for name, one in (("a", computed), ("b", again))
     )
