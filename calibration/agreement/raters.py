@@ -24,6 +24,7 @@ __all__ = [
     "against_rest",
     "krippendorff_alpha",
     "reliability",
+    "spearman_ceiling",
 ]
 
 AlphaMetric = Literal["nominal", "ordinal", "interval"]
@@ -181,7 +182,7 @@ def reliability(score: ArrayLike, cell: ArrayLike) -> Reliability:
     unequal k), where MSB and MSW are the mean squares between and within cells. The mean of k
     ratings has the error variance (1 - r1) / k, so the reliability of the means is
     r1 / (r1 + (1 - r1) mean(1 / k_i)). Its square root is the ceiling of a Pearson correlation
-    with them (Spearman 1904). It is no ceiling for a rank correlation; see `against_rest`.
+    with them (Spearman 1904). For rank correlations see `spearman_ceiling`.
 
     Who rated is not used: different cells may have different raters.
 
@@ -272,6 +273,27 @@ def against_rest(
         return AgainstRest(math.nan, math.nan, 0, 0, left_out, masked, reason)
     of_rater, of_judge = np.mean(correlations, axis=0).tolist()
     return AgainstRest(of_rater, of_judge, len(correlations), cells, left_out, masked)
+
+
+def spearman_ceiling(rater: float, single: float) -> float:
+    """The rank correlation with other raters that can be expected of a judge who knows the truth.
+
+    A rater knows the truth with noise, which lowers a correlation by the square root of r1, the
+    reliability of one rating (Spearman 1904): the ceiling is `rater` / sqrt(r1), at most 1. For
+    ranks this is an approximation; simulated judges that know the truth reach 94 to 102% of it.
+    One rater's correlation itself is no ceiling: with three raters of r1 = .3, who reach .32, a
+    judge that knows the truth reaches .64.
+
+    Args:
+        rater: see `AgainstRest`.
+        single: r1, see `Reliability`.
+
+    Returns:
+        NaN where either is NaN or not above 0.
+    """
+    if not (rater > 0 and single > 0):
+        return math.nan
+    return min(rater / math.sqrt(single), 1.0)
 
 
 def krippendorff_alpha(

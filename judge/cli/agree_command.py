@@ -36,7 +36,7 @@ _TABLE = "A table instead of RUNS"
 
 _DASH = "-"
 
-_READ = """share: of the ceiling, which is one rater's rho with the others
+_READ = """ceiling: of the rho with other raters, for a judge that knows the truth; share: of it
 alt-test: share of the annotators whom the judge may replace, .5 to pass; whole: judge rounded
 in brackets: what one and the same score for everything gets"""
 
@@ -291,7 +291,7 @@ def _headline(measure: MeasureAgreement) -> tuple[str, ...]:
         _figure(levels["all"], levels["all"].interval),
         _figure(levels["within_item"], levels["within_item"].interval),
         _figure(levels["systems"], measure.bonett_wright),
-        _number(ceiling.rater.value),
+        _number(ceiling.spearman.value),
         _DASH if ceiling.share is None else f"{ceiling.share:.0%}",
     )
 
@@ -381,7 +381,7 @@ def _missing(measure: MeasureAgreement) -> Iterator[tuple[str, str]]:
         "all": measure.spearman["all"],
         "within item": measure.spearman["within_item"],
         "systems": measure.spearman["systems"],
-        "ceiling": measure.ceiling.rater,
+        "ceiling": measure.ceiling.spearman,
         "MAE": measure.mae,
         "kappa": measure.kappa,
         "alpha": measure.alpha_human,
@@ -390,7 +390,7 @@ def _missing(measure: MeasureAgreement) -> Iterator[tuple[str, str]]:
     }
     tests = {"continuous": "alt-test", "rounded": "alt-test whole"}
     reasons = {where: figure.reason for where, figure in figures.items()}
-    reasons["share"] = "" if measure.ceiling.rater.reason else measure.ceiling.share_reason
+    reasons["share"] = "" if measure.ceiling.spearman.reason else measure.ceiling.share_reason
     reasons |= {tests[test.scores]: test.reason for test in measure.annotator_tests}
     yield from ((where, reason) for where, reason in reasons.items() if reason)
 

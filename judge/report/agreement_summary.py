@@ -210,10 +210,10 @@ def _ceiling(metrics: list[MeasureAgreement]) -> str:
         if (share := measure.ceiling.share) is not None
     )
     if not shares:
-        why = "; ".join(dict.fromkeys(m.ceiling.rater.reason for m in metrics))
-        return f"How near it comes to one rater is not known: {why or 'there is no metric'}."
+        why = "; ".join(dict.fromkeys(m.ceiling.share_reason for m in metrics))
+        return f"How near it comes to a perfect judge is not known: {why or 'there is no metric'}."
     (low, worst), (high, best) = shares[0], shares[-1]
-    head = "Of the ceiling, what one rater reaches with the mean of the others, the judge reaches"
+    head = "Of what a judge that knows the truth would reach with the same raters, it reaches"
     if len(shares) == 1:
         return f"{head} {fixed(100 * high, 0)}% on {best}."
     return f"{head} from {fixed(100 * low, 0)}% ({worst}) to {fixed(100 * high, 0)}% ({best})."

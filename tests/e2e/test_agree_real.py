@@ -169,4 +169,5 @@ def test_hanna(agree: Agree) -> None:
     share = {name: measure["ceiling"]["share"] for name, measure in measures(found).items()}
     # Raters of .01 and -.10 with the rest: a judge of .24 is no 1872% of that.
     assert (share["Surprise"], share["Coherence"]) == (None, None)
-    assert share["Complexity"] > 1
+    # One rater's rho with the rest is .32; a judge of .42 is no 132% of what can be reached.
+    assert 0.6 < share["Complexity"] < 0.8

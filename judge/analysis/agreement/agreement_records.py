@@ -174,14 +174,17 @@ class Ceiling:
     Attributes:
         rater: mean Spearman of one rater with the mean of the others; n counts dialogues.
         judge: the judge's Spearman with the mean of the same others.
-        share: judge / rater; None where either is undefined, the judge's is below 0, or the rater's
-            is at most two standard errors of a null correlation, 2 / sqrt(dialogues per rater).
+        share: judge / spearman; None where either is undefined, the judge's is below 0, or the
+            rater's is at most two standard errors of a null correlation, 2 / sqrt(dialogues per
+            rater). In files of format 1 it is judge / rater.
         single: ICC(1), the reliability of one rating.
         mean: the reliability of the mean rating of a dialogue, with as many ratings as there are.
         pearson: sqrt(mean), the highest Pearson correlation that a judge can have with these means.
         pearson_share: the judge's Pearson over all dialogues / `pearson`; None where either is
             undefined or the judge's is below 0.
         repeated: how many of the `cells` (rated dialogues) have at least two ratings.
+        spearman: rater / sqrt(single), the highest Spearman with these others that can be expected
+            of a judge; not in files of format 1.
     """
 
     rater: Estimate
@@ -193,11 +196,12 @@ class Ceiling:
     pearson_share: float | None
     repeated: int
     cells: int
+    spearman: Estimate = Estimate(None, 0, reason="not known of format 1")
 
     @property
     def share_reason(self) -> str:
         """Why there is no `share`; "" where there is one."""
-        return "" if self.share is not None else no_share(self.judge, self.rater)
+        return "" if self.share is not None else no_share(self.judge, self.spearman)
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,7 +12,13 @@ from numpy.typing import NDArray
 
 from calibration.agreement.alt_test import EPSILON, alt_test
 from calibration.agreement.correlation import snap, spearman, tie_codes
-from calibration.agreement.raters import Alpha, against_rest, krippendorff_alpha, reliability
+from calibration.agreement.raters import (
+    Alpha,
+    against_rest,
+    krippendorff_alpha,
+    reliability,
+    spearman_ceiling,
+)
 from judge.analysis.agreement.agreement_records import (
     AltFloor,
     AltTest,
@@ -111,7 +117,7 @@ def _alt_floors(
 
 
 def ceiling(measure: MeasureScores, pearson: Estimate) -> Ceiling:
-    """One rater, and the judge, each against the mean of the other raters; and the reliability.
+    """One rater, and the judge, each against the mean of the other raters, and both ceilings.
 
     Args:
         measure: all ratings count, also those of dialogues without a judge's score.
@@ -135,16 +141,21 @@ def ceiling(measure: MeasureScores, pearson: Estimate) -> Ceiling:
         estimate(value, reliable.ratings, groups=reliable.cells, reason=reliable.reason)
         for value in (reliable.single, reliable.mean, reliable.ceiling)
     )
+    ceiling_of_rho = spearman_ceiling(rest.rater, reliable.single)
+    why = rest.reason or reliable.reason or "one rater does not agree with the others"
+    spearman = estimate(ceiling_of_rho, rest.cells, groups=rest.raters, reason=why)
+    clear = rest.rater > 2 / math.sqrt(max(rest.cells / max(rest.raters, 1), 1))
     return Ceiling(
         rater=rater,
         judge=judge,
-        share=_share(judge, rater, above=2 / math.sqrt(max(rest.cells / max(rest.raters, 1), 1))),
+        share=_share(judge, spearman) if clear else None,
         single=single,
         mean=mean,
         pearson=highest,
         pearson_share=_share(pearson, highest),
         repeated=reliable.repeated,
         cells=reliable.cells,
+        spearman=spearman,
     )
 
 
@@ -237,8 +248,8 @@ def _alpha(alpha: Alpha) -> Estimate:
     return estimate(value, alpha.ratings, groups=alpha.units, reason=reason)
 
 
-def _share(part: Estimate, total: Estimate, above: float = 0) -> float | None:
-    """`part` / `total`; None unless `total` is clearly above 0, as the ratio would be noise."""
-    if part.value is None or total.value is None or part.value < 0 or total.value <= above:
+def _share(part: Estimate, total: Estimate) -> float | None:
+    """`part` / `total`; None where either is undefined or below 0."""
+    if part.value is None or total.value is None or part.value < 0 or total.value <= 0:
         return None
     return part.value / total.value

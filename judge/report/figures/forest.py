@@ -120,10 +120,10 @@ def _best(measure: MeasureAgreement, at: Level) -> float | None:
 
 
 def _ceilings(axes: Axes, agreement: Agreement, rows: dict[str, float]) -> list[Line2D]:
-    known = [(m.ceiling.rater.value, rows[m.name]) for m in agreement.measures]
+    known = [(m.ceiling.spearman.value, rows[m.name]) for m in agreement.measures]
     ticks = [(value, y) for value, y in known if value is not None]
     ink = PALETTE["ink"]
-    return _dots(axes, ticks, "|", color=ink, ms=9, mew=1.3, label="one rater with the rest")
+    return _dots(axes, ticks, "|", color=ink, ms=9, mew=1.3, label="ceiling")
 
 
 def _dots(
@@ -157,8 +157,11 @@ def _caption(agreement: Agreement) -> str:
             f"Bars: {level(agreement.confidence)} intervals of the crossed bootstrap, "
             f"B = {count(agreement.resamples)}."
         )
-    if any(m.ceiling.rater.value is not None for m in agreement.measures):
-        parts.append("Upright tick: mean ρ of one rater with the mean of the rest.")
+    if any(m.ceiling.spearman.value is not None for m in agreement.measures):
+        parts.append(
+            "Upright tick: the ρ with the mean of all raters but one that can be expected of a "
+            "judge who knows the truth."
+        )
     names = list(dict.fromkeys(s.name for m in agreement.measures for s in m.sentinels))
     if names:
         parts.append(
@@ -176,8 +179,8 @@ def _caption(agreement: Agreement) -> str:
 
 def _sentence(measure: MeasureAgreement, titles: dict[str, str]) -> str:
     parts = [f"{mark.name} {_estimate(measure.spearman[mark.level])}" for mark in _MARKS]
-    if measure.ceiling.rater.value is not None:
-        parts.append(f"one rater with the rest {fixed(measure.ceiling.rater.value)}")
+    if measure.ceiling.spearman.value is not None:
+        parts.append(f"ceiling {fixed(measure.ceiling.spearman.value)}")
     return f"{titles[measure.name]}: {', '.join(parts)}."
 
 

@@ -121,6 +121,7 @@ def _ceiling(m: MeasureAgreement) -> Iterator[_Row]:
     ceiling = m.ceiling
     yield _Row("spearman with the rest", ceiling.rater, scorer="rater")
     yield _Row("spearman with the rest", ceiling.judge)
+    yield _Row("spearman ceiling", ceiling.spearman, scorer="people")
     share = Estimate(ceiling.share, ceiling.rater.n, reason=ceiling.share_reason)
     yield _Row("share of ceiling", share)
     yield _Row("reliability of one rating", ceiling.single, scorer="people")

@@ -83,7 +83,7 @@ def _main_table(agreement: Agreement) -> PaperTable:
         (Column("const."), [constant(m, "mae", 2) for m in measures]),
         (Column("Bias"), [number(m.bias) for m in measures]),
         (Column("κ"), [number(m.kappa) for m in measures]),
-        (Column("ρ", "Ceiling"), [number(m.ceiling.rater) for m in measures]),
+        (Column("ρ", "Ceiling"), [number(m.ceiling.spearman) for m in measures]),
         (
             Column("Share", "Ceiling", unit="%"),
             [_percent(m.ceiling.share, m.ceiling.share_reason) for m in measures],
@@ -96,8 +96,9 @@ def _main_table(agreement: Agreement) -> PaperTable:
         f"between the means of the systems. {_intervals(agreement)}MAE and bias (judge less "
         "people) in points of the scale; const.: the MAE of one and the same score for everything, "
         "the median; κ: quadratic weights, rounded judge against single "
-        "ratings. Ceiling: mean ρ of one rater with the mean of the others, and what share of it "
-        "the judge reaches against the same others. n: dialogues with both scores.",
+        "ratings. Ceiling: the ρ with the mean of the other raters that can be expected of a judge "
+        "who knows the truth, and what share of it the judge reaches with the same raters. n: "
+        "dialogues with both scores.",
         agreement,
         columns,
     )
@@ -235,6 +236,7 @@ def _people_table(agreement: Agreement) -> PaperTable:
         ),
         (Column("rater", "ρ with the rest"), [number(m.ceiling.rater) for m in measures]),
         (Column("judge", "ρ with the rest"), [number(m.ceiling.judge) for m in measures]),
+        (Column("ceiling", "ρ with the rest"), [number(m.ceiling.spearman) for m in measures]),
     ]
     return measure_table(
         "people",
@@ -245,7 +247,7 @@ def _people_table(agreement: Agreement) -> PaperTable:
         "the mean of a cell's ratings; its square root is the highest Pearson correlation that "
         "a judge can have with these means in expectation. ρ with the rest: mean Spearman of one "
         "rater with the mean of the others, and of the judge with the same others on the same "
-        "cells.",
+        "cells; its ceiling is the rater's divided by the root of the reliability of one rating.",
         agreement,
         columns,
     )

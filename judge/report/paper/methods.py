@@ -37,7 +37,7 @@ _STATISTICS: dict[str, Callable[[MeasureAgreement], Estimate]] = {
     "ρ of systems": lambda m: m.spearman["systems"],
     "MAE and bias": lambda m: m.mae,
     "κ": lambda m: m.kappa,
-    "ceiling of ρ": lambda m: m.ceiling.rater,
+    "ceiling of ρ": lambda m: m.ceiling.spearman,
     "soft pairwise accuracy": lambda m: m.soft_pairwise,
     "pairwise accuracy": lambda m: m.pairwise.accuracy,
     "α among people": lambda m: m.alpha_human,

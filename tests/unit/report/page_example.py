@@ -114,13 +114,14 @@ def measure(name: str, rho: float | None, kind: MeasureKind = "metric") -> Measu
         ceiling=Ceiling(
             rater=figure(0.55, 90),
             judge=figure(rho, 90),
-            share=None if rho is None else rho / 0.55,
+            share=None if rho is None else rho / 0.8,
             single=figure(0.4, 90),
             mean=figure(0.59, 90),
             pearson=figure(0.77, 90),
             pearson_share=None if rho is None else rho / 0.77,
             repeated=90,
             cells=120,
+            spearman=figure(0.8, 90),
         ),
         sentinels=(
             Sentinel("reply length", {level: figure(0.35) for level in LEVELS}),

@@ -112,6 +112,7 @@ def measure(
             pearson_share=0.7,
             repeated=1200,
             cells=13200,
+            spearman=number(0.75, 0.9),
         ),
         sentinels=(
             Sentinel("reply length", levels(0.0, 0.2)),  # type: ignore[arg-type]

@@ -101,8 +101,8 @@ def test_the_forest_shows_what_a_judge_is_held_to(agreement: Agreement) -> None:
     drawn = forest(agreement)
     assert drawn is not None
     (axes,) = drawn.figure.axes
-    ceilings = [m.ceiling.rater.value for m in agreement.measures]
-    assert [x for x, _ in dots(axes, "one rater with the rest")] == ceilings
+    ceilings = [m.ceiling.spearman.value for m in agreement.measures]
+    assert [x for x, _ in dots(axes, "ceiling")] == ceilings
     crosses = [line for line in axes.lines if line.get_label() == "best sentinel"]
     for line, level in zip(crosses, ("all", "within_item"), strict=True):
         best = [max(s.levels[level].value for s in m.sentinels) for m in agreement.measures]
@@ -123,7 +123,7 @@ def test_what_is_undefined_is_named_and_not_drawn(agreement: Agreement) -> None:
 
 def test_the_forest_without_resamples_ceilings_or_sentinels(agreement: Agreement) -> None:
     """Nothing is drawn, named or explained that is not known."""
-    none = replace(agreement.measures[0].ceiling, rater=UNDEFINED)
+    none = replace(agreement.measures[0].ceiling, spearman=UNDEFINED)
     measures = tuple(replace(m, ceiling=none, sentinels=()) for m in agreement.measures)
     drawn = forest(replace(agreement, resamples=0, measures=measures))
     assert drawn is not None
