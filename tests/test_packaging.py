@@ -92,7 +92,7 @@ def test_the_licence_and_the_command_are_inside(wheel: Path, inside: set[str]) -
     info = next(path for path in inside if path.endswith(".dist-info/METADATA")).split("/")[0]
     assert f"{info}/licenses/LICENSE" in inside
     commands = zipfile.ZipFile(wheel).read(f"{info}/entry_points.txt").decode()
-    assert "judge = judge.cli.main:main" in commands.splitlines()
+    assert "judge = judge.__main__:main" in commands.splitlines()
 
 
 def test_an_installed_copy_finds_its_rubrics(site: Path, tmp_path: Path) -> None:

@@ -18,6 +18,7 @@ import click
 from click.core import ParameterSource
 
 from judge.errors import UsageError
+from judge.limits import harmless
 
 if TYPE_CHECKING:
     from rich.progress import Progress as Bar
@@ -142,7 +143,7 @@ class Group(click.Group):
 
 class _Echo(logging.Handler):
     def emit(self, record: logging.LogRecord) -> None:
-        click.echo(self.format(record), err=True)
+        click.echo(harmless(self.format(record)), err=True)
 
 
 # Options from a file

@@ -6,7 +6,6 @@ Exit status: 0 done, 1 done with failures counted, 2 the user's mistake, 3 inter
 from __future__ import annotations
 
 import importlib
-import io
 import os
 import signal
 import sys
@@ -16,7 +15,9 @@ from typing import NamedTuple, NoReturn
 import click
 
 from judge import __version__
+from judge.cli.terminal import streams
 from judge.errors import JudgeError
+from judge.limits import harmless
 
 __all__ = ["cli", "main"]
 
@@ -109,11 +110,14 @@ def cli() -> None:
 
 def main() -> None:
     """Run the command line; a user's mistake is two lines, never a traceback."""
-    signal.signal(signal.SIGTERM, _interrupt)
-    for stream in (sys.stdout, sys.stderr):
-        if isinstance(stream, io.TextIOWrapper):  # a terminal may know no Chinese
-            stream.reconfigure(errors="backslashreplace")
+    with streams():
+        _run()
+
+
+def _run() -> NoReturn:
     try:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+        signal.signal(signal.SIGTERM, _interrupt)
         status = cli.main(prog_name="judge", standalone_mode=False)
     except JudgeError as error:
         _fail(str(error), error.hint)
@@ -136,9 +140,9 @@ def main() -> None:
 
 
 def _fail(message: str, hint: str | None) -> NoReturn:
-    click.echo(f"error: {message}", err=True)
+    click.echo(f"error: {harmless(message)}", err=True)
     if hint:
-        click.echo(f"hint: {hint}", err=True)
+        click.echo(f"hint: {harmless(hint)}", err=True)
     sys.exit(2)
 
 

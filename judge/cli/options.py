@@ -137,6 +137,12 @@ def engine_options(decorated: _Decorated) -> _Decorated:
             default=None,
         ),
         _engine(
+            "--trust-remote-code",
+            "Run the Python files that a model brings. They can do whatever you can: read them.",
+            is_flag=True,
+            default=None,
+        ),
+        _engine(
             "--seed",
             "The start of every random draw: of replies of models that play, of sampled answers, "
             "of sets of replies. The same seed draws the same; --seed 1 draws anew.",

@@ -75,8 +75,7 @@ def leaderboard(ctx: click.Context, /, runs: Sequence[Path], as_json: bool, **_:
       judge leaderboard runs/public-Qwen3-8B runs/mine-Qwen3-8B
       judge leaderboard runs/* --calibration calibration.json --out leaderboards/today
     """
-    from rich.console import Console
-
+    from judge.cli.terminal import print_table
     from judge.report.leaderboard_page import sentences, terminal_leaderboard
     from judge.workflows import leaderboard as workflow
 
@@ -85,7 +84,7 @@ def leaderboard(ctx: click.Context, /, runs: Sequence[Path], as_json: bool, **_:
         facts = {"page": str(done.page), "failed": done.failed}
         echo_json({**facts, "leaderboard": done.board.to_dict()})
     else:
-        Console().print(terminal_leaderboard(done.board))
+        print_table(terminal_leaderboard(done.board))
         for sentence in sentences(done.board):
             click.echo(sentence)
         click.echo(f"leaderboard: {done.page}")
@@ -94,13 +93,12 @@ def leaderboard(ctx: click.Context, /, runs: Sequence[Path], as_json: bool, **_:
 
 def show_report(done: Report, *, as_json: bool, **facts: Any) -> None:
     """Print the table of a report, or one JSON object of `facts` and its results."""
-    from rich.console import Console
-
+    from judge.cli.terminal import print_table
     from judge.report import terminal_table
 
     if as_json:
         facts |= {"report": str(done.page), "failed": done.failed}
         echo_json({**facts, "results": done.results.to_dict()})
     else:
-        Console().print(terminal_table(done.results))
+        print_table(terminal_table(done.results))
         click.echo(f"report: {done.page}")

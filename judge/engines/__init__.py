@@ -37,7 +37,7 @@ __all__ = [
 SERVED = "openai:"
 """The prefix of a model's name that says that it is on a server."""
 
-_ON_TORCH = {"device", "dtype", "quantization"}
+_ON_TORCH = {"device", "dtype", "quantization", "trust_remote_code"}
 _COMMON = {"batch_size", "seed"}
 
 
@@ -59,7 +59,12 @@ ENGINES = {
     "vllm": EngineEntry(
         "judge.engines.vllm",
         "VllmEngine",
-        frozenset({"dtype", "quantization", "tensor_parallel", "gpu_memory", "reproducible"}),
+        frozenset(
+            {
+                *("dtype", "quantization", "trust_remote_code"),
+                *("tensor_parallel", "gpu_memory", "reproducible"),
+            }
+        ),
     ),
     "http": EngineEntry(
         "judge.engines.http",

@@ -45,7 +45,7 @@ class CausalModel:
         self.transformers: Any = import_extra("transformers")
         self.transformers.logging.set_verbosity_error()
         self.transformers.logging.disable_progress_bar()
-        self.checkpoint = Checkpoint(model)
+        self.checkpoint = Checkpoint(model, trust_code=bool(options.trust_remote_code))
         self.device = options.device or ("cuda" if self.torch.cuda.is_available() else "cpu")
         self.on_cpu = self.device.startswith("cpu")
         self.dtype = options.dtype or ("float32" if self.on_cpu else "bfloat16")
@@ -188,6 +188,7 @@ class CausalModel:
                 folder,
                 dtype=getattr(torch, self.dtype),
                 use_safetensors=True,
+                trust_remote_code=self.checkpoint.trust_code,
                 output_loading_info=True,
                 **smaller,
             )
@@ -198,6 +199,7 @@ class CausalModel:
                 hint="use a smaller model, --quantization 4bit or 8bit, or --device cpu",
             ) from error
         except Exception as error:  # safetensors, torch and transformers each have their own errors
+            self.checkpoint.refuse_code(error)
             raise EngineError(
                 f"the weights cannot be loaded: {first_line(error)}",
                 path=folder,

@@ -18,6 +18,7 @@ from typing import Any, Literal, NamedTuple
 
 from judge.engines.tokens import PromptTokenizer, dateless_template
 from judge.errors import EngineError
+from judge.limits import bounded, refuse_long
 from judge.types import Failure, Message, Reply, Sampling
 
 __all__ = [
@@ -145,13 +146,15 @@ class Chats:
         why = "it does not show every message once"
         for attempt in [chat, fold_system(chat)] if roles[0] == "system" else [chat]:
             try:
-                text = self._tokenizer.apply_chat_template(
-                    [{"role": message.role, "content": message.text} for message in attempt],
-                    chat_template=dateless_template(self._tokenizer),
-                    tokenize=False,
-                    add_generation_prompt=True,
-                    **{THINKING: thinking},
-                )
+                with bounded():
+                    text = self._tokenizer.apply_chat_template(
+                        [{"role": message.role, "content": message.text} for message in attempt],
+                        chat_template=dateless_template(self._tokenizer),
+                        tokenize=False,
+                        add_generation_prompt=True,
+                        **{THINKING: thinking},
+                    )
+                refuse_long(text)
             except Exception as error:  # noqa: BLE001  a template may raise anything
                 why = str(error)
                 continue

@@ -25,6 +25,7 @@ _WEIGHTS = "*.safetensors"
 _INDEX = "*.safetensors.index.json"
 _TOKENIZER = ("*token*", "*tekken*", "vocab*", "merges*", "*.model")
 _SMALL = ("config.json", "generation_config.json", "*.jinja", *_TOKENIZER)
+_CODE = ("*.py",)
 _OTHER_FORMATS = ("*/*", "consolidated*")
 """Copies of the same weights in other formats, which some hub repositories contain as well."""
 _NUMBER = re.compile(r"\d+")
@@ -35,10 +36,12 @@ class Checkpoint:
 
     Args:
         name: a folder or a hub id.
+        trust_code: run Python files of the model. They can do whatever the user can.
     """
 
-    def __init__(self, name: str) -> None:
+    def __init__(self, name: str, *, trust_code: bool = False) -> None:
         self.name = name
+        self.trust_code = trust_code
         self._transformers: Any = import_extra("transformers")
 
     @cached_property
@@ -63,7 +66,12 @@ class Checkpoint:
                 path=local,
                 hint="name a folder with a config.json, or a hub id",
             )
-        return self._fetch(*_SMALL)
+        return self._fetch(*self._small)
+
+    @property
+    def _small(self) -> tuple[str, ...]:
+        """The files that are read whatever the model is asked."""
+        return (*_SMALL, *_CODE) if self.trust_code else _SMALL
 
     @cached_property
     def weights(self) -> list[Path]:
@@ -115,13 +123,29 @@ class Checkpoint:
             EngineError: transformers cannot read config.json.
         """
         try:
-            config = self._transformers.AutoConfig.from_pretrained(self.folder)
+            config = self._transformers.AutoConfig.from_pretrained(
+                self.folder, trust_remote_code=self.trust_code
+            )
             return config.get_text_config()
         except Exception as error:  # a wrong value may raise anything
+            self.refuse_code(error)
             raise EngineError(
                 f"config.json cannot be read: {first_line(error)}",
                 path=self.folder,
                 hint="upgrade transformers, or choose another model",
+            ) from error
+
+    def refuse_code(self, error: Exception) -> None:
+        """Say it in words of ours if transformers would have to run Python files of the model.
+
+        Raises:
+            EngineError: `error` says that.
+        """
+        if not self.trust_code and "trust_remote_code" in str(error):
+            raise EngineError(
+                "the model brings Python code of its own, which is not run unless you say so",
+                path=self.folder,
+                hint="read its *.py files and add --trust-remote-code, or choose another model",
             ) from error
 
     @cached_property
@@ -136,8 +160,11 @@ class Checkpoint:
         if not any(path for pattern in _TOKENIZER for path in self.folder.glob(pattern)):
             raise EngineError("the model folder has no tokenizer", path=self.folder, hint=hint)
         try:
-            return self._transformers.AutoTokenizer.from_pretrained(self.folder)
+            return self._transformers.AutoTokenizer.from_pretrained(
+                self.folder, trust_remote_code=self.trust_code
+            )
         except Exception as error:  # tokenizers raises bare Exception on a broken file
+            self.refuse_code(error)
             raise EngineError(
                 f"the tokenizer cannot be read: {first_line(error)}", path=self.folder, hint=hint
             ) from error
@@ -178,7 +205,9 @@ class Checkpoint:
         torch = import_extra("torch")
         try:
             with torch.device("meta"):  # names without numbers
-                model = self._transformers.AutoModelForCausalLM.from_config(self.text_config)
+                model = self._transformers.AutoModelForCausalLM.from_config(
+                    self.text_config, trust_remote_code=self.trust_code
+                )
             stored: set[str] = set()
             for path in self.weights:
                 with import_extra("safetensors").safe_open(path, framework="pt") as file:
@@ -228,7 +257,7 @@ class Checkpoint:
         Raises:
             EngineError: there are no weights, or they cannot be fetched.
         """
-        files = {path for pattern in (*_SMALL, _INDEX) for path in self.folder.glob(pattern)}
+        files = {path for pattern in (*self._small, _INDEX) for path in self.folder.glob(pattern)}
         ordered = sorted(files | set(self.weights), key=lambda path: path.name)
         digest = hashlib.sha256()
         with ThreadPoolExecutor() as pool:

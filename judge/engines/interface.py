@@ -26,6 +26,7 @@ class EngineOptions:
         tensor_parallel: how many GPUs share the model.
         gpu_memory: the share of the GPU's memory that may be used, in (0, 1].
         reproducible: the same numbers whatever else is in the batch, at the cost of speed.
+        trust_remote_code: run Python files that the model brings. They can do whatever you can.
         base_url: address of an OpenAI-compatible server, such as `http://localhost:8000/v1`.
         server: which program answers there; without it the engine asks the server.
         concurrency: how many requests are under way at once.
@@ -40,6 +41,7 @@ class EngineOptions:
     tensor_parallel: int | None = None
     gpu_memory: float | None = None
     reproducible: bool | None = None
+    trust_remote_code: bool | None = None
     base_url: str | None = None
     server: str | None = None
     concurrency: int | None = None

@@ -15,6 +15,7 @@ from typing import Any, Protocol
 
 from judge.engines.interface import TokenCount
 from judge.errors import EngineError
+from judge.limits import bounded, refuse_long
 from judge.types import PromptItem, PromptTree
 
 __all__ = [
@@ -260,13 +261,15 @@ def local_prompt_tokenizer(tokenizer: Any, name: str) -> PromptTokenizer:
         if tokenizer.chat_template is None:
             return None
         try:
-            text: str = tokenizer.apply_chat_template(
-                messages,
-                chat_template=dateless_template(tokenizer),
-                tokenize=False,
-                add_generation_prompt=True,
-                enable_thinking=False,
-            )
+            with bounded():
+                text: str = tokenizer.apply_chat_template(
+                    messages,
+                    chat_template=dateless_template(tokenizer),
+                    tokenize=False,
+                    add_generation_prompt=True,
+                    enable_thinking=False,
+                )
+            refuse_long(text)
         except Exception as error:  # a template is a program and may raise anything
             raise EngineError(str(error)) from error
         return text

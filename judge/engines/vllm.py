@@ -82,7 +82,7 @@ class VllmEngine:
         with warnings.catch_warnings(action="ignore"):
             self._vllm: Any = import_extra("vllm", "vllm")
             self._platform: Any = importlib.import_module("vllm.platforms").current_platform
-        self._checkpoint = Checkpoint(model)
+        self._checkpoint = Checkpoint(model, trust_code=bool(options.trust_remote_code))
         self._options = options
         if not self._platform.device_type:
             raise EngineError(
@@ -342,6 +342,7 @@ def _llm_arguments(
         "logprobs_mode": "raw_logprobs",
         "language_model_only": True,  # no pictures are given to a model that can see
         "use_tqdm_on_load": False,
+        "trust_remote_code": bool(options.trust_remote_code),
     }
     if options.gpu_memory is not None:
         arguments["gpu_memory_utilization"] = options.gpu_memory

@@ -17,6 +17,8 @@ from typing import Any, NamedTuple
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
+from judge.limits import harmless
+
 __all__ = [
     "Axis",
     "Footnotes",
@@ -126,10 +128,16 @@ def environment(*, html: bool = True, **options: Any) -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
         keep_trailing_newline=True,
+        finalize=_shown,
         **options,
     )
     templates.filters |= {f.__name__: f for f in (fixed, share, level, count, many, signed)}
     return templates
+
+
+def _shown(value: object) -> object:
+    """A value of a page: names and texts of others cannot turn the direction of what follows."""
+    return harmless(value) if isinstance(value, str) and not isinstance(value, Markup) else value
 
 
 class Script(NamedTuple):

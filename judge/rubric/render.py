@@ -18,6 +18,7 @@ import jinja2
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 
 from judge.errors import RubricError, UsageError
+from judge.limits import LimitError, bounded, refuse_long
 from judge.types import Character, Dialogue, Metric, PromptItem, PromptTree, Question, Rubric
 
 __all__ = ["BLOCKS", "RubricSet", "Templates"]
@@ -104,7 +105,7 @@ class Templates:
         """
         with self._located(name, variables):
             template = self.environment.get_template(name)
-            return "".join(template.root_render_func(template.new_context(variables)))
+            return refuse_long("".join(template.root_render_func(template.new_context(variables))))
 
     def render_block(self, name: str, block: str, variables: dict[str, Any]) -> str:
         """The text of one block of the template `name`.
@@ -121,7 +122,7 @@ class Templates:
                     path=self.template_path(name),
                     hint=f"add {{% block {block} %}}...{{% endblock %}} to {name}",
                 )
-            return "".join(template.blocks[block](template.new_context(variables)))
+            return refuse_long("".join(template.blocks[block](template.new_context(variables))))
 
     def _load(self, name: str) -> tuple[str, str, Any] | None:
         if name not in self.sources:
@@ -133,9 +134,18 @@ class Templates:
     def _located(self, what: str, variables: Mapping[str, Any]) -> Iterator[None]:
         """Turn anything that a template raises into a RubricError with its file and line."""
         try:
-            yield
+            with bounded():
+                yield
         except RubricError:
             raise
+        except LimitError as error:
+            path, line = self._where(error.__context__ or error)
+            raise RubricError(
+                f"{what}: {error}",
+                path=path,
+                line=line,
+                hint="a template should only put texts together: shorten its loops and sums",
+            ) from error
         except jinja2.TemplateSyntaxError as error:
             raise RubricError(
                 f"template syntax: {error.message}",

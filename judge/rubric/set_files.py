@@ -14,6 +14,7 @@ from importlib.resources import files
 from pathlib import Path
 
 from judge.errors import RubricError, UsageError
+from judge.limits import CONFIG_BYTES, LimitError, read_regular
 
 __all__ = [
     "FORMAT",
@@ -114,17 +115,29 @@ def _is_text(value: object) -> bool:
     return isinstance(value, str) and bool(value.strip())
 
 
-def _read_text(path: Path) -> str:
-    """The content of a file; RubricError if it cannot be read or is not UTF-8."""
+def _read_text(path: Path, folder: Path) -> str:
+    """The content of a file of the set in `folder`.
+
+    Raises:
+        RubricError: it cannot be read, is not UTF-8, or is a link out of the folder.
+    """
+    if not path.resolve().is_relative_to(folder.resolve()):
+        raise RubricError(
+            f"it is a link to {path.resolve()}, which is not in the folder of the set",
+            path=path,
+            hint="put a copy of the file into the folder: what is in a prompt is part of the set",
+        )
     try:
-        return path.read_text(encoding="utf-8")
+        return read_regular(path, CONFIG_BYTES).decode("utf-8")
+    except LimitError as error:
+        raise RubricError(str(error), path=path, hint="put a text file there") from None
     except (OSError, UnicodeDecodeError) as error:
         raise RubricError(str(error), path=path, hint="save the file as UTF-8 text") from error
 
 
 def read_toml(path: Path) -> TomlTable:
     """The top level of a TOML file; RubricError if it is not TOML or has another `format`."""
-    text = _read_text(path)
+    text = _read_text(path, path.parent)
     try:
         top = TomlTable(path, tuple(text.split("\n")), tomllib.loads(text))
     except tomllib.TOMLDecodeError as error:
@@ -230,7 +243,7 @@ def read_templates(folder: Path, *needed: str) -> dict[str, tuple[str, Path]]:
                 path=folder,
                 hint="compare the sets in the folder rubrics of this program",
             )
-    return {path.name: (_read_text(path), path) for path in paths}
+    return {path.name: (_read_text(path, folder.parent), path) for path in paths}
 
 
 def hash_files(paths: Iterable[Path]) -> str:

@@ -65,6 +65,7 @@ class EngineKeywords(TypedDict, total=False):
     tensor_parallel: int | None
     gpu_memory: float | None
     reproducible: bool | None
+    trust_remote_code: bool | None
     base_url: str | None
     server: str | None
     concurrency: int | None

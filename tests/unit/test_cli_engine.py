@@ -28,6 +28,7 @@ EVERY = {
     "--tensor-parallel": ("2", 2),
     "--gpu-memory": ("0.5", 0.5),
     "--reproducible": (None, True),
+    "--trust-remote-code": (None, True),
     "--seed": ("9", 9),
 }
 """Each option of an engine, what a user writes behind it, and what it means."""

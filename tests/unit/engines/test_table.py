@@ -188,6 +188,7 @@ GIVEN: dict[str, Any] = {
     "tensor_parallel": 2,
     "gpu_memory": 0.5,
     "reproducible": True,
+    "trust_remote_code": True,
     "base_url": "http://localhost:1/v1",
     "server": "vllm",
     "concurrency": 2,
