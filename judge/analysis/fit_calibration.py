@@ -99,7 +99,11 @@ def calibrate(
         confidence=confidence,
         fits=dict(zip(wanted, fits, strict=True)),
         counts=counts,
-        notes=(*notes, *metric_notes(ratings, table.metrics, not_rated)),
+        notes=(
+            *([ratings.incomplete] if ratings.incomplete else []),
+            *notes,
+            *metric_notes(ratings, table.metrics, not_rated),
+        ),
         created=utc_now(),
         versions=library_versions(),
     )

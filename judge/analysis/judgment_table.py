@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from judge.errors import StoreError, UsageError
-from judge.ratings import DialogueId, Ratings
+from judge.ratings import DialogueId, Ratings, list_counts
 from judge.rubric.reply_sets import is_reply_set, replies_metric
 from judge.types import Failure, Judgment, Rubric, ScoreDistribution
 
@@ -117,6 +117,8 @@ def metric_notes(
 ) -> Iterator[str]:
     """Notes on metrics that were only rated or only judged, and on scores that no person gave."""
     yield from ratings.notes
+    if ratings.scale_given and ratings.off_scale:
+        yield f"Off the scale {ratings.scale}, set aside: {list_counts(ratings.off_scale)}."
     if not_judged := [metric for metric in ratings.metrics if metric not in judged]:
         yield f"Rated, but not judged: {', '.join(not_judged)}."
     if not_rated:

@@ -259,6 +259,12 @@ def rating_options(what_for: str) -> Callable[[_Decorated], _Decorated]:
                 show_default=True,
             ),
             sheet_option,
+            _ratings(
+                "--allow-missing",
+                "Go on where more than 1% of the ratings that a figure rests on are refused; every "
+                "page says so.",
+                is_flag=True,
+            ),
         ),
     )
 
@@ -280,7 +286,7 @@ def given_ratings(ctx: click.Context) -> dict[str, Any]:
         return {"ratings": RatingsFile(path, aliases, **given)}
     if given:
         raise UsageError(
-            "--alias, --scale, --step and --sheet go with --ratings",
+            "--alias, --scale, --step, --sheet and --allow-missing go with --ratings",
             hint="add it, or leave them out",
         )
     return {}

@@ -16,6 +16,7 @@ from judge.ratings.check import (
     summarise,
 )
 from judge.ratings.design import Overlap, plan_sheets
+from judge.ratings.incomplete import ensure_complete, ensure_complete_table, list_counts, on_scale
 from judge.ratings.read import read_judged_table, read_ratings
 from judge.ratings.record import (
     DialogueId,
@@ -50,9 +51,13 @@ __all__ = [
     "Summary",
     "collect",
     "compare",
+    "ensure_complete",
+    "ensure_complete_table",
     "ensure_usable",
     "join_ratings",
+    "list_counts",
     "mean_ratings",
+    "on_scale",
     "plan_sheets",
     "read_judged_table",
     "read_key",

@@ -14,6 +14,7 @@ from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
 from judge.errors import DataError
+from judge.ratings.incomplete import MOST_LOST, list_counts, refuse_half_points
 from judge.ratings.record import DialogueId, Fault, IntArray, Ratings
 
 __all__ = [
@@ -28,9 +29,6 @@ __all__ = [
     "rater_groups",
     "summarise",
 ]
-
-_TYPING_ERRORS = 0.01
-"""The largest share of scores off the scale that may be typing errors."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,7 +133,8 @@ def ensure_usable(ratings: Ratings, comparison: Comparison | None = None) -> Non
     """Refuse ratings of which none can be used, or that seem to be on another scale.
 
     They seem so, unless the user named the scale, if more than 1% of the scores lie off it; or if
-    some lie beyond one end and none at the other end, as when 0-4 is read as 1-5.
+    some lie beyond one end and none at the other end, as when 0-4 is read as 1-5. Refused are also
+    ratings of which more than 1% lie between the steps of the scale, as half points do.
 
     Args:
         ratings: what was read.
@@ -146,19 +145,20 @@ def ensure_usable(ratings: Ratings, comparison: Comparison | None = None) -> Non
     """
     path = Path(next(iter(ratings.sources), "ratings"))
     scale, off = ratings.scale, ratings.off_scale
-    seen = ", ".join(f"{score:g} ({n} times)" for score, n in list(off.items())[:6])
+    seen = list_counts(off)
     hint = "name the scale, such as --scale 0-4; --scale 1-5 says that these are mistakes"
     if not ratings.scale_given and off:
         share = sum(off.values()) / (sum(off.values()) + len(ratings))
         shifted = (min(off) < scale.low and scale.high not in ratings.score) or (
             max(off) > scale.high and scale.low not in ratings.score
         )
-        if share > _TYPING_ERRORS or shifted:
+        if share > MOST_LOST or shifted:
             raise DataError(
                 f"the ratings seem to be on another scale than {scale}: {seen}",
                 path=path,
                 hint=hint,
             )
+    refuse_half_points(path, ratings.off_step, len(ratings), scale)
     if not len(ratings):
         counts = Counter(fault.kind for fault in ratings.faults) | Counter(ratings.excluded)
         found = ", ".join(f"{kind or 'blank rater_type'} {n}" for kind, n in counts.most_common())

@@ -35,7 +35,7 @@ RATING_COLUMNS: Mapping[str, tuple[str, ...]] = MappingProxyType(
         "item": ("item_id", "条目"),
         "metric": ("dimension", "criterion", "指标", "维度", "评价指标"),
         "rater": ("rater_id", "annotator", "annotator_id", "评分员", "评分人", "标注员", "标注者"),
-        "rater_type": (),
+        "rater_type": ("rater_kind", "annotator_type", "评分员类型", "标注员类型"),
         "score": ("rating", "分数", "评分", "得分", "打分"),
     }
 )
@@ -51,7 +51,7 @@ JUDGED_COLUMNS: Mapping[str, tuple[str, ...]] = MappingProxyType(
         "system": RATING_COLUMNS["system"],
         "dimension": ("metric", "measure", "criteria", "aspect", *RATING_COLUMNS["metric"]),
         "rater": (*RATING_COLUMNS["rater"], "evaluator", "worker", "worker_id"),
-        "rater_type": ("rater_kind", "annotator_type", "评分员类型", "标注员类型"),
+        "rater_type": RATING_COLUMNS["rater_type"],
         "score": RATING_COLUMNS["score"],
     }
 )

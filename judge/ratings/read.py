@@ -32,8 +32,9 @@ import numpy as np
 from judge import tables
 from judge.errors import DataError, UsageError
 from judge.ratings.columns import JUDGED_COLUMNS, RATINGS_HINT, Vocabulary, find_columns, plain
+from judge.ratings.judged import resolve_judged
 from judge.ratings.record import JudgedTable, Point, Ratings, Scale
-from judge.ratings.resolve import resolve_judged, resolve_ratings
+from judge.ratings.resolve import resolve_ratings
 from judge.ratings.rows import (
     Filter,
     filled_rows,

@@ -135,10 +135,13 @@ class Ratings:
         scale: what a score may be; `scale_given` says whether the user chose it.
         faults: every rating that was refused, in the order of file and row.
         off_scale: score -> how often it was given, for the scores that are not on the scale.
+        off_step: the same for scores between the steps of the scale.
+        lost: metric -> how many scores of it were refused that should have been there.
         excluded: rater_type (`llm`, `crowd`, ...) -> rows excluded because no person gave them.
         unread: the columns that mean nothing here.
         sources: path -> SHA-256 (hex) of its bytes.
         notes: how the file was read where that could be otherwise, as sentences.
+        incomplete: says of how many scores the figures lack, where the user goes on without them.
     """
 
     dialogues: tuple[DialogueId, ...]
@@ -158,6 +161,9 @@ class Ratings:
     unread: tuple[str, ...]
     sources: Mapping[str, str] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
+    off_step: Mapping[float, int] = field(default_factory=dict)
+    lost: Mapping[str, int] = field(default_factory=dict)
+    incomplete: str = ""
 
     def __len__(self) -> int:
         return len(self.score)
@@ -198,6 +204,9 @@ class JudgedTable:
         where: the filters that were applied, as texts.
         refused: reason -> how many rows were; `faults` are the first 1,000 of them.
         notes: sentences to print beside every number.
+        lost: (rater, dimension) -> how many rows were refused that should have been there; "" for a
+            name that is missing.
+        incomplete: says how many rows the figures lack, where the user goes on without them.
     """
 
     items: tuple[str, ...]
@@ -218,6 +227,8 @@ class JudgedTable:
     refused: Mapping[str, int]
     faults: tuple[Fault, ...]
     notes: tuple[str, ...]
+    lost: Mapping[tuple[str, str], int] = field(default_factory=dict)
+    incomplete: str = ""
 
     def __len__(self) -> int:
         return len(self.score)

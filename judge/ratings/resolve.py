@@ -7,42 +7,46 @@ are left, copies and contradictions are refused.
 
 from __future__ import annotations
 
-import itertools
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from types import MappingProxyType
-from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from judge.errors import DataError, UsageError
 from judge.ratings.columns import Vocabulary
 from judge.ratings.record import (
     FAULT_KINDS,
     DialogueId,
     Fault,
-    JudgedTable,
-    Point,
     Ratings,
     Scale,
 )
-from judge.ratings.rows import Columns, JudgedRows
+from judge.ratings.rows import Columns
 from judge.ratings.values import (
     FAULT_CODES,
     Coded,
     Codes,
     Flags,
+    clean,
     encode,
     is_blank,
     parse_id,
     parse_name,
     parse_scores,
 )
-from judge.text_files import stem
 
-__all__ = ["resolve_judged", "resolve_ratings"]
+__all__ = [
+    "PARSERS",
+    "PEOPLE",
+    "describe_duplicate",
+    "describe_value",
+    "is_lost",
+    "list_faults",
+    "resolve_duplicates",
+    "resolve_ratings",
+]
 
 PEOPLE = frozenset(
     {"human", "expert", "crowd", "annotator", "worker", "person", "people", "rater", "user"}
@@ -50,15 +54,7 @@ PEOPLE = frozenset(
 )
 """Types of raters that are people, in a table of judges' scores; so is a rater without a type."""
 
-JUDGES = frozenset(
-    {"llm", "judge", "model", "metric", "machine", "automatic", "ai", "模型", "机器", "自动"}
-)
-"""Types of raters that are judges."""
-
-_LISTED = 1_000
-"""Faults of a table of judges' scores that are listed; all are counted."""
-
-_PARSERS = {
+PARSERS = {
     "item": parse_id,
     "system": parse_name,
     "character": parse_name,
@@ -138,13 +134,16 @@ def resolve_ratings(
     given = columns["score"]
     score, kind = parse_scores(given, used_scale)
     columns = {**columns, "score": score}
-    off_scale = Counter(score[kind == FAULT_CODES["off_scale"]].tolist())
+    off_scale, off_step = (
+        dict(sorted(Counter(score[kind == FAULT_CODES[reason]].tolist()).items()))
+        for reason in ("off_scale", "off_step")
+    )
     metric = encode(
         columns["metric"], lambda value: vocabulary.metric("" if is_blank(value) else str(value))
     )
     blank = np.full(len(score), "", dtype=np.object_)
     ids = {
-        name: encode(columns.get(name, blank), _PARSERS[name])
+        name: encode(columns.get(name, blank), PARSERS[name])
         for name in (*DialogueId._fields, "rater")
     }
     blanks = {name: coded.among([""]) for name, coded in ids.items()}
@@ -173,12 +172,12 @@ def resolve_ratings(
             case "off_step":
                 text = f"{given[i]} is not a score of the scale {used_scale}"
             case "duplicate" | "conflict":
-                text = _describe_duplicate(reason, rater.name(i), duplicates[i], columns, paths)
+                text = describe_duplicate(reason, rater.name(i), duplicates[i], columns, paths)
             case _:
-                text = _describe_value(reason, given[i])
+                text = describe_value(reason, given[i])
         return f"{metric.name(i)}: {text}"
 
-    all_faults = [*faults, *_list_faults(kind, columns, paths, describe)]
+    all_faults = [*faults, *list_faults(kind, columns, paths, describe)]
     number = {path: i for i, path in enumerate(paths)}
     kept = np.flatnonzero(kind == 0)
     # Names are coded in alphabetical order, so that the numbers sort as the dialogues do.
@@ -204,7 +203,9 @@ def resolve_ratings(
         scale=used_scale,
         scale_given=scale is not None,
         faults=tuple(sorted(all_faults, key=lambda fault: (number[fault.path], fault.row))),
-        off_scale=dict(sorted(off_scale.items())),
+        off_scale=off_scale,
+        off_step=off_step,
+        lost=Counter(metric.name(i) for i in np.flatnonzero(is_lost(kind, scale)).tolist()),
         excluded=excluded,
         unread=unread,
         sources=dict(sources),
@@ -212,18 +213,29 @@ def resolve_ratings(
     )
 
 
+def is_lost(kind: NDArray[np.int8], scale: Scale | None) -> Flags:
+    """(n,) whether a score was refused that should have been there.
+
+    Not so where there is no score, where it is a copy of one that is kept, where its metric is none
+    that is judged, and where it lies off a scale that the user named: then it was set aside.
+    """
+    harmless = ["", "empty", "duplicate", "unknown_metric"]
+    harmless += [] if scale is None else ["off_scale"]
+    return ~np.isin(kind, [FAULT_CODES[reason] for reason in harmless])
+
+
 def _exclude(columns: Columns) -> tuple[Columns, dict[str, int]]:
     """The rows that people gave, and how many there are of each other type of rater."""
     if "rater_type" not in columns:
         return columns, {}
     types = encode(columns["rater_type"], _casefold)
-    people = types.among(["human"])
+    people = types.among(PEOPLE)
     others = Counter(types.names[code] for code in types.code[~people].tolist())
     return {name: values[people] for name, values in columns.items()}, dict(sorted(others.items()))
 
 
 def _casefold(value: object) -> str:
-    return "" if is_blank(value) else str(value).strip().casefold()
+    return "" if is_blank(value) else clean(str(value)).casefold()
 
 
 def _number_dialogues(ids: Mapping[str, Coded]) -> Codes:
@@ -236,24 +248,27 @@ def _number_dialogues(ids: Mapping[str, Coded]) -> Codes:
 # Faults
 
 
-def _list_faults(
+def list_faults(
     kind: NDArray[np.int8],
     columns: Columns,
     paths: Sequence[Path],
     describe: Callable[[int, str], str],
 ) -> Iterator[Fault]:
+    """A fault for each row that is refused; `describe` makes a sentence of row and reason."""
     for i in np.flatnonzero(kind).tolist():
         reason = FAULT_KINDS[kind[i] - 1]
         yield Fault(paths[columns["file"][i]], int(columns["row"][i]), reason, describe(i, reason))
 
 
-def _describe_value(reason: str, given: object) -> str:
+def describe_value(reason: str, given: object) -> str:
+    """What stands in the place of a score, for a message."""
     return "no score" if reason == "empty" else f"{str(given)[:40]!r} is not a number"
 
 
-def _describe_duplicate(
+def describe_duplicate(
     reason: str, rater: str, same: Sequence[int], columns: Columns, paths: Sequence[Path]
 ) -> str:
+    """What a rater gave the same thing, and in which rows, for a message."""
     places = sorted(zip(columns["file"][same].tolist(), columns["row"][same].tolist(), strict=True))
     several = len(paths) > 1
     rows = ", ".join(f"{paths[file].name}:{row}" if several else f"{row}" for file, row in places)
@@ -261,180 +276,3 @@ def _describe_duplicate(
         return f"{rater} gave the same score again (rows {rows}); one is kept"
     scores = " and ".join(sorted({f"{score:g}" for score in columns["score"][same].tolist()}))
     return f"{rater} gave {scores} (rows {rows}); none is kept"
-
-
-# Tables of judges' scores
-
-
-class _Raters(NamedTuple):
-    """Who gave each of the n scores; fields as in `JudgedTable`."""
-
-    names: tuple[str, ...]
-    rater: Codes
-    dimension: Codes
-    judged: Flags
-
-
-def resolve_judged(
-    rows: JudgedRows,
-    *,
-    people: frozenset[str],
-    judges: frozenset[str],
-    point: Point,
-    where: tuple[str, ...],
-) -> JudgedTable:
-    """Keep the scores that can be used, say who gave each, and list the others.
-
-    Args:
-        rows: of all files.
-        people: measures that are people's.
-        judges: raters that are judges whatever their type.
-        point: how probabilities became scores.
-        where: the filters that were applied, as texts.
-
-    Raises:
-        UsageError: no rows, no people or no judge; a name in `people` or `judges` that is none.
-        DataError: no row can be used, some files have systems and others none, or a type of rater
-            says neither people nor judge.
-    """
-    columns, paths = rows.columns, rows.paths
-    n = len(columns["row"])
-    if not n:
-        raise UsageError(f"--where {' '.join(where)}: no row is left", hint="leave one of them out")
-    ids = {
-        name: encode(columns[name], _PARSERS[name], allow_blank=False, in_order=True)
-        for name in ("item", "system", "dimension", "rater", "rater_type")
-    }
-    raters = _find_raters(rows, ids, people, judges)
-    if not rows.has_systems:
-        ids["system"] = Coded(("",), np.zeros(n, dtype=np.int64))
-    item, system, judged = ids["item"].code, ids["system"].code, raters.judged
-    nameless = (item < 0) | (system < 0) | (ids["dimension"].code < 0)
-    kind = np.where(nameless, FAULT_CODES["no_name"], columns["kind"]).astype(np.int8)
-    scored = (judged.astype(np.int64), raters.dimension, system, item)
-    duplicates = resolve_duplicates(kind, columns["score"], raters.rater, scored)
-
-    def describe(i: int, reason: str) -> str:
-        match reason:
-            case "no_name":
-                return "item, system or dimension is blank"
-            case "no_distribution":
-                return "the probabilities are no distribution: negative, all 0, or more than 1"
-            case "duplicate" | "conflict":
-                name = raters.names[raters.rater[i]]
-                return _describe_duplicate(reason, name, duplicates[i], columns, paths)
-        return _describe_value(reason, columns["given"][i])
-
-    faults = tuple(itertools.islice(_list_faults(kind, columns, paths, describe), _LISTED))
-    kept = np.flatnonzero(kind == 0)
-    if not kept.size:
-        raise DataError(
-            f"none of {n} rows can be used: {faults[0].text}",
-            path=faults[0].path,
-            line=faults[0].row,
-            hint="look at the file there",
-        )
-    refused = Counter(FAULT_KINDS[code - 1] for code in kind[kind > 0].tolist())
-    _ensure_both_sides(judged[kept])
-    return JudgedTable(
-        items=ids["item"].names,
-        systems=ids["system"].names,
-        dimensions=ids["dimension"].names,
-        raters=raters.names,
-        item=item[kept].astype(np.int32),
-        system=system[kept].astype(np.int32),
-        dimension=raters.dimension[kept].astype(np.int32),
-        rater=raters.rater[kept].astype(np.int32),
-        judged=judged[kept],
-        score=columns["score"][kept],
-        probs=columns["probs"][kept] if rows.labels else None,
-        labels=rows.labels,
-        point=point,
-        sources=dict(rows.sources),
-        where=where,
-        refused=dict(refused),
-        faults=faults,
-        notes=tuple(_notes(rows, ids["rater_type"].names, refused, faults)),
-    )
-
-
-def _find_raters(
-    rows: JudgedRows, ids: Mapping[str, Coded], people: frozenset[str], judges: frozenset[str]
-) -> _Raters:
-    """Tell judges from people: by probabilities, by name, by type, or as a measure."""
-    dimension, rater, types = ids["dimension"], ids["rater"], ids["rater_type"]
-    columns = rows.columns
-    if missing := sorted(people - set(dimension.names)):
-        raise UsageError(
-            f"--people {missing[0]}: it is no measure of the table",
-            hint=f"its measures are {_list_some(dimension.names)}",
-        )
-    measure = columns["measure"] & ~dimension.among(people)
-    of_type = {side: [n for n in types.names if n.casefold() in side] for side in (PEOPLE, JUDGES)}
-    judged = columns["judged"] | measure | rater.among(judges) | types.among(of_type[JUDGES])
-    unknown = ~judged & (types.code >= 0) & ~types.among(of_type[PEOPLE])
-    if unknown.any():
-        first = int(np.argmax(unknown))
-        raise DataError(
-            f"the rater_type {types.name(first)!r} tells neither people nor judge",
-            path=rows.paths[columns["file"][first]],
-            line=int(columns["row"][first]),
-            hint=f"people: {_list_some(sorted(PEOPLE), 5)}; "
-            f"judges: {_list_some(sorted(JUDGES), 5)}; or name the judges with --judge NAME",
-        )
-    # A judge without a name is called by its measure, else by its file.
-    stems = tuple(map(stem, rows.paths))
-    unnamed = judged & ~measure & (rater.code < 0)
-    index = {name: i for i, name in enumerate(rater.names)}
-    for name in (*(dimension.names * bool(measure.any())), *(stems * bool(unnamed.any()))):
-        index.setdefault(name, len(index))
-    of_measure = np.array([*(index.get(name, -1) for name in dimension.names), -1], dtype=np.int64)
-    of_file = np.array([index.get(stem, -1) for stem in stems], dtype=np.int64)
-    code = np.where(unnamed, of_file[columns["file"]], rater.code)
-    code = np.where(measure, of_measure[dimension.code], code)
-    names = tuple(index)
-    if missing := sorted(judges - {names[i] for i in np.unique(code[judged]).tolist()}):
-        all_names = [names[i] for i in np.unique(code[code >= 0]).tolist()]
-        raise UsageError(
-            f"--judge {missing[0]}: nobody in the table is called so",
-            hint=f"there are {_list_some(all_names)}" if all_names else "the table names no rater",
-        )
-    return _Raters(names, code, np.where(measure, -1, dimension.code), judged)
-
-
-def _notes(
-    rows: JudgedRows, types: Sequence[str], refused: Mapping[str, int], faults: Sequence[Fault]
-) -> Iterator[str]:
-    yield from rows.notes
-    if not rows.has_systems:
-        yield "The table has no column system: all items count as those of one system."
-    people = [name for name in types if name.casefold() in PEOPLE]
-    if len(people) > 1:
-        yield f"Raters of the types {' and '.join(people)} all count as people."
-    if rows.unused:
-        yield f"Scores beside probabilities, which were not read: {rows.unused:,}."
-    if rows.unread:
-        yield f"Columns that were not read: {', '.join(rows.unread)}."
-    if refused:
-        counts = ", ".join(f"{kind.replace('_', ' ')} {n:,}" for kind, n in sorted(refused.items()))
-        first = f"{faults[0].path.name}:{faults[0].row}: {faults[0].text}"
-        yield f"Rows refused: {sum(refused.values()):,} ({counts}), such as {first}."
-
-
-def _ensure_both_sides(judged: Flags) -> None:
-    if not judged.any():
-        raise UsageError(
-            "nobody in the table is a judge",
-            hint="say who is, with --judge RATER, with a column rater_type (human, llm, ...), or "
-            "with --people MEASURE where the measures are judges",
-        )
-    if judged.all():
-        raise UsageError(
-            "nobody in the table is a person",
-            hint="name a second --table with what people said, or --people MEASURE",
-        )
-
-
-def _list_some(names: Iterable[str], most: int = 10) -> str:
-    listed = list(names)
-    return ", ".join(listed[:most]) + (", ..." if len(listed) > most else "")

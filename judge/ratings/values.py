@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import json
 import math
 import re
+import unicodedata
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from types import MappingProxyType
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,6 +23,7 @@ __all__ = [
     "Codes",
     "Flags",
     "Values",
+    "clean",
     "encode",
     "factorise",
     "is_blank",
@@ -31,6 +35,8 @@ __all__ = [
 Codes = NDArray[np.int64]
 Flags = NDArray[np.bool_]
 Values = NDArray[np.object_]
+
+_UNSEEN = re.compile("[\u200b-\u200f\u2060\ufeff\u00ad]")
 
 FAULT_CODES: Mapping[str, int] = MappingProxyType(
     {kind: code for code, kind in enumerate(("", *FAULT_KINDS))}
@@ -96,6 +102,11 @@ def factorise(values: Values) -> tuple[list[object], Codes]:
     return [distinct[key] for key in index], code
 
 
+def clean(text: str) -> str:
+    """A text without what cannot be seen: width of characters, zero-width ones, blanks around."""
+    return _UNSEEN.sub("", unicodedata.normalize("NFKC", text)).strip()
+
+
 def is_blank(value: object) -> bool:
     """Whether a cell holds nothing: null, NaN, or a text of white space."""
     if isinstance(value, str):
@@ -128,13 +139,14 @@ def parse_id(value: object) -> str | None:
 def parse_scores(values: Values, scale: Scale) -> tuple[NDArray[np.float64], NDArray[np.int8]]:
     """(n,) the scores, NaN where a value is no number; and why a value cannot be used, or 0.
 
-    The reasons are FAULT_CODES: empty, not_a_number, off_scale, off_step.
+    The reasons are FAULT_CODES: empty, not_a_number, off_scale, off_step. A number may be spelled
+    as people and their programs do: 4分, 4/5, "4 - good", ④, ="4", [{"rating": 4}].
     """
     score = _quick_numbers(values)
     kind = np.zeros(len(values), dtype=np.int8)
     if score is None:
         distinct, code = factorise(values)
-        parsed = [_parse_number(value) for value in distinct]
+        parsed = _consistent([_spell(value) for value in distinct], scale)
         score = np.array([number for number, _ in parsed], dtype=np.float64)[code]
         kind = np.array([FAULT_CODES[why] for _, why in parsed], dtype=np.int8)[code]
     number = kind == 0
@@ -158,14 +170,96 @@ def _quick_numbers(values: Values) -> NDArray[np.float64] | None:
     return numbers if np.isfinite(numbers).all() and "_" not in "".join(values) else None
 
 
-def _parse_number(value: object) -> tuple[float, str]:
-    """A number, or NaN and why it is none."""
-    if is_blank(value):
-        return math.nan, "empty"
+# Spellings of a number
+
+_UNITS = {"分", "点", "点数", "星", "颗星", "級", "级", "等", "point", "points", "pt", "pts"}
+_UNITS |= {"star", "stars", "score"}
+_NUMBER = r"[+-]?(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+)"
+_OUT_OF = re.compile(
+    rf"({_NUMBER})\s*分?\s*(?:/|(?:out )?of)\s*([0-9]+(?:\.[0-9]+)?)\s*分?", re.IGNORECASE
+)
+_WITH_TEXT = re.compile(rf"({_NUMBER})(\D+)")
+_IN_BRACKETS = re.compile(rf"([^\d()]+)\(({_NUMBER})\s*分?\)")
+_IN_JSON = ("rating", "choices", "number", "value", "label")
+"""Keys under which annotation programs keep the one value of an answer."""
+
+
+class _Spelled(NamedTuple):
+    """One value: its number, what stands beside it, and the highest score that it names."""
+
+    number: float = math.nan
+    why: str = "not_a_number"
+    beside: str = ""
+    highest: float | None = None
+
+
+def _spell(value: object) -> _Spelled:
+    """A number with what stands beside it, or why it is none."""
+    if is_blank(value) or value in ([], {}):
+        return _Spelled(why="empty")
+    if isinstance(value, dict):
+        inner = [value[key] for key in _IN_JSON if key in value]
+        return _spell(inner[0]) if len(inner) == 1 else _Spelled()
+    if isinstance(value, list):
+        return _spell(value[0]) if len(value) == 1 else _Spelled()
     if isinstance(value, bool) or not isinstance(value, str | int | float | Decimal):
-        return math.nan, "not_a_number"
+        return _Spelled()
+    text = clean(str(value))
+    if match := re.fullmatch(r'="(.*)"', text):  # so that Excel takes it for a text
+        text = match[1].strip()
+    if text[:1] in {"[", "{"}:
+        try:
+            return _spell(json.loads(text))
+        except (ValueError, RecursionError):
+            return _Spelled()
     try:
-        number = math.nan if "_" in str(value) else float(value)
-    except (ValueError, OverflowError):
-        number = math.nan
-    return (number, "") if math.isfinite(number) else (math.nan, "not_a_number")
+        number = math.nan if "_" in text else float(text)
+    except ValueError:
+        return _spell_beside(text)
+    return _Spelled(number, "") if math.isfinite(number) else _Spelled()
+
+
+def _spell_beside(text: str) -> _Spelled:
+    """A number among other characters: out of how many, with a unit, or with a word."""
+    if match := _OUT_OF.fullmatch(text):
+        return _Spelled(float(match[1]), "", highest=float(match[2]))
+    if match := _WITH_TEXT.fullmatch(text):
+        number, beside = match[1], match[2]
+    elif match := _IN_BRACKETS.fullmatch(text):
+        number, beside = match[2], f"{match[1]}()"
+    else:
+        return _Spelled()
+    if not any(map(str.isalpha, beside)):
+        return _Spelled()
+    word = beside.strip().casefold()
+    attached = word in _UNITS or not beside[0].isspace()
+    return _Spelled(float(number), "", word if attached else f" {word}")
+
+
+def _consistent(column: Sequence[_Spelled], scale: Scale) -> list[tuple[float, str]]:
+    """The distinct values of a column as numbers with why each is none.
+
+    The numbers are meant only if all values are spelled alike: 4/5 names the end of the scale, and
+    the same for all; an unknown unit stands in every value; and each number has one word.
+    """
+    numbers = [value for value in column if not value.why]
+    ends = {value.highest for value in numbers} - {None}
+    if math.isfinite(scale.high):
+        ends = {scale.high}
+    units = {value.beside for value in numbers if value.beside.isalpha()} - _UNITS
+    known = _UNITS | (units if all(value.beside in units for value in numbers) else set())
+    known = _UNITS if len(units) > 1 else known
+    words: dict[float, set[str]] = {}
+    for value in numbers:
+        if value.beside and not value.beside.isalpha():
+            words.setdefault(value.number, set()).add(value.beside)
+
+    def good(value: _Spelled) -> bool:
+        if value.highest is not None:
+            return ends == {value.highest}
+        if value.beside.isalpha():
+            return value.beside in known
+        return not value.beside or len(words[value.number]) == 1
+
+    unclear = (math.nan, "not_a_number")
+    return [(v.number, v.why) if v.why or good(v) else unclear for v in column]

@@ -19,7 +19,14 @@ from judge.analysis.agreement.from_table import Overview, overview, scores_from_
 from judge.analysis.agreement.judge_agreement import agree as measure_agreement
 from judge.analysis.agreement.two_judges import Comparisons, ComparisonTest, compare_judges
 from judge.errors import UsageError
-from judge.ratings import Point, Ratings, Scale, read_judged_table
+from judge.ratings import (
+    Point,
+    Ratings,
+    Scale,
+    ensure_complete_table,
+    on_scale,
+    read_judged_table,
+)
 from judge.report.agreement_page import write_agreement, write_comparisons
 from judge.report.paper.agreement_csv import agreement_csv
 from judge.runs import group_by_judge, open_run, show_frame
@@ -147,6 +154,7 @@ def agree(
     scale: str | None = None,
     step: float = 1.0,
     sheet: str | None = None,
+    allow_missing: bool = False,
     metrics: Sequence[str] = (),
     point: Point = "expected",
     systems_fixed: bool = False,
@@ -169,6 +177,8 @@ def agree(
         people: of the table: the measures that people gave.
         where: of the table: only rows with `COLUMN=VALUE`, or without `COLUMN!=VALUE`.
         aliases, scale, step, sheet: how `ratings` or `table` is to be read; see `RatingsFile`.
+        allow_missing: go on where more than 1% of the scores that a figure rests on are refused;
+            every page says so.
         metrics: only these.
         point: which number stands for a distribution: its mean (`expected`) or its most probable
             label (`argmax`).
@@ -212,6 +222,7 @@ def agree(
             scale,
             step,
             sheet,
+            allow_missing=allow_missing,
             metrics=metrics,
             point=point,
         )
@@ -222,7 +233,7 @@ def agree(
         if judges or people or where:
             raise UsageError("--judge, --people and --where go with --table", hint="leave them out")
         if isinstance(ratings, str | Path):
-            ratings = RatingsFile(ratings, aliases or {}, scale, step, sheet)
+            ratings = RatingsFile(ratings, aliases or {}, scale, step, sheet, allow_missing)
         chosen = _of_runs(folders, ratings, metrics=metrics, point=point)
         if out is None and len(folders) > 1:
             raise UsageError(
@@ -272,7 +283,8 @@ def _of_runs(
     usable: Ratings | None = None
     for group in groups:
         run = open_run(*group)
-        usable = usable or usable_ratings(ratings, run.manifest.rubric.metrics)
+        judged = list(dict.fromkeys(judgment.metric for judgment in run.judgments))
+        usable = usable or usable_ratings(ratings, run.manifest.rubric.metrics, metrics or judged)
         observed.append(
             scores_from_run(
                 run.judgments,
@@ -299,6 +311,7 @@ def _of_table(
     step: float,
     sheet: str | None,
     *,
+    allow_missing: bool,
     metrics: Sequence[str],
     point: Point,
 ) -> list[PairedScores] | JudgeList:
@@ -324,12 +337,15 @@ def _of_table(
             point=point,
             sheet=sheet,
         )
+    of_people = None if scale is None else Scale.parse(scale, step)
+    judged = on_scale(judged, of_people)
+    judged = ensure_complete_table(judged, judges, metrics, allow_missing=allow_missing)
     known = table_judges(judged)
     if not judges and len(known) > 1:
         raters = np.unique(judged.rater[~judged.judged])
+        notes = (*([judged.incomplete] if judged.incomplete else []), *judged.notes)
         drawn = simulated(judged.raters[code] for code in raters if code >= 0)
-        return JudgeList(overview(judged, metrics=metrics), judged.notes, drawn)
-    of_people = None if scale is None else Scale.parse(scale, step)
+        return JudgeList(overview(judged, metrics=metrics), notes, drawn)
     return [
         scores_from_table(judged, judge, metrics=metrics, scale=of_people)
         for judge in judges or known

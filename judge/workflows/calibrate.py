@@ -110,7 +110,8 @@ def calibrate(
     judged = (run.judgments, rubric)
     notes = manifest.notices
     if ratings is not None:
-        usable = usable_ratings(ratings, rubric.metrics)
+        judged_metrics = dict.fromkeys(judgment.metric for judgment in run.judgments)
+        usable = usable_ratings(ratings, rubric.metrics, metrics or list(judged_metrics))
         fitted = calibrate_to_ratings(
             *judged,
             usable,

@@ -16,7 +16,7 @@ from judge.analysis.published import PAPER, PublishedMeans, paper_means, read_pu
 from judge.chatanime import data_root
 from judge.dialogues import DialogueSet
 from judge.errors import UsageError
-from judge.ratings import Ratings, Scale, ensure_usable
+from judge.ratings import Ratings, Scale, ensure_complete, ensure_usable
 from judge.rubric import load_rubric
 from judge.types import Dialogue, Metric
 
@@ -46,6 +46,7 @@ class RatingsFile(NamedTuple):
             another scale is refused.
         step: between two neighbouring ratings; 0 allows every number.
         sheet: the one to be read of a workbook; None for all that have the same columns.
+        allow_missing: go on where more than 1% of the ratings were refused; every page says so.
     """
 
     path: str | Path
@@ -53,6 +54,7 @@ class RatingsFile(NamedTuple):
     scale: str | None = None
     step: float = 1.0
     sheet: str | None = None
+    allow_missing: bool = False
 
 
 DialogueSource: TypeAlias = "str | Path | DialogueSet | Sequence[Dialogue] | pd.DataFrame"
@@ -115,16 +117,25 @@ def read_ratings(
     return _ratings(source, metrics)
 
 
-def usable_ratings(source: RatingsSource, metrics: Iterable[Metric]) -> Ratings:
+def usable_ratings(
+    source: RatingsSource, metrics: Iterable[Metric], wanted: Sequence[str] = ()
+) -> Ratings:
     """Ratings that a workflow can go on with.
 
+    Args:
+        source: what to read.
+        metrics: those there are.
+        wanted: those that figures are made of; () for all.
+
     Raises:
-        DataError: none can be used, or they look as if they were on another scale.
+        DataError: none can be used, they look as if they were on another scale, or more than 1% of
+            those of a metric were refused and the source does not allow it.
         UsageError: an alias or a scale that cannot be.
     """
     found = _ratings(source, metrics)
     ensure_usable(found)
-    return found
+    allowed = isinstance(source, RatingsFile) and source.allow_missing
+    return ensure_complete(found, wanted, allow_missing=allowed)
 
 
 def published_means(source: str | Path | PublishedMeans | None) -> PublishedMeans | None:

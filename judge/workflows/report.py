@@ -185,12 +185,14 @@ def write_run_report(
         played: how the systems played whose dialogues were not recorded.
     """
     judgments, dialogues, manifest = run.judgments, run.dialogues, run.manifest
+    rated = None if human is None else human.ratings
+    incomplete = [rated.incomplete] if rated is not None and rated.incomplete else []
     results = summarize(
         judgments,
         manifest.rubric,
         dialogues=dialogues,
         provenance=manifest.provenance,
-        notes=manifest.notices,
+        notes=(*manifest.notices, *incomplete),
         published=published,
         diversity=summarize_diversity(
             judgments,

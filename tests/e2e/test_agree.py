@@ -260,7 +260,16 @@ def test_faults_are_counted_and_the_rest_is_used(rated: Program) -> None:
     rows[0][5], rows[1][5] = "good", 99
     rows.append(rows[2])
     written(rated, rows)
-    done = rated("agree", "run", "--ratings", "ratings.csv", "--scale", "1-5", *QUICK)
+    words = ("agree", "run", "--ratings", "ratings.csv", "--scale", "1-5", *QUICK)
+    message, _ = rated.mistake(*words)
+    assert "1 of 95 scores of fluency: more than 1%" in message
+    assert "line 2, fluency: 'good' is not a number" in message
+    done = rated(*words, "--allow-missing")
+    assert "PARTIAL: refused and missing from the figures: 1 of 95 scores of fluency" in done.out
+    for page in ("agreement.html", "agreement.tex", "agreement.md", "agreement.csv"):
+        text = (rated.folder / "run" / "agreement" / page).read_text(encoding="utf-8-sig")
+        assert "1 of 95 scores of fluency" in text
+    assert "Off the scale 1-5, set aside: 99 (once)." in done.out
     assert "190 ratings of 3 raters" in done.out
     assert "Ratings refused: 3 (" in done.out
     for kind in ("not a number 1", "off scale 1", "duplicate 1"):
@@ -277,7 +286,11 @@ def two_scales(rows: Rows) -> Rows:
 
 
 UNFIT: dict[str, tuple[Callable[[Rows], Rows], list[str], str]] = {
-    "strangers": (lambda rows: [["x", *row[1:]] for row in rows], HEAD, "no rating in it belongs"),
+    "strangers": (
+        lambda rows: [[f"x{row[0]}", *row[1:]] for row in rows],
+        HEAD,
+        "no rating in it belongs",
+    ),
     "other metric": (
         lambda rows: [[*row[:3], "wit", *row[4:]] for row in rows],
         HEAD,
@@ -363,14 +376,17 @@ def test_options_that_make_no_sense(rated: Program) -> None:
 
 
 def test_people_on_two_scales_in_a_table(judge: Program) -> None:
-    """Of a table no scale is known, so what was observed is said; with --scale it is refused."""
+    """Of a table no scale is known, so what was observed is said; with --scale it is refused.
+
+    A third of the scores are off that scale: too many for mistakes.
+    """
     rows = [[*row[:5], 20 * int(str(row[5]))] if row[3] == "ann" else row for row in scores()]
     table(judge, rows)
     found = agreement(judge("agree", "--table", "table.csv", "--resamples", 0, "--json"))
     (measure,) = found["measures"]
     assert (measure["scale"], measure["scale_declared"]) == ([1, 100], False)
     message, _ = judge.mistake("agree", "--table", "table.csv", "--scale", "1-5")
-    assert "people's scores of tone go from 1 to 100" in message
+    assert "people's scores of tone are off it: 20 (" in message
 
 
 def test_one_system(judge: Program) -> None:
@@ -413,7 +429,7 @@ def test_judges_of_a_table_are_listed_and_compared(judge: Program) -> None:
     """Without --judge all of them in short; with one a report; with two a comparison."""
     table(judge, scores(judges=("j", "k")))
     done = judge("agree", "--table", "table.csv")
-    assert [line.split()[0] for line in done.out.splitlines()[1:]] == ["judge", "j", "k"]
+    assert [line.split()[0] for line in done.out.splitlines()[1:4]] == ["judge", "j", "k"]
     assert not (judge.folder / "agreement").exists()
     listed = json.loads(judge("agree", "--table", "table.csv", "--json").out)
     assert [row["judge"] for row in listed["judges"]] == ["j", "k"]

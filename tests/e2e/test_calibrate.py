@@ -221,7 +221,10 @@ def test_what_cannot_be_calibrated(judge: Program, recorded: Recorded) -> None:
         (["run"], "a calibration takes --ratings or --published"),
         (["run", "--ratings", some, "--published", "paper"], "takes --ratings or --published"),
         (["run", "--published", "paper", "--rung", "linear"], "--rung goes with --ratings"),
-        (["run", "--published", "paper", "--scale", "1-5"], "--alias, --scale and --step go with"),
+        (
+            ["run", "--published", "paper", "--scale", "1-5"],
+            "--alias, --scale, --step, --sheet and --allow-missing go with",
+        ),
         (["run", "--published", "paper"], "none of the systems judged (s0, s1, s2)"),
         (["run", "--ratings", "nowhere.csv"], "nowhere.csv: no such file"),
         (["run", "--ratings", strange], "no rating in it belongs to a judge score"),

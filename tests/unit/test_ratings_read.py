@@ -157,11 +157,15 @@ def test_items_of_other_tasks(tmp_path: Path) -> None:
     rows = [
         (7, "bot", "Surprise", "h1", "human", "4.0"),
         (7, "bot", "Surprise", "gpt", "llm", "3.5"),
-        (7, "bot", "Surprise", "all", "crowd", "3.9"),
+        (7, "bot", "Surprise", "all", "metric", "3.9"),
+        (8, "bot", "Surprise", "h2", " Expert ", "2"),
     ]
     found = read_ratings(write_csv(tmp_path / "x.csv", rows, head))
-    assert triples(found) == [(DialogueId("bot", "", "7"), "Surprise", "h1", 4.0)]
-    assert found.excluded == {"crowd": 1, "llm": 1}
+    assert triples(found) == [
+        (DialogueId("bot", "", "7"), "Surprise", "h1", 4.0),
+        (DialogueId("bot", "", "8"), "Surprise", "h2", 2.0),
+    ]
+    assert found.excluded == {"llm": 1, "metric": 1}
 
 
 BAD = [
@@ -193,7 +197,7 @@ def test_each_fault_is_listed(
 def test_values_of_jsonl(tmp_path: Path) -> None:
     """True is no score, null is no score given, half a character is no name."""
     path = tmp_path / "x.jsonl"
-    values = [("true", "a"), ("null", "a"), ("NaN", "a"), ("4", "\\ud800"), ("[1]", "a")]
+    values = [("true", "a"), ("null", "a"), ("NaN", "a"), ("4", "\\ud800"), ("[1, 2]", "a")]
     lines = [
         f'{{"system":"s","character":"{who}","scenario":{i},"metric":"fluency","score":{score}}}'
         for i, (score, who) in enumerate(values)

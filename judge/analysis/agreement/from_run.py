@@ -128,7 +128,7 @@ def scores_from_run(
             *metric_notes(ratings, {j.metric for j in judgments}, not_rated),
             *_notes(ratings, ids, rows, probs, own, used),
         ),
-        partial=_partial(used, ids, len(names)),
+        partial=" ".join(filter(None, (ratings.incomplete, _partial(used, ids, len(names))))),
         judge_scale=(1.0, float(len(rubric.labels))),
     )
 

@@ -111,6 +111,7 @@ def scores_from_table(
         },
         provenance=dict(_provenance(table, has_probs=probs is not None)),
         notes=(*table.notes, *_notes(grid, both, scores, not_judged)),
+        partial=table.incomplete,
         judge_scale=labels,
     )
 
