@@ -18,6 +18,7 @@ from judge.cli.options import (
     out_option,
     rating_options,
 )
+from judge.errors import UsageError
 
 if TYPE_CHECKING:
     from judge.analysis.agreement.agreement_records import (
@@ -153,13 +154,22 @@ def agree(
       judge agree --table scores.csv --judge gpt-4 --out reports/table
     """
     from judge.workflows import agree as workflow
+    from judge.workflows.inputs import RatingsFile
 
+    named = aliases_of(aliases)
+    shape = {name: options.pop(name) for name in ("raters", "systems", "mapping")}
+    source = None
+    if ratings is not None:
+        reading = {n: options[n] for n in ("scale", "step", "sheet", "allow_missing")}
+        source = RatingsFile(ratings, named, **reading, **shape)
+    elif any(shape.values()):
+        raise UsageError("--raters, --systems and --mapping go with --ratings", hint="add it")
     with Progress() as progress:
         done = workflow.agree(
             runs,
-            ratings,
+            source,
             table=tables or None,
-            aliases=aliases_of(aliases),
+            aliases=named,
             progress=progress,
             **options,
         )

@@ -33,7 +33,7 @@ __all__ = [
     "published_option",
     "rating_options",
     "selection_options",
-    "sheet_option",
+    "shape_options",
 ]
 
 _Decorated = TypeVar("_Decorated", bound=Callable[..., Any])
@@ -78,14 +78,6 @@ calibration_option = option(
     type=FOLDER_OR_FILE,
     group=REPORT,
     help="What `judge calibrate` wrote: the scores are shown on the human scale too.",
-)
-
-
-sheet_option = option(
-    "--sheet",
-    metavar="NAME",
-    group=RATINGS,
-    help="Of a workbook of ratings, this sheet.  [default: all, which must have the same columns]",
 )
 
 
@@ -258,13 +250,44 @@ def rating_options(what_for: str) -> Callable[[_Decorated], _Decorated]:
                 default=1,
                 show_default=True,
             ),
-            sheet_option,
+            shape_options,
             _ratings(
                 "--allow-missing",
                 "Go on where more than 1% of the ratings that a figure rests on are refused; every "
                 "page says so.",
                 is_flag=True,
             ),
+        ),
+    )
+
+
+def shape_options(decorated: _Decorated) -> _Decorated:
+    """What shape a table of ratings has, where its headings do not say it."""
+    return _all(
+        decorated,
+        _ratings(
+            "--sheet",
+            "Of a workbook of ratings, this sheet.  [default: all, which must have the same "
+            "columns]",
+            metavar="NAME",
+        ),
+        _ratings(
+            "--raters",
+            "Headings of columns that hold the scores of one rater each.",
+            type=NameList(),
+            default="",
+        ),
+        _ratings(
+            "--systems",
+            "Headings of columns that hold the scores of one system each.",
+            type=NameList(),
+            default="",
+        ),
+        _ratings(
+            "--mapping",
+            "For the export of a questionnaire: a table with the columns heading, system, "
+            "character, scenario and metric that says what each question is of.",
+            type=FOLDER_OR_FILE,
         ),
     )
 
@@ -286,7 +309,7 @@ def given_ratings(ctx: click.Context) -> dict[str, Any]:
         return {"ratings": RatingsFile(path, aliases, **given)}
     if given:
         raise UsageError(
-            "--alias, --scale, --step, --sheet and --allow-missing go with --ratings",
+            "--alias, --scale, --step and the other options of ratings go with --ratings",
             hint="add it, or leave them out",
         )
     return {}

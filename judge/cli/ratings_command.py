@@ -10,7 +10,7 @@ import click
 import numpy as np
 
 from judge.cli.command import FOLDER_OR_FILE, Group, echo_json, option, table
-from judge.cli.options import aliases_of, json_option, sheet_option
+from judge.cli.options import aliases_of, json_option, shape_options
 from judge.dialogues import read_dialogues
 from judge.errors import UsageError
 from judge.ratings import (
@@ -82,7 +82,7 @@ def ratings() -> None:
     help="Distance of two neighbouring scores of the scale: --step 0.5 takes half points too, "
     "--step 0 any number.",
 )
-@sheet_option
+@shape_options
 @option("--all", "everything", is_flag=True, help="Print every fault, not 20 of a kind.")
 @option("--json", "as_json", is_flag=True, help="Print one JSON object, with every fault.")
 @click.pass_context
@@ -97,15 +97,19 @@ def check(
     scale: str | None,
     step: float,
     sheet: str | None,
+    raters: tuple[str, ...],
+    systems: tuple[str, ...],
+    mapping: Path | None,
     everything: bool,
     as_json: bool,
 ) -> None:
     """Read ratings and say what can be done with them.
 
-    FILE is a table (.csv, .tsv, .json, .jsonl, .parquet, .xlsx, .ods, or any of them with .gz),
-    long (system, character, scenario, metric, rater, score) or wide (a column for each metric).
-    Names may be English or Chinese; rater may be missing. Every rating that is refused is listed
-    with its row.
+    FILE is a table (.csv, .tsv, .txt, .json, .jsonl, .parquet, .xlsx, .ods, or any of them with
+    .gz): long (system, character, scenario, metric, rater, score), wide (a column for each metric,
+    or for each metric and rater), or an export of Label Studio or Argilla; docs/formats.md shows
+    them all. Names may be English or Chinese; rater may be missing. Every rating that is refused is
+    listed with its row.
 
     Ends with 0 if all can be used, 1 if some were refused or a metric has none, 2 if the file
     cannot be used.
@@ -130,6 +134,9 @@ def check(
         aliases=aliases_of(aliases),
         scale=None if scale is None and step == 1 else Scale.parse(scale or "1-5", step),
         sheet=sheet,
+        raters=raters,
+        systems=systems,
+        mapping=mapping,
     )
     expected = () if any_metric else [m.name for m in metrics if m.unit == "dialogue"]
     summary = summarise(found, expected)

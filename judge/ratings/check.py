@@ -15,6 +15,7 @@ from scipy.sparse.csgraph import connected_components
 
 from judge.errors import DataError
 from judge.ratings.incomplete import MOST_LOST, list_counts, refuse_half_points
+from judge.ratings.match import match_dialogues
 from judge.ratings.record import DialogueId, Fault, IntArray, Ratings
 
 __all__ = [
@@ -220,7 +221,8 @@ def compare(
     known = set(dialogues)
     parts = [{dialogue[i] for dialogue in known} for i in range(3)]
     accepted = known | {dialogue._replace(scenario="") for dialogue in known}
-    unknown = ~np.array([d in accepted for d in ratings.dialogues], dtype=bool)[ratings.dialogue]
+    matched = match_dialogues(ratings.dialogues, accepted)
+    unknown = np.array([dialogue is None for dialogue in matched], dtype=bool)[ratings.dialogue]
     files = [Path(name) for name in ratings.sources]
     places = (a[unknown].tolist() for a in (ratings.file, ratings.row, ratings.dialogue))
     faults = tuple(
@@ -228,14 +230,14 @@ def compare(
         for file, row, dialogue in sorted(set(zip(*places, strict=True)))
     )
     pairs = [
-        (ratings.dialogues[d], ratings.metrics[m])
+        (matched[d], ratings.metrics[m])
         for d, m in zip(ratings.dialogue.tolist(), ratings.metric.tolist(), strict=True)
     ]
     scored = None if judged is None else set(judged)
     return Comparison(
         unknown=faults,
         rated=int(np.count_nonzero(~unknown)),
-        dialogues=len(known & set(ratings.dialogues)),
+        dialogues=len(known & set(matched)),
         known=len(known),
         judged=None if scored is None else sum(pair in scored for pair in pairs),
         judgments=None if scored is None else len(scored),
@@ -270,7 +272,8 @@ def join_ratings(
     """
     row_of = {tuple(dialogue): row for row, dialogue in enumerate(dialogues)}
     column_of = {metric: column for column, metric in enumerate(metrics)}
-    row = np.array([row_of.get(dialogue, -1) for dialogue in ratings.dialogues], dtype=np.int64)
+    matched = match_dialogues(ratings.dialogues, row_of)
+    row = np.array([-1 if d is None else row_of[d] for d in matched], dtype=np.int64)
     column = np.array([column_of.get(metric, -1) for metric in ratings.metrics], dtype=np.int64)
     return JoinedRatings(row[ratings.dialogue], column[ratings.metric])
 

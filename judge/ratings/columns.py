@@ -14,12 +14,14 @@ from types import MappingProxyType
 from typing import NamedTuple
 
 from judge.errors import DataError, UsageError
+from judge.ratings.values import clean
 from judge.types import Metric
 
 __all__ = [
     "JUDGED_COLUMNS",
     "RATINGS_HINT",
     "Layout",
+    "Spread",
     "Vocabulary",
     "find_columns",
     "find_judged_columns",
@@ -61,7 +63,8 @@ _SPELLINGS = {"coherence": "coherency", "behavioural_habit": "behavioral_habit"}
 
 RATINGS_HINT = (
     "long: system, character, scenario, metric, rater, score; wide: one column per metric in "
-    "place of metric and score; other headings with --alias HEADING=NAME"
+    "place of metric and score; other headings with --alias HEADING=NAME; a column per annotator "
+    "with --raters A,B, per system with --systems A,B; a questionnaire with --mapping FILE"
 )
 _JUDGED_HINT = (
     "item, system, dimension, rater, rater_type, score; or item, dimension, p1, p2, ... for a "
@@ -70,18 +73,23 @@ _JUDGED_HINT = (
 _PROBABILITY = re.compile(r"p(?:rob)?_?([0-9]+)")
 
 
+Spread = Mapping[str, Mapping[str, str]]
+"""Heading -> column -> value: what all scores under a heading have in common."""
+
+
 class Layout(NamedTuple):
     """What the headings of a table mean.
 
     Attributes:
         columns: column -> its heading.
-        metrics: heading -> metric, in a wide table of ratings.
+        scores: heading -> what the scores under it are of (metric, rater, system, ...), where
+            there are several columns of scores.
         labels: label of the scale -> heading of its probability, in a table of judges' scores.
         unread: the headings that mean nothing here.
     """
 
     columns: Mapping[str, str]
-    metrics: Mapping[str, str] = MappingProxyType({})
+    scores: Spread = MappingProxyType({})
     labels: Mapping[int, str] = MappingProxyType({})
     unread: tuple[str, ...] = ()
 
@@ -117,12 +125,29 @@ class Vocabulary:
 
     def column(self, name: str) -> str | None:
         """The column that a heading means; None for any other heading."""
-        return self._columns.get(plain(name))
+        return self._columns.get(plain(name)) or self._columns.get(plain(_bare(name)))
 
     def metric(self, name: str) -> str | None:
         """The metric that a heading or a value means; None if it is none."""
-        metric = self._metrics.get(plain(name))
+        metric = self._metrics.get(plain(name)) or self._metrics.get(plain(_bare(name)))
         return name.strip() or None if metric is None and self._any_metric else metric
+
+    def parts(self, heading: str) -> dict[str, str] | None:
+        """The metric and the rater that a heading such as 流畅性_甲 names; None if it does not."""
+        if self._any_metric:
+            return None
+        text = unicodedata.normalize("NFKC", heading).strip()
+        for match in re.finditer(r"[\s/_.:|()-]+", text):
+            first, second = text[: match.start()], text[match.end() :].rstrip(" )")
+            for metric, rater in ((first, second), (second, first)):
+                known = self._metrics.get(plain(_bare(metric)))
+                if known and rater and not self._metrics.get(plain(_bare(rater))):
+                    return {"metric": known, "rater": rater}
+        return None
+
+    def respondents(self) -> None:
+        """Take the running number of a questionnaire's answers for the rater."""
+        self._columns.setdefault("序号", "rater")
 
     def _add(self, alias: str, target: str) -> None:
         if target in RATING_COLUMNS:
@@ -139,57 +164,121 @@ class Vocabulary:
 
 def plain(name: str) -> str:
     """A name without the differences that mean nothing: case, width, blanks and hyphens."""
-    return re.sub(r"[\s_-]+", "_", unicodedata.normalize("NFKC", name).strip().casefold())
+    return re.sub(r"[\s_-]+", "_", clean(name).casefold())
+
+
+def _bare(heading: str) -> str:
+    """A heading without the number of its question, and the scale in brackets behind it."""
+    text = unicodedata.normalize("NFKC", heading).strip()
+    text = re.sub(r"^(?:q|第)?\s*[0-9]+\s*题?\s*[、.:)]\s*", "", text, flags=re.IGNORECASE)
+    return re.sub(r"\s*[(\[【][^()\[\]【】]*[0-9][^()\[\]【】]*[)\]】]$", "", text)
 
 
 # Tables of ratings
 
 
-def _long(heading_of: Mapping[str, str]) -> Layout | None:
-    """One row per rating, with the columns metric and score."""
-    if not {"metric", "score"} <= heading_of.keys():
+class Headings(NamedTuple):
+    """What the headings of a ratings table mean one by one.
+
+    Attributes:
+        columns: column -> heading.
+        metrics: heading -> metric.
+        parts: heading -> metric and rater, for headings that name both.
+        spread: heading -> what the scores under it are of, as the user says.
+    """
+
+    columns: Mapping[str, str]
+    metrics: Mapping[str, str]
+    parts: Spread
+    spread: Spread
+
+
+def _spread(found: Headings) -> Layout | None:
+    """Columns of scores whose rater, system, metric, ... the user names."""
+    if not found.spread:
         return None
-    return Layout({name: heading_of[name] for name in RATING_COLUMNS if name in heading_of})
+    named = {name for fixed in found.spread.values() for name in fixed}
+    others = {name: h for name, h in found.columns.items() if name not in named | {"score"}}
+    return Layout(others, found.spread) if "metric" in named | others.keys() else None
 
 
-def _wide(heading_of: Mapping[str, str]) -> Layout | None:
+def _long(found: Headings) -> Layout | None:
+    """One row per rating, with the columns metric and score."""
+    return Layout(found.columns) if {"metric", "score"} <= found.columns.keys() else None
+
+
+def _wide(found: Headings) -> Layout | None:
     """One row per rater and dialogue, with a column for each metric."""
-    metrics = {h: name for name, h in heading_of.items() if name not in RATING_COLUMNS}
+    scores = {heading: {"metric": metric} for heading, metric in found.metrics.items()}
+    return Layout(_names(found), scores) if scores else None
+
+
+def _wide_in_parts(found: Headings) -> Layout | None:
+    """One row per dialogue, with a column for each metric and rater, or grouped metrics."""
+    metrics = [fixed["metric"] for fixed in found.parts.values()]
     if not metrics:
         return None
-    others = [name for name in RATING_COLUMNS if name not in {"metric", "score"}]
-    return Layout({name: heading_of[name] for name in others if name in heading_of}, metrics)
+    if len(set(metrics)) == len(metrics):  # the other part is a group, such as the dimension
+        scores = {heading: {"metric": fixed["metric"]} for heading, fixed in found.parts.items()}
+        return Layout(_names(found), scores)
+    names = {name: heading for name, heading in _names(found).items() if name != "rater"}
+    return Layout(names, found.parts)
 
 
-SHAPES: Sequence[Callable[[Mapping[str, str]], Layout | None]] = (_long, _wide)
-"""The shapes of a ratings table, in the order in which they are tried. Each takes the heading of
-every column and metric that was found, and returns None if the table does not have its shape."""
+def _names(found: Headings) -> dict[str, str]:
+    return {name: h for name, h in found.columns.items() if name not in {"metric", "score"}}
 
 
-def find_columns(path: Path, header: Sequence[str], vocabulary: Vocabulary) -> Layout:
+SHAPES: Sequence[Callable[[Headings], Layout | None]] = (_spread, _long, _wide, _wide_in_parts)
+"""The shapes of a ratings table, in the order in which they are tried. Each takes what the headings
+mean, and returns None if the table does not have its shape."""
+
+
+def find_columns(
+    path: Path,
+    header: Sequence[str],
+    vocabulary: Vocabulary,
+    spread: Spread = MappingProxyType({}),
+) -> Layout:
     """What the headings of a ratings table mean; `item` may stand for character and scenario.
+
+    Args:
+        path: the file, for messages.
+        header: its headings.
+        vocabulary: what they may be called.
+        spread: heading -> what the scores under it are of.
 
     Raises:
         DataError: a column is missing, or two headings mean the same.
     """
     headings: dict[str, list[str]] = {}
+    parts: dict[str, Mapping[str, str]] = {}
     for heading in header:
         meaning = vocabulary.column(heading) or vocabulary.metric(heading)
+        if heading in spread:
+            continue
         if meaning is not None:
             headings.setdefault(meaning, []).append(heading)
+        elif fixed := vocabulary.parts(heading):
+            parts[heading] = fixed
     heading_of = {name: _choose(path, name, several) for name, several in headings.items()}
-    layout = next(filter(None, (shape(heading_of) for shape in SHAPES)), None)
+    metrics = {h: name for name, h in heading_of.items() if name not in RATING_COLUMNS}
+    named = {name: h for name, h in heading_of.items() if name in RATING_COLUMNS}
+    found = Headings(named, metrics, parts, spread)
+    layout = next(filter(None, (shape(found) for shape in SHAPES)), None)
     missing = [] if layout else ["metric", "score"]
-    columns = dict(layout.columns if layout else heading_of)
+    columns = dict(layout.columns if layout else named)
+    fixed_names = {name for fixed in (layout.scores if layout else {}).values() for name in fixed}
     item = columns.pop("item", None)
     if item is not None and "scenario" not in columns:
         columns["scenario"] = item
     else:
-        missing += [name for name in ("character", "scenario") if name not in columns]
+        there = columns.keys() | fixed_names
+        missing += [name for name in ("character", "scenario") if name not in there]
     if missing or layout is None:
         raise _missing_columns(path, missing, header, RATINGS_HINT)
-    read = {*columns.values(), *layout.metrics}
-    return Layout(columns, layout.metrics, unread=tuple(h for h in header if h not in read))
+    read = {*columns.values(), *layout.scores}
+    return Layout(columns, layout.scores, unread=tuple(h for h in header if h not in read))
 
 
 def _choose(path: Path, name: str, headings: Sequence[str]) -> str:

@@ -4,7 +4,10 @@ A ratings file has one of these shapes:
 
 - long: one row per rating, `system, character, scenario, metric, rater, score`;
 - wide: one row per rater and dialogue, with a column for each metric;
-- of items: `item` in place of character and scenario, as public sets of other tasks have it.
+- a column for each rater, each system, or each metric and rater;
+- a questionnaire, with a small table that says what each question is of;
+- of items: `item` in place of character and scenario, as public sets of other tasks have it;
+- an export of Label Studio or Argilla.
 
 `rater` may be missing. Without `system` the file's name is the system. A column `rater_type`
 excludes the rows that no person gave.
@@ -32,7 +35,9 @@ import numpy as np
 from judge import tables
 from judge.errors import DataError, UsageError
 from judge.ratings.columns import JUDGED_COLUMNS, RATINGS_HINT, Vocabulary, find_columns, plain
+from judge.ratings.exports import flatten
 from judge.ratings.judged import resolve_judged
+from judge.ratings.mapping import find_heading, read_mapping, without_skipped
 from judge.ratings.record import JudgedTable, Point, Ratings, Scale
 from judge.ratings.resolve import resolve_ratings
 from judge.ratings.rows import (
@@ -59,6 +64,9 @@ def read_ratings(
     aliases: Mapping[str, str] = MappingProxyType({}),
     scale: Scale | None = None,
     sheet: str | None = None,
+    raters: Sequence[str] = (),
+    systems: Sequence[str] = (),
+    mapping: Path | None = None,
 ) -> Ratings:
     """Every rating of a file, and every fault of it.
 
@@ -69,6 +77,9 @@ def read_ratings(
         scale: what a score may be; None is 1-5 in whole numbers, and `ensure_usable` then
             refuses a file that looks as if it were on another scale.
         sheet: the one to be read of a workbook; None for all that have the same columns.
+        raters: the headings of columns that each hold the scores of one rater.
+        systems: the headings of columns that each hold the scores of one system.
+        mapping: a table that says for each `heading` what its scores are of; see `read_mapping`.
 
     Raises:
         DataError: the file cannot be read, is over 256 MiB, holds no rows, or lacks a column.
@@ -77,18 +88,23 @@ def read_ratings(
     """
     vocabulary = Vocabulary(metrics, aliases)
     table = tables.read_table(path, largest=_LARGEST, sheet=sheet)
-    table = without_blank(table.select(filled_rows(table)), vocabulary.column)
+    table = without_blank(flatten(table.select(filled_rows(table))), vocabulary.column)
     n = len(table)
     if not n:
         raise DataError("it holds no ratings", path=path, hint=RATINGS_HINT)
-    layout = find_columns(path, tuple(table.columns), vocabulary)
+    spread: dict[str, Mapping[str, str]] = {}
+    for column, names in (("rater", raters), ("system", systems)):
+        spread |= {find_heading(table, name): {column: name} for name in names}
+    if mapping is not None:
+        vocabulary.respondents()
+        spread |= read_mapping(mapping, table, vocabulary)
+        table = without_skipped(table, spread)
+    layout = find_columns(path, tuple(table.columns), vocabulary, spread)
     columns = {name: table.columns[heading] for name, heading in layout.columns.items()}
     columns.setdefault("system", np.full(n, stem(path), dtype=np.object_))
     places = {"row": table.lines, "file": np.zeros(n, dtype=np.int32)}
     return resolve_ratings(
-        one_row_per_score(
-            {**columns, **places}, {heading: table.columns[heading] for heading in layout.metrics}
-        ),
+        one_row_per_score({**columns, **places}, table, layout.scores),
         (path,),
         vocabulary,
         scale,

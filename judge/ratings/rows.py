@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from judge import tables
 from judge.errors import DataError, UsageError
-from judge.ratings.columns import Layout, find_judged_columns, judged_column, plain
+from judge.ratings.columns import Layout, Spread, find_judged_columns, judged_column, plain
 from judge.ratings.record import Point, Scale
 from judge.ratings.values import (
     FAULT_CODES,
@@ -104,14 +104,26 @@ def without_blank(table: Table, mean: Callable[[str], str | None]) -> Table:
     return replace(table, columns=columns, notes=(*table.notes, note))
 
 
-def one_row_per_score(columns: Columns, metrics: Mapping[str, Values]) -> Columns:
-    """The rows of a wide table, whose columns `metrics` are scores, as those of a long one."""
-    if not metrics:
+def one_row_per_score(columns: Columns, table: Table, scores: Spread) -> Columns:
+    """The rows of a wide table as those of a long one.
+
+    Args:
+        columns: those that are not scores.
+        table: the table.
+        scores: heading of a column of scores -> what these are of; nothing for a long table.
+    """
+    if not scores:
         return columns
     n = len(columns["row"])
-    names = np.array(list(metrics), dtype=np.object_)
-    long = {name: np.tile(values, len(names)) for name, values in columns.items()}
-    return {**long, "metric": names.repeat(n), "score": np.concatenate(list(metrics.values()))}
+    blank = np.full(n, "", dtype=np.object_)
+    long = {name: np.tile(values, len(scores)) for name, values in columns.items()}
+    for name in dict.fromkeys(name for fixed in scores.values() for name in fixed):
+        parts = [
+            np.full(n, fixed[name], dtype=np.object_) if name in fixed else columns.get(name, blank)
+            for fixed in scores.values()
+        ]
+        long[name] = np.concatenate(parts)
+    return {**long, "score": np.concatenate([table.columns[heading] for heading in scores])}
 
 
 def read_judged_rows(

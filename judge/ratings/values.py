@@ -26,6 +26,7 @@ __all__ = [
     "clean",
     "encode",
     "factorise",
+    "fold",
     "is_blank",
     "parse_id",
     "parse_name",
@@ -77,6 +78,8 @@ def encode(
 ) -> Coded:
     """A column of values as codes of the names that `parse` makes of them.
 
+    Spellings of one name (see `fold`) have one code; it is called as the first of them.
+
     Args:
         values: (n,).
         parse: a value -> its name, "" for a blank, or None if it cannot be one.
@@ -85,10 +88,15 @@ def encode(
     """
     distinct, code = factorise(values)
     parsed = [name if name or allow_blank else None for name in map(parse, distinct)]
-    names = dict.fromkeys(name for name in parsed if name is not None)
-    index = {name: i for i, name in enumerate(names if in_order else sorted(names))}
-    new = np.array([-1 if name is None else index[name] for name in parsed], dtype=np.int64)
-    return Coded(tuple(index), new[code])
+    spellings: dict[str, dict[str, None]] = {}
+    for name in parsed:
+        if name is not None:
+            spellings.setdefault(fold(name), {})[name] = None
+    names = {key: next(iter(s)) if in_order else min(s) for key, s in spellings.items()}
+    order = list(names) if in_order else sorted(names, key=names.__getitem__)
+    index = {key: i for i, key in enumerate(order)}
+    new = np.array([-1 if name is None else index[fold(name)] for name in parsed], dtype=np.int64)
+    return Coded(tuple(names[key] for key in order), new[code])
 
 
 def factorise(values: Values) -> tuple[list[object], Codes]:
@@ -105,6 +113,16 @@ def factorise(values: Values) -> tuple[list[object], Codes]:
 def clean(text: str) -> str:
     """A text without what cannot be seen: width of characters, zero-width ones, blanks around."""
     return _UNSEEN.sub("", unicodedata.normalize("NFKC", text)).strip()
+
+
+def fold(name: str) -> str:
+    """A name without the differences that mean nothing: as `clean`, and case and blanks.
+
+    A blank beside a Chinese character says nothing; between words and numbers one is one.
+    """
+    return re.sub(
+        r"(?<=[^\x00-\x7f])\s+|\s+(?=[^\x00-\x7f])", "", " ".join(clean(name).split())
+    ).casefold()
 
 
 def is_blank(value: object) -> bool:

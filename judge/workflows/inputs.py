@@ -46,6 +46,9 @@ class RatingsFile(NamedTuple):
             another scale is refused.
         step: between two neighbouring ratings; 0 allows every number.
         sheet: the one to be read of a workbook; None for all that have the same columns.
+        raters, systems: the headings of columns that each hold the scores of one rater, or of one
+            system.
+        mapping: a table that says for each `heading` of a questionnaire what its scores are of.
         allow_missing: go on where more than 1% of the ratings were refused; every page says so.
     """
 
@@ -55,6 +58,9 @@ class RatingsFile(NamedTuple):
     step: float = 1.0
     sheet: str | None = None
     allow_missing: bool = False
+    raters: Sequence[str] = ()
+    systems: Sequence[str] = ()
+    mapping: str | Path | None = None
 
 
 DialogueSource: TypeAlias = "str | Path | DialogueSet | Sequence[Dialogue] | pd.DataFrame"
@@ -201,6 +207,9 @@ def _ratings(source: RatingsSource, metrics: Iterable[Metric] | None) -> Ratings
         aliases=source.aliases,
         scale=None if usual else Scale.parse(source.scale or "1-5", source.step),
         sheet=source.sheet,
+        raters=source.raters,
+        systems=source.systems,
+        mapping=None if source.mapping is None else Path(source.mapping),
     )
 
 

@@ -223,7 +223,7 @@ def test_what_cannot_be_calibrated(judge: Program, recorded: Recorded) -> None:
         (["run", "--published", "paper", "--rung", "linear"], "--rung goes with --ratings"),
         (
             ["run", "--published", "paper", "--scale", "1-5"],
-            "--alias, --scale, --step, --sheet and --allow-missing go with",
+            "--alias, --scale, --step and the other options of ratings go with",
         ),
         (["run", "--published", "paper"], "none of the systems judged (s0, s1, s2)"),
         (["run", "--ratings", "nowhere.csv"], "nowhere.csv: no such file"),

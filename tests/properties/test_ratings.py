@@ -27,10 +27,14 @@ from judge.ratings import (
     read_ratings,
     write_sheets,
 )
+from judge.ratings.values import fold
 from judge.types import Dialogue, Metric, Turn
 
 METRICS = tuple(Metric(name, "d", {"en": name.title()}) for name in ("one", "two", "three"))
-NAMES = st.text(st.characters(codec="utf-8", exclude_categories=("C", "Z")), min_size=1, max_size=4)
+NAMES = st.text(
+    st.characters(codec="utf-8", exclude_categories=("C", "Z")), min_size=1, max_size=4
+).filter(lambda name: fold(name) == name)
+"""Names that are distinct in more than their spelling."""
 Rated = dict[tuple[str, str, int, str], dict[str, int]]
 """(system, character, scenario, rater) -> metric -> score, for the metrics that were rated."""
 
