@@ -10,7 +10,7 @@ from typing import NamedTuple
 import numpy as np
 
 from calibration.arrays import Codes, Floats
-from calibration.calibrators import CANDIDATES, Calibrator, CannotFitError, Sample
+from calibration.calibrators import CANDIDATES, Calibrator, CannotFitError, NoJudge, Sample
 from calibration.errors_of_fit import point_errors, quadratic_kappa, ranked_probability_score
 
 __all__ = [
@@ -22,6 +22,8 @@ __all__ = [
     "pair_accuracy",
     "select",
 ]
+
+_FALLS = "it falls: where the judge scores higher, people score lower"
 
 _DECIMALS = 10
 """Means are rounded to this many decimals before they are compared, so that true ties tie."""
@@ -70,6 +72,8 @@ class CandidateErrors(NamedTuple):
         standard_error: of `loss`, from its spread over groups.
         excess: `loss` less that of the best candidate.
         excess_error: standard error of `excess`, from the differences in each group.
+        gain: the loss of no judge, which predicts the mean rating of the other groups, less `loss`.
+        gain_error: standard error of `gain`, from the differences in each group.
         mae, rmse, bias: against the mean rating of each cell; `rmse` is the root of `loss`.
         qwk: quadratically weighted kappa with single ratings, over the groups where it is defined.
         rps: ranked probability score with single ratings; NaN for a candidate that predicts points.
@@ -83,6 +87,8 @@ class CandidateErrors(NamedTuple):
     standard_error: float = math.nan
     excess: float = math.nan
     excess_error: float = math.nan
+    gain: float = math.nan
+    gain_error: float = math.nan
     mae: float = math.nan
     rmse: float = math.nan
     bias: float = math.nan
@@ -93,17 +99,23 @@ class CandidateErrors(NamedTuple):
     rank_invariant: bool = False
     reason: str = ""
 
+    @property
+    def beats_no_judge(self) -> bool:
+        """Whether it has less loss than no judge, by more than one standard error."""
+        return self.gain > self.gain_error
+
 
 class Selection(NamedTuple):
     """The errors of all candidates, and the choice.
 
     Attributes:
-        rows: one for each candidate, from the simplest to the most flexible.
-        best: name of the candidate with the least loss.
-        chosen: name of the simplest candidate within one standard error of the best. Candidates
-            that learn nothing are equally simple; of those the one with the smaller loss is taken.
+        rows: no judge, then one for each candidate, from the simplest to the most flexible.
+        best: name of the candidate with the least loss, no judge aside.
+        chosen: name of the simplest candidate within one standard error of the best, no judge
+            aside. Candidates that learn nothing are equally simple; of those the one with the
+            smaller loss is taken. Whether it beats no judge stands in its row.
         calibrator: the chosen candidate, fitted to all groups.
-        out_of_fold: the held-out predictions of every candidate.
+        out_of_fold: the held-out predictions of no judge and of every candidate.
     """
 
     rows: tuple[CandidateErrors, ...]
@@ -186,7 +198,8 @@ def select(sample: Sample, candidates: Mapping[str, type[Calibrator]] = CANDIDAT
     fitted by. It is averaged within each held-out group and then over groups, because a calibrator
     is used for a new system, and each system counts once. The choice follows the one-standard-error
     rule (Breiman et al. 1984) with the standard error of the difference from the best candidate:
-    how hard a group is to predict is common to all candidates and does not tell them apart.
+    how hard a group is to predict is common to all candidates and does not tell them apart. A
+    candidate that falls with the judge's score is not eligible.
 
     Args:
         sample: with at least two usable groups.
@@ -204,12 +217,16 @@ def select(sample: Sample, candidates: Mapping[str, type[Calibrator]] = CANDIDAT
     fitted: dict[str, Calibrator] = {}
     losses: dict[str, Floats] = {}
     rows: dict[str, CandidateErrors] = {}
+    baseline = crossfit(NoJudge, sample)
+    baseline_row, of_baseline = _errors(NoJudge.name, baseline, sample, groups)
     predictions = {name: crossfit(candidate, sample) for name, candidate in candidates.items()}
     for name, candidate in candidates.items():
         try:
             if predictions[name].reason:
                 raise CannotFitError(predictions[name].reason)
             fitted[name] = candidate.fit(sample)
+            if fitted[name].falls(sample.probs):
+                raise CannotFitError(_FALLS)
         except CannotFitError as error:
             rows[name] = CandidateErrors(name, reason=str(error))
             continue
@@ -222,11 +239,19 @@ def select(sample: Sample, candidates: Mapping[str, type[Calibrator]] = CANDIDAT
         rows[name] = rows[name]._replace(
             excess=float(np.mean(loss - losses[best])),
             excess_error=_standard_error(loss - losses[best]),
+            gain=float(np.mean(of_baseline - loss)),
+            gain_error=_standard_error(of_baseline - loss),
         )
     within = [name for name in losses if rows[name].excess <= rows[name].excess_error]
     raw = [name for name in within if not candidates[name].learns]
     chosen = min(raw, key=lambda name: rows[name].loss) if raw else within[0]
-    return Selection(tuple(rows.values()), best, chosen, fitted[chosen], predictions)
+    return Selection(
+        (baseline_row, *rows.values()),
+        best,
+        chosen,
+        fitted[chosen],
+        {NoJudge.name: baseline, **predictions},
+    )
 
 
 def _errors(

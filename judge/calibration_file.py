@@ -19,10 +19,12 @@ from judge.types import Rubric
 
 __all__ = [
     "FORMAT",
+    "NOTHING",
     "Calibration",
     "CalibrationKind",
     "Fit",
     "MadeWith",
+    "adds_nothing",
     "read",
     "refuse_mismatch",
     "write",
@@ -30,6 +32,9 @@ __all__ = [
 
 FORMAT = 1
 """The newest format of a calibration that this version reads."""
+
+NOTHING = "the judge adds nothing here"
+"""How the reason begins why a metric has no map: none is better than a mean without the judge."""
 
 CalibrationKind = Literal["ratings", "published"]
 """What a calibration was fitted to: ratings of dialogues, or published means of systems. The
@@ -150,6 +155,13 @@ class Calibration:
     def to_dict(self) -> dict[str, Any]:
         """Plain data for JSON, with the version of the format."""
         return plain_record(self, format=FORMAT)
+
+
+def adds_nothing(reasons: Mapping[str, str]) -> str:
+    """For which of these metrics, with why each has no map, the judge adds nothing; "" for none."""
+    named = [metric for metric, reason in reasons.items() if reason.startswith(NOTHING)]
+    verdict = f"{NOTHING[0].upper()}{NOTHING[1:]}: {', '.join(named)}"
+    return f"{verdict} ({len(named)} of {len(reasons)} metrics)." if named else ""
 
 
 def refuse_mismatch(path: Path, calibration: Calibration, run: MadeWith) -> None:

@@ -26,17 +26,20 @@ from numpy.typing import NDArray
 
 from calibration.agreement.correlation import pearson, spearman
 from calibration.agreement.groups import group_correlations
-from calibration.calibrators import CANDIDATES, Ordinal, Sample, Shift, as_distributions
+from calibration.calibrators import CANDIDATES, NoJudge, Ordinal, Sample, as_distributions
 from calibration.errors_of_fit import point_errors
-from calibration.selection import crossfit, pair_accuracy, select
+from calibration.selection import pair_accuracy, select
+from calibration.skill import judge_skill
 from judge.ratings import Ratings, Scale, read_ratings
 
 Floats = NDArray[np.float64]
 Codes = NDArray[np.int64]
 Figures = dict[str, Any]
 
-NO_JUDGE = "no judge"
+NO_JUDGE = NoJudge.name
 KNOWN, NO_JUDGE_KNOWN = "ordinal, rater known", "no judge, rater known"
+LEVEL = 0.05
+"""Of the test whether a judge adds anything, here for each choice alone."""
 HANNA_PROMPT = "-prompt1"
 """Each model of HANNA was asked in four ways; the first is taken."""
 SCALES = {"lend_an_ear": (1, 5), "empathetic": (1, 5), "epitome": (0, 2), "perceived": (1, 7)}
@@ -149,11 +152,16 @@ class Runs:
         self.rows: dict[str, list[dict[str, float]]] = defaultdict(list)
         self.chosen: Counter[str] = Counter()
 
-    def add(self, sample: Sample, blank: Sample) -> None:
-        """Every candidate, and no judge, out of fold."""
+    def add(self, sample: Sample, items: Any = ()) -> None:
+        """Every candidate, and no judge, out of fold; `items` are crossed with the groups."""
         selection = select(sample)
-        self.chosen[selection.chosen] += 1
-        self.rows[NO_JUDGE].append(measures(crossfit(Shift, blank).predicted, sample))
+        rows = {row.candidate: row for row in selection.rows}
+        used = sample.usable
+        raw = selection.out_of_fold["expected"].predicted[used]
+        crossed = [np.asarray(items)[used]] if len(items) else []
+        skill = judge_skill(raw, sample.means[used], sample.groups[used], *crossed)
+        shown = rows[selection.chosen].beats_no_judge and skill.p <= LEVEL
+        self.chosen[selection.chosen if shown else NO_JUDGE] += 1
         for candidate, found in selection.out_of_fold.items():
             # A candidate that fails without one fold has no figures, not those of the other folds.
             predicted = np.where(bool(found.reason), np.nan, found.predicted)
@@ -206,7 +214,7 @@ def llm_rubric(data: Path, seeds: int, folds: int = 10) -> Figures:
     for seed in range(seeds):
         codes = fold_codes(n, folds, seed)
         with_judge, without = sample("real", codes), sample("real", codes, judge=False)
-        runs.add(with_judge, without)
+        runs.add(with_judge)
         for name, one in ((KNOWN, with_judge), (NO_JUDGE_KNOWN, without)):
             runs.rows[name].append(measures(rater_known(one), one))
     transfer = {}
@@ -217,7 +225,7 @@ def llm_rubric(data: Path, seeds: int, folds: int = 10) -> Figures:
         if name in {KNOWN, NO_JUDGE_KNOWN}:
             predicted = for_rater(Ordinal.fit(source), target)
         else:
-            predicted = CANDIDATES.get(name, Shift).fit(source).predict(target.probs)
+            predicted = CANDIDATES.get(name, NoJudge).fit(source).predict(target.probs)
         transfer[name] = measures(predicted, target)
     published = json.loads((data / "expected.json").read_text("utf-8"))["llm_rubric"]["values"]
     sizes = {
@@ -244,10 +252,8 @@ def hanna(data: Path) -> Figures:
         systems = [system for system, _ in judge.keys]
         for metric in judge.metrics:
             # The three columns of raters are no three people.
-            sample, blank = (
-                one.sample(people, metric, systems, raters=False) for one in (judge, judge.blank())
-            )
-            runs.add(sample, blank)
+            sample = judge.sample(people, metric, systems, raters=False)
+            runs.add(sample, [item for _, item in judge.keys])
             for kind, candidate in CANDIDATES.items():
                 runs.rows[kind][-1]["pairs"] = pair_accuracy(candidate, sample).value
         found["judges"][name.removesuffix(HANNA_PROMPT)] = {
@@ -272,10 +278,7 @@ def empathic(data: Path, seeds: int, folds: int = 5) -> Figures:
             for metric in judge.metrics:
                 for seed in range(seeds):
                     codes = fold_codes(len(judge.keys), folds, seed)
-                    runs.add(
-                        judge.sample(people, metric, codes, low=low),
-                        judge.blank().sample(people, metric, codes, low=low),
-                    )
+                    runs.add(judge.sample(people, metric, codes, low=low))
             judges[name] = {**runs.figures(), "off_scale": judge.off_scale}
         found["sources"][source] = {
             "scale": f"{low}-{high}",
@@ -404,9 +407,12 @@ def _times(chosen: Mapping[str, int], candidate: str) -> str:
 
 def _chosen(chosen: Mapping[str, int], of: str) -> str:
     counts = ", ".join(
-        f"{candidate} {chosen[candidate]}" for candidate in CANDIDATES if candidate in chosen
+        f"{name} {chosen[name]}" for name in (NO_JUDGE, *CANDIDATES) if name in chosen
     )
-    return f"Chosen by the one-standard-error rule, of {sum(chosen.values())} {of}: {counts}."
+    return (
+        f"Chosen by the one-standard-error rule, or no judge where the judge is not shown to add "
+        f"anything, of {sum(chosen.values())} {of}: {counts}."
+    )
 
 
 def _mean(values: Floats) -> float:

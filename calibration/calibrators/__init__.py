@@ -12,6 +12,7 @@ from calibration.calibrators.base import (
     Isotonic,
     Linear,
     Mode,
+    NoJudge,
     Shift,
 )
 from calibration.calibrators.ordinal import Ordinal
@@ -27,6 +28,7 @@ __all__ = [
     "Isotonic",
     "Linear",
     "Mode",
+    "NoJudge",
     "Ordinal",
     "Ridge",
     "Sample",
@@ -38,7 +40,7 @@ __all__ = [
 CANDIDATES: Mapping[str, type[Calibrator]] = {
     kind.name: kind for kind in (Mode, Expected, Shift, Linear, Isotonic, Ridge, Ordinal)
 }
-"""All kinds of calibrators by name, from the simplest to the most flexible."""
+"""All kinds of maps by name, from the simplest to the most flexible. `NoJudge` is none of them."""
 
 
 def from_dict(data: Mapping[str, Any]) -> Calibrator:

@@ -16,7 +16,7 @@ from numpy.typing import ArrayLike
 from calibration.arrays import Floats
 from calibration.calibrators.sample import CannotFitError, Sample, judged_rows, probs_iv
 
-__all__ = ["VERSION", "Calibrator", "Expected", "Isotonic", "Linear", "Mode", "Shift"]
+__all__ = ["VERSION", "Calibrator", "Expected", "Isotonic", "Linear", "Mode", "NoJudge", "Shift"]
 
 VERSION = 1
 """Version of what `to_dict` returns; other versions are refused."""
@@ -64,6 +64,14 @@ class Calibrator(ABC):
     @abstractmethod
     def _fit(cls, used: Sample) -> Self:
         """The calibrator fitted to a sample of at least one cell, all of them usable."""
+
+    def falls(self, probs: ArrayLike) -> bool:
+        """Whether its predictions for these distributions fall with the judge's expected score."""
+        p = self._probs_iv(probs)
+        p = p[judged_rows(p, self.target)]
+        score, predicted = _expected(p, self.target), self._predict(p)
+        products = (score - score.mean()) @ (predicted - predicted.mean())
+        return bool(products < -1e-9 * len(p))
 
     def _rises(self) -> bool:
         return False
@@ -206,6 +214,22 @@ class _Raw(Calibrator):
     @property
     def _same_scale(self) -> bool:
         return (self.low, self.high) == (1, self.labels)
+
+
+@dataclass(frozen=True)
+class NoJudge(Calibrator):
+    """The mean rating of the fit, the same for every dialogue: what a map has to be better than."""
+
+    name: ClassVar[str] = "no judge"
+
+    mean: float
+
+    @classmethod
+    def _fit(cls, used: Sample) -> Self:
+        return cls(**layout(used), mean=float(used.scores.mean()))
+
+    def _predict(self, probs: Floats) -> Floats:
+        return np.full(len(probs), self.mean)
 
 
 @dataclass(frozen=True)

@@ -13,12 +13,13 @@ from numpy.typing import NDArray
 from calibration.calibrators import Ordinal, Ridge
 from calibration.calibrators.ridge import filled_cells
 from calibration.conformal import item_intervals
+from calibration.intervals import clustered_mean
 from calibration.ppi import powered_mean
 from calibration.unseen_system import unseen_system_mean
 from judge.analysis.fit_calibration import RAW
 from judge.analysis.judgment_table import JudgmentTable, judgment_table, system_means
 from judge.analysis.results import CalibratedMean, CalibratedMetric, CalibratedResults, Results
-from judge.calibration_file import Calibration, Fit
+from judge.calibration_file import Calibration, Fit, adds_nothing
 from judge.errors import DataError
 from judge.ratings import Ratings, join_ratings, mean_ratings
 from judge.types import Judgment
@@ -103,7 +104,8 @@ def apply_calibration(
         }
         for system in results.systems
     }
-    notes = (*calibration.notes, *_notes(applied, means))
+    verdict = adds_nothing({metric: fit.reason for metric, fit in calibration.fits.items()})
+    notes = (*([verdict] if verdict else []), *calibration.notes, *_notes(applied, means))
     calibrated = CalibratedResults(
         kind=calibration.kind,
         source=calibration.source,
@@ -144,7 +146,14 @@ def _mean(applied: _Applied, system: str, parts: Sequence[str]) -> CalibratedMea
     # The shifts of a mean of metrics: of each system that all metrics have, the mean shift.
     common = set.intersection(*(set(fits[part].shifts) for part in parts))
     shifts = [float(np.mean([fits[p].shifts[name] for p in parts])) for name in sorted(common)]
-    new = unseen_system_mean(mean, shifts, applied.calibration.confidence)
+    table = applied.table
+    ways = [labels[rows] for labels in (table.characters, table.scenarios)]
+    ways = [labels for labels in ways if len(np.unique(labels)) > 1]
+    error = clustered_mean(scores[rows], *ways).standard_error if ways else np.nan
+    if np.isnan(error):
+        reason = "too few characters and scenarios to tell how far the mean of a system can be off"
+        return CalibratedMean(n, mean, None, None, "new", reason=reason)
+    new = unseen_system_mean(mean, shifts, applied.calibration.confidence, standard_error=error)
     if new.reason:
         return CalibratedMean(n, mean, None, None, "new", reason=new.reason)
     return CalibratedMean(n, mean, new.lower, new.upper, "new")
@@ -238,6 +247,8 @@ def _metric(metric: str, fit: Fit | None) -> CalibratedMetric:
     candidates: dict[str, Mapping[str, Any]] = {row["rung"]: row for row in details["ladder"]}
     before, after = candidates[RAW], candidates[calibrator.name]
     coverage = details["item_intervals"].get("held_out_coverage")
+    if coverage:
+        notes = (*notes, f"its intervals for one rating cover least in {_least(coverage)}")
     return CalibratedMetric(
         metric,
         calibrator.name,
@@ -250,6 +261,11 @@ def _metric(metric: str, fit: Fit | None) -> CalibratedMetric:
         coverage=(min(coverage.values()), max(coverage.values())) if coverage else None,
         notes=notes,
     )
+
+
+def _least(coverage: Mapping[str, float]) -> str:
+    worst = min(coverage, key=lambda system: coverage[system])
+    return f"{worst} ({coverage[worst]:.0%})"
 
 
 def _notes(applied: _Applied, means: Mapping[str, Mapping[str, CalibratedMean]]) -> Iterator[str]:

@@ -20,6 +20,7 @@ from calibration.calibrators import CANDIDATES, Calibrator, CannotFitError, Ordi
 from calibration.conformal import guaranteed_radius, held_out_coverage, pooled_radius
 from calibration.errors_of_fit import reliability_curve
 from calibration.selection import CandidateErrors, pair_accuracy, select
+from calibration.skill import holm, judge_skill
 from calibration.unseen_system import system_shifts
 from judge import __version__
 from judge.analysis.judgment_table import (
@@ -29,7 +30,7 @@ from judge.analysis.judgment_table import (
     judgment_table,
     metric_notes,
 )
-from judge.calibration_file import Calibration, Fit, MadeWith
+from judge.calibration_file import NOTHING, Calibration, Fit, MadeWith
 from judge.errors import DataError, UsageError
 from judge.manifest import utc_now
 from judge.ratings import Ratings, compare, join_ratings
@@ -45,6 +46,9 @@ RAW = "expected"
 
 _MIN_SYSTEMS = 2
 """With fewer systems there is none to hold out, and no map can be chosen."""
+
+_LEVEL, _TOGETHER = 0.05, 0.10
+"""Of the test whether the judge adds anything: for each metric, and for all metrics together."""
 
 _PARALLEL_FROM = 30_000
 """With fewer ratings, starting more processes costs more time than it saves."""
@@ -85,7 +89,7 @@ def calibrate(
     scale = _scale(ratings)
     counts = _counts(table, ratings)
     samples = [_sample(table, ratings, metric, scale) for metric in wanted]
-    fits = _fit_all(samples, table, candidate, confidence)
+    fits = _refuse_without_skill(_fit_all(samples, table, candidate, confidence))
     not_rated = [metric for metric in wanted if metric not in ratings.metrics]
     path, digest = next(iter(ratings.sources.items()))
     return Calibration(
@@ -257,10 +261,61 @@ def _fit_metric(
         "ratings": len(sample.scores),
         "dialogues": len(sample.probs),
         "raters": len(np.unique(sample.raters[sample.raters >= 0])),
-        "notes": list(_fit_notes(sample, calibrator)),
+        "notes": [*_fit_notes(sample, calibrator), *_worse(rows[RAW], rows[chosen])],
+    }
+    details |= {
+        "beats_no_judge": rows[chosen].beats_no_judge,
+        "skill": judge_skill(
+            selection.out_of_fold[RAW].predicted,
+            sample.means,
+            system,
+            characters[usable],
+            scenarios[usable],
+        )._asdict(),
     }
     shifts = system_shifts(sample.means - predicted, system)
     return Fit(calibrator.to_dict(), "", shifts, radius, json_values(details))
+
+
+def _refuse_without_skill(fits: Sequence[Fit]) -> list[Fit]:
+    """Take the map from each metric for which the judge is not shown to add anything.
+
+    The map has to beat no judge on systems left out by more than one standard error, and the
+    judge's scores have to be associated with the ratings: p at most .05, and at most .10 after
+    Holm's correction for all metrics. Simulated, a judge of noise then gets a map for any of nine
+    metrics in less than 10% of reports.
+    """
+    tested = [fit for fit in fits if fit.calibrator is not None]
+    p = [fit.details["skill"]["p"] for fit in tested]
+    together = dict(zip(map(id, tested), holm(p).tolist(), strict=True))
+    kept = []
+    for fit in fits:
+        why = ""
+        if fit.calibrator is not None:
+            details = fit.details
+            if not details["beats_no_judge"]:
+                why = "no map beats the mean of the other systems by more than a standard error"
+            elif details["skill"]["p"] > _LEVEL or together[id(fit)] > _TOGETHER:
+                why = "its scores are not shown to rise with the ratings"
+        if why:
+            details = {**fit.details, "notes": []}
+            kept.append(Fit(None, f"{NOTHING}: {why}", details=details))
+        else:
+            kept.append(fit)
+    return kept
+
+
+def _worse(raw: CandidateErrors, chosen: CandidateErrors) -> list[str]:
+    """What gets worse where the root mean squared error gets better, in words."""
+    if not chosen.rmse < raw.rmse:
+        return []
+    better = f"the RMSE falls from {raw.rmse:.3f} to {chosen.rmse:.3f}, but the"
+    notes = []
+    if chosen.mae > raw.mae:
+        notes.append(f"{better} MAE rises from {raw.mae:.3f} to {chosen.mae:.3f}")
+    if chosen.qwk < raw.qwk:
+        notes.append(f"{better} kappa (QWK) falls from {raw.qwk:.3f} to {chosen.qwk:.3f}")
+    return notes
 
 
 def _stored_errors(row: CandidateErrors) -> dict[str, Any]:
@@ -314,7 +369,7 @@ def _held_out_errors(sample: Sample, groups: NDArray[np.str_], candidate: str) -
         rows = select(sample.by(groups), {candidate: CANDIDATES[candidate]}).rows
     except CannotFitError as error:
         return {"reason": str(error)}
-    return _stored_errors(rows[0])
+    return _stored_errors(rows[-1])
 
 
 def _raw_means(sample: Sample, system: NDArray[np.str_]) -> dict[str, float]:
@@ -338,6 +393,4 @@ def _fit_notes(sample: Sample, calibrator: Calibrator) -> list[str]:
             f"the raters fall into {calibrator.pieces} groups that share no dialogue: their "
             "severities cannot be compared, and are not to be reported"
         )
-    if calibrator.learns and not calibrator.rank_invariant and calibrator.name == "linear":
-        notes.append("the line does not rise: where the judge scores higher, people score lower")
     return notes

@@ -8,7 +8,7 @@ from typing import Any, Literal
 
 from judge.analysis.published import PublishedMeans
 from judge.analysis.reply_diversity import DiversityResults
-from judge.calibration_file import CalibrationKind
+from judge.calibration_file import CalibrationKind, adds_nothing
 from judge.records import plain_record
 from judge.roleplay.playing_summary import PlayingSummary
 from judge.types import Reading, Turn
@@ -128,6 +128,11 @@ class CalibratedResults:
     def mean(self, system: str, measure: str) -> CalibratedMean | None:
         """A measure of a system, or None where it has none."""
         return self.means.get(system, {}).get(measure)
+
+    @property
+    def verdict(self) -> str:
+        """For which metrics the judge adds nothing; "" for none. The first of the notes."""
+        return adds_nothing({metric.metric: metric.reason for metric in self.metrics})
 
     @property
     def missing(self) -> tuple[str, ...]:

@@ -89,7 +89,12 @@ def calibrate(ctx: click.Context, /, runs: Sequence[Path], as_json: bool, **_: A
 
 
 def _show(found: Calibration) -> None:
-    """Print what was joined, the tables of rungs or lines, and what to know."""
+    """Print the verdict, what was joined, the tables of rungs or lines, and what to know."""
+    from judge.calibration_file import adds_nothing
+
+    verdict = adds_nothing({metric: fit.reason for metric, fit in found.fits.items()})
+    if verdict:
+        click.echo(verdict)
     made = found.made_with
     click.echo(
         f"judge {made.judge}, rubric {made.rubric} {made.version} {made.language} "
@@ -98,9 +103,12 @@ def _show(found: Calibration) -> None:
     for name, count in found.counts.items():
         click.echo(f"{name.replace('_', ' ') + ':':32} {count}")
     fitted = {metric: fit for metric, fit in found.fits.items() if fit.calibrator is not None}
-    if fitted and found.kind == "ratings":
-        _show_ladder(fitted)
-        _show_chosen(fitted, found.confidence)
+    if found.kind == "ratings":
+        tried = {metric: fit for metric, fit in found.fits.items() if fit.details}
+        if tried:
+            _show_ladder(tried)
+        if fitted:
+            _show_chosen(fitted, found.confidence)
     with_line = {metric: fit for metric, fit in found.fits.items() if fit.details}
     if found.kind == "published" and with_line:
         _show_lines(with_line)
@@ -128,13 +136,17 @@ def _show_ladder(fitted: Mapping[str, Fit]) -> None:
     for metric, fit in fitted.items():
         cells = []
         for row in fit.details["ladder"]:
-            chosen = "*" if row["rung"] == fit.details["rung"] else ""
+            taken = fit.calibrator is not None and row["rung"] == fit.details["rung"]
+            chosen = "*" if taken else ""
             cells.append(chosen + _number(row["rmse"]))
             if row["reason"]:
                 reasons[f"{metric}, {row['rung']}: {row['reason']}"] = None
         rows.append((metric, *cells))
     by = next(iter(fitted.values())).details["chosen_by"]
-    click.echo(f"\nroot mean squared error on systems left out; * taken, by {by}")
+    click.echo(
+        f"\nroot mean squared error on systems left out; * taken, by {by};\n"
+        "no judge: the mean of the other systems, which a map has to beat"
+    )
     click.echo(table(rows))
     for reason in reasons:
         click.echo(f"- {reason}")
@@ -180,8 +192,11 @@ def _others(details: Mapping[str, Any]) -> Iterator[str]:
     if intervals["reason"]:
         yield "-"
     else:
-        shares = [100 * share for share in intervals["held_out_coverage"].values()]
-        yield f"{intervals['pooled']['radius']:.2f} {min(shares):.0f}-{max(shares):.0f}%"
+        coverage = intervals["held_out_coverage"]
+        shares = [100 * share for share in coverage.values()]
+        worst = min(coverage, key=lambda system: coverage[system])
+        radius = intervals["pooled"]["radius"]
+        yield f"{radius:.2f} {min(shares):.0f}-{max(shares):.0f}%, least {worst}"
 
 
 def _show_lines(fits: Mapping[str, Fit]) -> None:

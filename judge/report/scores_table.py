@@ -157,6 +157,8 @@ def _calibrated(results: Results, calibration: CalibratedResults) -> Group:
             means = [calibration.mean(system.system, name) for system in systems]
             table.add_row(title, *map(_with_interval, means), style=style)
         tables.append(table)
+    if calibration.verdict:
+        tables.insert(0, Text(calibration.verdict, style="bold"))
     return Group(*tables, *(Text(f"– {reason}", style="dim") for reason in calibration.missing))
 
 

@@ -37,15 +37,16 @@ def simulated(
     *,
     systems: Collection[str] = SYSTEMS,
     share: float = 1,
+    skill: float = 0.8,
 ) -> Path:
-    """SIMULATED ratings of a run: people see half of what the judge sees, and round."""
+    """SIMULATED ratings of a run: people see a part of what the judge sees, and round."""
     rng = np.random.default_rng(7)
     path = judge.folder / name
     with path.open("w", newline="", encoding="utf-8") as file:
         rows = csv.writer(file)
         rows.writerow(["system", "character", "scenario", "metric", "rater", "score"])
         for row in judge.scores(run):
-            seen = 1.7 + 0.5 * float(row["score"]) + rng.normal(0, 0.4)
+            seen = 2.5 + skill * (float(row["score"]) - 3) + rng.normal(0, 0.2)
             rater, drawn = f"r{rng.integers(3)}", rng.random() < share
             if row["system"] in systems and drawn:
                 who = (row["system"], row["character"], row["scenario"], row["metric"])
@@ -132,6 +133,22 @@ def test_the_same_files_give_the_same_calibration(judge: Program, recorded: Reco
     assert found[0] == found[1]
 
 
+def test_a_judge_of_noise_gets_no_map(judge: Program, recorded: Recorded) -> None:
+    """People rate what the judge does not see: said in the first line, and in the report."""
+    evaluated(judge, recorded, SYSTEMS, "run")
+    simulated(judge, "run", skill=0.0)
+    done = judge("calibrate", "run", "--ratings", "ratings.csv", code=1)
+    verdict = "The judge adds nothing here: fluency, coherency (2 of 2 metrics)."
+    assert done.out.splitlines()[0] == verdict
+    assert "not calibrated, the judge adds nothing here" in done.out
+    assert "no judge" in done.out
+    fits = json.loads((judge.folder / "calibration.json").read_text(encoding="utf-8"))["fits"]
+    assert [fit["calibrator"] for fit in fits.values()] == [None, None]
+    assert verdict in judge("report", "run", "--calibration", "calibration.json").out
+    page = (judge.folder / "run" / "report.html").read_text(encoding="utf-8")
+    assert page.count(verdict) == 1
+
+
 def test_ratings_of_the_new_system_are_used(judge: Program, recorded: Recorded) -> None:
     """Some of its dialogues rated: its interval is made of them, and its dialogues are counted."""
     evaluated(judge, recorded, [*SYSTEMS, "new"], "run")
@@ -153,7 +170,7 @@ def test_ratings_of_the_new_system_are_used(judge: Program, recorded: Recorded) 
 
 def test_a_calibration_of_another_run_is_refused(judge: Program, recorded: Recorded) -> None:
     """Another judge, another rubric, other prompts: named, before anything is judged."""
-    evaluated(judge, recorded, SYSTEMS[:3], "run")
+    evaluated(judge, recorded, SYSTEMS[:5], "run")
     simulated(judge, "run")
     judge("calibrate", "run", "--ratings", "ratings.csv", "--confidence", 0.7)
     path = recorded("new")

@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 from scipy.stats import norm
 
 from calibration.conformal import guaranteed_radius, item_intervals, pooled_radius
+from calibration.intervals import clustered_mean
 from calibration.ppi import powered_mean
 from calibration.published_line import published_line
 from calibration.simulate import HUMAN, Shape, Simulated, simulate
@@ -111,6 +112,43 @@ def test_the_mean_of_a_new_system_is_covered_and_not_by_independent_ratings() ->
     result = new_systems(*SMALL, items=False)
     assert 0.87 <= result.mean.mean() <= 0.93
     assert result.iid_mean.mean() < 0.5
+
+
+SIZES = {8: (4, 2), 24: (6, 4), 240: (20, 12), 1200: (20, 60)}
+
+
+def test_a_new_system_is_covered_however_many_dialogues_were_judged() -> None:
+    """The mean rating of all 1,200 dialogues from 8, 24, 240 or all: 90% each.
+
+    From few dialogues the shifts of held-out systems alone cover much less.
+    """
+    rng = np.random.default_rng(24)
+    covered: dict[int, list[bool]] = {size: [] for size in SIZES}
+    alone: dict[int, list[bool]] = {size: [] for size in SIZES}
+    for _ in range(300):
+        data = simulate(rng, FULL[0])
+        score = data.probs[:, 0] @ LABELS
+        x, y, system = score[data.cell], data.human.astype(float), data.system[data.cell]
+        old = system < SYSTEMS
+        slope, intercept = _left_out_lines(x[old], y[old], system[old])
+        residual = y[old] - intercept[system[old]] - slope[system[old]] * x[old]
+        shifts = [*system_shifts(residual, system[old]).values()]
+        line, truth = np.polyfit(x[old], y[old], 1), y[~old].mean()
+        for size, (characters, scenarios) in SIZES.items():
+            judged = np.isin(data.character, rng.permutation(20)[:characters])
+            judged &= np.isin(data.scenario, rng.permutation(60)[:scenarios])
+            judged &= data.system == SYSTEMS
+            mean = clustered_mean(
+                np.polyval(line, score[judged]), data.character[judged], data.scenario[judged]
+            )
+            error = float(np.nan_to_num(mean.standard_error))
+            for held, se in ((covered, error), (alone, 0.0)):
+                interval = unseen_system_mean(mean.mean, shifts, standard_error=se)
+                held[size].append(interval.lower <= truth <= interval.upper)
+    for size in SIZES:
+        # 300 studies: one standard error of a share of 90% is 1.7 points.
+        assert 0.87 <= np.mean(covered[size]) <= 0.93 + 0.01
+    assert np.mean(alone[8]) < 0.82
 
 
 def test_a_line_through_six_published_means_is_covered() -> None:

@@ -19,10 +19,13 @@ def test_the_table_by_hand() -> None:
 
     Expected: errors -1 -2 | 0 0, squared 5/2 | 0. Shift: b teaches a the offset 0, a teaches b
     3/2, so errors -1 -2 | 3/2 3/2, squared 5/2 | 9/4. Mean losses 5/4 and 19/8; their
-    difference 0 | 9/4 has the mean 9/8 and the standard error 9/8.
+    difference 0 | 9/4 has the mean 9/8 and the standard error 9/8. No judge: b teaches a 3 and a
+    teaches b 7/2, so squared errors 1/2 | 1/4; less those of expected they are -2 | 1/4, mean -7/8
+    and standard error 9/8.
     """
     candidates = {name: CANDIDATES[name] for name in ("expected", "shift")}
-    expected, shift = select(plain([2, 2, 3, 3], [3, 4, 3, 3], list("aabb")), candidates).rows
+    found = select(plain([2, 2, 3, 3], [3, 4, 3, 3], list("aabb")), candidates)
+    no_judge, expected, shift = found.rows
     assert (expected.loss, shift.loss) == (pytest.approx(5 / 4), pytest.approx(19 / 8))
     assert (expected.standard_error, shift.standard_error) == (
         pytest.approx(5 / 4),
@@ -37,6 +40,19 @@ def test_the_table_by_hand() -> None:
     assert expected.qwk == 0
     assert expected.rps == pytest.approx(3 / 4)
     assert math.isnan(shift.rps)
+    assert (no_judge.candidate, no_judge.loss) == ("no judge", pytest.approx(3 / 8))
+    assert (expected.gain, expected.gain_error) == (pytest.approx(-7 / 8), pytest.approx(9 / 8))
+    assert not expected.beats_no_judge
+
+
+def test_a_map_that_falls_is_not_eligible() -> None:
+    """People score lower where the judge scores higher: the line is out, and so is ridge."""
+    sample = rated(np.random.default_rng(1), signal=-1, systems=8, cells=30)
+    rows = {row.candidate: row for row in select(sample).rows}
+    for name in ("linear", "ridge", "ordinal"):
+        assert rows[name].reason.startswith("it falls")
+        assert math.isnan(rows[name].loss)
+    assert not any(row.beats_no_judge for row in rows.values())
 
 
 def test_a_candidate_that_learns_nothing_does_not_win_by_its_place() -> None:
@@ -44,7 +60,7 @@ def test_a_candidate_that_learns_nothing_does_not_win_by_its_place() -> None:
     sample = rated(np.random.default_rng(1))
     candidates = {name: CANDIDATES[name] for name in ("mode", "expected")}
     found = select(sample, candidates)
-    losses = {row.candidate: row.loss for row in found.rows}
+    losses = {row.candidate: row.loss for row in found.rows[1:]}
     assert found.chosen == min(losses, key=losses.__getitem__) == "expected"
 
 
@@ -76,7 +92,7 @@ def test_metrics_without_information_are_not_taken_up() -> None:
 def test_the_choice_is_the_simplest_within_one_standard_error() -> None:
     """Every simpler candidate than the chosen one is worse than the best by more than that."""
     found = select(rated(np.random.default_rng(2), systems=8, cells=60))
-    rows = {row.candidate: row for row in found.rows}
+    rows = {row.candidate: row for row in found.rows[1:]}
     assert found.best == min(rows, key=lambda name: rows[name].loss)
     assert rows[found.chosen].excess <= rows[found.chosen].excess_error
     simpler = list(rows)[: list(rows).index(found.chosen)]
@@ -88,7 +104,7 @@ def test_a_candidate_that_cannot_be_fitted_stays_in_the_table() -> None:
     """Two systems leave one for ridge and ordinal: no numbers, but the reason; others compete."""
     found = select(rated(np.random.default_rng(3), systems=2))
     rows = {row.candidate: row for row in found.rows}
-    assert list(rows) == list(CANDIDATES)
+    assert list(rows) == ["no judge", *CANDIDATES]
     assert math.isnan(rows["ridge"].loss)
     assert "only one" in rows["ridge"].reason
     assert found.chosen in SIMPLE | {"isotonic"}

@@ -19,6 +19,14 @@ def test_by_hand() -> None:
     assert (result.mean, result.systems, result.confidence, result.reason) == (4.0, 4, 0.9, "")
 
 
+def test_the_standard_error_of_the_mean_is_added_in_squares() -> None:
+    """Shifts of .3 and an error of .4: a half-width of .5 t."""
+    result = unseen_system_mean(4.0, [0.3, -0.3], standard_error=0.4)
+    assert result.upper - 4 == pytest.approx(6.3137515 * 0.5)
+    with pytest.raises(ValueError, match="a standard error must be finite"):
+        unseen_system_mean(4.0, [0.3, -0.3], standard_error=math.nan)
+
+
 @pytest.mark.parametrize("systems", [3, 6, 11])
 def test_a_calibration_that_learns_the_mean_shift_gives_the_exact_interval(systems: int) -> None:
     """Left-out shifts of a sample mean give t SD sqrt(1 + 1/K), the textbook prediction interval.
