@@ -7,8 +7,9 @@ from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike
+from scipy.special import stdtr
 
-from calibration.arrays import Floats, Mask, confidence_iv, finite_iv, scores_iv
+from calibration.arrays import Codes, Floats, Mask, confidence_iv, finite_iv, scores_iv
 from calibration.intervals import (
     ROUNDING,
     cluster_codes_iv,
@@ -17,7 +18,35 @@ from calibration.intervals import (
     t_quantile,
 )
 
-__all__ = ["PoweredMean", "powered_mean"]
+__all__ = ["LabelGap", "PoweredMean", "RaterShares", "label_gap", "powered_mean"]
+
+
+class RaterShares(NamedTuple):
+    """The ratings that make up the human scores, each (ratings,).
+
+    Attributes:
+        cell: which dialogue it is of.
+        rater: who gave it, from 0; -1 is unknown.
+        score: the rating.
+        weight: its share in the human score of the dialogue; the shares of a dialogue sum to 1.
+    """
+
+    cell: Codes
+    rater: Codes
+    score: Floats
+    weight: Floats
+
+
+class LabelGap(NamedTuple):
+    """How far the judge's scores of labelled dialogues lie above those of the unlabelled ones.
+
+    Attributes:
+        difference: of the means; NaN where either is missing.
+        p: two-sided, of no difference but by lot; NaN where it is undefined.
+    """
+
+    difference: float
+    p: float
 
 
 class PoweredMean(NamedTuple):
@@ -49,7 +78,11 @@ class PoweredMean(NamedTuple):
 
 
 def powered_mean(
-    human: ArrayLike, judged: ArrayLike, *clusters: ArrayLike, confidence: float = 0.9
+    human: ArrayLike,
+    judged: ArrayLike,
+    *clusters: ArrayLike,
+    confidence: float = 0.9,
+    shares: RaterShares | None = None,
 ) -> PoweredMean:
     """PPI++ (Angelopoulos, Duchi and Zrnic 2023) with cluster-robust errors.
 
@@ -69,14 +102,22 @@ def powered_mean(
     labelled and only scenarios are given (simulated). With labels of four or five characters 90%
     covers 92%, because the unlabelled part is known better than G - 1 suggests.
 
-    The mean is that over the characters and scenarios of which these are samples. The labelled
-    dialogues, characters or scenarios must have been chosen at random, not because they were easy.
+    Raters differ in severity, and what one of them gave is shared by all their dialogues. Where all
+    are known (`shares`), V gets the term V_r - V_0, if it is above 0: V_r from the sums of each
+    rater's parts of psi, and V_0 from the single ratings, whose noise is in V already. t then has
+    at most raters - 1 degrees of freedom. Without it, with a severity of standard deviation .25,
+    90% covers 60% with 3 raters and 78% with 12 (simulated).
+
+    The mean is that over the characters, scenarios and raters of which these are samples. The
+    labelled dialogues, characters or scenarios must have been chosen at random, not because they
+    were easy.
 
     Args:
         human: (n + N,) human scores of the dialogues, NaN where there is none.
         judged: (n + N,) the judge's scores of all, from a fit that has not seen these labels.
         clusters: one or two arrays (n + N,) of cluster labels, integers or strings.
         confidence: between 0 and 1.
+        shares: the ratings behind `human`.
 
     Raises:
         ValueError: lengths differ, infinities, a judge's score is missing, not one or two
@@ -121,11 +162,51 @@ def powered_mean(
     if psi.any() and variance <= ROUNDING * float(psi @ psi):
         return undefined("the deviations cancel out within every cluster")
     df = groups[one_way.index(larger)] - 1
+    if shares is not None and (shares.rater >= 0).all():
+        raters = np.unique(shares.rater, return_inverse=True)[1]
+        count = int(raters.max()) + 1
+        if count < 2:
+            return undefined("one rater: how far raters differ is not known")
+        parts = shares.weight * (shares.score - weight * f[shares.cell] - error.mean()) / n
+        variance += max(0.0, cluster_variance(parts, raters) - float(parts @ parts))
+        df = min(df, count - 1)
     standard_error = math.sqrt(variance)
     half = t_quantile(confidence, df) * standard_error
     return PoweredMean(
         mean, mean - half, mean + half, standard_error, weight, n, rest, groups, df, confidence
     )
+
+
+def label_gap(labelled: ArrayLike, judged: ArrayLike, *clusters: ArrayLike) -> LabelGap:
+    """Whether dialogues were labelled where the judge's scores are high or low.
+
+    The difference of means, tested by t with the variance and the degrees of freedom of
+    `powered_mean`, so that whole characters or scenarios may be labelled. A prediction-powered mean
+    holds for labels drawn by lot; labels chosen where the judge is high make it miss.
+
+    Args:
+        labelled: (n,) true or false.
+        judged: (n,) finite scores.
+        clusters: one or two arrays (n,) of cluster labels.
+
+    Raises:
+        ValueError: lengths differ, a score is not finite, or not one or two clusterings.
+    """
+    known, f = np.asarray(labelled, dtype=np.bool_), finite_iv("judged", judged)
+    codes = cluster_codes_iv(clusters, len(f))
+    if known.all() or not known.any():
+        return LabelGap(math.nan, math.nan)
+    high, low = float(f[known].mean()), float(f[~known].mean())
+    psi = np.where(known, (f - high) / known.sum(), (low - f) / (~known).sum())
+    groups = [len(np.unique(code[known])) for code in codes]
+    if min(groups) < 2:
+        return LabelGap(high - low, math.nan)
+    one_way = [cluster_variance(psi, code, g) for code, g in zip(codes, groups, strict=True)]
+    variance = max(*one_way, float(psi @ psi))
+    if variance <= 0:
+        return LabelGap(high - low, math.nan)
+    t = (high - low) / math.sqrt(variance)
+    return LabelGap(high - low, 2 * float(stdtr(min(groups) - 1, -abs(t))))
 
 
 def _weight(y: Floats, f: Floats, known: Mask) -> float:

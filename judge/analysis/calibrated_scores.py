@@ -14,7 +14,7 @@ from calibration.calibrators import Ordinal, Ridge
 from calibration.calibrators.ridge import filled_cells
 from calibration.conformal import item_intervals
 from calibration.intervals import clustered_mean
-from calibration.ppi import powered_mean
+from calibration.ppi import RaterShares, label_gap, powered_mean
 from calibration.unseen_system import unseen_system_mean
 from judge.analysis.fit_calibration import RAW
 from judge.analysis.judgment_table import JudgmentTable, judgment_table, system_means
@@ -25,6 +25,9 @@ from judge.ratings import Ratings, join_ratings, mean_ratings
 from judge.types import Judgment
 
 __all__ = ["CalibratedScores", "ItemKey", "ItemScore", "apply_calibration"]
+
+_BY_LOT = 0.01
+"""A p-value below which rated dialogues do not look drawn by lot."""
 
 Floats = NDArray[np.float64]
 ItemKey = tuple[str, str, str, str]
@@ -60,14 +63,40 @@ class _Applied:
         table: the judgments, with n dialogues and the M metrics of the calibration.
         scores: (n, M) calibrated scores, NaN where there is none.
         calibration: the calibration.
-        human: (n, M) mean ratings of dialogues of systems that the calibration has not seen, NaN
-            where there is none; None without ratings.
+        human: the ratings of dialogues of systems that the calibration has not seen; None without.
     """
 
     table: JudgmentTable
     scores: Floats
     calibration: Calibration
-    human: Floats | None
+    human: _HumanScores | None
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _HumanScores:
+    """Ratings beside the n dialogues and M metrics of a table.
+
+    Attributes:
+        mean: (n, M) mean ratings, NaN where there is none.
+        row, column, rater, score: of each single rating; rater -1 is unknown.
+    """
+
+    mean: Floats
+    row: NDArray[np.int64]
+    column: NDArray[np.int64]
+    rater: NDArray[np.int64]
+    score: Floats
+
+    def shares(self, rows: NDArray[np.bool_], columns: Sequence[int]) -> RaterShares:
+        """The ratings of the dialogues `rows` that have one of each of the metrics `columns`."""
+        complete = rows & ~np.isnan(self.mean[:, columns]).any(axis=1)
+        use = complete[self.row] & np.isin(self.column, columns)
+        row, column = self.row[use], self.column[use]
+        entry = row * self.mean.shape[1] + column
+        count = np.bincount(entry, minlength=self.mean.size)[entry]
+        position = np.cumsum(rows) - 1
+        weight = 1 / (count * len(columns))
+        return RaterShares(position[row], self.rater[use], self.score[use], weight)
 
 
 def apply_calibration(
@@ -96,7 +125,7 @@ def apply_calibration(
         calibrator = None if fit is None else fit.load()
         if calibrator is not None:
             scores[:, column] = calibrator.predict(table.probs)
-    human = None if ratings is None else _human_means(table, calibration, ratings)
+    human = None if ratings is None else _human_scores(table, calibration, ratings)
     applied = _Applied(table, scores, calibration, human)
     means = {
         system.system: {
@@ -163,15 +192,16 @@ def _powered(
     applied: _Applied, rows: NDArray[np.bool_], columns: Sequence[int], scores: Floats
 ) -> CalibratedMean | None:
     """The prediction-powered mean, from ratings of the system's own dialogues; None without any."""
-    if applied.human is None or np.isnan(applied.human[rows][:, columns]).all():
+    if applied.human is None or np.isnan(applied.human.mean[rows][:, columns]).all():
         return None
-    human = applied.human[:, columns].mean(axis=1)[rows]
+    human = applied.human.mean[:, columns].mean(axis=1)[rows]
     powered = powered_mean(
         human,
         scores[rows],
         applied.table.characters[rows],
         applied.table.scenarios[rows],
         confidence=applied.calibration.confidence,
+        shares=applied.human.shares(rows, columns),
     )
     n = int(rows.sum())
     if not powered.labelled:
@@ -179,7 +209,7 @@ def _powered(
         reason = "no dialogue has ratings of all its metrics"
         return CalibratedMean(n, None, None, None, "labelled", reason=reason)
     if powered.reason:
-        reason = f"too few dialogues are rated: {powered.reason}"
+        reason = f"no interval from these ratings: {powered.reason}"
         return CalibratedMean(n, powered.mean, None, None, "labelled", powered.labelled, reason)
     return CalibratedMean(
         n, powered.mean, powered.lower, powered.upper, "labelled", powered.labelled
@@ -205,8 +235,8 @@ def _items(applied: _Applied) -> dict[ItemKey, ItemScore]:
     return items
 
 
-def _human_means(table: JudgmentTable, calibration: Calibration, ratings: Ratings) -> Floats:
-    """(n, M) mean ratings of dialogues of systems that no map has seen; NaN elsewhere."""
+def _human_scores(table: JudgmentTable, calibration: Calibration, ratings: Ratings) -> _HumanScores:
+    """The ratings of dialogues of systems that no map has seen."""
     path = Path(next(iter(ratings.sources)))
     if (ratings.scale.low, ratings.scale.high) != calibration.scale:
         raise DataError(
@@ -225,7 +255,9 @@ def _human_means(table: JudgmentTable, calibration: Calibration, ratings: Rating
             path=path,
             hint=f"the calibration was fitted to {', '.join(sorted(known))}",
         )
-    return mean_ratings(joined.row[use], joined.column[use], ratings.score[use], table.score.shape)
+    row, column, score = joined.row[use], joined.column[use], ratings.score[use]
+    mean = mean_ratings(row, column, score, table.score.shape)
+    return _HumanScores(mean, row, column, ratings.rater[use].astype(np.int64), score)
 
 
 def _metric(metric: str, fit: Fit | None) -> CalibratedMetric:
@@ -285,6 +317,8 @@ def _notes(applied: _Applied, means: Mapping[str, Mapping[str, CalibratedMean]])
             "A raw mean beyond those of the systems that were fitted, where a calibration is a "
             f"guess: {where}."
         )
+    if applied.human is not None:
+        yield from _not_by_lot(applied, applied.human.mean)
     for metric, fit in fits.items():
         if not isinstance(fit.load(), Ridge | Ordinal):
             continue
@@ -294,3 +328,20 @@ def _notes(applied: _Applied, means: Mapping[str, Mapping[str, CalibratedMean]])
                 f"{metric}: {filled} dialogues lack another metric that its calibration reads; the "
                 "average of the dialogues that were rated stands in."
             )
+
+
+def _not_by_lot(applied: _Applied, human: Floats) -> Iterator[str]:
+    """Systems whose rated dialogues have other judge scores than the rest."""
+    table, found = applied.table, []
+    for system in np.unique(table.systems).tolist():
+        for column, metric in enumerate(table.metrics):
+            rows = (table.systems == system) & ~np.isnan(table.score[:, column])
+            ways = table.characters[rows], table.scenarios[rows]
+            gap = label_gap(~np.isnan(human[rows, column]), table.score[rows, column], *ways)
+            if gap.p < _BY_LOT:
+                found.append(f"{system}, {metric} ({gap.difference:+.2f})")
+    if found:
+        yield (
+            "The rated dialogues have other judge scores than the unrated ones, so that they do "
+            f"not look drawn by lot; these intervals can miss: {'; '.join(found)}."
+        )

@@ -22,7 +22,7 @@ from scipy.stats import norm
 
 from calibration.conformal import guaranteed_radius, item_intervals, pooled_radius
 from calibration.intervals import clustered_mean
-from calibration.ppi import powered_mean
+from calibration.ppi import RaterShares, powered_mean
 from calibration.published_line import published_line
 from calibration.simulate import HUMAN, Shape, Simulated, simulate
 from calibration.unseen_system import system_shifts, unseen_system_mean
@@ -195,6 +195,33 @@ def test_a_few_labels_cover_whichever_way_they_were_drawn(
     assert 0.87 <= np.mean(both) <= 0.93
     assert np.mean(iid) < iid_below
     assert not one or np.mean(one) < 0.80
+
+
+@pytest.mark.parametrize("raters", [3, 12])
+def test_raters_who_differ_are_covered(raters: int) -> None:
+    """The mean by all raters there could be: 90% with 3 and with 12, which dialogues alone miss."""
+    rng = np.random.default_rng(raters)
+    covered, without = [], []
+    shape = replace(OWN_SYSTEM, raters=raters, per_cell=(1, min(3, raters)))
+    deviation = np.sqrt(np.sum(np.square(astuple(OWN_SPREAD))) + shape.noise**2 + shape.severity**2)
+    truth = 1 + (1 - norm.cdf((np.arange(1.5, 5) - shape.mean) / deviation)).sum()
+    for _ in range(400):
+        data = simulate(rng, shape, human=OWN_SPREAD)
+        n = len(data.character)
+        labelled = rng.permutation(n) < 200
+        count = np.bincount(data.cell, minlength=n)
+        human = np.where(labelled, np.bincount(data.cell, data.human, n) / count, np.nan)
+        use = labelled[data.cell]
+        shares = RaterShares(
+            data.cell[use], data.rater[use], data.human[use].astype(float),
+            1 / count[data.cell[use]],
+        )  # fmt: skip
+        where = (human, data.probs[:, 0] @ LABELS, data.character, data.scenario)
+        for held, given in ((covered, shares), (without, None)):
+            result = powered_mean(*where, shares=given)
+            held.append(result.lower <= truth <= result.upper)
+    assert 0.87 <= np.mean(covered) <= 0.96
+    assert np.mean(without) < 0.82
 
 
 OWN_SYSTEM, OWN_SPREAD = Shape(systems=1), replace(HUMAN, system=0.0)

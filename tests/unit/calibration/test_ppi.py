@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from calibration.intervals import clustered_mean
-from calibration.ppi import powered_mean
+from calibration.ppi import RaterShares, label_gap, powered_mean
 
 NAN = math.nan
 RNG = np.random.default_rng(12)
@@ -71,6 +71,39 @@ def test_level_of_the_judge_and_order_of_rows_do_not_matter(
     first = powered_mean(SOME, JUDGED, ROWS, COLUMNS)
     second = powered_mean(SOME[order], JUDGED[order] + shift, ROWS[order], COLUMNS[order])
     assert second[:5] == pytest.approx(first[:5])
+
+
+def test_raters_are_a_third_clustering_by_hand() -> None:
+    """All labelled, so weight 0. Errors of -1, -1, 1, 1 by raters a, a, b, b.
+
+    Parts -1/4, -1/4, 1/4, 1/4: V_r = 2 (1/4 + 1/4) = 1, less the single ratings' 1/4. Singleton
+    clusters: V = 4/3 (1/4) = 1/3. Together 13/12, t with 1 df.
+    """
+    shares = RaterShares(np.arange(4), np.array([0, 0, 1, 1]), np.array([2.0, 2, 4, 4]), np.ones(4))
+    result = powered_mean([2, 2, 4, 4], [3, 3, 3, 3], list("abcd"), shares=shares)
+    assert result.standard_error == pytest.approx(math.sqrt(13 / 12))
+    assert result.df == 1
+    one = shares._replace(rater=np.zeros(4, dtype=np.int64))
+    assert "one rater" in powered_mean([2, 2, 4, 4], [3.0] * 4, list("abcd"), shares=one).reason
+    unknown = shares._replace(rater=np.full(4, -1))
+    alone = powered_mean([2, 2, 4, 4], [3.0] * 4, list("abcd"))
+    assert powered_mean([2, 2, 4, 4], [3.0] * 4, list("abcd"), shares=unknown) == alone
+
+
+def test_labels_where_the_judge_is_high_are_noticed_and_labels_by_lot_are_not() -> None:
+    """SIMULATED: 40 of 200 dialogues labelled by lot, by character or from the top."""
+    rng = np.random.default_rng(5)
+    row, column = (axis.ravel() for axis in np.indices((10, 20)))
+    alarms: dict[str, list[bool]] = {"lot": [], "characters": [], "top": []}
+    for _ in range(300):
+        judged = rng.normal(size=10)[row] + rng.normal(size=20)[column] + rng.normal(size=200)
+        top = judged >= np.sort(judged)[-40]
+        drawn = {"lot": rng.permutation(200) < 40, "characters": row < 3, "top": top}
+        for name, labelled in drawn.items():
+            alarms[name].append(label_gap(labelled, judged, row, column).p < 0.01)
+    assert np.mean(alarms["lot"]) <= 0.02
+    assert np.mean(alarms["characters"]) <= 0.05
+    assert np.mean(alarms["top"]) > 0.99
 
 
 def test_without_labels_there_is_no_number() -> None:
