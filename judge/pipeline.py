@@ -1,7 +1,9 @@
 """Judging: ask an engine for what is not judged yet, and store its judgments.
 
 A prompt is identified by its key (`judge.scoring`). `run_batches` asks the engine for the prompts
-without a stored answer, and the store keeps each batch of judgments as soon as it is made.
+without a stored answer. An engine that asks a server gives its answers one by one, and each is kept
+when it comes; the others give a batch, which is kept as soon as it is made. A judgment that failed
+in a way that may have been passing counts as not stored.
 """
 
 from __future__ import annotations
@@ -12,7 +14,7 @@ from dataclasses import dataclass, field, replace
 from typing import TypeVar
 
 from judge import manifest as manifests
-from judge.engines.interface import Engine
+from judge.engines.interface import Answer, Engine, OneByOne
 from judge.errors import EngineError, RunMismatchError, StoreError, UsageError
 from judge.manifest import Manifest
 from judge.scoring import PromptId, blank_reply_failure, make_judgment, prompt_keys
@@ -36,7 +38,7 @@ __all__ = [
 Progress = Callable[[int, int], None]
 """Called with (stored judgments, judgments in all) at the start and after every batch."""
 
-_Answer = TypeVar("_Answer", LabelRead, Rationale)
+_OnPrompt = TypeVar("_OnPrompt", LabelRead, Rationale)
 _Answers = TypeVar("_Answers")
 _Key = TypeVar("_Key")
 
@@ -77,6 +79,8 @@ def run(
     manifest: Manifest,
     progress: Progress = lambda *_: None,
     reply_sets: PromptTree | None = None,
+    *,
+    retry_failed: bool = False,
 ) -> FinishedRun:
     """Judge a tree and keep the manifest of the run folder up to date.
 
@@ -91,6 +95,7 @@ def run(
         progress: is told of every batch.
         reply_sets: the prompts about sets of replies. They are judged after the dialogues, and are
             few, so that they are not counted in the outcome.
+        retry_failed: ask all failed judgments again, not only those that may have been passing.
 
     Raises:
         RunMismatchError: the folder holds a run with another rubric, judge, setting or text.
@@ -113,8 +118,10 @@ def run(
             manifests.refuse_mismatch(folder, before, manifest)
             manifest = manifests.merge(before, manifest)
         manifests.write(folder, manifest)
-    outcome = score(tree, engine, store, progress)
-    of_sets = None if reply_sets is None else score(reply_sets, engine, store)
+    outcome = score(tree, engine, store, progress, retry_failed=retry_failed)
+    of_sets = None
+    if reply_sets is not None:
+        of_sets = score(reply_sets, engine, store, retry_failed=retry_failed)
     with store.transaction():
         made = outcome.made + (of_sets.made if of_sets else 0)
         if before is not None and before.finished and not made:
@@ -132,11 +139,14 @@ def score(
     engine: Engine,
     store: Store,
     progress: Progress = lambda *_: None,
+    *,
+    retry_failed: bool = False,
 ) -> JudgingOutcome:
     """Judge the prompts of `tree` that have no stored judgment, and store the judgments.
 
     Where the tree asks for rationales, the judge first writes those of a batch, and is then asked
-    for the labels with its own rationale before each of them.
+    for the labels with its own rationale before each of them. Judgments that failed in a way that
+    may have been passing are made again; with `retry_failed` all that failed.
 
     Raises:
         RunMismatchError: the store holds other text of a dialogue, or the answer to another prompt
@@ -149,66 +159,75 @@ def score(
         refuse_rationale(engine)
     store.add_dialogues(item.dialogue for item in tree.items)
     keys = prompt_keys(tree, engine.fingerprint)
-    stored = _stored_prompts(tree, keys, store)
+    stored = _stored_prompts(tree, keys, store, retry_failed=retry_failed)
     made = tokens_written = rationales_cut = 0
-    with_reasons: list[PromptItem] = []
+    reasons: dict[int, dict[str, str]] = {}
     progress(len(stored), len(keys))
 
-    def ask(missing: Sequence[PromptId]) -> _BatchAnswers:
+    def ask(missing: Sequence[PromptId]) -> Iterator[Sequence[Answer]]:
         return _ask_batch(tree, missing, engine)
 
-    def keep(answers: _BatchAnswers, seconds: float) -> None:
+    def keep(answers: Sequence[Answer], seconds: float) -> None:
         nonlocal made, tokens_written, rationales_cut
-        judgments = [
-            make_judgment(
-                read,
-                tree.items[read.item].dialogue,
-                keys[read.item, read.metric],
-                answers.reason(read),
+        judgments = []
+        for read, rationale in answers:
+            reason = None
+            if rationale is not None:
+                tokens_written += rationale.tokens
+                rationales_cut += rationale.cut
+                if isinstance(rationale.outcome, str):
+                    reason = rationale.outcome
+                    reasons.setdefault(read.item, {})[read.metric] = reason
+            place = read.item, read.metric
+            judgments.append(
+                make_judgment(read, tree.items[read.item].dialogue, keys[place], reason)
             )
-            for read in answers.reads
-        ]
         store.add(judgments, seconds)
-        made += len(answers.reads)
-        tokens_written += sum(r.tokens for r in answers.rationales)
-        rationales_cut += sum(r.cut for r in answers.rationales)
-        with_reasons.extend(answers.with_reasons.values())
+        made += len(answers)
         progress(len(stored) + made, len(keys))
 
     prompts = [[(i, metric) for metric in item.metrics] for i, item in enumerate(tree.items)]
     run_batches(prompts, stored, engine, ask, keep)
-    return JudgingOutcome(made, len(stored), tokens_written, rationales_cut, tuple(with_reasons))
+    with_reasons = tuple(
+        replace(tree.items[i], metrics=tuple(texts), reasons=texts)
+        for i, texts in sorted(reasons.items())
+    )
+    return JudgingOutcome(made, len(stored), tokens_written, rationales_cut, with_reasons)
 
 
 def run_batches(
     groups: Sequence[Sequence[_Key]],
     done: Container[_Key],
     engine: Engine,
-    ask: Callable[[Sequence[_Key]], _Answers],
+    ask: Callable[[Sequence[_Key]], Iterator[_Answers]],
     keep: Callable[[_Answers, float], None],
 ) -> None:
     """Ask an engine for everything that is not done, in batches that can be resumed.
 
     Batches are cut from all groups, not from the unfinished ones. A run that was interrupted
     therefore asks the same batches as one that was not, and gets the same numbers to the last bit.
+    An engine that answers one by one is asked everything at once.
 
     Args:
         groups: the keys of what is to be asked. The keys of a group are asked in one batch, and a
             batch has `engine.batch_size` groups.
         done: the keys that were answered before.
         engine: is loaded before the first batch with something to ask.
-        ask: gets the answers for the keys of a batch that are not done.
-        keep: stores the answers of a batch, all or none, with the seconds that asking took.
+        ask: gets the answers for the keys of a batch that are not done: all of them, or some as
+            they come.
+        keep: stores answers, all or none, with the seconds that passed for them.
     """
-    size = engine.batch_size
+    size = max(1, len(groups)) if isinstance(engine, OneByOne) else engine.batch_size
     for start in range(0, len(groups), size):
         batch = groups[start : start + size]
         missing = [key for group in batch for key in group if key not in done]
         if missing:
             engine.load()
             began = time.monotonic()
-            answers = ask(missing)
-            keep(answers, time.monotonic() - began)
+            for answers in ask(missing):
+                now = time.monotonic()
+                keep(answers, now - began)
+                began = now
 
 
 def refuse_rationale(engine: Engine) -> None:
@@ -224,57 +243,58 @@ def refuse_rationale(engine: Engine) -> None:
         )
 
 
-def _stored_prompts(tree: PromptTree, keys: Mapping[PromptId, str], store: Store) -> set[PromptId]:
-    """The prompts of `tree` to which the store has an answer."""
-    stored_keys = store.keys()
+def _stored_prompts(
+    tree: PromptTree, keys: Mapping[PromptId, str], store: Store, *, retry_failed: bool
+) -> set[PromptId]:
+    """The prompts of `tree` to which the store has an answer that counts."""
+    stored_keys, failures = store.keys(), store.failures()
     stored = set()
     for (index, metric), key in keys.items():
         d = tree.items[index].dialogue
-        stored_key = stored_keys.get((d.system, d.character, d.scenario, metric))
-        if stored_key is None:
+        place = d.system, d.character, d.scenario, metric
+        if place not in stored_keys:
             continue
-        if stored_key != key:
+        if stored_keys[place] != key:
             raise RunMismatchError(
                 f"{metric} of {d.id} was judged with another prompt",
                 path=store.folder,
                 hint="choose another --out: answers to two different prompts do not mix",
             )
-        stored.add((index, metric))
+        failure = failures.get(place)
+        if failure is None or not (retry_failed or failure.passing):
+            stored.add((index, metric))
     return stored
 
 
-@dataclass(frozen=True, slots=True)
-class _BatchAnswers:
-    """The answers to one batch: a read for each prompt, and the rationales written before."""
-
-    reads: Sequence[LabelRead]
-    rationales: Sequence[Rationale] = ()
-    with_reasons: Mapping[int, PromptItem] = field(default_factory=dict)
-
-    def reason(self, read: LabelRead) -> str | None:
-        """The text of the rationale that was written before `read`."""
-        item = self.with_reasons.get(read.item)
-        return None if item is None else item.reasons.get(read.metric)
-
-
-def _ask_batch(tree: PromptTree, missing: Sequence[PromptId], engine: Engine) -> _BatchAnswers:
-    """A read for each prompt in `missing`. Dialogues with a blank reply are not asked."""
-    reads = []
+def _ask_batch(
+    tree: PromptTree, missing: Sequence[PromptId], engine: Engine
+) -> Iterator[Sequence[Answer]]:
+    """An answer for each prompt in `missing`. Dialogues with a blank reply are not asked."""
+    blank: list[Answer] = []
     metrics: dict[int, list[str]] = {}
     for index, metric in missing:
         failure = blank_reply_failure(tree.items[index].dialogue)
         if failure is None:
             metrics.setdefault(index, []).append(metric)
         else:
-            reads.append(LabelRead(index, metric, failure))
+            blank.append(Answer(LabelRead(index, metric, failure)))
     items = {i: replace(tree.items[i], metrics=tuple(names)) for i, names in metrics.items()}
+    if isinstance(engine, OneByOne):
+        if blank:
+            yield blank
+        for answer in _ask_one_by_one(engine, tree, items):
+            yield [answer]
+        return
     if not tree.rationale:
-        return _BatchAnswers([*reads, *_ask_engine(engine.score, tree, items)])
+        yield [*blank, *map(Answer, _ask_engine(engine.score, tree, items))]
+        return
     rationales = _ask_engine(engine.write, tree, items)
     reasons: dict[int, dict[str, str]] = {i: {} for i in items}
+    answers = blank
     for rationale in rationales:
         if isinstance(rationale.outcome, Failure):
-            reads.append(LabelRead(rationale.item, rationale.metric, rationale.outcome))
+            read = LabelRead(rationale.item, rationale.metric, rationale.outcome)
+            answers.append(Answer(read, rationale))
         else:
             reasons[rationale.item][rationale.metric] = rationale.outcome
     with_reasons = {
@@ -282,15 +302,16 @@ def _ask_batch(tree: PromptTree, missing: Sequence[PromptId], engine: Engine) ->
         for i, texts in reasons.items()
         if texts
     }
-    reads += _ask_engine(engine.score, tree, with_reasons)
-    return _BatchAnswers(reads, rationales, with_reasons)
+    written = {(rationale.item, rationale.metric): rationale for rationale in rationales}
+    reads = _ask_engine(engine.score, tree, with_reasons)
+    yield [*answers, *(Answer(read, written[read.item, read.metric]) for read in reads)]
 
 
 def _ask_engine(
-    method: Callable[[PromptTree], Iterator[_Answer]],
+    method: Callable[[PromptTree], Iterator[_OnPrompt]],
     tree: PromptTree,
     items: Mapping[int, PromptItem],
-) -> list[_Answer]:
+) -> list[_OnPrompt]:
     """The answers that `method` gives about `items`, numbered by their positions in `tree`."""
     if not items:
         return []
@@ -298,11 +319,32 @@ def _ask_engine(
     answers = list(method(replace(tree, items=tuple(items.values()))))
     expected = [(i, metric) for i, item in enumerate(items.values()) for metric in item.metrics]
     if [(answer.item, answer.metric) for answer in answers] != expected:
-        raise EngineError(
-            "the engine returned answers to other prompts than it was given",
-            hint="this is a defect of the engine: please report it",
-        )
+        raise _other_prompts()
     return [replace(answer, item=positions[answer.item]) for answer in answers]
+
+
+def _ask_one_by_one(
+    engine: OneByOne, tree: PromptTree, items: Mapping[int, PromptItem]
+) -> Iterator[Answer]:
+    """The answers about `items` as they come, numbered by their positions in `tree`."""
+    positions = list(items)
+    wanted = {(i, metric) for i, item in items.items() for metric in item.metrics}
+    asked = engine.judge_each(replace(tree, items=tuple(items.values()))) if items else ()
+    for read, rationale in asked:
+        place = positions[read.item], read.metric
+        if place not in wanted:
+            raise _other_prompts()
+        wanted.remove(place)
+        yield Answer(replace(read, item=place[0]), rationale and replace(rationale, item=place[0]))
+    if wanted:
+        raise _other_prompts()
+
+
+def _other_prompts() -> EngineError:
+    return EngineError(
+        "the engine returned answers to other prompts than it was given",
+        hint="this is a defect of the engine: please report it",
+    )
 
 
 # Tokens

@@ -12,6 +12,7 @@ long judging took is stored too, in a table that earlier programs of the same fo
 from __future__ import annotations
 
 import json
+import logging
 import math
 import sqlite3
 from collections import Counter
@@ -23,7 +24,14 @@ from typing import Any, Self, get_args
 from judge.errors import RunMismatchError, StoreError
 from judge.types import Dialogue, Failure, Judgment, Reading, ScoreDistribution, Turn
 
-__all__ = ["FORMAT", "Database", "Store"]
+try:
+    import fcntl
+except ImportError:  # Windows
+    fcntl = None  # type: ignore[assignment]
+
+__all__ = ["FORMAT", "Database", "Store", "only_writer"]
+
+_log = logging.getLogger(__name__)
 
 FORMAT = 2
 """The newest format of judge.sqlite that this version reads, in its `user_version`."""
@@ -61,7 +69,12 @@ _SPENT = """CREATE TABLE IF NOT EXISTS spent (
 _INSERT = """INSERT INTO judgment (
     system, character, scenario, metric,
     key, status, reason, logprobs, top_is_label, reading, rationale
-) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING"""
+) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO UPDATE SET
+    key = excluded.key, status = excluded.status, reason = excluded.reason,
+    logprobs = excluded.logprobs, top_is_label = excluded.top_is_label,
+    reading = excluded.reading, rationale = excluded.rationale
+WHERE judgment.status <> 'ok'"""
+_STORED = "SELECT 1 FROM judgment WHERE system=? AND character=? AND scenario=? AND metric=?"
 _FROM_1_TO_2 = (
     "ALTER TABLE judgment ADD COLUMN reading TEXT",
     "ALTER TABLE judgment ADD COLUMN rationale TEXT",
@@ -158,6 +171,36 @@ class Database:
             ) from error
 
 
+@contextmanager
+def only_writer(folder: Path) -> Iterator[None]:
+    """Wait until no other program judges or plays into the folder, and keep others waiting.
+
+    The lock ends with the process, however that ends. Where the system has no such locks, nobody
+    waits: nothing is lost then, but prompts may be asked twice.
+
+    Raises:
+        StoreError: the folder cannot be made.
+    """
+    _make(folder)
+    if fcntl is None:
+        yield
+        return
+    try:
+        file = (folder / "in-use.lock").open("ab")
+    except OSError:  # a folder that can only be read
+        yield
+        return
+    with file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            _log.info("another judge is at work in %s: this one waits until it is done", folder)
+            fcntl.flock(file, fcntl.LOCK_EX)
+        except OSError:  # a file system without locks
+            pass
+        yield
+
+
 class Store(Database):
     """The judgments and dialogues of one run folder. Use as a context manager.
 
@@ -183,6 +226,15 @@ class Store(Database):
             for system, character, scenario, metric, key in rows
         }
 
+    def failures(self) -> Mapping[tuple[str, str, str, str], Failure]:
+        """(system, character, scenario, metric) -> why there is no score."""
+        with self._errors():
+            rows = self._db.execute(
+                "SELECT system, character, scenario, metric, status, reason FROM judgment "
+                "WHERE status <> 'ok'"
+            ).fetchall()
+        return {(row[0], row[1], row[2], row[3]): Failure(row[4], row[5]) for row in rows}
+
     def add_dialogues(self, dialogues: Iterable[Dialogue]) -> None:
         """Store the dialogues that are judged, all of them or none.
 
@@ -198,18 +250,36 @@ class Store(Database):
                 dialogue_id = (d.system, d.character, d.scenario)
                 turns = json.dumps([[t.question, t.answer] for t in d.turns], ensure_ascii=False)
                 if stored.setdefault(dialogue_id, turns) != turns:
+                    if self._forget_unanswered(dialogue_id):
+                        stored[dialogue_id] = turns
+                        continue
                     raise RunMismatchError(
                         f"this run was made with another text of the dialogue {d.id}",
                         path=self.folder,
                         hint="choose another --out for the changed dialogues",
                     )
             self._db.executemany(
-                "INSERT OR IGNORE INTO dialogue VALUES (?, ?, ?, ?)",
+                "INSERT OR REPLACE INTO dialogue VALUES (?, ?, ?, ?)",
                 [(*dialogue_id, turns) for dialogue_id, turns in stored.items()],
             )
 
+    def _forget_unanswered(self, dialogue_id: tuple[str, str, str]) -> bool:
+        """Forget that a reply was empty: the model may have been asked again since.
+
+        Returns:
+            Whether all judgments of the dialogue were about an empty reply.
+        """
+        where = "FROM judgment WHERE system=? AND character=? AND scenario=?"
+        codes = {row[0] for row in self._db.execute(f"SELECT status {where}", dialogue_id)}
+        if codes != {"empty_reply"}:
+            return False
+        self._db.execute(f"DELETE {where}", dialogue_id)
+        return True
+
     def add(self, judgments: Sequence[Judgment], seconds: float | None = None) -> None:
-        """Store a batch, all of it or nothing. A judgment that is stored already stays as it is.
+        """Store a batch, all of it or nothing. A score that is stored already stays as it is.
+
+        A failure is replaced.
 
         A database of format 1 is brought to the present format here, on the first write.
 
@@ -221,9 +291,13 @@ class Store(Database):
         with self.transaction():
             if self._version() == 1:
                 self._bring_to_format(_FROM_1_TO_2)
-            self._db.executemany(_INSERT, [_row(judgment) for judgment in judgments])
+            new: Counter[str] = Counter()
+            for judgment in judgments:
+                row = _row(judgment)
+                new[judgment.system] += self._db.execute(_STORED, row[:4]).fetchone() is None
+                self._db.execute(_INSERT, row)
             if seconds is not None and judgments:
-                self._spend(seconds, Counter(judgment.system for judgment in judgments))
+                self._spend(seconds, Counter(judgment.system for judgment in judgments), new)
 
     def seconds(self) -> dict[str, float]:
         """System -> seconds of judging it, for systems whose judgments were all timed."""
@@ -255,13 +329,14 @@ class Store(Database):
                 for system, character, scenario, turns in rows
             ]
 
-    def _spend(self, seconds: float, judged: Mapping[str, int]) -> None:
+    def _spend(self, seconds: float, judged: Mapping[str, int], new: Mapping[str, int]) -> None:
+        """Divide the time by all that was `judged`; only `new` judgments are counted."""
         self._db.execute(_SPENT)
         each = seconds / sum(judged.values())
         self._db.executemany(
             "INSERT INTO spent VALUES (?, ?, ?) ON CONFLICT DO UPDATE SET "
             "judgments = judgments + excluded.judgments, seconds = seconds + excluded.seconds",
-            [(system, count, count * each) for system, count in judged.items()],
+            [(system, new[system], count * each) for system, count in judged.items()],
         )
 
 

@@ -277,6 +277,11 @@ class Failure:
     code: str
     reason: str
 
+    @property
+    def passing(self) -> bool:
+        """Whether another attempt may succeed: a server was in trouble."""
+        return self.code in {"no_answer", "unreadable"}
+
 
 @dataclass(frozen=True, slots=True)
 class LabelRead:

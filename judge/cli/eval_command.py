@@ -33,6 +33,7 @@ from judge.cli.options import (
     play_options,
     published_option,
     rating_options,
+    retry_failed_option,
     selection_options,
 )
 from judge.cli.report_command import NEW_RATINGS, show_report
@@ -77,6 +78,7 @@ __all__ = ["evaluate", "generate"]
     help="Most tokens of a reason.  [default: 512]",
 )
 @engine_options
+@retry_failed_option
 @play_options
 @out_option("Run folder.  [default: runs/MODEL-JUDGE]")
 @published_option
@@ -134,6 +136,7 @@ def evaluate(
     if rationale:
         asked["rationale"] = asked.pop("rationale_tokens", True)
     if dry_run:
+        asked.pop("retry_failed", None)
         plan = workflow.plan_evaluation(models, **asked)
         _show_plan(plan, tokens_per_second, as_json=as_json)
         return
@@ -155,6 +158,7 @@ def evaluate(
 @selection_options
 @play_options
 @engine_options
+@retry_failed_option
 @out_option("Run folder.  [default: runs/MODEL]")
 @json_option
 @click.pass_context

@@ -32,6 +32,7 @@ __all__ = [
     "play_options",
     "published_option",
     "rating_options",
+    "retry_failed_option",
     "selection_options",
     "shape_options",
 ]
@@ -56,6 +57,13 @@ metrics_option = option(
     default="",
     group=JUDGE,
     help="Only these, separated by commas, such as fluency,coherency.",
+)
+retry_failed_option = option(
+    "--retry-failed",
+    is_flag=True,
+    group=ENGINE,
+    help="Ask again everything that failed before. Without it only what failed because a server "
+    "was in trouble is asked again.",
 )
 json_option = option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 confidence_option = option(
@@ -107,6 +115,16 @@ def engine_options(decorated: _Decorated) -> _Decorated:
             "--samples",
             "Draw so many answers for each prompt, from a server without probabilities.",
             type=_POSITIVE,
+        ),
+        _engine(
+            "--retry-for",
+            "Seconds for which a request is repeated while the server is busy or in trouble.  "
+            "[default: 600]",
+            type=click.FloatRange(min=0),
+        ),
+        _engine(
+            "--accept-model-name",
+            "Another name under which the server answers for the same judge, such as an alias.",
         ),
         _engine("--batch-size", "Dialogues at once.", type=_POSITIVE),
         _engine("--device", "cpu, cuda, cuda:1, ..."),

@@ -69,7 +69,9 @@ ENGINES = {
     "http": EngineEntry(
         "judge.engines.http",
         "HttpEngine",
-        frozenset({"base_url", "server", "concurrency", "samples"}),
+        frozenset(
+            {"base_url", "server", "concurrency", "samples", "retry_for", "accept_model_name"}
+        ),
     ),
     "lexical": EngineEntry("judge.engines.lexical", "LexicalEngine"),
     "mock": EngineEntry("judge.engines.mock", "MockEngine"),

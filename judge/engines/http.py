@@ -5,6 +5,9 @@ the labels, as the engines in this process are. The others are asked for the mos
 With `samples`, answers are drawn and counted instead, which any server can do. Requests are sent
 dialogue by dialogue, so that the server's prefix cache finds what prompts share.
 
+What a server refuses for one prompt is a failure of that prompt. Only where it answers nothing at
+all any more, also no harmless question, is there an error.
+
 A server cannot prove which weights it has, nor that its numbers do not depend on what else it
 computes at the same time. The fingerprint is what it says of itself.
 """
@@ -14,15 +17,18 @@ from __future__ import annotations
 import math
 import threading
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from concurrent.futures import Future
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from functools import cached_property
 from typing import TypeVar
 
-from judge.engines.chat import FOLDED, fold_system, seeds_of
-from judge.engines.interface import EngineOptions, TokenCount
+from judge.engines.chat import FOLDED, fold_system, make_reply, seeds_of
+from judge.engines.interface import Answer, EngineOptions, TokenCount
 from judge.engines.servers import SERVERS, open_server
-from judge.engines.servers.api import Api, TooLong, refuse_malformed
+from judge.engines.servers.api import Api
+from judge.engines.servers.arrivals import as_they_come, in_order
+from judge.engines.servers.drawn_labels import label_in
+from judge.engines.servers.faults import GaveUpError, RefusedError, refuse_malformed
 from judge.engines.servers.server import (
     ANSWER_TOKENS,
     Server,
@@ -30,17 +36,29 @@ from judge.engines.servers.server import (
     prompt_seed,
     refuses_system_role,
 )
+from judge.engines.tokens import TokenTree
 from judge.errors import EngineError, UsageError
-from judge.types import Failure, LabelRead, Message, PromptTree, Rationale, Reply, Sampling
+from judge.types import (
+    Failure,
+    LabelRead,
+    Message,
+    PromptItem,
+    PromptTree,
+    Rationale,
+    Reply,
+    Sampling,
+)
 
-__all__ = ["HttpEngine", "map_in_order"]
+__all__ = ["HttpEngine"]
 
 _CONNECTIONS = 32
+_THOUGHT_TOKENS = 2048
+"""Most tokens of a drawn answer of a model that thinks first."""
+_HARMLESS = "1 + 1 ="
 _NOTE = "The weights are what the server says they are: their hash is not known."
 
 _Question = TypeVar("_Question")
-_Answer = TypeVar("_Answer")
-_OnPrompt = TypeVar("_OnPrompt", LabelRead, Rationale)
+_Result = TypeVar("_Result")
 
 
 class HttpEngine:
@@ -51,7 +69,7 @@ class HttpEngine:
         options: `base_url` is required; `concurrency` defaults to what the kind of server takes.
 
     Raises:
-        MissingExtraError: httpx2 or tenacity is not installed.
+        MissingExtraError: httpx2 is not installed.
         UsageError: an option that means nothing.
         EngineError: the environment holds a key with characters that no key has.
     """
@@ -76,15 +94,20 @@ class HttpEngine:
                 )
         self._model = model
         self._options = options
-        self._api = Api(options.base_url, options.concurrency or _CONNECTIONS)
+        self._api = Api(options.base_url, options.concurrency or _CONNECTIONS, options.retry_for)
         self._checked = False
         self._folds = False
+        self._answer_tokens = ANSWER_TOKENS
+        self._probing = threading.Lock()
         self.batch_size = options.batch_size or 32
 
     @cached_property
     def _server(self) -> Server:
         with refuse_malformed():
-            return open_server(self._api, self._model, self._options.server)
+            server = open_server(self._api, self._model, self._options.server)
+        if self._options.accept_model_name is not None:
+            server.accepted.add(self._options.accept_model_name)
+        return server
 
     @cached_property
     def fingerprint(self) -> str:
@@ -123,44 +146,62 @@ class HttpEngine:
         Raises:
             EngineError: also if the server shows no log-probabilities and no samples are drawn.
         """
-        sampled = self._options.samples is not None
-        if not self._checked and not sampled:
-            with refuse_malformed():
-                self._server.check()
-            self._checked = True
-        read = self._read_samples if sampled else self._server.read
-        limit = ANSWER_TOKENS if sampled else 1
-
-        def ask(prompt: ServerPrompt) -> LabelRead:
-            return self._unless_too_long(prompt, limit, read, LabelRead)
-
-        return self._ask_all(self._prompts(tree), ask)
+        return in_order(self._ask_all(tree, self._reader(), write=False), _names(tree), _name)
 
     def write(self, tree: PromptTree) -> Iterator[Rationale]:
         """See `Engine.write`."""
+        return in_order(self._ask_all(tree, self._writer(tree), write=True), _names(tree), _name)
 
-        def write(prompt: ServerPrompt) -> Rationale:
-            text, tokens, cut = self._server.complete(prompt, tree.rationale)[0]
-            outcome = text if isinstance(text, Failure) else text.strip()
-            return Rationale(prompt.item, prompt.metric, outcome, tokens=tokens, cut=cut)
+    def judge_each(self, tree: PromptTree) -> Iterator[Answer]:
+        """See `OneByOne.judge_each`."""
+        read = self._reader()
+        if not tree.rationale:
+            for found in self._ask_all(tree, read, write=False):
+                yield Answer(found)
+            return
+        write = self._writer(tree)
 
-        def ask(prompt: ServerPrompt) -> Rationale:
-            return self._unless_too_long(prompt, tree.rationale, write, Rationale)
+        def both(prompt: ServerPrompt) -> Answer:
+            reason = write(prompt)
+            if isinstance(reason.outcome, Failure):
+                return Answer(LabelRead(reason.item, reason.metric, reason.outcome), reason)
+            item = tree.items[prompt.item]
+            reasoned = replace(
+                item, metrics=(prompt.metric,), reasons={prompt.metric: reason.outcome}
+            )
+            again = _Prompts(tree, prompt.item, reasoned, self._server)
+            return Answer(read(again.prompt(prompt.metric)), reason)
 
-        return self._ask_all(self._prompts(tree, write=True), ask)
+        yield from self._ask_all(tree, both, write=True)
 
-    def generate(self, chats: Sequence[Sequence[Message]], sampling: Sampling) -> Iterator[Reply]:
+    def generate(
+        self,
+        chats: Sequence[Sequence[Message]],
+        sampling: Sampling,
+        seeds: Sequence[int] | None = None,
+    ) -> Iterator[Reply]:
         """See `Engine.generate`; token counts are those that the server states."""
-        seeds = seeds_of(chats, sampling)
+        replies = self.reply_each(chats, sampling, seeds)
+        return in_order(replies, range(len(chats)), lambda reply: reply.chat)
 
-        def ask(index: int) -> Reply:
-            try:
-                with refuse_malformed():
-                    return self._reply(index, chats[index], sampling, seeds[index])
-            except TooLong as error:
-                return Reply(index, Failure("too_long", str(error)))
+    def reply_each(
+        self,
+        chats: Sequence[Sequence[Message]],
+        sampling: Sampling,
+        seeds: Sequence[int] | None = None,
+    ) -> Iterator[Reply]:
+        """See `OneByOne.reply_each`."""
+        drawn = seeds_of(chats, sampling) if seeds is None else seeds
+        harmless = [Message("user", _HARMLESS)]
 
-        yield from map_in_order(ask, range(len(chats)), self._concurrency)
+        def ask(index: int) -> Iterable[Reply]:
+            found = self._or_failure(
+                lambda: self._reply(index, chats[index], sampling, drawn[index]),
+                lambda: self._server.reply(index, harmless, sampling, drawn[index]),
+            )
+            return [Reply(index, found) if isinstance(found, Failure) else found]
+
+        return self._each(ask, range(len(chats)))
 
     def load(self) -> None:
         """The server has loaded the model."""
@@ -168,144 +209,224 @@ class HttpEngine:
     def close(self) -> None:
         """The model's memory belongs to the server."""
 
-    @property
-    def _concurrency(self) -> int:
-        return self._options.concurrency or self._server.concurrency
+    def _each(
+        self, ask: Callable[[_Question], Iterable[_Result]], questions: Sequence[_Question]
+    ) -> Iterator[_Result]:
+        concurrency = self._options.concurrency or self._server.concurrency
+        self._api.pace.begin(concurrency)
+        return as_they_come(ask, questions, concurrency, self._api.pace)
 
     def _reply(self, index: int, chat: Sequence[Message], sampling: Sampling, seed: int) -> Reply:
         """The reply to one chat; once a server has refused the system role it gets none again."""
-        folds = self._folds
-        try:
-            sent = fold_system(chat) if folds else chat
-            return self._server.reply(index, sent, sampling, seed)
-        except EngineError as error:
-            if folds or chat[0].role != "system" or not refuses_system_role(error.message):
-                raise
-        self._folds = True
-        return self._server.reply(index, fold_system(chat), sampling, seed)
+        if not self._folds and chat[0].role == "system":
+            try:
+                with self._api.giving_up(refuses_system_role):
+                    return self._server.reply(index, chat, sampling, seed)
+            except (RefusedError, GaveUpError) as error:
+                if not refuses_system_role(error.said):
+                    raise
+            self._folds = True
+        sent = fold_system(chat) if self._folds else chat
+        return self._server.reply(index, sent, sampling, seed)
+
+    def _reader(self) -> Callable[[ServerPrompt], LabelRead]:
+        """Reads the labels of one prompt.
+
+        Raises:
+            EngineError: the server shows no log-probabilities and no samples are drawn.
+        """
+        sampled = self._options.samples is not None
+        if not self._checked and not sampled:
+            self._server.check()
+            self._checked = True
+        ask = self._read_samples if sampled else self._server.read
+
+        def read(prompt: ServerPrompt) -> LabelRead:
+            found = self._fitting(prompt, self._answer_tokens if sampled else 1, ask)
+            if isinstance(found, Failure):
+                return LabelRead(prompt.item, prompt.metric, found)
+            return found
+
+        return read
+
+    def _writer(self, tree: PromptTree) -> Callable[[ServerPrompt], Rationale]:
+        """Writes the reason to one prompt."""
+
+        def ask(prompt: ServerPrompt) -> Rationale:
+            text, tokens, cut = self._server.complete(prompt, tree.rationale)[0]
+            outcome = text if isinstance(text, Failure) else text.strip()
+            return Rationale(prompt.item, prompt.metric, outcome, tokens=tokens, cut=cut)
+
+        def write(prompt: ServerPrompt) -> Rationale:
+            found = self._fitting(prompt, tree.rationale, ask)
+            if isinstance(found, Failure):
+                return Rationale(prompt.item, prompt.metric, found)
+            return found
+
+        return write
 
     def _ask_all(
-        self, groups: Sequence[Sequence[ServerPrompt]], ask: Callable[[ServerPrompt], _OnPrompt]
-    ) -> Iterator[_OnPrompt]:
-        """`ask` of every prompt, in order; the prompts of a group are sent one after the other."""
-
-        def ask_group(group: Sequence[ServerPrompt]) -> list[_OnPrompt]:
-            with refuse_malformed():
-                return [ask(prompt) for prompt in group]
-
-        for answers in map_in_order(ask_group, groups, self._concurrency):
-            yield from answers
-
-    def _prompts(self, tree: PromptTree, *, write: bool = False) -> list[list[ServerPrompt]]:
-        """The prompts of the tree: each in a group of its own, or one group a dialogue."""
-        prompt_tokenizer = self._server.prompt_tokenizer
-        tokens = None if prompt_tokenizer is None else prompt_tokenizer(tree, write=write)
-        groups: list[list[ServerPrompt]] = []
+        self, tree: PromptTree, ask: Callable[[ServerPrompt], _Result], *, write: bool
+    ) -> Iterator[_Result]:
+        """`ask` of every prompt of the tree; with `dialogue_in_sequence` one dialogue at a time."""
+        server = self._server
+        server.prompt_tokenizer  # noqa: B018  made once, before there are threads
+        groups: list[tuple[_Prompts, tuple[str, ...]]] = []
         for index, item in enumerate(tree.items):
-            shared = tree.profiles[item.dialogue.character] + item.text
-            for metric in item.metrics:
-                question, reason = tree.questions[metric], item.reasons.get(metric)
-                lead = "" if reason is None else f"{reason}\n"
-                prompt = ServerPrompt(
-                    item=index,
-                    metric=metric,
-                    labels=tree.labels,
-                    prefill=question.prefill,
-                    system=tree.system,
-                    user=shared + question.text,
-                    answer_start="" if write else lead + question.prefill,
-                    ids=() if tokens is None else tokens.prompt(index, metric),
-                    label_ids=() if tokens is None else tokens.label_ids[metric],
-                )
-                if self._server.dialogue_in_sequence and groups and groups[-1][0].item == index:
-                    groups[-1].append(prompt)
-                else:
-                    groups.append([prompt])
-        return groups
+            prompts = _Prompts(tree, index, item, server, write=write)
+            if server.dialogue_in_sequence:
+                groups.append((prompts, item.metrics))
+            else:
+                groups += [(prompts, (metric,)) for metric in item.metrics]
 
-    def _unless_too_long(
-        self,
-        prompt: ServerPrompt,
-        limit: int,
-        ask: Callable[[ServerPrompt], _OnPrompt],
-        record: type[_OnPrompt],
-    ) -> _OnPrompt:
-        """`ask(prompt)`, or a failure if the prompt and `limit` tokens do not fit the window."""
+        def ask_group(group: tuple[_Prompts, tuple[str, ...]]) -> Iterator[_Result]:
+            prompts, metrics = group
+            for metric in metrics:
+                yield ask(prompts.prompt(metric))
+
+        return self._each(ask_group, groups)
+
+    def _fitting(
+        self, prompt: ServerPrompt, limit: int, ask: Callable[[ServerPrompt], _Result]
+    ) -> _Result | Failure:
+        """`ask(prompt)`, or a failure: also if the prompt and `limit` tokens do not fit."""
         window, length = self._server.window, len(prompt.ids)
-        if window is None or length + limit <= window:
-            try:
-                return ask(prompt)
-            except TooLong as error:
-                reason = str(error)
-        else:
-            reason = (
+        if window is not None and length + limit > window:
+            return Failure(
+                "too_long",
                 f"the prompt has {length} tokens and its answer up to {limit}, "
-                f"the server's window is {window}"
+                f"the server's window is {window}",
             )
-        return record(prompt.item, prompt.metric, Failure("too_long", reason))
+
+        def ask_harmless() -> _Result:
+            tokenizer = self._server.prompt_tokenizer
+            ids = () if tokenizer is None else tokenizer.encode(_HARMLESS)
+            return ask(replace(prompt, system="", user=_HARMLESS, answer_start="", ids=ids))
+
+        return self._or_failure(lambda: ask(prompt), ask_harmless)
+
+    def _or_failure(
+        self, ask: Callable[[], _Result], ask_harmless: Callable[[], object]
+    ) -> _Result | Failure:
+        """What `ask` gives, or why the server does not answer it though it answers other questions.
+
+        Raises:
+            EngineError: it answers no other question either.
+        """
+        try:
+            return ask()
+        except RefusedError as error:
+            if error.code != "refused":
+                return Failure(error.code, error.said)
+            if error.status != 401 and self._answers_others(error.sent, ask_harmless):
+                return Failure(error.code, error.said)
+            raise
+        except GaveUpError as error:
+            if self._answers_others(error.sent, ask_harmless):
+                return Failure(error.code, error.said)
+            raise
+
+    def _answers_others(self, since: float, ask_harmless: Callable[[], object]) -> bool:
+        """Whether the server has answered something since then, or answers a harmless question."""
+        with self._probing:
+            if self._api.pace.last_answer >= since:
+                return True
+            try:
+                with self._api.giving_up(lambda _: True):
+                    ask_harmless()
+            except EngineError:
+                return False
+            return True
 
     def _read_samples(self, prompt: ServerPrompt) -> LabelRead:
         """The shares of the labels among drawn answers.
 
-        An answer counts for a label only if it is that label exactly, perhaps after the prefill.
+        An answer counts for a label if it names that label and no other; what the model thought
+        before is set aside.
         """
         count, answers = self._options.samples or 0, list[str]()
         first_seed = prompt_seed(prompt, self._options.seed)
         while len(answers) < count:
+            limit = self._answer_tokens
             drawn = self._server.complete(
-                prompt,
-                ANSWER_TOKENS,
-                count=count - len(answers),
-                seed=first_seed + len(answers),
+                prompt, limit, count=count - len(answers), seed=first_seed + len(answers)
             )
             if not drawn:
                 raise EngineError(
                     "the server drew no answer", hint="use another --server, or another model"
                 )
-            for text, *_ in drawn:
+            for text, _, cut in drawn:
                 if isinstance(text, Failure):
                     return LabelRead(prompt.item, prompt.metric, text)
-                answers.append(text)
-        prefill = prompt.prefill.strip()
-        texts = Counter(text.strip().removeprefix(prefill).strip() for text in answers[:count])
-        return LabelRead(
-            prompt.item,
-            prompt.metric,
-            tuple(math.log(texts[x] / count) if texts[x] else -math.inf for x in prompt.labels),
-            top_is_label=texts.most_common(1)[0][0] in prompt.labels,
-            reading="sampled",
+                said = make_reply(0, text)
+                if cut and said.thought and not said.outcome and limit < _THOUGHT_TOKENS:
+                    self._answer_tokens = _THOUGHT_TOKENS  # this judge thinks: let it finish
+                    break
+                answers.append(str(said.outcome))
+        return _shares(prompt, answers[:count])
+
+
+class _Prompts:
+    """The prompts about one item, made when the first of them is wanted."""
+
+    def __init__(
+        self, tree: PromptTree, index: int, item: PromptItem, server: Server, *, write: bool = False
+    ) -> None:
+        self._tree, self._index, self._item, self._server = tree, index, item, server
+        self._write = write
+        self._lock = threading.Lock()
+
+    def prompt(self, metric: str) -> ServerPrompt:
+        """The prompt about one metric."""
+        tree, item = self._tree, self._item
+        with self._lock:
+            tokens = self._tokens
+        question, reason = tree.questions[metric], item.reasons.get(metric)
+        lead = "" if reason is None else f"{reason}\n"
+        return ServerPrompt(
+            item=self._index,
+            metric=metric,
+            labels=tree.labels,
+            prefill=question.prefill,
+            system=tree.system,
+            user=tree.profiles[item.dialogue.character] + item.text + question.text,
+            answer_start="" if self._write else lead + question.prefill,
+            ids=() if tokens is None else tokens.prompt(0, metric),
+            label_ids=() if tokens is None else tokens.label_ids[metric],
         )
 
+    @cached_property
+    def _tokens(self) -> TokenTree | None:
+        tokenizer, name = self._server.prompt_tokenizer, self._item.dialogue.character
+        if tokenizer is None:
+            return None
+        profiles = {name: self._tree.profiles[name]}
+        alone = replace(self._tree, items=(self._item,), profiles=profiles)
+        return tokenizer(alone, write=self._write)
 
-def map_in_order(
-    ask: Callable[[_Question], _Answer], questions: Sequence[_Question], workers: int
-) -> Iterator[_Answer]:
-    """`ask` of each question by `workers` threads, begun and returned in the order of `questions`.
 
-    What `ask` raises is raised in the place of its answer, and no question is begun after it. The
-    threads are daemons, unlike those of an executor: a program that is interrupted must not wait
-    for answers that are still to come.
-    """
-    answers: list[Future[_Answer]] = [Future() for _ in questions]
-    todo = iter(zip(questions, answers, strict=True))
-    lock, over = threading.Lock(), threading.Event()
+def _shares(prompt: ServerPrompt, answers: Sequence[str]) -> LabelRead:
+    labels = [label_in(text, prompt.labels, prompt.prefill) for text in answers]
+    counts = Counter(
+        ("", text.strip()) if label is None else (label, "")
+        for label, text in zip(labels, answers, strict=True)
+    )
+    found = [counts[label, ""] for label in prompt.labels]
+    if not any(found):
+        reason = f"none of {len(answers)} answers names one label, such as {answers[0][:80]!r}"
+        return LabelRead(prompt.item, prompt.metric, Failure("no_label_mass", reason))
+    return LabelRead(
+        prompt.item,
+        prompt.metric,
+        tuple(math.log(n / len(answers)) if n else -math.inf for n in found),
+        top_is_label=counts.most_common(1)[0][0][0] != "",
+        reading="sampled",
+    )
 
-    def work() -> None:
-        while not over.is_set():
-            with lock:
-                question, answer = next(todo, (None, None))
-            if question is None or answer is None:
-                return
-            try:
-                answer.set_result(ask(question))
-            except BaseException as error:  # noqa: BLE001  it is raised where the answer is wanted
-                over.set()  # every question before this one has been begun
-                answer.set_exception(error)
 
-    for _ in range(min(workers, len(questions))):
-        threading.Thread(target=work, daemon=True).start()
-    try:
-        for answer in answers:
-            yield answer.result()
-    finally:
-        over.set()
+def _names(tree: PromptTree) -> Iterator[tuple[int, str]]:
+    return ((i, metric) for i, item in enumerate(tree.items) for metric in item.metrics)
+
+
+def _name(answer: LabelRead | Rationale) -> tuple[int, str]:
+    return answer.item, answer.metric

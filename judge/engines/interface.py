@@ -4,12 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import NamedTuple, Protocol, runtime_checkable
 
 from judge.errors import EngineError
 from judge.types import LabelRead, Message, PromptTree, Rationale, Reply, Sampling
 
-__all__ = ["Engine", "EngineOptions", "TokenCount", "TokenlessEngine"]
+__all__ = [
+    "Answer",
+    "Engine",
+    "EngineOptions",
+    "OneByOne",
+    "TokenCount",
+    "TokenlessEngine",
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +38,8 @@ class EngineOptions:
         server: which program answers there; without it the engine asks the server.
         concurrency: how many requests are under way at once.
         samples: how many answers are drawn for each prompt, for a server without probabilities.
+        retry_for: seconds for which a request is repeated that fails in a passing way.
+        accept_model_name: another name under which the server may answer for the model.
     """
 
     batch_size: int | None = None
@@ -46,6 +55,8 @@ class EngineOptions:
     server: str | None = None
     concurrency: int | None = None
     samples: int | None = None
+    retry_for: float | None = None
+    accept_model_name: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,12 +128,18 @@ class Engine(Protocol):
         """
         ...
 
-    def generate(self, chats: Sequence[Sequence[Message]], sampling: Sampling) -> Iterator[Reply]:
+    def generate(
+        self,
+        chats: Sequence[Sequence[Message]],
+        sampling: Sampling,
+        seeds: Sequence[int] | None = None,
+    ) -> Iterator[Reply]:
         """The model's reply to each chat, in order; all chats are one batch.
 
         The replies depend on nothing but the chats and `sampling`; on a server, as far as it
         respects seeds. Special tokens in a text stay plain text, so that no message can close its
-        own turn. Only called if the engine `can_generate`.
+        own turn. Only called if the engine `can_generate`. `seeds` has the seed of each chat;
+        without it they are those of `judge.engines.chat.seeds_of`.
 
         Raises:
             EngineError: as `score`. A chat that does not fit into the window is a `Failure`.
@@ -142,6 +159,44 @@ class Engine(Protocol):
         ...
 
 
+class Answer(NamedTuple):
+    """The read of one prompt, and the reason that was written before, if one was wanted."""
+
+    read: LabelRead
+    rationale: Rationale | None = None
+
+
+@runtime_checkable
+class OneByOne(Protocol):
+    """An engine whose answers depend on nothing but their own prompts.
+
+    So it may be asked everything at once, and each answer is kept as soon as it comes.
+    """
+
+    def judge_each(self, tree: PromptTree) -> Iterator[Answer]:
+        """One answer for each metric of each item, in the order in which they come.
+
+        If the tree asks for reasons, the reason is written first and the labels are read after it.
+
+        Raises:
+            EngineError: as `Engine.score`; the answers before it are good.
+        """
+        ...
+
+    def reply_each(
+        self,
+        chats: Sequence[Sequence[Message]],
+        sampling: Sampling,
+        seeds: Sequence[int] | None = None,
+    ) -> Iterator[Reply]:
+        """As `Engine.generate`, in the order in which the replies come.
+
+        Raises:
+            EngineError: as `Engine.score`; the replies before it are good.
+        """
+        ...
+
+
 class TokenlessEngine:
     """The methods that engines without a language model have in common."""
 
@@ -155,13 +210,18 @@ class TokenlessEngine:
         """None: it has no tokens."""
         del tree
 
-    def generate(self, chats: Sequence[Sequence[Message]], sampling: Sampling) -> Iterator[Reply]:
+    def generate(
+        self,
+        chats: Sequence[Sequence[Message]],
+        sampling: Sampling,
+        seeds: Sequence[int] | None = None,
+    ) -> Iterator[Reply]:
         """Refused: it cannot play a character.
 
         Raises:
             EngineError: always.
         """
-        del chats, sampling
+        del chats, sampling, seeds
         name = self.describe()["engine"]
         raise EngineError(
             f"the {name} judge writes no replies", hint="name a language model to play and to ask"

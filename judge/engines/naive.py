@@ -43,9 +43,14 @@ class TransformersEngine:
         """See `Engine.count`; loads the tokenizer only."""
         return self._judge.checkpoint.prompt_tokenizer(tree).count()
 
-    def generate(self, chats: Sequence[Sequence[Message]], sampling: Sampling) -> Iterator[Reply]:
+    def generate(
+        self,
+        chats: Sequence[Sequence[Message]],
+        sampling: Sampling,
+        seeds: Sequence[int] | None = None,
+    ) -> Iterator[Reply]:
         """See `Engine.generate`; by transformers' own loop."""
-        yield from generate_replies(self._judge, chats, sampling, self.batch_size)
+        yield from generate_replies(self._judge, chats, sampling, self.batch_size, seeds)
 
     def load(self) -> None:
         """See `Engine.load`."""
@@ -118,7 +123,11 @@ class _NumberedChat(NamedTuple):
 
 
 def generate_replies(
-    judge: CausalModel, chats: Sequence[Chat], sampling: Sampling, batch_size: int
+    judge: CausalModel,
+    chats: Sequence[Chat],
+    sampling: Sampling,
+    batch_size: int,
+    seeds: Sequence[int] | None = None,
 ) -> Iterator[Reply]:
     """See `Engine.generate`; at most `batch_size` chats at once.
 
@@ -128,7 +137,7 @@ def generate_replies(
     framed = judge.checkpoint.chats
     prompts = [framed.prompt(chat, thinking=sampling.thinking) for chat in chats]
     judge.checkpoint.refuse_foreign([prompt.ids for prompt in prompts])
-    seeds = seeds_of(chats, sampling)
+    seeds = seeds_of(chats, sampling) if seeds is None else seeds
     if judge.rope_follows_length:  # chats in one batch would change each other
         batch_size = 1
     window = judge.checkpoint.window

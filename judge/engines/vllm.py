@@ -185,7 +185,12 @@ class VllmEngine:
             cut = answer.finish_reason == "length"
             yield Rationale(item, metric, text, tokens=len(ids), cut=cut)
 
-    def generate(self, chats: Sequence[Sequence[Message]], sampling: Sampling) -> Iterator[Reply]:
+    def generate(
+        self,
+        chats: Sequence[Sequence[Message]],
+        sampling: Sampling,
+        seeds: Sequence[int] | None = None,
+    ) -> Iterator[Reply]:
         """See `Engine.generate`; all chats at once, because vLLM makes its own batches."""
         framed = self._checkpoint.chats
         prompts = [framed.prompt(chat, thinking=sampling.thinking) for chat in chats]
@@ -194,7 +199,7 @@ class VllmEngine:
             self._llm.reset_prefix_cache()
         failures = [self._too_long(len(p.ids), sampling.max_tokens) for p in prompts]
         fitting = [i for i, failure in enumerate(failures) if failure is None]
-        seeds = seeds_of(chats, sampling)
+        seeds = seeds_of(chats, sampling) if seeds is None else seeds
         settings = [
             self._vllm.SamplingParams(
                 max_tokens=sampling.max_tokens,

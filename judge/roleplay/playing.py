@@ -2,23 +2,24 @@
 
 All first answers are written first, then all second questions, then all second answers, so that
 only one of the two models has to be in memory at a time. What is written does not depend on where
-playing was interrupted: batches are cut from all scenes, not from the unfinished ones, a batch is
-stored completely or not at all, and the random draws of a reply depend on its chat alone.
+playing was interrupted: batches are cut from all scenes, not from the unfinished ones, and the
+random draws of a reply depend on its chat alone. Replies of a server are stored one by one.
 """
 
 from __future__ import annotations
 
 import hashlib
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 
-from judge.engines.interface import Engine
+from judge.engines.chat import seeds_of
+from judge.engines.interface import Engine, OneByOne
 from judge.errors import DataError, EngineError, RunMismatchError, UsageError
 from judge.pipeline import run_batches
 from judge.roleplay.prompts import RoleplayPrompts
 from judge.roleplay.transcript import Part, SceneId, Transcript, TranscriptLine
-from judge.types import Dialogue, Failure, Message, Sampling, Turn
+from judge.types import Dialogue, Failure, Message, Reply, Sampling, Turn
 
 __all__ = [
     "PARTS",
@@ -146,11 +147,14 @@ def play(
     cast: Cast,
     transcript: Transcript,
     progress: PlayingProgress = lambda *_: None,
+    *,
+    retry_failed: bool = False,
 ) -> None:
     """Write the lines that `transcript` lacks, and unload the models afterwards.
 
-    A scene ends early where the model's first answer is empty or failed, or where there is no
-    second question.
+    Lines that failed in a way that may have been passing are written again; with `retry_failed` all
+    that failed. A scene ends early where the model's first answer is empty or failed, or where
+    there is no second question.
 
     Raises:
         RunMismatchError: `transcript` holds a line of another model, chat or setting.
@@ -163,7 +167,8 @@ def play(
         scene.id: prompts.character_chat(prompts.character(scene.character), scene.question)
         for scene in scenes
     }
-    answers = _write("answer1", first_chats, model, cast.sampling, transcript, progress)
+    writing = _Writing(transcript, progress, retry_failed)
+    answers = _write("answer1", first_chats, model, cast.sampling, writing)
     answered = [scene for scene in scenes if scene.id in answers]
     if isinstance(cast.user, Mapping):
         questions = cast.user
@@ -177,9 +182,7 @@ def play(
         alternate = cast.user is not model and not cast.keep_loaded
         if alternate:
             model.close()
-        questions = _write(
-            "question2", user_chats, cast.user, cast.user_sampling, transcript, progress
-        )
+        questions = _write("question2", user_chats, cast.user, cast.user_sampling, writing)
         if alternate:
             cast.user.close()
     second_chats = {
@@ -192,7 +195,7 @@ def play(
         for scene in answered
         if scene.id in questions
     }
-    _write("answer2", second_chats, model, cast.sampling, transcript, progress)
+    _write("answer2", second_chats, model, cast.sampling, writing)
     model.close()
     if not isinstance(cast.user, Mapping):
         cast.user.close()
@@ -219,42 +222,74 @@ def played_dialogues(system: str, transcript: Transcript) -> dict[SceneId, Dialo
     return dialogues
 
 
+@dataclass(frozen=True, slots=True)
+class _Writing:
+    """Where lines are written, who is told, and whether all that failed are written again."""
+
+    transcript: Transcript
+    progress: PlayingProgress
+    retry_failed: bool
+
+    def stays(self, line: TranscriptLine) -> bool:
+        outcome = line.reply.outcome
+        return isinstance(outcome, str) or not (self.retry_failed or outcome.passing)
+
+
 def _write(
     part: Part,
     chats: Mapping[SceneId, Chat],
     engine: Engine,
     sampling: Sampling,
-    transcript: Transcript,
-    progress: PlayingProgress,
+    writing: _Writing,
 ) -> dict[SceneId, str]:
     """The replies to all chats, written now or before; empty and failed ones are left out."""
+    transcript, progress = writing.transcript, writing.progress
     keys = {scene_id: _key(chat, engine, sampling) for scene_id, chat in chats.items()}
-    lines = _stored_lines(part, keys, transcript)
+    stored = _stored_lines(part, keys, transcript)
+    lines = {scene_id: line for scene_id, line in stored.items() if writing.stays(line)}
+    seeds = _seeds(chats, engine.batch_size, sampling)
     progress(part, len(lines), len(chats))
 
-    def ask(missing: Sequence[SceneId]) -> dict[SceneId, TranscriptLine]:
-        replies = list(engine.generate([chats[scene_id] for scene_id in missing], sampling))
+    def ask(missing: Sequence[SceneId]) -> Iterator[dict[SceneId, TranscriptLine]]:
+        asked = [chats[scene_id] for scene_id in missing], sampling, [seeds[i] for i in missing]
+        if isinstance(engine, OneByOne):
+            for reply in engine.reply_each(*asked):
+                yield {missing[reply.chat]: line(missing[reply.chat], reply)}
+            return
+        replies = list(engine.generate(*asked))
         if [reply.chat for reply in replies] != list(range(len(missing))):
             raise EngineError(
                 "the engine returned replies to other chats than it was given",
                 hint="this is a defect of the engine: please report it",
             )
-        return {
-            scene_id: TranscriptLine(
-                keys[scene_id], chats[scene_id][-1].text, replace(reply, chat=0)
-            )
-            for scene_id, reply in zip(missing, replies, strict=True)
-        }
+        yield {scene_id: line(scene_id, r) for scene_id, r in zip(missing, replies, strict=True)}
+
+    def line(scene_id: SceneId, reply: Reply) -> TranscriptLine:
+        return TranscriptLine(keys[scene_id], chats[scene_id][-1].text, replace(reply, chat=0))
 
     def keep(new: Mapping[SceneId, TranscriptLine], seconds: float) -> None:
         transcript.add(part, new, seconds, engine.describe())
-        # Read again: where another process has stored the same line first, its line counts.
-        lines.update(_stored_lines(part, keys, transcript))
+        lines.update(new)
         progress(part, len(lines), len(chats))
 
     run_batches([[scene_id] for scene_id in chats], lines, engine, ask, keep)
+    # Read again: where another process has stored the same line first, its line counts.
+    lines = _stored_lines(part, keys, transcript)
     _refuse_hopeless(part, lines)
     return {scene_id: text for scene_id, line in lines.items() if (text := _text(line))}
+
+
+def _seeds(chats: Mapping[SceneId, Chat], size: int, sampling: Sampling) -> dict[SceneId, int]:
+    """The seed of each chat, by the batches of all chats: whatever was stored before."""
+    every = list(chats)
+    batches = [every[start : start + size] for start in range(0, len(every), size)]
+    return {
+        scene_id: seed
+        for batch in batches
+        for scene_id, seed in zip(
+            batch, seeds_of([chats[scene_id] for scene_id in batch], sampling), strict=True
+        )
+    }
 
 
 def _stored_lines(

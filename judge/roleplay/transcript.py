@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal, NamedTuple
+from typing import Any, Literal, NamedTuple, get_args
 
 from judge.store import Database
 from judge.types import Failure, Reply
@@ -38,6 +38,11 @@ _TABLES = (
 )""",
 )
 _OK = "ok"
+_INSERT = """INSERT INTO line VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO UPDATE SET
+    key = excluded.key, asked = excluded.asked, status = excluded.status, text = excluded.text,
+    thought = excluded.thought, tokens = excluded.tokens, prompt_tokens = excluded.prompt_tokens,
+    cut = excluded.cut
+WHERE line.status <> 'ok'"""
 _SEPARATOR = " | "
 
 
@@ -94,6 +99,12 @@ class Transcript(Database):
             )
             return {(row[0], row[1]): _line(row[2:]) for row in rows}
 
+    def unsettled(self) -> int:
+        """How many lines failed in a way that may have been passing."""
+        parts: tuple[Part, ...] = get_args(Part)
+        outcomes = (line.reply.outcome for part in parts for line in self.lines(part).values())
+        return sum(isinstance(outcome, Failure) and outcome.passing for outcome in outcomes)
+
     def add(
         self,
         part: Part,
@@ -101,7 +112,7 @@ class Transcript(Database):
         seconds: float,
         engine: Mapping[str, str] | None = None,
     ) -> None:
-        """Store a batch in one transaction. A line that is already stored is not replaced.
+        """Store a batch in one transaction. A line that is stored is not replaced unless it failed.
 
         Args:
             part: the part that the lines belong to.
@@ -111,7 +122,7 @@ class Transcript(Database):
         """
         with self.transaction():
             self._db.executemany(
-                "INSERT INTO line VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING",
+                _INSERT,
                 [(part, *scene_id, *_row(line)) for scene_id, line in lines.items()],
             )
             self._db.execute(

@@ -18,7 +18,7 @@ from judge.roleplay import PlayingSummary
 from judge.rubric import RubricSet, replies_metric, replies_tree
 from judge.runs import StoredRun
 from judge.scoring import prompts_hash
-from judge.store import Store
+from judge.store import Store, only_writer
 from judge.types import Dialogue, PromptTree
 from judge.workflows import Progress, no_progress
 from judge.workflows.generate import Stage, prepare_stage, refuse_recorded, split_keywords
@@ -119,6 +119,7 @@ def evaluate(
     limit: int | None = None,
     rationale: bool | int = False,
     out: str | Path | None = None,
+    retry_failed: bool = False,
     published: str | Path | PublishedMeans | None = None,
     calibration: str | Path | None = None,
     ratings: RatingsSource | None = None,
@@ -128,7 +129,8 @@ def evaluate(
     """Let a model play, or read recorded dialogues; judge them, and write a report.
 
     What is in the run folder already is neither played nor judged again: after an interruption
-    the same call goes on where it stopped.
+    the same call goes on where it stopped. Another process that is at the same folder is waited
+    for.
 
     Args:
         model: a model that is to play: a folder, a hub id such as `Qwen/Qwen3-4B`, or
@@ -143,6 +145,8 @@ def evaluate(
         limit: judge at most so many dialogues, spread over systems and characters.
         rationale: let the judge write its reason before it scores; a number is the most tokens.
         out: the run folder; None for `runs/MODEL-JUDGE`.
+        retry_failed: ask again everything that failed before, not only what failed because a
+            server was in trouble.
         published: published means to set beside; see `published_means`.
         calibration: what `calibrate` wrote: scores are given on the human scale too.
         ratings: with `calibration`: of some dialogues of systems that it has not seen.
@@ -191,33 +195,39 @@ def evaluate(
     human = human_scale(calibration, ratings, manifest)
     _announce(manifest, len(given.dialogues), folder, named=opened.choice.named)
     played: tuple[PlayingSummary, ...] = ()
-    if task.stage is not None:
-        refuse_recorded(folder, manifest)  # before hours of playing, not after
-        given, record = task.stage.perform(folder, progress)
-        for line in record.lines():
-            _log.info(line)
-        played = (record,)
-        facts = {"played": dict(record.facts)}
-        manifest = replace(manifest, data=given.sources, options={**manifest.options, **facts})
-        tree = rubric_set.tree(given.dialogues, list(tree.questions), rationale=opened.rationale)
-    sets = None
-    if replies is not None:
-        sets = replies_tree(rubric_set, given.dialogues, seed=opened.choice.options.seed)
-    with Store(folder) as store:
-        done = run(
-            tree,
-            opened.engine,
-            store,
-            manifest,
-            lambda ready, total: progress("judging", ready, total),
-            sets,
-        )
-        with store.transaction():  # another process may be at the same run
-            judged = tuple(store.judgments()), tuple(store.dialogues())
-            stored = StoredRun((folder,), done.manifest, *judged)
-            report = write_run_report(stored, folder, means, human, played)
+    unsettled = 0
+    with only_writer(folder):
+        if task.stage is not None:
+            refuse_recorded(folder, manifest)  # before hours of playing, not after
+            given, record, unsettled = task.stage.perform(
+                folder, progress, retry_failed=retry_failed
+            )
+            for line in record.lines():
+                _log.info(line)
+            played = (record,)
+            facts = {"played": dict(record.facts)}
+            manifest = replace(manifest, data=given.sources, options={**manifest.options, **facts})
+            names = list(tree.questions)
+            tree = rubric_set.tree(given.dialogues, names, rationale=opened.rationale)
+        sets = None
+        if replies is not None and not unsettled:  # a set must not change later
+            sets = replies_tree(rubric_set, given.dialogues, seed=opened.choice.options.seed)
+        with Store(folder) as store:
+            done = run(
+                tree,
+                opened.engine,
+                store,
+                manifest,
+                lambda ready, total: progress("judging", ready, total),
+                sets,
+                retry_failed=retry_failed,
+            )
+            with store.transaction():  # another process may be at the same run
+                judged = tuple(store.judgments()), tuple(store.dialogues())
+                stored = StoredRun((folder,), done.manifest, *judged)
+                report = write_run_report(stored, folder, means, human, played)
     outcome = done.outcome
-    tell_outcome(outcome, opened, report.failed)
+    tell_outcome(outcome, opened, stored.judgments)
     return Evaluation(
         results=report.results,
         page=report.page,

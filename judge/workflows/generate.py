@@ -31,6 +31,7 @@ from judge.roleplay import (
 )
 from judge.roleplay.playing_summary import PART_TITLES, write_playing_summary
 from judge.runs import show_frame
+from judge.store import only_writer
 from judge.types import Dialogue, Sampling
 from judge.workflows import Progress, no_progress
 from judge.workflows.inputs import dialogue_lines, read_dialogues
@@ -114,13 +115,16 @@ class Stage(NamedTuple):
         characters = {scene.character for scene in self.chosen}
         return len(self.chosen) == sum(s.character in characters for s in self.everything)
 
-    def perform(self, folder: Path, progress: Progress) -> tuple[DialogueSet, PlayingSummary]:
+    def perform(
+        self, folder: Path, progress: Progress, *, retry_failed: bool = False
+    ) -> tuple[DialogueSet, PlayingSummary, int]:
         """Play what is not played yet.
 
         All that was ever played in the folder is in its dialogues.jsonl and played.json.
 
         Returns:
-            The dialogues of the chosen scenes that were played to their end, and how it went.
+            The dialogues of the chosen scenes that were played to their end, how it went, and how
+            many lines are missing because a server was in trouble.
 
         Raises:
             RunMismatchError: the folder holds what another model played.
@@ -132,8 +136,9 @@ class Stage(NamedTuple):
             progress(PART_TITLES[part], done, total)
 
         with Transcript(folder) as transcript:
-            play(self.chosen, self.cast, transcript, tell)
+            play(self.chosen, self.cast, transcript, tell, retry_failed=retry_failed)
             ended = played_dialogues(self.system, transcript)
+            unsettled = transcript.unsettled()
             replay = isinstance(self.cast.user, Mapping)
             played = summarize_playing(
                 self.system,
@@ -155,7 +160,7 @@ class Stage(NamedTuple):
                 hint="choose other scenes, or another --user",
             )
         digest = hashlib.sha256(text.encode()).hexdigest()
-        return DialogueSet(chosen, {self.system: digest}), played
+        return DialogueSet(chosen, {self.system: digest}), played, unsettled
 
     def _facts(self) -> dict[str, str]:
         cast, prompts = self.cast, self.cast.prompts
@@ -176,6 +181,7 @@ def generate(
     scenarios: Sequence[str] = (),
     limit: int | None = None,
     out: str | Path | None = None,
+    retry_failed: bool = False,
     progress: Progress = no_progress,
     **options: Unpack[WriterKeywords],
 ) -> Generation:
@@ -189,6 +195,8 @@ def generate(
         scenarios: only these, such as `["1-12", "15"]`.
         limit: play at most so many scenes, spread over the characters.
         out: the run folder; None for `runs/MODEL`.
+        retry_failed: write again every line that failed before, not only those that failed because
+            a server was in trouble.
         progress: told of every batch.
         **options: who asks on, how freely is written, and how models are asked: see `PlayOptions`
             and `judge.engines.EngineOptions`.
@@ -217,7 +225,10 @@ def generate(
     )
     folder = Path("runs") / stage.system if out is None else Path(out)
     _log.info("%s plays %d scenes, run folder %s", stage.system, len(stage.chosen), folder)
-    chosen, played = stage.perform(folder, progress)
+    with only_writer(folder):
+        chosen, played, unsettled = stage.perform(folder, progress, retry_failed=retry_failed)
+    if unsettled:
+        _log.info("%d lines may succeed now: the same command asks for them again", unsettled)
     return Generation(folder, folder / "dialogues.jsonl", chosen.dialogues, played)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -156,12 +157,21 @@ class Judge:
         return Scores(ordered, given, self.rubric.rubric, self.choice.spec.name)
 
 
-def tell_outcome(outcome: JudgingOutcome, judge: Judge, failed: int) -> None:
-    """Tell what was done now."""
+def tell_outcome(outcome: JudgingOutcome, judge: Judge, judgments: Sequence[Judgment]) -> None:
+    """Tell what was done now, and why some of the judgments could not be made."""
+    failures = [j.outcome for j in judgments if isinstance(j.outcome, Failure)]
     _log.info(
         "%d judgments made, %d were there; %d could not be made",
-        *(outcome.made, outcome.reused, failed),
+        *(outcome.made, outcome.reused, len(failures)),
     )
+    for code, count in Counter(failure.code for failure in failures).most_common():
+        example = next(failure.reason for failure in failures if failure.code == code)
+        _log.info("%6d %s, such as: %s", count, code, example)
+    passing = sum(failure.passing for failure in failures)
+    if passing:
+        _log.info("%d of them may succeed now: the same command asks them again", passing)
+    if passing < len(failures):
+        _log.info("--retry-failed asks all of them again")
     share = getattr(judge.engine, "cached_share", None)  # of vLLM, which shares by itself
     if share is not None:
         _log.info("%.1f%% of the prompt tokens were found in the cache", 100 * share)

@@ -70,6 +70,8 @@ class EngineKeywords(TypedDict, total=False):
     server: str | None
     concurrency: int | None
     samples: int | None
+    retry_for: float | None
+    accept_model_name: str | None
 
 
 class PlayKeywords(TypedDict, total=False):
@@ -278,7 +280,7 @@ def _writer(
                 hint="add --base-url http://localhost:8000/v1",
             )
         own = own_options(spec, options)
-        return _Writer(spec, replace(own, base_url=address, samples=None))
+        return _Writer(spec, replace(own, base_url=address, samples=None, accept_model_name=None))
     if url is not None:
         raise UsageError(
             f"{option} {name} is no model on a server, so {option}-url means nothing",

@@ -29,6 +29,8 @@ EVERY = {
     "--gpu-memory": ("0.5", 0.5),
     "--reproducible": (None, True),
     "--trust-remote-code": (None, True),
+    "--retry-for": ("5", 5.0),
+    "--accept-model-name": ("alias", "alias"),
     "--seed": ("9", 9),
 }
 """Each option of an engine, what a user writes behind it, and what it means."""

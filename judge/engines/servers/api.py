@@ -1,53 +1,74 @@
 """Requests to one server: repeated where that may help, refused with a plain reason otherwise.
 
+What an answer means is decided by its status first, then by its structure, and by words only within
+a refusal. 408, 409, 425, 429, 5xx, a broken connection and a body that cannot be read are passing:
+the request is repeated, for as long as `retry_for` allows. Any other status is a refusal.
+
 The key is read from the environment when the engine is made and is sent in the header only: it is
-cut out of whatever a server says before that is shown. Redirects are not followed, so that the key
-goes to the address that was given and nowhere else.
+cut out of whatever a server says before that is shown or kept. Redirects are not followed, so that
+the key goes to the address that was given and nowhere else.
 """
 
 from __future__ import annotations
 
-import datetime as dt
-import email.utils
+import json
+import logging
 import os
+import random
 import re
+import threading
+import time
 import weakref
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, TypeVar
 from urllib.parse import urlsplit
 
-from judge.engines.checkpoint import first_line, import_extra
+from judge.engines.checkpoint import import_extra
+from judge.engines.servers.faults import (
+    KEYS,
+    GaveUpError,
+    PassingError,
+    Said,
+    is_passing,
+    pause_of_headers,
+    reason_of,
+    refuse,
+    retry_after,
+)
+from judge.engines.servers.pace import Pace
 from judge.errors import EngineError, UsageError
 
-__all__ = ["KEYS", "Api", "TooLong", "refuse_malformed"]
+__all__ = ["PATIENCE", "Api"]
 
-KEYS = ("JUDGE_API_KEY", "OPENAI_API_KEY")
-"""Environment variables that may hold the key; the first one that is set counts."""
+_log = logging.getLogger(__name__)
 
-PATIENCE = 120.0
-"""Seconds after which a failing request is given up, counted over all its attempts."""
+PATIENCE = 600.0
+"""Seconds for which a failing request is repeated, where --retry-for does not say."""
 
 _PAUSE, _LONGEST_PAUSE = 0.5, 20.0
-_CONNECT, _READ = 10.0, 600.0
-_PASSING_STATUS = {408, 409, 429}
+_CONNECT, _REPLY = 10.0, 600.0
+_STUCK = 60.0
+"""A reply of one token that takes so long, and 20 times as long as the slowest, is not coming."""
+_MOST_BYTES = 64 * 2**20
+_UNREADABLE_TIMES = 5
+"""So often a body that cannot be read is asked for again: more seldom helps."""
+_FAILING_TIMES = 3
 _LOCAL = {"localhost", "127.0.0.1", "::1"}
-_TOO_LONG = re.compile(r"context.{0,12}(length|size|window)|too long|longer than", re.IGNORECASE)
-_LASTING = re.compile(r"template|jinja|\brole", re.IGNORECASE)
-"""In the message of a server error: it is about the chat itself, so repeating does not help."""
 _MOST_SHOWN = 300
+_SHORTEST_SECRET = 8
+"""A shorter key is no secret but a word such as EMPTY, which a reply may hold."""
+_REDACTED = "(the key)"
+_ABOUT_TEXT = {"/tokenize", "/detokenize", "/apply-template"}
+"""Answers here do not say that the model answers."""
+_WORTH_SAYING = 5.0
+_SAID_EVERY = 60.0
+
+_Read = TypeVar("_Read")
 
 
-class TooLong(Exception):  # noqa: N818  it becomes a Failure of one prompt
-    """The server says that a prompt does not fit into the model's window."""
-
-
-class _PassingError(Exception):
-    """A fault that may be gone at the next attempt; `after` seconds, if the server says when."""
-
-    def __init__(self, reason: str, after: float | None = None) -> None:
-        super().__init__(reason)
-        self.after = after
+class _Own(threading.local):
+    lasting: Callable[[str], bool] | None = None
 
 
 class Api:
@@ -56,23 +77,37 @@ class Api:
     Args:
         address: such as `http://localhost:8000/v1`; without a path, `/v1` is meant.
         connections: how many idle connections are kept open.
+        retry_for: seconds for which a failing request is repeated; None for `PATIENCE`.
+
+    Attributes:
+        pace: how many requests are under way.
 
     Raises:
-        MissingExtraError: httpx2 or tenacity is not installed.
+        MissingExtraError: httpx2 is not installed.
         UsageError: it is not an address of a server, or it holds a password.
         EngineError: the environment holds a key with characters that no key has.
     """
 
-    def __init__(self, address: str, connections: int) -> None:
+    def __init__(self, address: str, connections: int, retry_for: float | None = None) -> None:
         self._httpx: Any = import_extra("httpx2", "http")
-        self._tenacity: Any = import_extra("tenacity", "http")
-        parts = urlsplit(address)
+        try:
+            parts = urlsplit(address)
+            local = parts.hostname in _LOCAL
+        except ValueError:
+            parts, local = urlsplit(""), False
         if parts.username or parts.password:
             raise UsageError(
                 "--base-url holds a user name or a password",
                 hint=f"leave it out, and put the key into the environment variable {KEYS[0]}",
             )
-        if parts.scheme not in {"http", "https"} or not parts.hostname or parts.query:
+        if parts.query:
+            raise UsageError(
+                f"--base-url {address.partition('?')[0]}?...: this is no address of a server, "
+                "because a question mark stands in it",
+                hint="leave out what follows it; a key goes into the environment variable "
+                f"{KEYS[0]}",
+            )
+        if parts.scheme not in {"http", "https"} or not parts.hostname:
             raise UsageError(
                 f"--base-url {address}: this is no address of a server",
                 hint="it looks like http://localhost:8000/v1",
@@ -80,134 +115,230 @@ class Api:
         path = parts.path.rstrip("/") or "/v1"
         self.v1 = "/v1" if path.endswith("/v1") else ""
         self.root = f"{parts.scheme}://{parts.netloc}{path.removesuffix('/v1')}"
+        self.pace = Pace()
+        self._retry_for = PATIENCE if retry_for is None else retry_for
+        self._own = _Own()
+        self._said = -_SAID_EVERY
+        self._slowest = 0.0
         self._key = _key()
         self._client = self._httpx.Client(
             headers={"Authorization": f"Bearer {self._key}"} if self._key else {},
-            timeout=self._httpx.Timeout(_READ, connect=_CONNECT),
             limits=self._httpx.Limits(max_connections=None, max_keepalive_connections=connections),
-            trust_env=parts.hostname not in _LOCAL,  # a proxy cannot reach this machine's ports
+            trust_env=not local,  # a proxy cannot reach this machine's ports
         )
         weakref.finalize(self, self._client.close)
 
+    @contextmanager
+    def giving_up(self, when: Callable[[str], bool]) -> Iterator[None]:
+        """What this thread asks inside is not repeated after a fault with words for `when`."""
+        before, self._own.lasting = self._own.lasting, when
+        try:
+            yield
+        finally:
+            self._own.lasting = before
+
     def get(self, path: str) -> Any:
-        """The JSON at `path`, asked once; None if there is none.
+        """The JSON at `path`; None if there is none, or if the server does not show it.
 
         Raises:
-            EngineError: nothing answers, or the server refuses.
+            EngineError: nothing answers, or the server has trouble for longer than it may.
         """
-        try:
-            response = self._client.get(self.root + path)
-        except self._httpx.RequestError as error:
-            raise EngineError(
-                f"nothing answers at {self.root}: {_reason(error)}",
-                hint="start the server, or correct --base-url",
-            ) from None
-        if response.status_code in {404, 405, 501}:
-            return None
-        if not response.is_success:
-            raise self._refusal(path, response)
-        try:
-            return response.json()
-        except ValueError:  # a web page
-            return None
-
-    def post(self, path: str, body: Mapping[str, Any]) -> Any:
-        """The JSON answer to `body`; the request is repeated for a while where that may help.
-
-        Raises:
-            TooLong: the prompt does not fit into the model's window.
-            EngineError: the server fails for longer than `PATIENCE`, or refuses the request.
-        """
-        tenacity = self._tenacity
-        try:
-            return tenacity.Retrying(
-                retry=tenacity.retry_if_exception_type(_PassingError),
-                stop=tenacity.stop_before_delay(PATIENCE),
-                wait=self._pause,
-                reraise=True,
-            )(self._once, path, body)
-        except _PassingError as error:
-            raise EngineError(
-                f"the server at {self.root} fails: {error}",
-                hint="check the server; what was done is kept, and the same command goes on",
-            ) from None
-
-    def _once(self, path: str, body: Mapping[str, Any]) -> Any:
-        try:
-            response = self._client.post(self.root + path, json=body)
-        except self._httpx.TransportError as error:
-            raise _PassingError(_reason(error)) from None
-        except self._httpx.RequestError as error:
-            raise EngineError(
-                f"{self.root}{path} cannot be read: {_reason(error)}", hint="check the server"
-            ) from None
-        if response.is_success:
+        began, times = time.monotonic(), 0
+        while True:
             try:
-                return response.json()
-            except ValueError:
+                status, headers, data = self._exchange("GET", path, None)
+            except self._httpx.RequestError as error:
                 raise EngineError(
-                    f"{self.root}{path} answers something that is not JSON",
-                    hint="correct --base-url: it is the address of the API, not of a web page",
+                    f"nothing answers at {self.root}: {reason_of(error)}",
+                    hint="start the server, or correct --base-url",
                 ) from None
-        message = self._message(response)
-        if _TOO_LONG.search(message):
-            raise TooLong(message)
-        status = response.status_code
-        if status in _PASSING_STATUS or (status >= 500 and not _LASTING.search(message)):
-            raise _PassingError(
-                f"HTTP {status}{message and ': '}{message}", _after(response.headers)
-            )
-        raise self._refusal(path, response)
+            if not is_passing(status):
+                return self._json(data) if 200 <= status < 300 else None
+            times += 1
+            if times >= _FAILING_TIMES and status not in {429, 503}:
+                return None  # it is not needed
+            pause = max(_pause(times), retry_after(headers) or 0.0)
+            if time.monotonic() + pause - began > self._retry_for:
+                said = self._words(data).text
+                raise EngineError(
+                    f"the server at {self.root} fails: HTTP {status}{said and ': '}{said}",
+                    hint="check the server, or wait longer for it with --retry-for",
+                )
+            self.pace.rest(pause)
 
-    def _pause(self, state: Any) -> float:
-        """Seconds to wait: doubled each time, with jitter, and at least what the server says."""
-        waits = self._tenacity.wait_exponential_jitter(
-            multiplier=_PAUSE, max=_LONGEST_PAUSE, jitter=_PAUSE
-        )
-        return max(float(waits(state)), state.outcome.exception().after or 0.0)
+    def post(self, path: str, body: Mapping[str, Any], read: Callable[[Any], _Read]) -> _Read:
+        """What `read` makes of the JSON answer to `body`.
 
-    def _refusal(self, path: str, response: Any) -> EngineError:
-        status, message = response.status_code, self._message(response)
-        if status in {401, 403}:  # the server's message may quote part of the key
-            return EngineError(
-                f"the server at {self.root} refuses access (HTTP {status})",
-                hint=f"put its key into the environment variable {KEYS[0]}",
-            )
-        hint = "correct --base-url, --judge or --server" if status < 500 else "check the server"
-        return EngineError(
-            f"{self.root}{path}: HTTP {status}{message and ': '}{message}", hint=hint
-        )
+        The request is repeated for a while where that may help: also where `read` raises a
+        LookupError, TypeError, ValueError, ArithmeticError or AttributeError, which say that the
+        answer lacks something.
 
-    def _message(self, response: Any) -> str:
-        """The server's own message about its refusal, in one line, without the key."""
-        text = response.text
+        Args:
+            path: below the address of the server.
+            body: is sent as JSON.
+            read: takes the answer apart.
+
+        Raises:
+            RefusedError: the server refuses the request.
+            GaveUpError: it has failed for as long as it may.
+        """
+        began, times = None, 0
+        while True:
+            with self.pace.slot():
+                sent = time.monotonic()
+                try:
+                    return self._attempt(path, body, read, sent)
+                except PassingError as error:
+                    fault = error
+            now = time.monotonic()
+            began = sent if began is None else began
+            times += 1
+            if fault.busy:
+                self.pace.refused(sent, fault.after)
+            # A server that is only busy is waited for as long as it answers others.
+            since = max(began, self.pace.last_answer) if fault.busy else began
+            pause = max(_pause(times), fault.after or 0.0)
+            spent = now + pause - since > self._retry_for
+            spent |= fault.code == "unreadable" and times >= _UNREADABLE_TIMES
+            if spent or (self._own.lasting is not None and self._own.lasting(fault.said)):
+                raise self._gave_up(fault, times, now - began, sent)
+            self._tell(fault, pause, now - max(began, self.pace.last_answer))
+            self.pace.rest(pause)
+
+    def _attempt(
+        self, path: str, body: Mapping[str, Any], read: Callable[[Any], _Read], sent: float
+    ) -> _Read:
         try:
-            content = response.json()
-        except ValueError:
-            content = None
-        for name in ("error", "message", "detail"):
-            if isinstance(content, dict) and name in content:
-                content = content[name]
-        text = " ".join((content if isinstance(content, str) else text).split())
-        if self._key:
-            text = text.replace(self._key, "(the key)")
-        return text[:_MOST_SHOWN]
+            status, headers, data = self._exchange("POST", path, body)
+        except self._httpx.RequestError as error:
+            raise PassingError(reason_of(error)) from None
+        if not 200 <= status < 300:
+            refuse(self.root, path, self._words(data), status, headers, sent)
+        answer = self._json(data)
+        if isinstance(answer, dict) and answer.get("error") and "choices" not in answer:
+            said = self._words(data)
+            if said.status is not None:
+                refuse(self.root, path, said, said.status, headers, sent)
+            raise PassingError(f"the answer is an error: {said.text}", "unreadable")
+        try:
+            if answer is None:
+                raise ValueError("it is not JSON" if data.strip() else "it is empty")
+            found = read(answer)
+        except (AttributeError, LookupError, TypeError, ValueError, ArithmeticError) as error:
+            shown = self._shown(data[:1000].decode(errors="replace"))[:120]
+            why = "it has another form than expected"
+            if isinstance(error, KeyError | ValueError):
+                why = f"it lacks {error}" if isinstance(error, KeyError) else str(error)
+            raise PassingError(
+                f"the answer cannot be read ({why}){shown and ': '}{shown}", "unreadable"
+            ) from None
+        if _is_quick(body):
+            self._slowest = max(self._slowest, time.monotonic() - sent)
+        if path not in _ABOUT_TEXT:
+            self.pace.answered(pause_of_headers(headers))
+        return found
 
+    def _exchange(
+        self, method: str, path: str, body: Mapping[str, Any] | None
+    ) -> tuple[int, Mapping[str, str], bytes]:
+        """Status, headers and body of one request; a limit on the time and size of the whole."""
+        patience = _REPLY
+        if self._slowest and body is not None and _is_quick(body):
+            patience = min(_REPLY, max(_STUCK, 20 * self._slowest))
+        until = time.monotonic() + patience
+        timeout = self._httpx.Timeout(patience, connect=_CONNECT)
+        data = bytearray()
+        with self._client.stream(method, self.root + path, json=body, timeout=timeout) as response:
+            for chunk in response.iter_bytes():
+                data += chunk
+                if len(data) > _MOST_BYTES:
+                    raise self._httpx.ReadError(f"the reply has more than {_MOST_BYTES} bytes")
+                if time.monotonic() > until:
+                    raise self._httpx.ReadTimeout(
+                        f"the reply was not complete after {patience:.0f} s"
+                    )
+            return response.status_code, response.headers, bytes(data)
 
-@contextmanager
-def refuse_malformed() -> Iterator[None]:
-    """Around code that takes answers apart: turns what an unexpected shape raises into our error.
+    def _json(self, data: bytes) -> Any:
+        """The JSON in `data`, without secrets and lone surrogates; None if it is none."""
+        key = self._secret
+        if key is not None:
+            data = data.replace(key.encode(), _REDACTED.encode())
+        try:
+            found = json.loads(data)
+        except (ValueError, RecursionError):
+            return None
+        return self._plain(found) if b"\\" in data else found
 
-    Raises:
-        EngineError: an answer lacks something that it should have.
-    """
-    try:
-        yield
-    except (AttributeError, LookupError, TypeError, ValueError) as error:
-        raise EngineError(
-            f"an answer of the server is not what was expected: {_reason(error)}",
-            hint="say which kind of server it is, with --server",
-        ) from error
+    def _plain(self, value: Any) -> Any:
+        """`value` with its texts made plain: JSON can spell a key or half a character out."""
+        if isinstance(value, str):
+            text = value.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+            return text if self._secret is None else text.replace(self._secret, _REDACTED)
+        if isinstance(value, list):
+            return [self._plain(one) for one in value]
+        if isinstance(value, dict):
+            return {self._plain(name): self._plain(one) for name, one in value.items()}
+        return value
+
+    @property
+    def _secret(self) -> str | None:
+        return self._key if self._key and len(self._key) >= _SHORTEST_SECRET else None
+
+    def _gave_up(self, fault: PassingError, times: int, seconds: float, sent: float) -> GaveUpError:
+        asked = f"asked {times} times in {seconds:.0f} s"
+        if fault.after is not None and fault.after > self._retry_for:
+            asked += (
+                f"; it wants to be asked again after {fault.after:.0f} s, "
+                f"--retry-for is {self._retry_for:.0f} s"
+            )
+        hint = "check the server; what was done is kept, and the same command goes on"
+        if fault.code == "unreadable":
+            hint = (
+                "correct --base-url: it is the address of the API, not of a web page; or say which "
+                "kind of server it is, with --server"
+            )
+        return GaveUpError(
+            f"the server at {self.root} fails: {fault.said} ({asked})",
+            hint,
+            code=fault.code,
+            said=fault.said,
+            sent=sent,
+        )
+
+    def _tell(self, fault: PassingError, pause: float, silent: float) -> None:
+        """Say now and then that there is trouble, where it lasts."""
+        now = time.monotonic()
+        long = pause >= _WORTH_SAYING and fault.after is not None
+        if (long or silent >= _WORTH_SAYING) and now - self._said >= _SAID_EVERY:
+            self._said = now
+            _log.info(
+                "the server has trouble (%s); asked again after %.0f s, for up to %.0f s",
+                *(fault.said, pause, self._retry_for),
+            )
+
+    def _words(self, data: bytes) -> Said:
+        """What a server says of an error: in one line, without the key."""
+        found = self._json(data[: 2**20])
+        code, names, status = "", "", None
+        if isinstance(found, dict):
+            inner = found.get("error")
+            entry = inner if isinstance(inner, dict) else found
+            kinds = [entry.get("code"), entry.get("type"), entry.get("innererror")]
+            codes = [one.get("code") if isinstance(one, dict) else one for one in kinds]
+            code = " ".join(str(one) for one in codes if one is not None).lower()
+            names = str(entry.get("param") or "")
+            number = str(entry.get("code"))
+            status = int(number) if number.isdecimal() and 400 <= int(number) < 600 else None
+            for name in ("error", "message", "detail"):
+                if isinstance(found, dict) and name in found:
+                    found = found[name]
+        text = found if isinstance(found, str) else data[: 2**20].decode(errors="replace")
+        return Said(self._shown(text), code, names, status)
+
+    def _shown(self, text: str) -> str:
+        line = " ".join(text.split())
+        return (line.replace(self._key, _REDACTED) if self._key else line)[:_MOST_SHOWN]
 
 
 def _key() -> str | None:
@@ -223,17 +354,11 @@ def _key() -> str | None:
     return None
 
 
-def _after(headers: Mapping[str, str]) -> float | None:
-    """Seconds that the header Retry-After asks for, as a number or a date (RFC 9110, 10.2.3)."""
-    value = headers.get("retry-after", "").strip()
-    if value.isdecimal():
-        return float(value)
-    try:
-        until = email.utils.parsedate_to_datetime(value)
-    except ValueError:
-        return None
-    return (until.astimezone(dt.UTC) - dt.datetime.now(dt.UTC)).total_seconds()
+def _is_quick(body: Mapping[str, Any]) -> bool:
+    """Whether this asks for probabilities, so that the answer is one token."""
+    return any(body.get(name) for name in ("logprobs", "n_probs", "return_logprob"))
 
 
-def _reason(error: Exception) -> str:
-    return f"{type(error).__name__}: {first_line(error)}"
+def _pause(times: int) -> float:
+    """Seconds before the next attempt: doubled each time, with jitter that changes no number."""
+    return min(_LONGEST_PAUSE, _PAUSE * 2.0 ** min(times - 1, 10)) + random.uniform(0, _PAUSE)  # noqa: S311

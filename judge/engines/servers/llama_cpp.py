@@ -8,17 +8,19 @@ other.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property
-from typing import Any, ClassVar, Self
+from typing import Any, ClassVar, Self, TypeVar
 from urllib.parse import quote
 
-from judge.engines.servers.api import Api, refuse_malformed
+from judge.engines.servers.api import Api
 from judge.engines.servers.remote_tokenizer import (
     TEMPLATE_VARIABLES,
     RemoteEncoder,
     begin_token,
+    read_ids,
     remote_prompt_tokenizer,
+    tokenizes,
 )
 from judge.engines.servers.server import (
     Completion,
@@ -27,13 +29,13 @@ from judge.engines.servers.server import (
     ServerPrompt,
     cut_failure,
     read_by_id,
-    refuse_other_model,
 )
 from judge.engines.tokens import Messages, PromptTokenizer
 from judge.types import Failure, LabelRead, Message, Reply, Sampling
 
 __all__ = ["LlamaCppServer"]
 
+_Found = TypeVar("_Found")
 _TOP = 256
 _CERTAIN = 1e4
 _FIELDS = (
@@ -56,7 +58,6 @@ class LlamaCppServer(Server):
 
     kind: ClassVar[str] = "llama.cpp"
     dialogue_in_sequence: ClassVar[bool] = True
-    _aliases: Sequence[str] = ()
     _vocabulary: int = 0
 
     @classmethod
@@ -68,7 +69,7 @@ class LlamaCppServer(Server):
         window = props.get("default_generation_settings", {}).get("n_ctx")
         server = cls(api, Identity(props.get("build_info", ""), model, weights), window)
         server.concurrency = props.get("total_slots") or 1
-        server._aliases = (*listed.get("aliases", ()), props.get("model_path", model))
+        server.accepted |= {*listed.get("aliases", ()), props.get("model_path", model)}
         server._vocabulary = meta.get("n_vocab", 0)
         return server
 
@@ -80,28 +81,30 @@ class LlamaCppServer(Server):
         begin = begin_token(self._ids("a"), self._ids("a", add_special=True), self._text)
         return remote_prompt_tokenizer(encoder, self._render, begin, self.identity.model)
 
-    @refuse_malformed()
+    def can_tokenize(self) -> bool:
+        """See `Server.can_tokenize`."""
+        return tokenizes(self._api, self._text_body("a"))
+
+    def _text_body(self, text: str, **options: bool) -> dict[str, Any]:
+        return {"model": self.identity.model, "content": text, "parse_special": True, **options}
+
     def _ids(self, text: str, **options: bool) -> list[int]:
-        body = {"model": self.identity.model, "content": text, "parse_special": True, **options}
-        ids: list[int] = self._api.post("/tokenize", body)["tokens"]
-        return ids
+        return self._api.post("/tokenize", self._text_body(text, **options), read_ids)
 
     def _plain_ids(self, text: str) -> list[int]:
         return self._ids(text, parse_special=False)
 
-    @refuse_malformed()
     def _text(self, ids: Sequence[int]) -> str:
         body = {"model": self.identity.model, "tokens": list(ids)}
-        return str(self._api.post("/detokenize", body)["content"])
+        return self._api.post("/detokenize", body, lambda answer: str(answer["content"]))
 
-    @refuse_malformed()
     def _render(self, messages: Messages) -> str:
         body = {
             "model": self.identity.model,
             "messages": messages,
             "chat_template_kwargs": TEMPLATE_VARIABLES,
         }
-        return str(self._api.post("/apply-template", body)["prompt"])
+        return self._api.post("/apply-template", body, lambda answer: str(answer["prompt"]))
 
     def read(self, prompt: ServerPrompt) -> LabelRead:
         """See `Server.read`."""
@@ -112,8 +115,17 @@ class LlamaCppServer(Server):
         )
 
     def _read(self, prompt: ServerPrompt, top: int) -> LabelRead:
-        answer = self._post(
+        def found(answer: Any) -> LabelRead:
+            failure = _cut_failure(prompt, answer)
+            if failure:
+                return LabelRead(prompt.item, prompt.metric, failure)
+            shown = answer["completion_probabilities"][0]["top_logprobs"]
+            logprobs = {token["id"]: token["logprob"] for token in shown}
+            return read_by_id(prompt, logprobs, shown[0]["id"])
+
+        return self._post(
             prompt,
+            found,
             n_predict=1,
             n_probs=top,
             post_sampling_probs=False,
@@ -123,12 +135,6 @@ class LlamaCppServer(Server):
             # probabilities are taken.
             logit_bias=[[prompt.label_ids[0], _CERTAIN]],
         )
-        failure = _cut_failure(prompt, answer)
-        if failure:
-            return LabelRead(prompt.item, prompt.metric, failure)
-        shown = answer["completion_probabilities"][0]["top_logprobs"]
-        logprobs = {token["id"]: token["logprob"] for token in shown}
-        return read_by_id(prompt, logprobs, shown[0]["id"])
 
     def complete(
         self, prompt: ServerPrompt, limit: int, *, count: int = 1, seed: int | None = None
@@ -137,15 +143,21 @@ class LlamaCppServer(Server):
         del count
         greedy = {"temperature": 0, "stop": [prompt.prefill.strip()]}
         drawn = {"temperature": 1, "seed": seed}
-        answer = self._post(prompt, n_predict=limit, **(greedy if seed is None else drawn))
-        text = _cut_failure(prompt, answer) or answer["content"]
-        return [Completion(text, answer["tokens_predicted"], answer["stop_type"] == "limit")]
+
+        def found(answer: Any) -> list[Completion]:
+            text = _cut_failure(prompt, answer) or str(answer["content"])
+            return [Completion(text, answer["tokens_predicted"], answer["stop_type"] == "limit")]
+
+        settings = greedy if seed is None else drawn
+        return self._post(prompt, found, n_predict=limit, **settings)
 
     def reply(self, index: int, chat: Sequence[Message], sampling: Sampling, seed: int) -> Reply:
         """See `Server.reply`."""
-        return self._chat_reply(index, chat, sampling, seed, _CHAT_DEFAULTS, self._aliases)
+        return self._chat_reply(index, chat, sampling, seed, _CHAT_DEFAULTS)
 
-    def _post(self, prompt: ServerPrompt, **settings: Any) -> Any:
+    def _post(
+        self, prompt: ServerPrompt, found: Callable[[Any], _Found], **settings: Any
+    ) -> _Found:
         body = {
             "model": self.identity.model,
             "prompt": list(prompt.ids),
@@ -154,9 +166,7 @@ class LlamaCppServer(Server):
             "samplers": ["temperature"],  # no other one, for it would change the distribution
             **settings,
         }
-        answer = self._api.post("/completion", body)
-        refuse_other_model(answer, self.identity, self._aliases)
-        return answer
+        return self._api.post("/completion", body, self._named(found))
 
 
 def _cut_failure(prompt: ServerPrompt, answer: Mapping[str, Any]) -> Failure | None:

@@ -7,12 +7,13 @@ one that Ollama chooses depends on the machine.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
-from typing import Any, ClassVar, Self
+from typing import Any, ClassVar, Self, TypeVar
 
 from judge.engines.chat import make_reply
 from judge.engines.servers.api import Api
+from judge.engines.servers.faults import RefusedError
 from judge.engines.servers.server import (
     TOP_TOKENS,
     Completion,
@@ -20,17 +21,17 @@ from judge.engines.servers.server import (
     Server,
     ServerPrompt,
     chat_messages,
+    message_text,
     no_logprobs_error,
     prompt_messages,
     read_by_text,
-    refuse_other_model,
     sampling_settings,
 )
-from judge.errors import EngineError
 from judge.types import LabelRead, Message, Reply, Sampling
 
 __all__ = ["OllamaServer"]
 
+_Found = TypeVar("_Found")
 _WINDOW = 8192
 _UNCHANGED = {
     "top_k": 0,
@@ -61,17 +62,26 @@ class OllamaServer(Server):
     def check(self) -> None:
         """See `Server.check`."""
         messages = prompt_messages("", "1 + 1 =")
-        answer = self._chat(messages, logprobs=True, top_logprobs=1, num_predict=1)
-        if not answer.get("logprobs"):
+        shows = self._chat(
+            messages,
+            lambda answer: bool(answer.get("logprobs")),
+            logprobs=True,
+            top_logprobs=1,
+            num_predict=1,
+        )
+        if not shows:
             raise no_logprobs_error(self.identity.model)
 
     def read(self, prompt: ServerPrompt) -> LabelRead:
         """See `Server.read`."""
-        answer = self._ask(
-            prompt, logprobs=True, top_logprobs=TOP_TOKENS, num_predict=1, temperature=0
-        )
-        positions = answer.get("logprobs") or [{"top_logprobs": []}]
-        return read_by_text(prompt, positions[0]["top_logprobs"])
+
+        def found(answer: Any) -> LabelRead:
+            if not answer.get("logprobs"):
+                raise ValueError("it has no log-probabilities")
+            return read_by_text(prompt, answer["logprobs"][0]["top_logprobs"])
+
+        settings = {"logprobs": True, "top_logprobs": TOP_TOKENS}
+        return self._ask(prompt, found, num_predict=1, temperature=0, **settings)
 
     def complete(
         self, prompt: ServerPrompt, limit: int, *, count: int = 1, seed: int | None = None
@@ -80,9 +90,13 @@ class OllamaServer(Server):
         del count
         greedy = {"temperature": 0, "stop": [prompt.prefill.strip()]}
         drawn = {"temperature": 1, "seed": seed}
-        answer = self._ask(prompt, num_predict=limit, **(greedy if seed is None else drawn))
-        cut = answer.get("done_reason") == "length"
-        return [Completion(answer["message"]["content"], answer.get("eval_count", 0), cut)]
+
+        def found(answer: Any) -> list[Completion]:
+            cut = answer.get("done_reason") == "length"
+            text = message_text(answer["message"])
+            return [Completion(text, answer.get("eval_count") or 0, cut)]
+
+        return self._ask(prompt, found, num_predict=limit, **(greedy if seed is None else drawn))
 
     def reply(self, index: int, chat: Sequence[Message], sampling: Sampling, seed: int) -> Reply:
         """See `Server.reply`.
@@ -91,34 +105,38 @@ class OllamaServer(Server):
         """
         options = {"num_predict": sampling.max_tokens, **sampling_settings(sampling, seed)}
         think = sampling.thinking and self._can_think
+
+        def found(answer: Any) -> Reply:
+            message = answer["message"]
+            return replace(
+                make_reply(index, message_text(message), thought=message.get("thinking") or ""),
+                tokens=answer.get("eval_count") or 0,
+                prompt_tokens=answer.get("prompt_eval_count") or 0,
+                cut=answer.get("done_reason") == "length",
+            )
+
         try:
-            answer = self._chat(chat_messages(chat), think=think, **options)
-        except EngineError as error:
-            if not think or "thinking" not in error.message:
+            return self._chat(chat_messages(chat), found, think=think, **options)
+        except RefusedError as error:
+            if not think or not error.mentions("thinking"):
                 raise
             self._can_think = False
-            answer = self._chat(chat_messages(chat), **options)
-        message = answer["message"]
-        return replace(
-            make_reply(index, message["content"], thought=message.get("thinking") or ""),
-            tokens=answer.get("eval_count", 0),
-            prompt_tokens=answer.get("prompt_eval_count", 0),
-            cut=answer.get("done_reason") == "length",
-        )
+            return self._chat(chat_messages(chat), found, **options)
 
-    def _ask(self, prompt: ServerPrompt, **settings: Any) -> Any:
+    def _ask(self, prompt: ServerPrompt, found: Callable[[Any], _Found], **settings: Any) -> _Found:
         messages = prompt_messages(prompt.system, prompt.user, prompt.answer_start)
-        return self._chat(messages, **settings)
+        return self._chat(messages, found, **settings)
 
     def _chat(
         self,
         messages: Sequence[Mapping[str, str]],
+        found: Callable[[Any], _Found],
         *,
         logprobs: bool = False,
         top_logprobs: int = 0,
         think: bool = False,
         **options: Any,
-    ) -> Any:
+    ) -> _Found:
         body: dict[str, Any] = {
             "model": self.identity.model,
             "messages": messages,
@@ -130,6 +148,4 @@ class OllamaServer(Server):
         }
         if logprobs:
             body |= {"logprobs": True, "top_logprobs": top_logprobs}
-        answer = self._api.post("/api/chat", body)
-        refuse_other_model(answer, self.identity)
-        return answer
+        return self._api.post("/api/chat", body, self._named(found))

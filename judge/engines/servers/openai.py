@@ -1,16 +1,18 @@
-"""Any other server with OpenAI's interface: takes chats, shows the 20 most probable tokens.
+"""Any other server with OpenAI's interface: takes chats, shows the most probable tokens.
 
 Such a server does not continue an answer that has begun, so the prefill stands at the end of the
-user's message.
+user's message. What a server does not take is found by asking: how many tokens it shows, what it
+calls the limit of an answer, and which settings it refuses.
 """
 
 from __future__ import annotations
 
-import re
-from collections.abc import Mapping, Sequence
-from typing import Any, ClassVar, Self
+import logging
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, ClassVar, Self, TypeVar
 
 from judge.engines.servers.api import Api
+from judge.engines.servers.faults import RefusedError
 from judge.engines.servers.server import (
     TOP_TOKENS,
     Completion,
@@ -19,30 +21,45 @@ from judge.engines.servers.server import (
     ServerPrompt,
     chat_messages,
     content_filter_failure,
+    message_text,
+    message_thought,
     no_logprobs_error,
     openai_reply,
     prompt_messages,
     read_by_text,
-    refuse_other_model,
+    refuse_broken,
     sampling_settings,
+    until,
 )
-from judge.errors import EngineError
 from judge.types import LabelRead, Message, Reply, Sampling
 
 __all__ = ["OpenAiServer"]
 
-_DATE_SUFFIX = re.compile(r"-\d{4}-\d{2}-\d{2}$")
-"""OpenAI adds a date to a model's name to say which edition of it has answered."""
+_log = logging.getLogger(__name__)
 
-_NEWER_LIMIT = "max_completion_tokens"
-"""What newer models of OpenAI call `max_tokens`."""
+_LIMIT, _NEWER_LIMIT = "max_tokens", "max_completion_tokens"
+"""Newer models of OpenAI know the limit by another name."""
+_ANY_LIMIT = r"max_(completion_|output_|new_)?tokens"
+_SMALLEST_LIMIT = 16
+"""Some servers take no smaller one."""
+_FEWER_TOKENS = (TOP_TOKENS, 10, 5)
+_OPTIONAL = ("temperature", "top_p", "seed", "stop", "n")
+_BAD_REQUEST = {400, 422}
+
+_Found = TypeVar("_Found")
 
 
 class OpenAiServer(Server):
     """See the module."""
 
     kind: ClassVar[str] = "openai"
-    _limit: str = "max_tokens"
+
+    def __init__(self, api: Api, identity: Identity, window: int | None = None) -> None:
+        super().__init__(api, identity, window)
+        self._limit = _LIMIT
+        self._least = 1
+        self._top = TOP_TOKENS
+        self._without: set[str] = set()
 
     @classmethod
     def open(cls, api: Api, model: str, listed: Mapping[str, Any]) -> Self:
@@ -51,63 +68,125 @@ class OpenAiServer(Server):
         return cls(api, Identity("", model))
 
     def check(self) -> None:
-        """See `Server.check`."""
+        """See `Server.check`; also finds out how many tokens the server shows."""
         messages = prompt_messages("", "1 + 1 =")
-        answer = self._chat(messages, max_tokens=1, logprobs=True, top_logprobs=1)
-        if not (answer["choices"][0].get("logprobs") or {}).get("content"):
-            raise no_logprobs_error(self.identity.model)
+        refusals: list[RefusedError] = []
+        for top in _FEWER_TOKENS:
+            settings = {"max_tokens": 1, "logprobs": True, "top_logprobs": top}
+            try:
+                shown = self._chat(messages, lambda a: _shown(a["choices"][0]), **settings)
+            except RefusedError as error:
+                if error.status == 401 or not error.mentions("logprob"):
+                    raise
+                refusals.append(error)
+                continue
+            if not shown:
+                raise no_logprobs_error(self.identity.model)
+            self._top = top
+            if top < TOP_TOKENS:
+                _log.info("the server shows the %d most probable tokens only", top)
+            return
+        try:
+            self._chat(messages, lambda _: None, max_tokens=1)
+        except RefusedError:
+            raise refusals[0] from None
+        raise no_logprobs_error(self.identity.model, refusals[0].said)
 
     def read(self, prompt: ServerPrompt) -> LabelRead:
         """See `Server.read`."""
-        answer = self._ask(
-            prompt, max_tokens=1, temperature=0, logprobs=True, top_logprobs=TOP_TOKENS
-        )
-        choice = answer["choices"][0]
-        failure = content_filter_failure(choice)
-        if failure is not None:
-            return LabelRead(prompt.item, prompt.metric, failure)
-        positions = (choice.get("logprobs") or {}).get("content") or [{"top_logprobs": []}]
-        return read_by_text(prompt, positions[0]["top_logprobs"])
+
+        def found(answer: Any) -> LabelRead:
+            choice = answer["choices"][0]
+            refuse_broken(choice)
+            failure = content_filter_failure(choice)
+            if failure is not None:
+                return LabelRead(prompt.item, prompt.metric, failure)
+            shown = _shown(choice)
+            if not shown:
+                raise ValueError("it has no log-probabilities")
+            return read_by_text(prompt, shown)
+
+        settings = {"max_tokens": 1, "temperature": 0, "logprobs": True, "top_logprobs": self._top}
+        return self._ask(prompt, found, **settings)
 
     def complete(
         self, prompt: ServerPrompt, limit: int, *, count: int = 1, seed: int | None = None
     ) -> list[Completion]:
         """See `Server.complete`; a drawn answer that was filtered counts as an empty one."""
-        greedy = {"temperature": 0, "stop": [prompt.prefill.strip()]}
+        stop = prompt.prefill.strip()
+        greedy = {"temperature": 0, "stop": [stop]}
         drawn = {"temperature": 1, "top_p": 1, "n": count, "seed": seed}
-        answer = self._ask(prompt, max_tokens=limit, **(greedy if seed is None else drawn))
-        tokens = (answer.get("usage") or {}).get("completion_tokens", 0)
-        return [
-            Completion(
-                (content_filter_failure(choice) if seed is None else None)
-                or choice["message"]["content"]
-                or "",
-                tokens,
-                choice.get("finish_reason") == "length",
-            )
-            for choice in answer["choices"]
-        ]
+
+        def found(answer: Any) -> list[Completion]:
+            tokens = (answer.get("usage") or {}).get("completion_tokens") or 0
+            return [completion(choice, tokens) for choice in answer["choices"]]
+
+        def completion(choice: Any, tokens: int) -> Completion:
+            refuse_broken(choice)
+            failure = content_filter_failure(choice) if seed is None else None
+            text, cut = message_text(choice["message"]), choice.get("finish_reason") == "length"
+            thought = message_thought(choice["message"])
+            if seed is None:
+                text = until(text, stop)
+            elif thought:
+                text = f"<think>{thought}" + (f"</think>{text}" if text else "")
+            return Completion(failure or text, tokens, cut)
+
+        return self._ask(prompt, found, max_tokens=limit, **(greedy if seed is None else drawn))
 
     def reply(self, index: int, chat: Sequence[Message], sampling: Sampling, seed: int) -> Reply:
         """See `Server.reply`."""
-        messages, settings = chat_messages(chat), sampling_settings(sampling, seed)
-        try:
-            answer = self._chat(messages, **{self._limit: sampling.max_tokens}, **settings)
-        except EngineError as error:
-            if _NEWER_LIMIT not in error.message:
-                raise
-            self._limit = _NEWER_LIMIT
-            answer = self._chat(messages, **{_NEWER_LIMIT: sampling.max_tokens}, **settings)
-        return openai_reply(index, answer)
+        settings = {"max_tokens": sampling.max_tokens, **sampling_settings(sampling, seed)}
+        return self._chat(chat_messages(chat), lambda a: openai_reply(index, a), **settings)
 
-    def _ask(self, prompt: ServerPrompt, **settings: Any) -> Any:
+    def _ask(self, prompt: ServerPrompt, found: Callable[[Any], _Found], **settings: Any) -> _Found:
         user = f"{prompt.user}\n{prompt.answer_start}" if prompt.answer_start else prompt.user
-        return self._chat(prompt_messages(prompt.system, user), **settings)
+        return self._chat(prompt_messages(prompt.system, user), found, **settings)
 
-    def _chat(self, messages: Sequence[Mapping[str, str]], **settings: Any) -> Any:
-        body = {"model": self.identity.model, "messages": messages, **settings}
-        answer = self._api.post(f"{self._api.v1}/chat/completions", body)
-        date = _DATE_SUFFIX.search(str(answer.get("model", "")))
-        dated = self.identity.model + (date[0] if date else "")
-        refuse_other_model(answer, self.identity, [dated])
-        return answer
+    def _chat(
+        self,
+        messages: Sequence[Mapping[str, str]],
+        found: Callable[[Any], _Found],
+        *,
+        max_tokens: int,
+        **settings: Any,
+    ) -> _Found:
+        while True:
+            body = {
+                "model": self.identity.model,
+                "messages": messages,
+                self._limit: max(max_tokens, self._least),
+                **{k: value for k, value in settings.items() if k not in self._without},
+            }
+            try:
+                return self._api.post(f"{self._api.v1}/chat/completions", body, self._named(found))
+            except RefusedError as error:
+                if error.status not in _BAD_REQUEST or not self._learn(error, body):
+                    raise
+
+    def _learn(self, error: RefusedError, body: Mapping[str, Any]) -> bool:
+        """Whether the refusal says that something in `body` is not taken, so that it can change."""
+        if _LIMIT in body and error.mentions(_NEWER_LIMIT):
+            self._limit = _NEWER_LIMIT
+            return True
+        limit = body.get(_LIMIT) or body.get(_NEWER_LIMIT) or 0
+        if limit < _SMALLEST_LIMIT and error.mentions(_ANY_LIMIT):
+            self._least = _SMALLEST_LIMIT
+            return True
+        for name in _OPTIONAL:
+            if name in body and error.mentions(rf"(?<!\w){name}(?!\w)"):
+                if name not in self._without:
+                    _log.info("the server takes no %s from us: it is left out", name)
+                self._without.add(name)
+                return True
+        return False
+
+
+def _shown(choice: Mapping[str, Any]) -> Sequence[Mapping[str, Any]]:
+    """The tokens at the first position, in the present or the older shape; empty without any."""
+    logprobs = choice.get("logprobs") or {}
+    if logprobs.get("content"):
+        shown: Sequence[Mapping[str, Any]] = logprobs["content"][0].get("top_logprobs") or ()
+        return shown
+    older = (logprobs.get("top_logprobs") or [None])[0] or {}
+    return [{"token": token, "logprob": value} for token, value in older.items()]

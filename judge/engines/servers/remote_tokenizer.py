@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import lru_cache
 from typing import Any
 
-from judge.engines.servers.api import Api, refuse_malformed
+from judge.engines.servers.api import Api
+from judge.engines.servers.faults import GaveUpError, RefusedError
 from judge.engines.tokens import Frame, Messages, PromptTokenizer, frame_of
 from judge.errors import EngineError
 
@@ -15,8 +16,11 @@ __all__ = [
     "TEMPLATE_VARIABLES",
     "RemoteEncoder",
     "begin_token",
+    "first_text",
     "hub_prompt_tokenizer",
+    "read_ids",
     "remote_prompt_tokenizer",
+    "tokenizes",
 ]
 
 TEMPLATE_VARIABLES = {"enable_thinking": False, "date_string": "01 Jan 2025"}
@@ -65,6 +69,28 @@ class RemoteEncoder:
         return self.decode(apart) != self.decode(self._encode("ab"))
 
 
+def read_ids(answer: Any) -> list[int]:
+    """The ids in an answer of `/tokenize`."""
+    ids: list[int] = list(answer["tokens"])
+    return ids
+
+
+def first_text(model: str) -> dict[str, Any]:
+    """The first question to the tokenizer of vLLM or SGLang."""
+    return {"model": model, "prompt": "a", "add_special_tokens": False}
+
+
+def tokenizes(api: Api, body: Mapping[str, Any]) -> bool:
+    """Whether `/tokenize` answers: a gateway in front of the server may hide it."""
+    try:
+        api.post("/tokenize", body, read_ids)
+    except (RefusedError, GaveUpError) as error:
+        if isinstance(error, RefusedError) and error.status == 401:
+            raise
+        return False
+    return True
+
+
 def begin_token(bare: Sequence[int], extended: Sequence[int], decode: Decode) -> str:
     """The text of the token that begins every prompt, or "" if there is none.
 
@@ -90,15 +116,12 @@ def hub_prompt_tokenizer(api: Api, model: str, text_key: str, **detokenize: Any)
         EngineError: as `remote_prompt_tokenizer`.
     """
 
-    @refuse_malformed()
     def tokenize(**fields: Any) -> list[int]:
-        ids: list[int] = api.post("/tokenize", {"model": model, **fields})["tokens"]
-        return ids
+        return api.post("/tokenize", {"model": model, **fields}, read_ids)
 
-    @refuse_malformed()
     def decode(ids: Sequence[int]) -> str:
         body = {"model": model, "tokens": list(ids), **detokenize}
-        return str(api.post("/detokenize", body)[text_key])
+        return api.post("/detokenize", body, lambda answer: str(answer[text_key]))
 
     def encode(text: str) -> list[int]:
         return tokenize(prompt=text, add_special_tokens=False)

@@ -10,10 +10,10 @@ import hashlib
 import math
 import re
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import Any, ClassVar, NamedTuple, Self
+from typing import Any, ClassVar, NamedTuple, Self, TypeVar
 
 from judge.engines.chat import THINKING, make_reply
 from judge.engines.servers.api import Api
@@ -32,15 +32,18 @@ __all__ = [
     "chat_messages",
     "content_filter_failure",
     "cut_failure",
+    "message_text",
+    "message_thought",
     "no_logprobs_error",
     "openai_reply",
     "prompt_messages",
     "prompt_seed",
     "read_by_id",
     "read_by_text",
-    "refuse_other_model",
+    "refuse_broken",
     "refuses_system_role",
     "sampling_settings",
+    "until",
 ]
 
 ANSWER_TOKENS = 32
@@ -56,6 +59,10 @@ UNCHANGED = {
 TOP_TOKENS = 20
 """The interfaces of OpenAI and Ollama show at most this many of the most probable tokens."""
 
+_EDITION = re.compile(r"(-\d{4}-?\d{2}-?\d{2}|:latest)$")
+"""What providers add to a model's name to say which edition of it has answered."""
+
+_Found = TypeVar("_Found")
 _BLANKS = " \t\r\n\u2581"
 _NO_SYSTEM = re.compile(
     r"system (role|message|prompt)|\brole.{0,30}\bsystem|roles must alternate|only user",
@@ -111,6 +118,7 @@ class Server(ABC):
         concurrency: how many requests the server takes at once.
         identity: see `Identity`.
         window: the most tokens that a prompt and its answer may have together, if known.
+        accepted: other names under which the model may answer.
     """
 
     kind: ClassVar[str]
@@ -121,6 +129,7 @@ class Server(ABC):
         self._api = api
         self.identity = identity
         self.window = window
+        self.accepted: set[str] = set()
 
     @classmethod
     @abstractmethod
@@ -131,6 +140,10 @@ class Server(ABC):
     def prompt_tokenizer(self) -> PromptTokenizer | None:
         """Turns prompts into ids; None for a server that takes texts."""
         return None
+
+    def can_tokenize(self) -> bool:
+        """Whether the server turns texts into ids, where it has to; a gateway may hide that."""
+        return True
 
     def check(self) -> None:  # noqa: B027  most kinds always show log-probabilities
         """Refuse a server that shows no log-probabilities.
@@ -164,12 +177,10 @@ class Server(ABC):
         sampling: Sampling,
         seed: int,
         defaults: Mapping[str, Any],
-        aliases: Sequence[str] = (),
     ) -> Reply:
         """`reply` of a server that has OpenAI's chat interface and applies the chat template.
 
-        `defaults` replace the settings that a model may bring along; `aliases` are other names
-        under which it may answer.
+        `defaults` replace the settings that a model may bring along.
         """
         body = {
             "model": self.identity.model,
@@ -179,9 +190,31 @@ class Server(ABC):
             **sampling_settings(sampling, seed),
             "chat_template_kwargs": {THINKING: sampling.thinking},
         }
-        answer = self._api.post("/v1/chat/completions", body)
-        refuse_other_model(answer, self.identity, aliases)
-        return openai_reply(index, answer)
+        found = self._named(lambda answer: openai_reply(index, answer))
+        return self._api.post("/v1/chat/completions", body, found)
+
+    def _named(self, found: Callable[[Any], _Found]) -> Callable[[Any], _Found]:
+        """`found`, of answers of this model alone."""
+
+        def checked(answer: Any) -> _Found:
+            self._refuse_other_model(answer)
+            return found(answer)
+
+        return checked
+
+    def _refuse_other_model(self, answer: Mapping[str, Any]) -> None:
+        """Refuse an answer that names another model than the one that was asked.
+
+        Raises:
+            EngineError: another model has answered.
+        """
+        name, asked = answer.get("model"), self.identity.model
+        if name and not (name in self.accepted or _same_model(str(name), asked)):
+            raise EngineError(
+                f"the model {name} answered, {asked} was asked",
+                hint="see which model the server serves: answers of two models must not be mixed; "
+                f"if it is the same model, add --accept-model-name {name}",
+            )
 
 
 def read_by_id(prompt: ServerPrompt, logprobs: Mapping[int, float], top: int | None) -> LabelRead:
@@ -198,7 +231,7 @@ def read_by_id(prompt: ServerPrompt, logprobs: Mapping[int, float], top: int | N
     return LabelRead(
         prompt.item,
         prompt.metric,
-        tuple(float(logprobs.get(label, -math.inf)) for label in prompt.label_ids),
+        tuple(_number(logprobs.get(label, -math.inf)) for label in prompt.label_ids),
         top_is_label=top in prompt.label_ids,
         reading="truncated" if any(missing) else "exact",
     )
@@ -219,14 +252,14 @@ def read_by_text(prompt: ServerPrompt, shown: Sequence[Mapping[str, Any]]) -> La
     for token in shown:
         text = _token_text(token)
         if text in mass:
-            mass[text] += math.exp(token["logprob"])
+            mass[text] += math.exp(_number(token["logprob"]))
     if not any(mass.values()):
         return _no_label_shown(prompt, len(shown))
     return LabelRead(
         prompt.item,
         prompt.metric,
         tuple(math.log(p) if p else -math.inf for p in mass.values()),
-        top_is_label=_token_text(max(shown, key=lambda token: token["logprob"])) in mass,
+        top_is_label=_token_text(max(shown, key=lambda token: _number(token["logprob"]))) in mass,
         reading="truncated",
     )
 
@@ -238,32 +271,33 @@ def _no_label_shown(prompt: ServerPrompt, count: int) -> LabelRead:
 
 def _token_text(token: Mapping[str, Any]) -> str:
     spelling = token.get("bytes")
-    text = bytes(spelling).decode(errors="replace") if spelling else str(token["token"])
-    return text.strip(_BLANKS)
+    if spelling and isinstance(spelling, list):
+        return bytes(spelling).decode(errors="replace").strip(_BLANKS)
+    return str(token["token"]).strip(_BLANKS)
 
 
-def no_logprobs_error(model: str) -> EngineError:
-    """The error for a server that shows no log-probabilities at all."""
+def _number(value: Any) -> float:
+    """A log-probability; ValueError for what is none: it must not become a score."""
+    number = float(value)
+    if math.isnan(number):
+        raise ValueError("a log-probability is not a number")
+    return number
+
+
+def no_logprobs_error(model: str, said: str = "") -> EngineError:
+    """The error for a server that shows no log-probabilities at all; `said` are its words."""
     return EngineError(
-        f"the server shows no log-probabilities of {model}",
+        f"the server shows no log-probabilities of {model}{said and ': '}{said}",
         hint="count drawn answers instead, with --samples 20, or use a server that shows them",
     )
 
 
-def refuse_other_model(
-    answer: Mapping[str, Any], identity: Identity, aliases: Sequence[str] = ()
-) -> None:
-    """Refuse an answer that names another model than the one that was asked.
-
-    Raises:
-        EngineError: another model has answered.
-    """
-    name = answer.get("model", identity.model)
-    if name not in (identity.model, *aliases):
-        raise EngineError(
-            f"the model {name} answered, {identity.model} was asked",
-            hint="see which model the server serves; answers of two models must not be mixed",
-        )
+def _same_model(name: str, asked: str) -> bool:
+    """Whether two names differ only by a provider in front, an edition's date, or case."""
+    one, two = (_EDITION.sub("", text.lower()) for text in (name, asked))
+    if "/" in one and "/" in two:
+        return one.removeprefix("models/") == two.removeprefix("models/")
+    return one.rpartition("/")[2] == two.rpartition("/")[2]
 
 
 def cut_failure(prompt: ServerPrompt, count: Any) -> Failure | None:
@@ -320,11 +354,11 @@ def sampling_settings(sampling: Sampling, seed: int) -> dict[str, Any]:
 def openai_reply(index: int, answer: Mapping[str, Any]) -> Reply:
     """The reply in an answer of OpenAI's chat interface, to the chat at position `index`."""
     choice, usage = answer["choices"][0], answer.get("usage") or {}
+    refuse_broken(choice)
     message = choice["message"]
-    # Servers that separate the thought from the reply have two names for it.
-    thought = message.get("reasoning_content") or message.get("reasoning") or ""
+    thought = message_thought(message)
     failure = content_filter_failure(choice)
-    text = message.get("content") or message.get("refusal") or ""
+    text = message_text(message) or message.get("refusal") or ""
     reply = Reply(index, failure) if failure else make_reply(index, text, thought=thought)
     return replace(
         reply,
@@ -332,6 +366,30 @@ def openai_reply(index: int, answer: Mapping[str, Any]) -> Reply:
         prompt_tokens=usage.get("prompt_tokens") or 0,
         cut=choice.get("finish_reason") == "length",
     )
+
+
+def until(text: str, stop: str) -> str:
+    """`text` up to `stop`: a server may have gone on after it."""
+    return text.partition(stop)[0] if stop else text
+
+
+def message_text(message: Mapping[str, Any]) -> str:
+    """What a message says, also where it comes in parts; "" if it says nothing."""
+    content = message.get("content") or ""
+    if isinstance(content, list):
+        return "".join(part["text"] for part in content if part.get("type") == "text")
+    return str(content)
+
+
+def message_thought(message: Mapping[str, Any]) -> str:
+    """What a server has separated as the thought: there are two names for it."""
+    return str(message.get("reasoning_content") or message.get("reasoning") or "")
+
+
+def refuse_broken(choice: Mapping[str, Any]) -> None:
+    """ValueError for an answer that broke off: a gateway says so in the answer itself."""
+    if choice.get("finish_reason") == "error" or choice.get("error"):
+        raise ValueError(f"it broke off: {choice.get('error') or 'finish_reason is error'}")
 
 
 def content_filter_failure(choice: Mapping[str, Any]) -> Failure | None:

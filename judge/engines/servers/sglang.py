@@ -7,12 +7,12 @@ temperature would be applied before the log-probabilities are taken.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property
-from typing import Any, ClassVar, Self
+from typing import Any, ClassVar, Self, TypeVar
 
 from judge.engines.servers.api import Api
-from judge.engines.servers.remote_tokenizer import hub_prompt_tokenizer
+from judge.engines.servers.remote_tokenizer import first_text, hub_prompt_tokenizer, tokenizes
 from judge.engines.servers.server import (
     UNCHANGED,
     Completion,
@@ -27,6 +27,7 @@ from judge.types import LabelRead, Message, Reply, Sampling
 
 __all__ = ["SglangServer"]
 
+_Found = TypeVar("_Found")
 _UNCHANGED = {**UNCHANGED, "top_k": -1}
 
 
@@ -48,22 +49,30 @@ class SglangServer(Server):
             self._api, self.identity.model, "text", skip_special_tokens=False
         )
 
+    def can_tokenize(self) -> bool:
+        """See `Server.can_tokenize`."""
+        return tokenizes(self._api, first_text(self.identity.model))
+
     def read(self, prompt: ServerPrompt) -> LabelRead:
         """See `Server.read`."""
-        answer = self._generate(
+
+        def found(answer: Any) -> LabelRead:
+            meta = answer["meta_info"]
+            failure = cut_failure(prompt, meta["prompt_tokens"])
+            if failure:
+                return LabelRead(prompt.item, prompt.metric, failure)
+            logprobs = {i: value for value, i, *_ in meta["output_token_ids_logprobs"][0]}
+            _, top, *_ = meta["output_token_logprobs"][0]
+            return read_by_id(prompt, logprobs, top)
+
+        return self._generate(
             prompt,
+            found,
             {"max_new_tokens": 1, "temperature": 0},
             return_logprob=True,
             logprob_start_len=-1,  # those of the prompt itself would bypass the prefix cache
             token_ids_logprob=list(prompt.label_ids),
         )
-        meta = answer["meta_info"]
-        failure = cut_failure(prompt, meta["prompt_tokens"])
-        if failure:
-            return LabelRead(prompt.item, prompt.metric, failure)
-        logprobs = {i: value for value, i, *_ in meta["output_token_ids_logprobs"][0]}
-        _, top, *_ = meta["output_token_logprobs"][0]
-        return read_by_id(prompt, logprobs, top)
 
     def complete(
         self, prompt: ServerPrompt, limit: int, *, count: int = 1, seed: int | None = None
@@ -73,21 +82,30 @@ class SglangServer(Server):
         greedy = {"temperature": 0, "stop": [prompt.prefill.strip()]}
         drawn = {"temperature": 1.0, "sampling_seed": seed}
         settings = {"max_new_tokens": limit, **(greedy if seed is None else drawn)}
-        answer = self._generate(prompt, settings)
-        meta = answer["meta_info"]
-        text = cut_failure(prompt, meta["prompt_tokens"]) or answer["text"]
-        cut = meta["finish_reason"]["type"] == "length"
-        return [Completion(text, meta["completion_tokens"], cut)]
+
+        def found(answer: Any) -> list[Completion]:
+            meta = answer["meta_info"]
+            text = cut_failure(prompt, meta["prompt_tokens"]) or str(answer["text"])
+            cut = meta["finish_reason"]["type"] == "length"
+            return [Completion(text, meta["completion_tokens"], cut)]
+
+        return self._generate(prompt, found, settings)
 
     def reply(self, index: int, chat: Sequence[Message], sampling: Sampling, seed: int) -> Reply:
         """See `Server.reply`."""
         return self._chat_reply(index, chat, sampling, seed, _UNCHANGED)
 
-    def _generate(self, prompt: ServerPrompt, sampling: Mapping[str, Any], **settings: Any) -> Any:
+    def _generate(
+        self,
+        prompt: ServerPrompt,
+        found: Callable[[Any], _Found],
+        sampling: Mapping[str, Any],
+        **settings: Any,
+    ) -> _Found:
         body = {
             "input_ids": list(prompt.ids),
             "sampling_params": {**_UNCHANGED, **sampling},
             "stream": False,
             **settings,
         }
-        return self._api.post("/generate", body)
+        return self._api.post("/generate", body, found)

@@ -187,12 +187,13 @@ def test_a_server_that_refuses_the_system_role(kind: str, said: str, status: int
 
 @pytest.mark.parametrize("said", ["no such parameter", "Only user and assistant roles"])
 def test_another_refusal_is_said_at_once(said: str) -> None:
-    """Also one about roles, of a chat without a system message; nothing is asked twice."""
+    """Also one about roles, of a chat without a system message. A harmless chat is refused too."""
     chats = [fold_system(CHATS[0])]
     with Wire(server("openai", refusing(said, lambda _: True))) as wire:
         with pytest.raises(EngineError, match=f"HTTP 400: {said}") as caught:
             list(engine(wire).generate(chats, SAMPLING))
-        assert len(wire.asked(PATHS["openai"])) == 1
+        _, harmless = wire.asked(PATHS["openai"])
+    assert harmless["messages"] == [{"role": "user", "content": "1 + 1 ="}]
     assert caught.value.hint
 
 
@@ -279,9 +280,9 @@ def test_a_server_that_does_not_count() -> None:
 
 @pytest.mark.parametrize("kind", SERVERS)
 def test_a_chat_that_is_too_long_fails_alone(kind: str) -> None:
-    """Whatever the status; the other chats are replied to."""
+    """The other chats are replied to."""
     said = "This model's maximum context length is 512 tokens. However, you requested 600 tokens"
-    long = refusing(said, lambda body: "开心" in body["messages"][1]["content"], 500)
+    long = refusing(said, lambda body: "开心" in body["messages"][1]["content"])
     with Wire(server(kind, long)) as wire:
         first, failed, last = engine(wire, kind).generate(CHATS, SAMPLING)
     assert isinstance(failed.outcome, Failure)

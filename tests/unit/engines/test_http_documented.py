@@ -222,7 +222,7 @@ def test_label_masses_add_up(tokens: list[tuple[str, str, str, float, bool]]) ->
 
 
 def test_samples_are_counted_strictly() -> None:
-    """Of ten answers seven are exactly a label, two of them after the prefill; the rest is none."""
+    """Of ten answers nine name one label, two of them after the prefill; 45 is none."""
     answers = ["4", " 4\n", "流畅性评分：4", "流畅性评分： 5", "5", "3", "4",
                "4分", "45", "I say 4"]  # fmt: skip
 
@@ -241,7 +241,7 @@ def test_samples_are_counted_strictly() -> None:
         assert (body["temperature"], body["n"]) == (1, 10)
     assert not isinstance(read.outcome, Failure)
     assert read.outcome == pytest.approx(
-        (-math.inf, -math.inf, math.log(0.1), math.log(0.4), math.log(0.2))
+        (-math.inf, -math.inf, math.log(0.1), math.log(0.6), math.log(0.2))
     )
     assert (read.reading, read.top_is_label) == ("sampled", True)
 

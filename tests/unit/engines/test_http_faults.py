@@ -18,8 +18,10 @@ from hypothesis import strategies as st
 
 from judge import pipeline
 from judge.engines import EngineOptions
-from judge.engines.http import HttpEngine, map_in_order
-from judge.engines.servers import api
+from judge.engines.http import HttpEngine
+from judge.engines.servers.arrivals import as_they_come, in_order
+from judge.engines.servers.faults import retry_after
+from judge.engines.servers.pace import Pace
 from judge.errors import EngineError
 from judge.store import Store
 from judge.types import Failure
@@ -91,10 +93,10 @@ def test_a_wait_that_is_too_long_is_not_begun() -> None:
 
 def test_retry_after_may_be_a_date() -> None:
     """RFC 9110: seconds, or the date of HTTP; anything else is no answer."""
-    assert api._after({"retry-after": "17"}) == 17
-    assert api._after({"retry-after": "soon"}) is None
-    assert api._after({}) is None
-    past = api._after({"retry-after": "Wed, 21 Oct 2015 07:28:00 GMT"})
+    assert retry_after({"retry-after": "17"}) == 17
+    assert retry_after({"retry-after": "soon"}) is None
+    assert retry_after({}) is None
+    past = retry_after({"retry-after": "Wed, 21 Oct 2015 07:28:00 GMT"})
     assert past is not None
     assert past < 0
 
@@ -110,9 +112,9 @@ def test_what_does_not_pass_is_refused_at_once(status: int) -> None:
     assert ("JUDGE_API_KEY" in str(caught.value.hint)) == (status in {401, 403})
 
 
-@pytest.mark.parametrize("status", [400, 500])
+@pytest.mark.parametrize("status", [400, 413, 422])
 def test_a_context_that_is_too_short_fails_one_prompt(status: int) -> None:
-    """Whatever the status: the server's words decide, and other prompts are read."""
+    """A refusal that says so; other prompts are read."""
 
     def answer(request: Request) -> Reply:
         if request.path == "/api/chat" and "长" in str(request.body["messages"]):
@@ -140,25 +142,26 @@ def test_a_server_that_dies_half_way(tmp_path: Path) -> None:
         expected = list(engine(wire).score(tree))
         whole = len(wire.asked("/api/chat")) - 1
 
-    alive = True
+    left = 11  # the check, and ten answers
 
     def mortal(request: Request) -> Reply | None:
-        if request.path == "/api/chat" and "第4句" in str(request.body["messages"]) and not alive:
-            return None
+        nonlocal left
+        if request.path == "/api/chat":
+            left -= 1
+            if left < 0:
+                return None
         return documented.ollama(request)
 
-    alive = False
     with Wire(mortal) as wire, Store(tmp_path) as store:
-        judge = engine(wire, batch_size=2)
         with pytest.raises(EngineError, match="fails") as caught:
-            pipeline.score(tree, judge, store)
+            pipeline.score(tree, engine(wire, concurrency=1), store)
         assert "goes on" in str(caught.value.hint)
-        assert len(list(store.judgments())) == 4 * 3
-        alive = True
+        assert len(list(store.judgments())) == 10
+        left = 99
         wire.requests.clear()
-        outcome = pipeline.score(tree, engine(wire, batch_size=2), store)
-        assert (outcome.made, outcome.reused) == (6, 12)
-        assert len(wire.asked("/api/chat")) - 1 == whole - 12
+        outcome = pipeline.score(tree, engine(wire), store)
+        assert (outcome.made, outcome.reused) == (8, 10)
+        assert len(wire.asked("/api/chat")) - 1 == whole - 10
         scores = {(j.scenario, j.metric): j.outcome for j in store.judgments()}
     for read in expected:
         found = scores[tree.items[read.item].dialogue.scenario, read.metric]
@@ -195,14 +198,15 @@ def test_an_answer_that_is_none(body: Any) -> None:
 def test_answers_come_in_order_until_the_first_error(size: int, workers: int, bad: int) -> None:
     """Those before it are all there, and so is the error in its place."""
 
-    def ask(number: int) -> int:
+    def ask(number: int) -> list[tuple[int, int]]:
         if number == bad:
             raise EngineError("no")
-        return number * number
+        return [(number, number * number)]
 
-    answers = map_in_order(ask, range(size), workers)
+    came = as_they_come(ask, range(size), workers, Pace())
+    answers = in_order(came, range(size), lambda answer: answer[0])
     for number in range(min(size, bad)):
-        assert next(answers) == number * number
+        assert next(answers) == (number, number * number)
     with pytest.raises(EngineError if bad < size else StopIteration):
         next(answers)
 

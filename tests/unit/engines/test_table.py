@@ -193,6 +193,8 @@ GIVEN: dict[str, Any] = {
     "server": "vllm",
     "concurrency": 2,
     "samples": 3,
+    "retry_for": 5.0,
+    "accept_model_name": "alias",
 }
 
 

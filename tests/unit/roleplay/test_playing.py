@@ -70,7 +70,7 @@ def test_what_each_side_is_asked(tmp_path: Path) -> None:
     parts = [asked[at : at + len(SCENES)] for at in range(0, len(asked), len(SCENES))]
     for part, expected in zip(parts, (first, question, second), strict=True):
         assert sorted(part, key=repr) == sorted(expected, key=repr)
-    steps = [0, 2, 4, 5]  # batches of two
+    steps = range(len(SCENES) + 1)  # each is kept when it comes
     assert told == [(part, done, len(SCENES)) for part in PARTS for done in steps]
 
 
@@ -210,7 +210,7 @@ def test_what_fails_ends_its_scene_alone(tmp_path: Path) -> None:
     assert (found["1"], found["2"], found["4"][1]) == ([""], [""], "")
     assert all(found["5"])
     failed = lines["answer1"]["小明", "1"].reply.outcome
-    assert failed == Failure("too_long", "longer than the context window")
+    assert failed == Failure("too_long", "HTTP 400: longer than the context window")
     assert lines["question2"]["小明", "3"].reply == Reply(0, "", "...", 5, 7)
 
 
