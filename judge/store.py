@@ -14,6 +14,7 @@ from __future__ import annotations
 import json
 import logging
 import math
+import os
 import sqlite3
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -185,20 +186,22 @@ def only_writer(folder: Path) -> Iterator[None]:
     if fcntl is None:
         yield
         return
+    held = os.open(folder, os.O_RDONLY)
     try:
-        file = (folder / "in-use.lock").open("ab")
-    except OSError:  # a folder that can only be read
+        _lock(held, folder)
         yield
-        return
-    with file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            _log.info("another judge is at work in %s: this one waits until it is done", folder)
-            fcntl.flock(file, fcntl.LOCK_EX)
-        except OSError:  # a file system without locks
-            pass
-        yield
+    finally:
+        os.close(held)
+
+
+def _lock(held: int, folder: Path) -> None:
+    try:
+        fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        _log.info("another judge is at work in %s: this one waits until it is done", folder)
+        fcntl.flock(held, fcntl.LOCK_EX)
+    except OSError:  # a file system without locks
+        pass
 
 
 class Store(Database):

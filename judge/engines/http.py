@@ -413,7 +413,9 @@ def _shares(prompt: ServerPrompt, answers: Sequence[str]) -> LabelRead:
     )
     found = [counts[label, ""] for label in prompt.labels]
     if not any(found):
-        reason = f"none of {len(answers)} answers names one label, such as {answers[0][:80]!r}"
+        said = next(filter(None, answers), "")[:80]
+        such = f"such as {said!r}" if said else "they are empty, but for thoughts"
+        reason = f"none of {len(answers)} answers names one label: {such}"
         return LabelRead(prompt.item, prompt.metric, Failure("no_label_mass", reason))
     return LabelRead(
         prompt.item,

@@ -194,7 +194,8 @@ class Api:
             began = sent if began is None else began
             times += 1
             if fault.busy:
-                self.pace.refused(sent, fault.after)
+                too_far = fault.after is not None and fault.after > self._retry_for
+                self.pace.refused(sent, None if too_far else fault.after)
             # A server that is only busy is waited for as long as it answers others.
             since = max(began, self.pace.last_answer) if fault.busy else began
             pause = max(_pause(times), fault.after or 0.0)

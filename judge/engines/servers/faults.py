@@ -44,6 +44,8 @@ _FILTER_CODE = re.compile(
     r"content_?filter|content_?policy|content_?moderation|moderation|inspection|responsible_?ai"
     r"|sensitive|safety"
 )
+_NO_MONEY = re.compile(r"insufficient_quota|billing|balance")
+"""A 429 that no waiting mends: there is no money left."""
 _DURATION = re.compile(r"(?:(\d+)h)?(?:(\d+)m(?!s))?(?:([\d.]+)s)?(?:([\d.]+)ms)?")
 
 
@@ -112,7 +114,7 @@ def refuse(
 ) -> NoReturn:
     """Raise what a status other than success means."""
     text = f"HTTP {status}{said.text and ': '}{said.text}"
-    if is_passing(status):
+    if is_passing(status) and not _NO_MONEY.search(said.code):
         after = retry_after(headers)
         busy = status == 429 or (status in _BUSY_STATUS and after is not None)
         raise PassingError(text, "no_answer", after, busy=busy)

@@ -42,6 +42,7 @@ _LIMIT, _NEWER_LIMIT = "max_tokens", "max_completion_tokens"
 _ANY_LIMIT = r"max_(completion_|output_|new_)?tokens"
 _SMALLEST_LIMIT = 16
 """Some servers take no smaller one."""
+_HARMLESS = prompt_messages("", "1 + 1 =")
 _FEWER_TOKENS = (TOP_TOKENS, 10, 5)
 _OPTIONAL = ("temperature", "top_p", "seed", "stop", "n")
 _BAD_REQUEST = {400, 422}
@@ -69,28 +70,41 @@ class OpenAiServer(Server):
 
     def check(self) -> None:
         """See `Server.check`; also finds out how many tokens the server shows."""
-        messages = prompt_messages("", "1 + 1 =")
-        refusals: list[RefusedError] = []
+        refusal: RefusedError | None = None
         for top in _FEWER_TOKENS:
-            settings = {"max_tokens": 1, "logprobs": True, "top_logprobs": top}
             try:
-                shown = self._chat(messages, lambda a: _shown(a["choices"][0]), **settings)
+                shows = self._shows(top) or self._shows(top)  # once may be a fault that passes
             except RefusedError as error:
-                if error.status == 401 or not error.mentions("logprob"):
-                    raise
-                refusals.append(error)
+                if refusal is None:
+                    self._refuse_unless_without(error)
+                    refusal = error
                 continue
-            if not shown:
+            if not shows:
                 raise no_logprobs_error(self.identity.model)
             self._top = top
             if top < TOP_TOKENS:
                 _log.info("the server shows the %d most probable tokens only", top)
             return
+        raise no_logprobs_error(self.identity.model, "" if refusal is None else refusal.said)
+
+    def _shows(self, top: int) -> bool:
+        """Whether the server shows tokens, asked for so many."""
+        return self._chat(
+            _HARMLESS,
+            lambda answer: bool(_shown(answer["choices"][0])),
+            max_tokens=1,
+            logprobs=True,
+            top_logprobs=top,
+        )
+
+    def _refuse_unless_without(self, refusal: RefusedError) -> None:
+        """Raise `refusal`, unless the same is answered without log-probabilities."""
+        if refusal.status == 401:
+            raise refusal
         try:
-            self._chat(messages, lambda _: None, max_tokens=1)
+            self._chat(_HARMLESS, lambda _: None, max_tokens=1)
         except RefusedError:
-            raise refusals[0] from None
-        raise no_logprobs_error(self.identity.model, refusals[0].said)
+            raise refusal from None
 
     def read(self, prompt: ServerPrompt) -> LabelRead:
         """See `Server.read`."""

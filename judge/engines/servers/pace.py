@@ -56,6 +56,11 @@ class Pace:
         self._rounds = 0
         self.last_answer = float("-inf")
 
+    @property
+    def limit(self) -> int:
+        """How many requests may be under way at once now."""
+        return int(self._limit)
+
     def begin(self, most: int) -> None:
         """At most so many requests at once from now on; what was learnt is kept."""
         with self._lock:
@@ -145,7 +150,7 @@ class Pace:
             self._round, self._rounds = now, self._rounds + 1
             self._goal = max(1.0, self._limit * _RECOVERED)
             self._limit = max(1.0, self._limit / 2)
-            limit, rounds = int(self._limit), self._rounds
+            limit, rounds = self.limit, self._rounds
             step = 0.0
             if rounds > 1:  # nothing was answered in between
                 step = pause or min(_LONGEST_STEP, _STEP * 2.0 ** min(rounds - 2, 10))
@@ -159,11 +164,7 @@ class Pace:
 
     def _admit(self) -> None:
         """Let those go who may; the lock is held."""
-        while (
-            self._waiting
-            and self._flying < int(self._limit)
-            and time.monotonic() >= self._not_before
-        ):
+        while self._waiting and self._flying < self.limit and time.monotonic() >= self._not_before:
             *_, admitted = heapq.heappop(self._waiting)
             self._flying += 1
             admitted.set()
