@@ -26,7 +26,10 @@ __all__ = [
     "Measure",
     "MeasureKind",
     "MetricScore",
+    "ReferenceAgreement",
+    "ReferenceMeasure",
     "Results",
+    "Rho",
     "SystemAgreement",
     "SystemResults",
 ]
@@ -141,7 +144,7 @@ class CalibratedResults:
         return tuple(sorted({row.reason for row in rows if row.reason}))
 
 
-FORMAT = 4
+FORMAT = 5
 """The newest format of results.json that this version reads."""
 
 OVERALL = "overall"
@@ -268,6 +271,61 @@ class SystemAgreement:
 
 
 @dataclass(frozen=True, slots=True)
+class Rho:
+    """A Spearman correlation with its interval; None, with a `reason`, where undefined."""
+
+    value: float | None
+    lower: float | None = None
+    upper: float | None = None
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class ReferenceMeasure:
+    """How far the judge agrees with the reference on one measure.
+
+    Attributes:
+        measure: its name.
+        n: how many dialogues have both scores.
+        over_all, within_item, systems: Spearman's rho over all dialogues, as the mean over items
+            (a character in a scenario), and of the means of the systems.
+        readings_all, readings_within_item, readings_systems: the same of the reference's two
+            readings of one dialogue with each other, without intervals.
+    """
+
+    measure: str
+    n: int
+    over_all: Rho
+    within_item: Rho
+    systems: Rho
+    readings_all: Rho
+    readings_within_item: Rho
+    readings_systems: Rho
+
+
+@dataclass(frozen=True, slots=True)
+class ReferenceAgreement:
+    """How far the judge agrees with the reference judgments that ship with the program.
+
+    Attributes:
+        dialogues, systems: of this run that have reference judgments.
+        of: how many dialogues the reference has; `read_twice` of them in two readings.
+        rubric: that of the reference; `same_rubric` says whether this run was asked by it.
+        confidence: of the intervals.
+        measures: in report order.
+    """
+
+    dialogues: int
+    systems: int
+    of: int
+    read_twice: int
+    rubric: str
+    same_rubric: bool
+    confidence: float
+    measures: tuple[ReferenceMeasure, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Results:
     """All that a report shows of a run. All means are raw judge scores, except in `calibration`.
 
@@ -289,6 +347,8 @@ class Results:
         calibration: the means on the human scale; None if the run was not calibrated.
         diversity: response diversity; None if it was neither judged nor measured.
         played: summaries of the systems that played in this run.
+        reference: agreement with the reference judgments; None where the run holds none of their
+            dialogues.
     """
 
     rubric: str
@@ -311,6 +371,7 @@ class Results:
     calibration: CalibratedResults | None = None
     diversity: DiversityResults | None = None
     played: tuple[PlayingSummary, ...] = ()
+    reference: ReferenceAgreement | None = None
 
     @property
     def metrics(self) -> tuple[str, ...]:

@@ -52,7 +52,10 @@ _FEW = 4
 
 @command("agree")
 @click.argument("runs", nargs=-1, type=FOLDER_OR_FILE)
-@rating_options("Human ratings of what RUNS judged, in any shape that `judge ratings check` reads.")
+@rating_options(
+    "Human ratings of what RUNS judged, in any shape that `judge ratings check` reads; or "
+    "`reference`: a strong LLM's scores of 440 public dialogues, which come with the program."
+)
 @option(
     "--table",
     "tables",
@@ -150,6 +153,7 @@ def agree(
     \b
     Example:
       judge agree runs/public --ratings ratings.csv
+      judge agree runs/public --ratings reference
       judge agree runs/public-8b runs/public-32b --ratings ratings.csv --out reports/two
       judge agree --table scores.csv --judge gpt-4 --out reports/table
     """
@@ -198,7 +202,9 @@ def agree(
 
 def _show(found: Agreement) -> None:
     """The table of Spearman's rho with intervals, what else matters, and what to know."""
-    _banners(simulated=found.simulated, partial=found.partial)
+    from judge.report.agreement_summary import people
+
+    _banners(simulated=found.simulated, reference=found.reference, partial=found.partial)
     raters = _count(found.raters, "rater") if found.raters else "unnamed raters"
     click.echo(
         f"judge {found.judge}: {_count(found.systems, 'system')}, {_count(found.items, 'item')}, "
@@ -208,7 +214,7 @@ def _show(found: Agreement) -> None:
         click.echo(f"note: {note}")
     level = f"{100 * found.confidence:g}%"
     of = "by bootstrap, of systems by Bonett-Wright" if found.resamples else "of systems only"
-    click.echo(f"\nSpearman's rho with people, {level} intervals {of}")
+    click.echo(f"\nSpearman's rho with {people(found)}, {level} intervals {of}")
     rows: list[tuple[str, ...]] = [
         ("measure", "n", "all", "within item", "systems", "ceiling", "share")
     ]
@@ -230,7 +236,7 @@ def _show_comparisons(found: Comparisons) -> None:
     """The table of differences."""
     from judge.report.paper import few_to_exchange
 
-    _banners(simulated=found.simulated, partial=found.partial)
+    _banners(simulated=found.simulated, reference=found.reference, partial=found.partial)
     for note in found.notes:
         click.echo(f"note: {note}")
     click.echo(
@@ -263,7 +269,7 @@ def _show_comparisons(found: Comparisons) -> None:
 
 def _show_overview(found: Sequence[Overview], notes: Sequence[str], *, simulated: bool) -> None:
     """One row for each judge and dimension."""
-    _banners(simulated=simulated, partial="")
+    _banners(simulated=simulated)
     click.echo("Spearman's rho with people, without intervals; --judge NAME gives the whole report")
     from judge.analysis.agreement.agreement_records import LEVELS
 
@@ -282,9 +288,11 @@ def _show_overview(found: Sequence[Overview], notes: Sequence[str], *, simulated
         click.echo(f"note: {note}")
 
 
-def _banners(*, simulated: bool, partial: str) -> None:
+def _banners(*, simulated: bool, reference: bool = False, partial: str = "") -> None:
     if simulated:
         click.echo("SIMULATED RATINGS: not given by people")
+    if reference:
+        click.echo("REFERENCE JUDGMENTS: given by a strong LLM, not by people")
     if partial:
         click.echo(f"PARTIAL: {partial}")
 

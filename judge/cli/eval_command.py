@@ -53,7 +53,8 @@ __all__ = ["evaluate", "generate"]
     required=True,
     group=GIVEN,
     help="A model to let play: a folder, a hub id, or openai:NAME. Or recorded dialogues: a "
-    "ChatAnime JSON file, a folder of them, or a table (.csv, .tsv, .jsonl, .parquet, .xlsx). "
+    "ChatAnime JSON file, a folder of them, a table (.csv, .tsv, .jsonl, .parquet, .xlsx), or "
+    "`reference`: the 440 public dialogues that a strong LLM has scored, to check a judge. "
     "Dialogues may be given several times.",
 )
 @selection_options
@@ -120,6 +121,7 @@ def evaluate(
     Example:
       judge eval --model Qwen/Qwen3-4B --judge Qwen/Qwen3-8B
       judge eval --model openai:mine --base-url http://localhost:8000/v1 --user replay:human
+      judge eval --model reference --judge Qwen/Qwen3-8B
       judge eval --model answers.json --judge Qwen/Qwen3-8B --limit 100 --out runs/trial
       judge eval --model answers.json --judge Qwen/Qwen3-8B --calibration calibration.json
       judge eval --model answers.json --judge Qwen/Qwen3-8B --rationale --dry-run

@@ -13,20 +13,25 @@ from judge.analysis.agreement.agreement_records import (
     Level,
     MeasureAgreement,
 )
+from judge.analysis.agreement.two_judges import Comparisons
 from judge.report.format import count, fixed, level, many, plural, short_title
 
 __all__ = [
     "LEVEL_TITLES",
     "SIMULATED",
+    "STRONG_LLM",
     "AgreementSummary",
     "Beaten",
     "beaten",
     "headline",
     "people",
     "sentences",
+    "warnings_of",
+    "whose_ratings",
 ]
 
 SIMULATED = "SIMULATED RATINGS: not people."
+STRONG_LLM = "REFERENCE JUDGMENTS of a strong LLM: not people."
 
 LEVEL_TITLES: dict[Level, str] = {
     "all": "All dialogues",
@@ -60,8 +65,23 @@ class AgreementSummary(NamedTuple):
 
 
 def people(agreement: Agreement) -> str:
-    """What the judge is compared with: `people`, or `simulated ratings`."""
+    """What the judge is compared with: `people`, `simulated ratings` or `the reference`."""
+    if agreement.reference:
+        return "the reference"
     return "simulated ratings" if agreement.simulated else "people"
+
+
+def whose_ratings(record: Agreement | Comparisons) -> str:
+    """The same in one word, for tables: `people`, `simulated` or `reference`."""
+    if record.reference:
+        return "reference"
+    return "simulated" if record.simulated else "people"
+
+
+def warnings_of(record: Agreement | Comparisons) -> tuple[str, ...]:
+    """What every page, table and figure must say first of whose ratings these are."""
+    said = ((record.simulated, SIMULATED), (record.reference, STRONG_LLM))
+    return tuple(words for holds, words in said if holds)
 
 
 def headline(agreement: Agreement) -> MeasureAgreement | None:
@@ -116,7 +136,9 @@ def _headline(measure: MeasureAgreement, agreement: Agreement) -> list[str]:
 def _correlation(measure: MeasureAgreement, agreement: Agreement) -> str:
     name = short_title(measure.title)
     score = "overall score" if measure.kind == "overall" else f"score for {name}"
-    rating = "mean simulated rating" if agreement.simulated else "mean human rating"
+    rating = "reference score" if agreement.reference else "mean human rating"
+    if agreement.simulated:
+        rating = "mean simulated rating"
     over_all, within = measure.spearman["all"], measure.spearman["within_item"]
     said = (
         f"Over {many(measure.n, 'dialogue')} of {many(agreement.systems, 'system')}, the judge’s "

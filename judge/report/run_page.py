@@ -13,6 +13,7 @@ from judge.records import write_record, write_text
 from judge.report.figures import inline
 from judge.report.figures.radar import run_radar
 from judge.report.format import Axis, environment, fixed, many, short_title
+from judge.report.reference_summary import reference_sentences, with_ends
 from judge.report.scores_table import scores_csv
 from judge.types import Judgment
 
@@ -64,6 +65,8 @@ def render_html(results: Results) -> str:
         drawing=radar and inline(radar),
         agreement={row.measure: row for row in results.agreement},
         compared=max((row.n for row in results.agreement), default=0),
+        reference_words=reference_sentences(results),
+        with_ends=with_ends,
         undefined_errors=_undefined_errors(results),
         fallbacks=_fallbacks(results),
         top_is_label=_top_is_label(results),

@@ -21,6 +21,7 @@ from judge.analysis.results import (
     SystemResults,
 )
 from judge.report.format import csv_text, fixed, level, share
+from judge.report.reference_summary import reference_sentences, reference_table
 from judge.types import Failure, Judgment
 
 __all__ = ["scores_csv", "terminal_table"]
@@ -79,6 +80,9 @@ def terminal_table(results: Results) -> RenderableType:
         body = [_several_systems(results, part) for part in _parts(systems)]
     if results.calibration is not None:
         body += [Text(), _calibrated(results, results.calibration)]
+    if results.reference is not None:
+        body += [Text(), reference_table(results, results.reference)]
+        body += [Text(line) for line in reference_sentences(results)]
     signature = "  ".join(f"{key}: {value}" for key, value in results.signature.items())
     return Group(*body, Text(signature, style="dim"))
 

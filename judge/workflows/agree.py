@@ -27,9 +27,20 @@ from judge.ratings import (
     on_scale,
     read_judged_table,
 )
+from judge.ratings.reference import (
+    REFERENCE,
+    REFERENCE_NOTE,
+    REFERENCE_RUBRIC,
+    REFERENCE_RUBRIC_HASH,
+    is_reference,
+    reference_dialogues,
+    reference_ratings,
+)
 from judge.report.agreement_page import write_agreement, write_comparisons
+from judge.report.agreement_summary import people as compared_with
+from judge.report.agreement_summary import warnings_of
 from judge.report.paper.agreement_csv import agreement_csv
-from judge.runs import group_by_judge, open_run, show_frame
+from judge.runs import StoredRun, group_by_judge, open_run, show_frame
 from judge.workflows import Progress, no_progress
 from judge.workflows.inputs import RatingsFile, RatingsSource, as_file, usable_ratings
 from judge.workflows.report import run_folders
@@ -77,8 +88,9 @@ class AgreementReport:
         frame = self.to_frame()
         rho = frame[(frame["statistic"] == "spearman") & (frame["scorer"] == "judge")]
         shown = rho.loc[rho["subject"] == "", ["title", "level", "value", "lower", "upper", "n"]]
-        banner = "SIMULATED RATINGS: " if self.agreement.simulated else ""
-        title = f"{banner}Spearman's rho of {self.agreement.judge} with people; {self.page}"
+        banner = " ".join((*warnings_of(self.agreement), ""))
+        of = f"{self.agreement.judge} with {compared_with(self.agreement)}"
+        title = f"{banner}Spearman's rho of {of}; {self.page}"
         return show_frame(shown, title)
 
 
@@ -170,7 +182,8 @@ def agree(
 
     Args:
         runs: run folders of one judge, or of two judges, which are then compared.
-        ratings: human ratings of what was judged.
+        ratings: human ratings of what was judged; `reference` for the judgments of a strong LLM
+            that ship with the program, of 440 public dialogues.
         table: in place of runs and ratings: a table, or several, of scores that judges and people
             gave to anything.
         judges: of the table: one judge for a report, two to be compared; none lists all of them.
@@ -232,7 +245,7 @@ def agree(
     else:
         if judges or people or where:
             raise UsageError("--judge, --people and --where go with --table", hint="leave them out")
-        if isinstance(ratings, str | Path):
+        if isinstance(ratings, str | Path) and not is_reference(ratings):
             ratings = RatingsFile(ratings, aliases or {}, scale, step, sheet, allow_missing)
         chosen = _of_runs(folders, ratings, metrics=metrics, point=point)
         if out is None and len(folders) > 1:
@@ -271,7 +284,7 @@ def _of_runs(
         raise UsageError(
             "agreement needs human ratings: name their file with --ratings",
             hint="without ratings there is nothing to agree with; `judge ratings sheet` writes "
-            "sheets for people to fill in",
+            "sheets for people to fill in, and --ratings reference are those of a strong LLM",
         )
     groups = group_by_judge(runs)
     if len(groups) > 2:
@@ -283,8 +296,15 @@ def _of_runs(
     usable: Ratings | None = None
     for group in groups:
         run = open_run(*group)
-        judged = list(dict.fromkeys(judgment.metric for judgment in run.judgments))
-        usable = usable or usable_ratings(ratings, run.manifest.rubric.metrics, metrics or judged)
+        notes = run.manifest.notices
+        if is_reference(ratings):
+            usable = reference_ratings(run.dialogues, run.manifest.rubric.metrics)
+            notes = (REFERENCE_NOTE, *_reference_notes(run), *notes)
+        else:
+            judged = list(dict.fromkeys(judgment.metric for judgment in run.judgments))
+            usable = usable or usable_ratings(
+                ratings, run.manifest.rubric.metrics, metrics or judged
+            )
         observed.append(
             scores_from_run(
                 run.judgments,
@@ -293,12 +313,28 @@ def _of_runs(
                 usable,
                 judge=run.manifest.judge["name"],
                 provenance=run.manifest.provenance,
-                notes=run.manifest.notices,
+                notes=notes,
                 metrics=metrics,
                 point=point,
             )
         )
     return observed
+
+
+def _reference_notes(run: StoredRun) -> list[str]:
+    """What is to be known of the reference judgments beside this run.
+
+    Raises:
+        UsageError: the run holds none of their dialogues.
+    """
+    if not reference_dialogues(run.dialogues):
+        raise UsageError(
+            f"--ratings {REFERENCE}: the run holds none of the public dialogues that it is of",
+            hint=f"judge eval --model {REFERENCE} --judge NAME judges them",
+        )
+    if run.manifest.rubric.hash == REFERENCE_RUBRIC_HASH:
+        return []
+    return [f"The reference was scored by the rubric {REFERENCE_RUBRIC}; the judge read another."]
 
 
 def _of_table(

@@ -14,6 +14,7 @@ from judge.engines import SERVED
 from judge.errors import UsageError
 from judge.manifest import Manifest
 from judge.pipeline import TokenPlan, plan_tokens, run
+from judge.ratings.reference import is_reference
 from judge.roleplay import PlayingSummary
 from judge.rubric import RubricSet, replies_metric, replies_tree
 from judge.runs import StoredRun
@@ -134,8 +135,8 @@ def evaluate(
 
     Args:
         model: a model that is to play: a folder, a hub id such as `Qwen/Qwen3-4B`, or
-            `openai:NAME` on a server. Or recorded dialogues: files, a folder, a DataFrame or a list
-            of `Dialogue`.
+            `openai:NAME` on a server. Or recorded dialogues: files, a folder, a DataFrame, a list
+            of `Dialogue`, or `reference`, the 440 public ones that a strong LLM has scored.
         judge: the name of a judge, or a `Judge` that is open already; None for the default one.
         rubric: a shipped rubric set or a folder; None for the judge's usual one.
         language: of the rubric; None for its first.
@@ -313,6 +314,7 @@ def _prepare(
             found.dialogues, characters=characters, scenarios=scenarios, limit=limit, seed=seed
         )
         complete = len(chosen) == len(select(found.dialogues, characters=characters))
+        complete = complete and not any(map(is_reference, _paths(model)))
         given, name = DialogueSet(chosen, found.sources), _name_of(model)
     wanted = _dialogue_metrics(metrics, opened.rubric)
     tree = opened.rubric.tree(given.dialogues, wanted, rationale=opened.rationale)

@@ -15,8 +15,14 @@ from judge import ratings as rating_files
 from judge.analysis.published import PAPER, PublishedMeans, paper_means, read_published
 from judge.chatanime import data_root
 from judge.dialogues import DialogueSet
-from judge.errors import UsageError
+from judge.errors import DataError, UsageError
 from judge.ratings import Ratings, Scale, ensure_complete, ensure_usable
+from judge.ratings.reference import (
+    REFERENCE,
+    is_reference,
+    reference_dialogues,
+    reference_scores,
+)
 from judge.rubric import load_rubric
 from judge.types import Dialogue, Metric
 
@@ -71,7 +77,8 @@ def read_dialogues(source: DialogueSource | Sequence[str | Path]) -> DialogueSet
     """Dialogues of a file, a folder, several of them, a table in memory, or a list of dialogues.
 
     Args:
-        source: a ChatAnime file or a folder of them, or a table with one row for each round and
+        source: `reference` for the public dialogues that have reference judgments; or a ChatAnime
+            file or a folder of them, or a table with one row for each round and
             the columns `system`, `character`, `scenario`, `round`, `question` and `answer`: as
             a file, or as a pandas DataFrame.
 
@@ -82,7 +89,7 @@ def read_dialogues(source: DialogueSource | Sequence[str | Path]) -> DialogueSet
     if isinstance(source, DialogueSet):
         return source
     if isinstance(source, str | Path):
-        return dialogue_files.read_dialogues(Path(source))
+        return _one(source)
     if not isinstance(source, Sequence):
         with as_file(source) as path:
             return dialogue_files.read_dialogues(path)
@@ -92,7 +99,7 @@ def read_dialogues(source: DialogueSource | Sequence[str | Path]) -> DialogueSet
         texts = {name: dialogue_lines(d for d in given if d.system == name) for name in systems}
         digests = {name: hashlib.sha256(text.encode()).hexdigest() for name, text in texts.items()}
         return DialogueSet(tuple(given), digests)
-    return _several([Path(one) for one in source if isinstance(one, str | Path)])
+    return _several([one for one in source if isinstance(one, str | Path)])
 
 
 def read_ratings(
@@ -175,12 +182,41 @@ def dialogue_lines(dialogues: Iterable[Dialogue]) -> str:
     return "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows)
 
 
-def _several(paths: Sequence[Path]) -> DialogueSet:
+def _of_reference() -> DialogueSet:
+    """The public dialogues that have reference judgments.
+
+    Raises:
+        DataError: they are not there.
+    """
+    folder = data_root() / "chatanime"
+    fetch = "`judge data fetch` gets the public dialogues; $JUDGE_DATA names the folder above them"
+    if not folder.is_dir():
+        raise DataError(
+            f"--model {REFERENCE} needs the public dialogues, and they are not there",
+            path=folder,
+            hint=fetch,
+        )
+    found = dialogue_files.read_dialogues(folder)
+    wanted, held = len(reference_scores(None).dialogues), reference_dialogues(found.dialogues)
+    if len(held) < wanted:
+        raise DataError(
+            f"it holds {len(held)} of the {wanted} dialogues that have reference judgments",
+            path=folder,
+            hint=fetch,
+        )
+    return DialogueSet(held, found.sources)
+
+
+def _one(source: str | Path) -> DialogueSet:
+    return _of_reference() if is_reference(source) else dialogue_files.read_dialogues(Path(source))
+
+
+def _several(paths: Sequence[str | Path]) -> DialogueSet:
     """The dialogues of all files, and the SHA-256 of the file of each system."""
     dialogues: list[Dialogue] = []
     sources: dict[str, str] = {}
     for path in paths:
-        part = dialogue_files.read_dialogues(path)
+        part = _one(path)
         twice = sources.keys() & part.sources.keys()
         if twice:
             raise UsageError(

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from judge import calibration_file
 from judge.analysis.calibrated_scores import CalibratedScores, apply_calibration
 from judge.analysis.published import PublishedDiversity, PublishedMeans, read_published_diversity
+from judge.analysis.reference_agreement import agree_with_reference
 from judge.analysis.reply_diversity import summarize_diversity, word_segmenter
 from judge.analysis.results import Results
 from judge.analysis.summary import summarize
@@ -202,6 +203,9 @@ def write_run_report(
             bars=_diversity_bars(),
         ),
         played=played,
+    )
+    results = replace(
+        results, reference=agree_with_reference(judgments, dialogues, manifest.rubric)
     )
     summed_up = CalibratedScores(results, {})
     if human is not None:

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal, get_args
 
 from judge.analysis.results import MeasureKind
+from judge.ratings.reference import REFERENCE_NOTE
 from judge.records import plain_record
 from judge.types import Turn
 
@@ -416,6 +417,11 @@ class Agreement:
     measures: tuple[MeasureAgreement, ...]
     pairs: tuple[RaterPair, ...] = ()
     disagreements: tuple[Disagreement, ...] = field(default=(), repr=False)
+
+    @property
+    def reference(self) -> bool:
+        """Whether the ratings are the reference judgments: a strong LLM's. Every page says so."""
+        return REFERENCE_NOTE in self.notes
 
     def measure(self, name: str) -> MeasureAgreement:
         """The measure called `name`; KeyError if there is none."""

@@ -32,7 +32,7 @@ from judge.analysis.agreement.statistics import Resamples, estimate
 from judge.analysis.judgment_table import finite_or_none
 from judge.errors import UsageError
 
-__all__ = ["agree"]
+__all__ = ["agree", "resample", "systems_interval"]
 
 Progress = Callable[[int, int], None]
 """Called with how many measures are done, of how many."""
@@ -69,7 +69,7 @@ def agree(
     groups, measures = GroupCodes.of(scores), measure_scores(scores)
     resampled = {}
     if resamples:
-        resampled = _resample(
+        resampled = resample(
             measures, groups, resamples, confidence, seed, systems_fixed=systems_fixed
         )
     agreements = []
@@ -139,7 +139,7 @@ def _agree_iv(resamples: int, confidence: float, seed: int, annotators: str) -> 
         )
 
 
-def _resample(
+def resample(
     measures: Sequence[MeasureScores],
     groups: GroupCodes,
     resamples: int,
@@ -218,7 +218,7 @@ def _measure_agreement(
         not_judged=int((~np.isnan(measure.human) & ~measure.both).sum()),
         ratings=int(measure.used.sum()),
         levels=levels,
-        bonett_wright=_bonett_wright(levels["spearman"]["systems"], confidence),
+        bonett_wright=systems_interval(levels["spearman"]["systems"], confidence),
         permutation_p=estimate(permutation.value, permutation.n, reason=permutation.reason),
         permutation_exact=permutation.exact,
         **statistics.errors(measure, resamples),
@@ -245,7 +245,8 @@ def _measure_agreement(
     )
 
 
-def _bonett_wright(rho: Estimate, confidence: float) -> Interval:
+def systems_interval(rho: Estimate, confidence: float) -> Interval:
+    """The interval of Bonett and Wright of a correlation of system means."""
     ends = bonett_wright(math.nan if rho.value is None else rho.value, rho.n, confidence)
     lower, upper = finite_or_none(ends.lower), finite_or_none(ends.upper)
     return Interval(lower, upper, "Bonett-Wright", reason=ends.reason)

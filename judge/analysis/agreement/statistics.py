@@ -39,6 +39,7 @@ from judge.analysis.judgment_table import finite_or_none
 __all__ = [
     "Resamples",
     "confusion",
+    "correlation",
     "correlations",
     "errors",
     "estimate",
@@ -118,15 +119,22 @@ def correlations(
 ) -> dict[Coefficient, dict[Level, Estimate]]:
     """Every coefficient at every level; Spearman and Pearson with bootstrap intervals."""
     return {
-        coefficient: level_estimates(
-            level_correlations(
-                measure.judge, measure.human, groups.system, groups.item, coefficient
-            ),
-            resamples,
-            _RESAMPLED.get(coefficient),
-        )
+        coefficient: correlation(measure, groups, resamples, coefficient)
         for coefficient in COEFFICIENTS
     }
+
+
+def correlation(
+    measure: MeasureScores,
+    groups: GroupCodes,
+    resamples: Resamples | None,
+    coefficient: Coefficient = "spearman",
+) -> dict[Level, Estimate]:
+    """One coefficient at every level."""
+    values = level_correlations(
+        measure.judge, measure.human, groups.system, groups.item, coefficient
+    )
+    return level_estimates(values, resamples, _RESAMPLED.get(coefficient))
 
 
 def sentinels(

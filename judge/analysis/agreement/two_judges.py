@@ -24,6 +24,7 @@ from judge.analysis.agreement.data import (
 from judge.analysis.judgment_table import finite_or_none
 from judge.analysis.results import MeasureKind
 from judge.errors import UsageError
+from judge.ratings.reference import REFERENCE_NOTE
 from judge.records import plain_record
 
 __all__ = [
@@ -124,6 +125,11 @@ class Comparisons:
     notes: tuple[str, ...] = ()
     test: ComparisonTest = "perm-both"
     factors: tuple[str, ...] = ()
+
+    @property
+    def reference(self) -> bool:
+        """Whether the ratings are the reference judgments: a strong LLM's. Every page says so."""
+        return REFERENCE_NOTE in self.notes
 
     def to_dict(self) -> dict[str, Any]:
         """Plain data for JSON, with the version of the format."""

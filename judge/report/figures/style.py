@@ -24,7 +24,7 @@ from xml.etree import ElementTree as ET
 from markupsafe import Markup
 
 from judge.analysis.agreement.agreement_records import Agreement
-from judge.report.agreement_summary import SIMULATED
+from judge.report.agreement_summary import warnings_of
 from judge.report.format import short_title
 
 if TYPE_CHECKING:
@@ -136,10 +136,9 @@ def _fonts() -> list[str]:
 
 
 def banners_of(agreement: Agreement) -> list[str]:
-    """What a figure and its caption must say first: simulated ratings, partial data."""
-    simulated = [SIMULATED] if agreement.simulated else []
+    """What a figure and its caption must say first: whose ratings, partial data."""
     partial = [f"PARTIAL: {drawable(agreement.partial, 300)}"] if agreement.partial else []
-    return simulated + partial
+    return [*warnings_of(agreement), *partial]
 
 
 def sheet(width: float, height: float, banners: Sequence[str] = ()) -> Figure:

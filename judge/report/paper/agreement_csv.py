@@ -12,6 +12,7 @@ from judge.analysis.agreement.agreement_records import (
     MeasureAgreement,
     no_share,
 )
+from judge.report.agreement_summary import whose_ratings
 from judge.report.format import csv_text, english_title
 
 __all__ = ["agreement_csv"]
@@ -40,9 +41,10 @@ def agreement_csv(agreement: Agreement) -> str:
     `scorer` is whose scores are compared with people's: the judge's, a sentinel's or a rater's.
     `subject` is what the number is about, if not all dialogues: a system, a system left out
     (`without X`), a bin, a pair of labels. If a value or an end of an interval is undefined, its
-    field is empty and `reason` says why. `ratings` is `people` or `simulated`.
+    field is empty and `reason` says why. `ratings` is `people`, `simulated` or
+    `reference`.
     """
-    ratings = "simulated" if agreement.simulated else "people"
+    ratings = whose_ratings(agreement)
     rows: list[tuple[object, ...]] = [_HEAD]
     for measure in agreement.measures:
         of = (measure.name, english_title(measure.name, measure.title), measure.kind)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from judge.analysis.agreement.two_judges import COMPARED, ComparedMeasure, Comparisons
-from judge.report.agreement_summary import LEVEL_TITLES
+from judge.report.agreement_summary import LEVEL_TITLES, whose_ratings
 from judge.report.format import count, csv_text, english_title
 from judge.report.paper.references import Paragraph, render_paragraphs
 from judge.report.paper.table import Column, Columns, Number, PaperTable, banners, measure_rows
@@ -108,7 +108,7 @@ def comparison_methods(comparisons: Comparisons) -> tuple[Paragraph, ...]:
 
 def comparison_csv(comparisons: Comparisons) -> str:
     """One row for each measure and level, every number in full precision."""
-    ratings = "simulated" if comparisons.simulated else "people"
+    ratings = whose_ratings(comparisons)
     rows = (
         [
             *(row.name, english_title(row.name, row.title), row.kind, row.level),

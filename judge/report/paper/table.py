@@ -15,7 +15,7 @@ from judge.analysis.agreement.agreement_records import (
     MeasureAgreement,
 )
 from judge.analysis.agreement.two_judges import ComparedMeasure, Comparisons
-from judge.report.agreement_summary import SIMULATED
+from judge.report.agreement_summary import warnings_of
 from judge.report.format import english_title, fixed
 
 __all__ = [
@@ -143,9 +143,9 @@ def interval_entry(interval: Interval | None, estimate: Estimate, decimals: int 
 
 
 def banners(record: Agreement | Comparisons) -> tuple[str, ...]:
-    """What every page and table must say first: ratings are simulated, results are partial."""
+    """What every page and table must say first: whose ratings, if not people's; partial results."""
     partial = (f"PARTIAL: {record.partial.rstrip('.')}.",) if record.partial else ()
-    return (*((SIMULATED,) if record.simulated else ()), *partial)
+    return (*warnings_of(record), *partial)
 
 
 def measure_rows(

@@ -232,7 +232,7 @@ def applied(
 ) -> tuple[Results, dict[tuple[str, str, str, str], tuple[float, int | None, int | None]]]:
     """Results with the calibration, after a way through JSON, and item scores."""
     found = apply_calibration(summarize(judgments, rubric), fitted, judgments, ratings)
-    again = reread(found.results.to_dict(), Results, 4)
+    again = reread(found.results.to_dict(), Results, 5)
     assert again == found.results
     return again, {key: tuple(item) for key, item in found.items.items()}
 

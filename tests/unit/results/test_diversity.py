@@ -224,7 +224,7 @@ def test_json_round_trip(varied: Rubric, judged: Make) -> None:
     found = of(js, said("s", "a", "abc def", "abc"), varied, segmenter=WORDS, bars=bars, seed=3)
     results = summarize(js, varied, diversity=found)
     data = json.loads(json.dumps(results.to_dict(), allow_nan=False))
-    assert reread(data, Results, 4) == results
+    assert reread(data, Results, 5) == results
     assert results.diversity == found
     assert (found.systems[0].bar, found.bars, found.seed) == (0.5, "bars.csv", 3)
 
@@ -234,7 +234,7 @@ def test_results_of_format_3_read(varied: Rubric, judged: Make) -> None:
     results = summarize([judged("s/a/1", "style", 3)], varied)
     data = json.loads(json.dumps(results.to_dict())) | {"format": 3}
     del data["diversity"]
-    assert reread(data, Results, 4) == results
+    assert reread(data, Results, 5) == results
 
 
 def test_the_table_of_a_report(varied: Rubric, judged: Make) -> None:

@@ -250,7 +250,7 @@ def test_results_json_reads_back(judgments: list[Judgment], rubric: Rubric, tmp_
     """`results.json` holds the results."""
     results = drawn(judgments, rubric, published=published())
     files = write_report(results, tmp_path, judgments=judgments)
-    assert reread(json.loads(files.results.read_text(encoding="utf-8")), Results, 4) == results
+    assert reread(json.loads(files.results.read_text(encoding="utf-8")), Results, 5) == results
 
 
 def test_a_folder_that_cannot_be_written_is_an_error(

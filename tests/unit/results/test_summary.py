@@ -242,8 +242,8 @@ def test_json_round_trip(rubric: Rubric, judged: Make) -> None:
         js, rubric, dialogues=[text], provenance={"seed": "0"}, notes=["n"], published=published
     )
     data = json.loads(json.dumps(results.to_dict(), allow_nan=False))
-    assert data["format"] == 4
-    assert reread(data, Results, 4) == results
+    assert data["format"] == 5
+    assert reread(data, Results, 5) == results
 
 
 def test_results_of_format_1_read(rubric: Rubric, judged: Make) -> None:
@@ -255,7 +255,7 @@ def test_results_of_format_1_read(rubric: Rubric, judged: Make) -> None:
         del measure["sampled"]
     for score in data["highest"][0]["metrics"]:
         del score["reading"], score["rationale"]
-    assert reread(data, Results, 4) == replace(results, readings={})
+    assert reread(data, Results, 5) == replace(results, readings={})
 
 
 def test_results_of_format_2_read(rubric: Rubric, judged: Make) -> None:
@@ -264,13 +264,13 @@ def test_results_of_format_2_read(rubric: Rubric, judged: Make) -> None:
     results = summarize([judged("s/a/1", "style", 3)], rubric, published=published)
     data = json.loads(json.dumps(results.to_dict())) | {"format": 2}
     del data["calibration"], data["published"]["sha256"]
-    assert reread(data, Results, 4) == results
+    assert reread(data, Results, 5) == results
     assert results.signature["scores"] == "raw judge scores"
 
 
 @pytest.mark.parametrize(
     ("version", "message"),
-    [(5, "format 5 is newer"), (0, r"\$\.format"), (None, r"got `null` - at `\$\.format"),
+    [(6, "format 6 is newer"), (0, r"\$\.format"), (None, r"got `null` - at `\$\.format"),
      ("1", r"got `str` - at `\$\.format")],
 )  # fmt: skip
 def test_other_formats_are_refused(
@@ -279,7 +279,7 @@ def test_other_formats_are_refused(
     """Results of a newer format, or of none, are not guessed at."""
     data = summarize([judged("s/a/1", "style", 3)], rubric).to_dict() | {"format": version}
     with pytest.raises(StoreError, match=message):
-        reread(data, Results, 4)
+        reread(data, Results, 5)
 
 
 def test_order_of_judgments_does_not_matter(rubric: Rubric, judged: Make) -> None:
