@@ -128,8 +128,7 @@ def environment(*, html: bool = True, **options: Any) -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
         keep_trailing_newline=True,
-        finalize=_shown,
-        **options,
+        **{"finalize": _shown, **options},
     )
     templates.filters |= {f.__name__: f for f in (fixed, share, level, count, many, signed)}
     return templates
