@@ -36,7 +36,9 @@ class AltTestResult(NamedTuple):
         advantages: (a,) for each annotator, how often the judge is at least as close.
         p: (a,) one-sided p-values, uncorrected.
         replaced: (a,) whether the judge may replace this annotator.
-        too_few: number of annotators left out because they have too few items.
+        left_out: labels of the annotators who have too few items.
+        left_out_items: how many items each of these has.
+        cells: number of items on which any annotator was tested.
         masked: ratings left out: NaN, or of a dialogue without a judge's score.
         reason: why there is no winning rate.
     """
@@ -49,7 +51,9 @@ class AltTestResult(NamedTuple):
     advantages: Floats
     p: Floats
     replaced: Mask
-    too_few: int
+    left_out: NDArray[np.generic]
+    left_out_items: Codes
+    cells: int
     masked: int
     reason: str = ""
 
@@ -66,7 +70,7 @@ def alt_test(
     rater: ArrayLike,
     epsilon: float,
     *,
-    least_others: int = 2,
+    least_others: int = 1,
     least_items: int = 30,
     least_annotators: int = 3,
 ) -> AltTestResult:
@@ -93,7 +97,7 @@ def alt_test(
         cell: (r,) the position in `judge` of what was rated.
         rater: (r,) who rated it, at most once per cell.
         epsilon: see `EPSILON`.
-        least_others: number of other raters that an item needs; the authors' code takes 1.
+        least_others: number of other raters that an item needs; 1 as in the authors' code.
         least_items: number of items that an annotator needs.
         least_annotators: number of annotators that the test needs.
 
@@ -117,6 +121,7 @@ def alt_test(
 
     items = np.bincount(rows.rater[used], minlength=len(rows.raters))
     enough = np.flatnonzero(items >= least_items)
+    few = np.flatnonzero(items < least_items)
     advantages, p = np.empty(len(enough)), np.empty(len(enough))
     for position, annotator in enumerate(enough):
         own = used & (rows.rater == annotator)
@@ -124,10 +129,13 @@ def alt_test(
         p[position] = _p_below(human_wins[own].astype(float) - judge_wins[own], epsilon)
     replaced = benjamini_yekutieli(p) <= _LEVEL
     reason = ""
-    if len(enough) < least_annotators:
+    if len(rows.raters) < least_annotators:
+        reason = f"{least_annotators} annotators are needed, not {len(rows.raters)}"
+    elif len(enough) < least_annotators:
+        others = "another" if least_others == 1 else f"{least_others} others"
         reason = (
-            f"{least_annotators} annotators with {least_items} items that {least_others} others "
-            f"rated are needed, not {len(enough)}"
+            f"{least_annotators} annotators with {least_items} items that {others} rated are "
+            f"needed; of {len(rows.raters)}, {len(enough)} have so many"
         )
     return AltTestResult(
         winning_rate=math.nan if reason else float(replaced.mean()),
@@ -138,7 +146,9 @@ def alt_test(
         advantages=advantages,
         p=p,
         replaced=replaced,
-        too_few=len(items) - len(enough),
+        left_out=rows.raters[few],
+        left_out_items=items[few].astype(np.int64),
+        cells=len(np.unique(rows.cell[used & np.isin(rows.rater, enough)])),
         masked=rows.masked + int((~judged).sum()),
         reason=reason,
     )

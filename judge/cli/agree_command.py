@@ -113,9 +113,16 @@ _FEW = 4
 @option(
     "--annotators",
     type=click.Choice(["expert", "skilled", "crowd"]),
-    default="crowd",
+    help="Who rated, for the alternative annotator test: the judge must come within .2, .15 or .1. "
+    " [default: expert where every rater_type says so, else crowd]",
+)
+@option(
+    "--annotators-min-others",
+    type=click.IntRange(min=1),
+    default=1,
     show_default=True,
-    help="Who rated, for the alternative annotator test: the judge must come within .2, .15 or .1.",
+    help="Of that test: how many others must have rated a dialogue for an annotator to be compared "
+    "with the judge on it.",
 )
 @option(
     "--test",
@@ -226,6 +233,8 @@ def _show(found: Agreement) -> None:
     points += [_points(measure) for measure in found.measures]
     click.echo(table(points))
     click.echo(_READ)
+    for line in _annotators(found):
+        click.echo(line)
     if lines := [*_beaten(found), *_no_claims(found), *_reasons(found)]:
         click.echo()
         for line in lines:
@@ -368,6 +377,16 @@ def _beaten(found: Agreement) -> Iterator[str]:
     for (level, sentinel), names in sorted(where.items(), key=lambda at: LEVELS.index(at[0][0])):
         of = _measures(names, found)
         yield f"{level.replace('_', ' ')}: {sentinel} alone does as well as the judge ({of})"
+
+
+def _annotators(found: Agreement) -> Iterator[str]:
+    """The settings of the alternative annotator test, and who dropped out of it."""
+    from judge.report.agreement_summary import annotators_left_out, annotators_tested
+
+    if any(measure.annotator_tests for measure in found.measures):
+        yield f"alt-test: {annotators_tested(found)}"
+    if left_out := annotators_left_out(found):
+        yield f"alt-test: {left_out}"
 
 
 def _no_claims(found: Agreement) -> Iterator[str]:

@@ -166,7 +166,9 @@ def ensure_usable(ratings: Ratings, comparison: Comparison | None = None) -> Non
         raise DataError(
             f"no rating in it can be used ({found})",
             path=path,
-            hint=f"the first: {ratings.faults[0]}" if ratings.faults else "rater_type is not human",
+            hint=f"the first: {ratings.faults[0]}"
+            if ratings.faults
+            else "no rater_type is a person's, such as human or expert",
         )
     if comparison is not None and not comparison.rated:
         raise DataError(

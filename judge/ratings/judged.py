@@ -14,6 +14,7 @@ from judge.ratings.record import FAULT_KINDS, Fault, JudgedTable, Point
 from judge.ratings.resolve import (
     PARSERS,
     PEOPLE,
+    annotators_of,
     describe_duplicate,
     describe_value,
     is_lost,
@@ -42,6 +43,7 @@ class _Raters(NamedTuple):
     rater: Codes
     dimension: Codes
     judged: Flags
+    annotators: str
 
 
 def resolve_judged(
@@ -130,6 +132,7 @@ def resolve_judged(
         faults=faults,
         notes=tuple(_notes(rows, ids["rater_type"].names, refused, faults)),
         lost=lost,
+        annotators=raters.annotators,
     )
 
 
@@ -176,7 +179,10 @@ def _find_raters(
             f"--judge {missing[0]}: nobody in the table is called so",
             hint=f"there are {_list_some(all_names)}" if all_names else "the table names no rater",
         )
-    return _Raters(names, code, np.where(measure, -1, dimension.code), judged)
+    of_people = np.unique(types.code[~judged]).tolist()
+    kinds = {clean(types.names[code]).casefold() for code in of_people if code >= 0}
+    annotators = "" if -1 in of_people else annotators_of(kinds)
+    return _Raters(names, code, np.where(measure, -1, dimension.code), judged, annotators)
 
 
 def _notes(

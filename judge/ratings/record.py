@@ -142,6 +142,7 @@ class Ratings:
         sources: path -> SHA-256 (hex) of its bytes.
         notes: how the file was read where that could be otherwise, as sentences.
         incomplete: says of how many scores the figures lack, where the user goes on without them.
+        annotators: what all raters are by rater_type, `expert` or `crowd`; else "".
     """
 
     dialogues: tuple[DialogueId, ...]
@@ -164,6 +165,7 @@ class Ratings:
     off_step: Mapping[float, int] = field(default_factory=dict)
     lost: Mapping[str, int] = field(default_factory=dict)
     incomplete: str = ""
+    annotators: str = ""
 
     def __len__(self) -> int:
         return len(self.score)
@@ -207,6 +209,7 @@ class JudgedTable:
         lost: (rater, dimension) -> how many rows were refused that should have been there; "" for a
             name that is missing.
         incomplete: says how many rows the figures lack, where the user goes on without them.
+        annotators: what all people are by rater_type, `expert` or `crowd`; else "".
     """
 
     items: tuple[str, ...]
@@ -229,6 +232,7 @@ class JudgedTable:
     notes: tuple[str, ...]
     lost: Mapping[tuple[str, str], int] = field(default_factory=dict)
     incomplete: str = ""
+    annotators: str = ""
 
     def __len__(self) -> int:
         return len(self.score)

@@ -8,7 +8,7 @@ are left, copies and contradictions are refused.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from pathlib import Path
 from types import MappingProxyType
 
@@ -40,6 +40,7 @@ from judge.ratings.values import (
 __all__ = [
     "PARSERS",
     "PEOPLE",
+    "annotators_of",
     "describe_duplicate",
     "describe_value",
     "is_lost",
@@ -53,6 +54,11 @@ PEOPLE = frozenset(
     | {"人", "人工", "人类", "专家", "众包", "标注员", "评分员"}
 )
 """Types of raters that are people, in a table of judges' scores; so is a rater without a type."""
+
+_ANNOTATORS = {
+    "expert": frozenset({"expert", "专家"}),
+    "crowd": frozenset({"crowd", "worker", "众包"}),
+}
 
 PARSERS = {
     "item": parse_id,
@@ -130,7 +136,7 @@ def resolve_ratings(
         notes: how the file was read.
     """
     used_scale = Scale() if scale is None else scale
-    columns, excluded = _exclude(columns)
+    columns, excluded, annotators = _exclude(columns)
     given = columns["score"]
     score, kind = parse_scores(given, used_scale)
     columns = {**columns, "score": score}
@@ -210,6 +216,7 @@ def resolve_ratings(
         unread=unread,
         sources=dict(sources),
         notes=tuple(notes),
+        annotators=annotators,
     )
 
 
@@ -224,14 +231,24 @@ def is_lost(kind: NDArray[np.int8], scale: Scale | None) -> Flags:
     return ~np.isin(kind, [FAULT_CODES[reason] for reason in harmless])
 
 
-def _exclude(columns: Columns) -> tuple[Columns, dict[str, int]]:
-    """The rows that people gave, and how many there are of each other type of rater."""
+def _exclude(columns: Columns) -> tuple[Columns, dict[str, int], str]:
+    """The rows that people gave, how many there are of each other type, and who the people are."""
     if "rater_type" not in columns:
-        return columns, {}
+        return columns, {}, ""
     types = encode(columns["rater_type"], _casefold)
     people = types.among(PEOPLE)
     others = Counter(types.names[code] for code in types.code[~people].tolist())
-    return {name: values[people] for name, values in columns.items()}, dict(sorted(others.items()))
+    kept = {name: values[people] for name, values in columns.items()}
+    kinds = {types.names[code] for code in np.unique(types.code[people]).tolist()}
+    return kept, dict(sorted(others.items())), annotators_of(kinds)
+
+
+def annotators_of(kinds: Collection[str]) -> str:
+    """`expert` or `crowd` where all types of people are such; else ""."""
+    for name, alike in _ANNOTATORS.items():
+        if kinds and alike.issuperset(kinds):
+            return name
+    return ""
 
 
 def _casefold(value: object) -> str:

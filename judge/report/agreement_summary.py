@@ -14,7 +14,7 @@ from judge.analysis.agreement.agreement_records import (
     MeasureAgreement,
 )
 from judge.analysis.agreement.two_judges import Comparisons
-from judge.report.format import count, fixed, level, many, plural, short_title
+from judge.report.format import count, count_range, fixed, level, many, plural, short_title
 
 __all__ = [
     "LEVEL_TITLES",
@@ -22,6 +22,8 @@ __all__ = [
     "STRONG_LLM",
     "AgreementSummary",
     "Beaten",
+    "annotators_left_out",
+    "annotators_tested",
     "beaten",
     "headline",
     "people",
@@ -46,6 +48,10 @@ _AT_LEVEL: dict[Level, str] = {
     "within_system": "within a system",
     "systems": "over systems",
 }
+
+
+_LISTED = 8
+"""So many annotators who dropped out are named."""
 
 
 class Beaten(NamedTuple):
@@ -239,6 +245,44 @@ def _ceiling(metrics: list[MeasureAgreement]) -> str:
     if len(shares) == 1:
         return f"{head} {fixed(100 * high, 0)}% on {best}."
     return f"{head} from {fixed(100 * low, 0)}% ({worst}) to {fixed(100 * high, 0)}% ({best})."
+
+
+def annotators_tested(agreement: Agreement) -> str:
+    """The settings of the alternative annotator test."""
+    others = agreement.annotators_min_others
+    said = (
+        f"epsilon {agreement.epsilon:g} ({agreement.annotators} annotators), by squared error, on "
+        f"what {'another' if others == 1 else f'{others} others'} rated too"
+    )
+    tests = [
+        test
+        for measure in agreement.measures
+        for test in measure.annotator_tests
+        if test.passed is not None
+    ]
+    if not tests:
+        return said
+    cells, people = [test.cells for test in tests], [test.annotators for test in tests]
+    each = [number for test in tests for number in test.items]
+    return (
+        f"{said}: {count_range(min(cells), max(cells))} dialogues, "
+        f"{count_range(min(people), max(people))} annotators with "
+        f"{count_range(min(each), max(each))} each"
+    )
+
+
+def annotators_left_out(agreement: Agreement) -> str:
+    """Who dropped out of the alternative annotator test, and why; "" if nobody did."""
+    most: dict[str, int] = {}
+    for measure in agreement.measures:
+        for test in measure.annotator_tests:
+            for name, n in test.left_out:
+                most[name] = max(n, most.get(name, 0))
+    if not most:
+        return ""
+    listed = [f"{name} ({count(n)})" for name, n in sorted(most.items())[:_LISTED]]
+    more = f" and {count(len(most) - _LISTED)} more" if len(most) > _LISTED else ""
+    return f"left out, with fewer than 30 such dialogues: {', '.join(listed)}{more}"
 
 
 def _annotators(tests: list[AltTest], agreement: Agreement) -> str:

@@ -172,7 +172,8 @@ def agree(
     systems_fixed: bool = False,
     resamples: int = 2000,
     confidence: float = 0.95,
-    annotators: Literal["expert", "skilled", "crowd"] = "crowd",
+    annotators: Literal["expert", "skilled", "crowd"] | None = None,
+    annotators_min_others: int = 1,
     test: ComparisonTest = "exchange",
     seed: int = 0,
     out: str | Path | None = None,
@@ -198,7 +199,9 @@ def agree(
         systems_fixed: do not resample systems: what is said holds for these systems alone.
         resamples: of the bootstrap; 0 for no intervals.
         confidence: of every interval, between 0 and 1.
-        annotators: who rated, for the alternative annotator test.
+        annotators: who rated, for the alternative annotator test; None for what their rater_type
+            says, else `crowd`.
+        annotators_min_others: of that test, how many others must have rated a dialogue.
         test: of two judges: `exchange`, whether they agree equally well, or `perm-both`, whether
             they are interchangeable.
         seed: of all that is drawn at random.
@@ -266,6 +269,7 @@ def agree(
         seed=seed,
         systems_fixed=systems_fixed,
         annotators=annotators,
+        annotators_min_others=annotators_min_others,
         progress=partial(progress, "agreement"),
     )
     files = write_agreement(agreement, folder)

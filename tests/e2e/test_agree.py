@@ -425,6 +425,30 @@ def test_a_constant_judge(judge: Program) -> None:
     assert "systems" in done.out
 
 
+def test_the_annotator_test_says_its_settings_and_what_it_lacks(judge: Program) -> None:
+    """Experts by their rater_type: epsilon .2; with two raters the reason is that they are two."""
+    rng = np.random.default_rng(0)
+    rows: Rows = []
+    for item in range(40):
+        worth = int(rng.integers(1, 6))
+        rows += [[item, "s", "tone", name, "expert", worth] for name in ("ann", "bob", "cyd")]
+        rows.append([item, "s", "tone", "j", "llm", worth])
+    rows.append([0, "s", "tone", "dan", "expert", 3])
+    table(judge, rows)
+    said = judge("agree", "--table", "table.csv", "--resamples", 0).out
+    assert (
+        "alt-test: epsilon 0.2 (expert annotators), by squared error, on what another rated too: "
+        "40 dialogues, 3 annotators with 40 each\n"
+        "alt-test: left out, with fewer than 30 such dialogues: dan (1)\n"
+    ) in said
+    page = (judge.folder / "agreement" / "agreement.html").read_text(encoding="utf-8")
+    assert "Left out, with fewer than 30 dialogues that enough others rated: dan (1)." in page
+    assert "On 40 dialogues that another rated too; expert annotators;" in page
+    table(judge, [row for row in rows if row[3] in {"ann", "bob", "j"}])
+    said = judge("agree", "--table", "table.csv", "--resamples", 0).out
+    assert "alt-test, alt-test whole: 3 annotators are needed, not 2 (tone)" in said
+
+
 def test_judges_of_a_table_are_listed_and_compared(judge: Program) -> None:
     """Without --judge all of them in short; with one a report; with two a comparison."""
     table(judge, scores(judges=("j", "k")))

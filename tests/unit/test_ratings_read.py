@@ -166,6 +166,8 @@ def test_items_of_other_tasks(tmp_path: Path) -> None:
         (DialogueId("bot", "", "8"), "Surprise", "h2", 2.0),
     ]
     assert found.excluded == {"llm": 1, "metric": 1}
+    assert found.annotators == ""
+    assert read_ratings(write_csv(tmp_path / "y.csv", rows[1:], head)).annotators == "expert"
 
 
 BAD = [

@@ -136,6 +136,8 @@ class AltTest:
         items: fewest and most items that an annotator was tested on; (0, 0) without any.
         passed: whether omega >= .5; None where it could not be tested.
         floors: the same test of judges that have read nothing.
+        left_out: the annotators who have too few items, and how many they have.
+        cells: how many dialogues they were tested on.
     """
 
     scores: Literal["continuous", "rounded"]
@@ -148,6 +150,8 @@ class AltTest:
     passed: bool | None
     reason: str = ""
     floors: tuple[AltFloor, ...] = ()
+    left_out: tuple[tuple[str, int], ...] = ()
+    cells: int = 0
 
     @property
     def verdict(self) -> str:
@@ -386,6 +390,7 @@ class Agreement:
             once.
         resamples, confidence, seed, systems_fixed: of the bootstrap; 0 resamples: no intervals.
         epsilon: of the alternative annotator test, for `annotators`: expert, skilled or crowd.
+        annotators_min_others: of that test, how many others must have rated a dialogue.
         titles: measure -> title.
         groups: dimension -> its metrics, in report order. A dimension that lacks a metric is in
             `groups` but is no measure.
@@ -417,6 +422,7 @@ class Agreement:
     measures: tuple[MeasureAgreement, ...]
     pairs: tuple[RaterPair, ...] = ()
     disagreements: tuple[Disagreement, ...] = field(default=(), repr=False)
+    annotators_min_others: int = 2
 
     @property
     def reference(self) -> bool:

@@ -59,6 +59,7 @@ class PairedScores:
         compare_raters: whether raters, and the judges of a table, are compared with each other.
         other_judges: name -> (n, M) scores of other judges of a table, for that comparison.
         provenance, notes, partial: see `Agreement`.
+        annotators: what the raters are, `expert` or `crowd`; "" where that is not known.
         judge_scale: ends of the judge's own scale; None if only its scores are known.
     """
 
@@ -90,6 +91,7 @@ class PairedScores:
     notes: tuple[str, ...] = ()
     partial: str = ""
     judge_scale: tuple[float, float] | None = None
+    annotators: str = ""
 
     @property
     def rater_names(self) -> list[str]:

@@ -130,6 +130,7 @@ def scores_from_run(
         ),
         partial=" ".join(filter(None, (ratings.incomplete, _partial(used, ids, len(names))))),
         judge_scale=(1.0, float(len(rubric.labels))),
+        annotators=ratings.annotators,
     )
 
 

@@ -113,6 +113,7 @@ def scores_from_table(
         notes=(*table.notes, *_notes(grid, both, scores, not_judged)),
         partial=table.incomplete,
         judge_scale=labels,
+        annotators=table.annotators,
     )
 
 

@@ -45,7 +45,8 @@ def agree(
     confidence: float = 0.95,
     seed: int = 0,
     systems_fixed: bool = False,
-    annotators: str = "crowd",
+    annotators: str | None = None,
+    annotators_min_others: int = 1,
     progress: Progress | None = None,
 ) -> Agreement:
     """How far the judge agrees with people.
@@ -60,12 +61,15 @@ def agree(
         seed: of the resamples and permutations, from 0.
         systems_fixed: do not resample systems: conclusions are about these systems only.
         annotators: `expert`, `skilled` or `crowd`; sets epsilon of the alternative annotator test.
+            None for what the scores say of the raters, else `crowd`.
+        annotators_min_others: of that test, how many others must have rated a dialogue.
         progress: called before every measure and at the end.
 
     Raises:
         UsageError: an option is outside its range.
     """
-    _agree_iv(resamples, confidence, seed, annotators)
+    annotators = annotators or scores.annotators or "crowd"
+    _agree_iv(resamples, confidence, seed, annotators, annotators_min_others)
     groups, measures = GroupCodes.of(scores), measure_scores(scores)
     resampled = {}
     if resamples:
@@ -85,6 +89,7 @@ def agree(
                 confidence=confidence,
                 seed=seed,
                 annotators=annotators,
+                annotators_min_others=annotators_min_others,
             )
         )
     if progress is not None:
@@ -111,6 +116,7 @@ def agree(
         systems_fixed=systems_fixed,
         epsilon=EPSILON[annotators],
         annotators=annotators,
+        annotators_min_others=annotators_min_others,
         titles=dict(scores.titles),
         groups=dict(scores.groups),
         measures=tuple(agreements),
@@ -119,7 +125,9 @@ def agree(
     )
 
 
-def _agree_iv(resamples: int, confidence: float, seed: int, annotators: str) -> None:
+def _agree_iv(
+    resamples: int, confidence: float, seed: int, annotators: str, min_others: int
+) -> None:
     if resamples < 0:
         raise UsageError(
             f"--resamples {resamples}: it cannot be negative",
@@ -136,6 +144,11 @@ def _agree_iv(resamples: int, confidence: float, seed: int, annotators: str) -> 
         raise UsageError(
             f"--annotators {annotators}: there are {', '.join(EPSILON)}",
             hint="--annotators crowd",
+        )
+    if min_others < 1:
+        raise UsageError(
+            f"--annotators-min-others {min_others}: an annotator is compared with 1 other at least",
+            hint="--annotators-min-others 1",
         )
 
 
@@ -189,6 +202,7 @@ def _measure_agreement(
     confidence: float,
     seed: int,
     annotators: str,
+    annotators_min_others: int,
 ) -> MeasureAgreement:
     """Every statistic of one measure; intervals only with `resamples`."""
     levels = statistics.correlations(measure, groups, resamples)
@@ -229,7 +243,9 @@ def _measure_agreement(
             soft.value, soft.pairs, undefined=soft.undefined, reason=soft.reason
         ),
         pairwise=_pairwise(measure, groups),
-        annotator_tests=tuple(rater_statistics.alt_tests(measure, annotators)),
+        annotator_tests=tuple(
+            rater_statistics.alt_tests(measure, scores.raters, annotators, annotators_min_others)
+        ),
         ceiling=rater_statistics.ceiling(measure, levels["pearson"]["all"]),
         sentinels=statistics.sentinels(
             measure,

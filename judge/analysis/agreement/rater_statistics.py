@@ -60,10 +60,17 @@ def alphas(measure: MeasureScores) -> tuple[Estimate, Estimate]:
     return people, _alpha(with_judge)
 
 
-def alt_tests(measure: MeasureScores, annotators: str) -> Iterator[AltTest]:
+def alt_tests(
+    measure: MeasureScores, raters: Sequence[str], annotators: str, least_others: int
+) -> Iterator[AltTest]:
     """The alternative annotator test of the judge's scores, and of these rounded to labels.
 
     Beside each stands the test of judges that give everything one and the same score.
+
+    Args:
+        raters: names of the rater codes.
+        annotators: `expert`, `skilled` or `crowd`.
+        least_others: how many others must have rated a dialogue.
     """
     epsilon = EPSILON[annotators]
     named = measure.rater >= 0
@@ -78,9 +85,9 @@ def alt_tests(measure: MeasureScores, annotators: str) -> Iterator[AltTest]:
         if reason:
             yield AltTest(kind, epsilon, None, None, 0, 0, (0, 0), None, reason)
             continue
-        test = alt_test(judge, *ratings, epsilon)
-        if floors is None:
-            floors = () if test.reason else tuple(_alt_floors(measure, ratings, epsilon))
+        test = alt_test(judge, *ratings, epsilon, least_others=least_others)
+        if floors is None and not test.reason:
+            floors = tuple(_alt_floors(measure, ratings, epsilon, least_others))
         items = test.items.tolist()
         yield AltTest(
             scores=kind,
@@ -92,12 +99,22 @@ def alt_tests(measure: MeasureScores, annotators: str) -> Iterator[AltTest]:
             items=(min(items, default=0), max(items, default=0)),
             passed=test.passed,
             reason=test.reason,
-            floors=floors,
+            floors=floors or (),
+            left_out=tuple(
+                (raters[code], n)
+                for code, n in zip(
+                    test.left_out.tolist(), test.left_out_items.tolist(), strict=True
+                )
+            ),
+            cells=test.cells,
         )
 
 
 def _alt_floors(
-    measure: MeasureScores, ratings: tuple[Floats, Codes, Codes], epsilon: float
+    measure: MeasureScores,
+    ratings: tuple[Floats, Codes, Codes],
+    epsilon: float,
+    least_others: int,
 ) -> Iterator[AltFloor]:
     """The test of the most frequent rating and of the mean rating, in place of the judge's scores.
 
@@ -112,7 +129,7 @@ def _alt_floors(
         ("mean rating", mean),
     ):
         constant = np.where(np.isnan(measure.judge), np.nan, score)
-        test = alt_test(constant, *ratings, epsilon)
+        test = alt_test(constant, *ratings, epsilon, least_others=least_others)
         yield AltFloor(name, score, test.winning_rate, test.advantage, bool(test.passed))
 
 

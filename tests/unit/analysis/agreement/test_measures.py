@@ -19,6 +19,7 @@ from judge.analysis.agreement import rater_statistics
 from judge.analysis.agreement.agreement_records import Coefficient, Estimate, MeasureAgreement
 from judge.analysis.agreement.data import PairedScores, measure_scores
 from judge.analysis.agreement.judge_agreement import agree
+from judge.errors import UsageError
 from tests.unit.analysis.agreement.seen import METRICS, RATING_FIELDS, drawn, rows_of, table
 
 Floats = NDArray[np.float64]
@@ -437,6 +438,28 @@ def test_epsilon_goes_by_the_annotators(annotators: str, epsilon: float) -> None
     found = agree(drawn(), resamples=0, annotators=annotators)
     assert found.epsilon == epsilon
     assert {test.epsilon for m in found.measures for test in m.annotator_tests} == {epsilon}
+
+
+def test_the_annotators_are_experts_where_the_data_say_so() -> None:
+    """Unless told otherwise; without a word they are a crowd."""
+    experts = replace(drawn(), annotators="expert")
+    assert agree(experts, resamples=0).epsilon == 0.2
+    assert agree(experts, resamples=0, annotators="crowd").epsilon == 0.1
+    assert agree(drawn(), resamples=0).annotators == "crowd"
+
+
+def test_who_drops_out_of_the_annotator_test_is_named() -> None:
+    """p, q and r rate 40 dialogues, s two; of the 40, one has a second rater in p and q only."""
+    ratings = [(row, "m", rater, 1 + row % 3) for row in range(40) for rater in "pqr"][:-1]
+    ratings += [(row, "m", "s", 3.0) for row in range(2)]
+    observed = table({"m": [1.0 + row % 3 for row in range(40)]}, ratings)
+    test = one(observed, "m").annotator_tests[0]
+    assert (test.annotators, test.left_out, test.cells) == (3, (("s", 2),), 40)
+    assert test.items == (39, 40)
+    strict = one(observed, "m", annotators_min_others=2).annotator_tests[0]
+    assert (strict.items, strict.cells) == ((39, 39), 39)
+    with pytest.raises(UsageError, match="--annotators-min-others 0"):
+        agree(observed, resamples=0, annotators_min_others=0)
 
 
 def test_soft_pairwise_accuracy_of_a_perfect_judge_is_1() -> None:

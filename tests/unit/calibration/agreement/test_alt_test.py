@@ -109,13 +109,16 @@ def test_too_few_items_or_annotators_are_refused() -> None:
     judge = rng.uniform(1, 5, 60)
     few_items = alt_test(judge, *_all_rate(rng.integers(1, 6, (4, 29))), 0.2)
     assert _refused(few_items)
-    assert (few_items.too_few, few_items.reason) == (
-        4,
-        "3 annotators with 30 items that 2 others rated are needed, not 0",
+    assert (few_items.left_out.tolist(), few_items.left_out_items.tolist()) == (
+        [0, 1, 2, 3],
+        [29] * 4,
     )
-    two = alt_test(judge, *_all_rate(rng.integers(1, 6, (2, 60))), 0.2, least_others=1)
+    assert few_items.reason == (
+        "3 annotators with 30 items that another rated are needed; of 4, 0 have so many"
+    )
+    two = alt_test(judge, *_all_rate(rng.integers(1, 6, (2, 60))), 0.2)
     assert _refused(two)
-    assert "not 2" in two.reason
+    assert two.reason == "3 annotators are needed, not 2"
     alone = alt_test(judge, [3] * 60, range(60), [0] * 60, 0.2)
     assert _refused(alone)
 
@@ -126,7 +129,8 @@ def test_an_annotator_with_few_items_is_left_out_and_counted() -> None:
     table[3, 10:] = math.nan
     found = alt_test(np.full(50, 3.0), *_all_rate(table), 0.1)
     assert found.annotators.tolist() == [0, 1, 2]
-    assert (found.too_few, found.masked) == (1, 40)
+    assert (found.left_out.tolist(), found.left_out_items.tolist()) == ([3], [10])
+    assert (found.cells, found.masked) == (50, 40)
 
 
 @pytest.mark.parametrize(
