@@ -146,11 +146,13 @@ def _fill(cells: list[list[object]], merged: Sequence[Area], head: int) -> int:
     """Give every cell of a merged area under the headings its value; how many were given one."""
     count = 0
     for area in merged:
+        if area.top >= len(cells) or area.left >= len(cells[area.top]):
+            continue
         value = cells[area.top][area.left]
         if area.top <= head or not _filled(value):
             continue
         for row in range(area.top, min(area.bottom + 1, len(cells))):
-            for column in range(area.left, area.right + 1):
+            for column in range(area.left, min(area.right + 1, len(cells[row]))):
                 if not _filled(cells[row][column]):
                     cells[row][column] = value
                     count += 1

@@ -19,9 +19,13 @@ from types import FrameType
 from typing import NoReturn
 
 __all__ = [
+    "CELLS",
+    "COLUMNS",
     "CONFIG_BYTES",
     "JSON_DEPTH",
+    "LINE_CHARACTERS",
     "RECORD_BYTES",
+    "TABLE_BYTES",
     "TEMPLATE_BYTES",
     "TEMPLATE_CHARACTERS",
     "TEMPLATE_SECONDS",
@@ -30,12 +34,22 @@ __all__ = [
     "harmless",
     "read_regular",
     "refuse_deep",
+    "refuse_large_table",
     "refuse_long",
+    "refuse_long_lines",
 ]
 
+TABLE_BYTES = 1 << 30
+"""Bytes of a table, packed or not."""
+COLUMNS = 16_384
+"""Columns of a table: as many as a sheet of Excel has."""
+CELLS = 20_000_000
+"""Rows times columns of a table. A cell takes 50 bytes of memory and more."""
+LINE_CHARACTERS = 16 << 20
+"""Characters of a line of a CSV, TSV, text or JSONL file."""
 CONFIG_BYTES = 16 << 20
 """Bytes of a file of options, of a template, or of another file of a rubric set."""
-RECORD_BYTES = 1 << 30
+RECORD_BYTES = 256 << 20
 """Bytes of a stored record: manifest.json, played.json, a calibration, ..."""
 JSON_DEPTH = 100
 """Lists and objects inside each other in JSON."""
@@ -103,6 +117,34 @@ def refuse_deep(text: str) -> None:
         brackets = shorter
     if brackets.count("[") + brackets.count("{") > JSON_DEPTH or _JSON_EMPTY.search(brackets):
         raise LimitError(f"it is nested more than {JSON_DEPTH} levels deep")
+
+
+def refuse_long_lines(text: str) -> None:
+    """Refuse a table of text with a line of more than `LINE_CHARACTERS`.
+
+    Raises:
+        LimitError: it has one.
+    """
+    start = 0
+    while len(text) - start > LINE_CHARACTERS:
+        start = text.rfind("\n", start, start + LINE_CHARACTERS + 1) + 1
+        if not start:
+            raise LimitError(
+                f"it has a line of more than {LINE_CHARACTERS >> 20} million characters, "
+                "which are the most"
+            )
+
+
+def refuse_large_table(rows: int, columns: int) -> None:
+    """Refuse a table of more than `COLUMNS` columns or `CELLS` cells.
+
+    Raises:
+        LimitError: it has more.
+    """
+    if columns > COLUMNS:
+        raise LimitError(f"it has {columns:,} columns; up to {COLUMNS:,} are read")
+    if rows * columns > CELLS:
+        raise LimitError(f"it has {rows * columns:,} cells or more; up to {CELLS:,} are read")
 
 
 def refuse_long(text: str) -> str:

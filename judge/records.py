@@ -19,6 +19,7 @@ from typing import Annotated, Any, TypeVar
 import msgspec
 
 from judge.errors import StoreError
+from judge.limits import RECORD_BYTES, LimitError, read_regular, refuse_deep
 
 __all__ = [
     "plain_record",
@@ -71,7 +72,8 @@ def read_record_if_present(
 ) -> _Record | None:
     """As `read_record`, but None where there is no such file."""
     try:
-        content = path.read_bytes()
+        content = read_regular(path, RECORD_BYTES)
+        refuse_deep(content.decode("utf-8", "replace"))
         version = msgspec.json.decode(content, type=_Header).format
         if version > newest:
             raise StoreError(
@@ -82,7 +84,9 @@ def read_record_if_present(
         return msgspec.json.decode(content, type=record_type)
     except FileNotFoundError:
         return None
-    except (OSError, ValueError, RecursionError) as error:  # msgspec's errors are ValueErrors
+    except LimitError as error:
+        raise StoreError(f"not a readable {kind}: {error}", path=path, hint=hint) from None
+    except (OSError, ValueError) as error:  # msgspec's errors are ValueErrors
         reason = error.strerror if isinstance(error, OSError) else str(error)
         raise StoreError(f"not a readable {kind}: {reason}", path=path, hint=hint) from error
 

@@ -166,7 +166,7 @@ class Database:
             raise StoreError(
                 str(error), path=self.path, hint=_HINTS.get(code, _NO_ACCESS)
             ) from error
-        except (TypeError, ValueError) as error:
+        except (TypeError, ValueError, RecursionError) as error:
             raise StoreError(
                 f"a row is not what it should be: {error}", path=self.path, hint=_DAMAGED
             ) from error

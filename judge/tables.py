@@ -22,10 +22,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from judge import text_files
+from judge.archives import refuse_large_workbook
 from judge.errors import DataError, MissingExtraError, UsageError
 from judge.grids import Area, Grid, GridTable, is_table, read_grid, refuse_duplicates
-from judge.text_files import describe, parse_json, read_bytes, to_text, unpack
+from judge.limits import LimitError, refuse_large_table, refuse_long_lines
+from judge.text_files import describe, parse_json, read_bytes, to_text, too_much, unpack
 
 __all__ = ["SHEET", "SUFFIXES", "Table", "read_table", "table_of_records"]
 
@@ -97,7 +98,7 @@ def read_table(path: Path, *, largest: int | None = None, sheet: str | None = No
         UsageError: a sheet is named of a file that has none, or not this one.
         MissingExtraError: a Parquet file without pyarrow, or a spreadsheet without python-calamine.
     """
-    data = read_bytes(path, largest=largest or text_files.LARGEST)
+    data = read_bytes(path, largest=largest)
     sha256 = hashlib.sha256(data).hexdigest()
     suffix = path.suffix.lower()
     if suffix == ".gz":
@@ -105,13 +106,29 @@ def read_table(path: Path, *, largest: int | None = None, sheet: str | None = No
         data = unpack(path, data)
     if sheet is not None and suffix not in {".xlsx", ".xls", ".ods"}:
         raise UsageError(f"--sheet {sheet}: {path.name} has no sheets", hint="leave it out")
+    try:
+        if suffix in {".xlsx", ".ods"}:
+            refuse_large_workbook(data)
+        found, notes = _read(path, data, suffix, sheet)
+    except LimitError as error:
+        raise too_much(path, error) from None
+    return Table(path, sha256, found.columns, found.lines, (*notes, *found.notes))
+
+
+def _read(
+    path: Path, data: bytes, suffix: str, sheet: str | None
+) -> tuple[GridTable, tuple[str, ...]]:
+    """The table, and how its text was read."""
     notes: tuple[str, ...] = ()
     match suffix:
         case ".csv" | ".tsv" | ".txt":
             text, notes = to_text(path, data)
+            refuse_long_lines(text)
             found = _read_delimited(path, text, _SEPARATORS[suffix])
         case ".json" | ".jsonl":
             text, notes = to_text(path, data)
+            if suffix == ".jsonl":
+                refuse_long_lines(text)
             found = _read_json(path, text, record_per_line=suffix == ".jsonl")
         case ".parquet":
             found = _read_parquet(path, data)
@@ -124,7 +141,7 @@ def read_table(path: Path, *, largest: int | None = None, sheet: str | None = No
                 path=path,
                 hint="rename or convert the file",
             )
-    return Table(path, sha256, found.columns, found.lines, (*notes, *found.notes))
+    return found, notes
 
 
 # CSV, TSV and text
@@ -135,6 +152,7 @@ def _read_delimited(path: Path, text: str, usual: str) -> GridTable:
     import pandas as pd  # noqa: PLC0415 - slow to import
 
     separator = _separator(text, usual)
+    refuse_large_table(text.count("\n"), 1)
     notes = (
         ()
         if separator == usual
@@ -146,6 +164,7 @@ def _read_delimited(path: Path, text: str, usual: str) -> GridTable:
         return found._replace(notes=(*notes, *found.notes))
     first = next(csv.reader(io.StringIO(text, newline=""), delimiter=separator))
     headings = [name.strip() for name in first]
+    refuse_large_table(len(lines), len(headings))
     refuse_duplicates(path, headings)
     frame = pd.read_csv(
         io.StringIO(text),
@@ -219,9 +238,12 @@ def _read_cells(path: Path, text: str, separator: str) -> Grid:
     rows: list[list[str]] = []
     lines: list[int] = []
     fault: csv.Error | None = None
-    end = 0
+    end = size = 0
     try:
         for row in reader:
+            size += len(row)
+            refuse_large_table(1, len(row))
+            refuse_large_table(size, 1)
             rows.append(row)
             lines.append(end + 1)
             end = reader.line_num  # a quoted cell may hold line breaks
@@ -286,6 +308,8 @@ def table_of_records(path: Path, records: Mapping[int, object]) -> GridTable:
                 line=line,
                 hint="each row is a JSON object; a .jsonl file has one per line",
             )
+    keys = {key for record in records.values() if isinstance(record, dict) for key in record}
+    refuse_large_table(len(records), len(keys))
     frame = pd.DataFrame(list(records.values()), dtype=object)
     columns = {str(heading): frame[heading].to_numpy() for heading in frame}
     return GridTable(columns, np.fromiter(records, dtype=np.int32), ())
@@ -325,7 +349,9 @@ def _read_parquet(path: Path, data: bytes) -> GridTable:
     except ImportError:
         raise MissingExtraError("pyarrow", extra="parquet", purpose="a Parquet file") from None
     try:
-        table = parquet.ParquetFile(io.BytesIO(data)).read()
+        file = parquet.ParquetFile(io.BytesIO(data))
+        refuse_large_table(file.metadata.num_rows, file.metadata.num_columns)
+        table = file.read()
     except (pyarrow.ArrowException, OSError) as error:
         raise DataError(
             f"not a readable Parquet file: {error}", path=path, hint="write the file again"

@@ -7,20 +7,19 @@ always has the same message.
 from __future__ import annotations
 
 import codecs
-import gzip
-import io
 import json
 import math
 import zlib
+from collections import Counter
 from pathlib import Path
 from typing import NamedTuple
 
+from judge import limits
+from judge.archives import unpacked
 from judge.errors import DataError
+from judge.limits import LimitError, read_regular, refuse_deep
 
-__all__ = ["Text", "describe", "parse_json", "read_bytes", "stem", "to_text", "unpack"]
-
-LARGEST = 1 << 30
-"""Bytes of a file, packed or not. A few kilobytes of gzip can unpack to more than any memory."""
+__all__ = ["Text", "describe", "parse_json", "read_bytes", "stem", "to_text", "too_much", "unpack"]
 
 _SAMPLE = 1 << 16
 """Bytes that an encoding is recognised by."""
@@ -55,16 +54,12 @@ def read_bytes(path: Path, *, largest: int | None = None) -> bytes:
 
     Args:
         path: the file.
-        largest: the most bytes that are read; None for any number.
+        largest: the most bytes that are read; None for 1 GiB.
     """
     try:
-        if largest is not None and (size := path.stat().st_size) > largest:
-            raise DataError(
-                f"it has {size >> 20} MiB; up to {largest >> 20} MiB are read",
-                path=path,
-                hint="leave out columns of text, or divide it and use one part at a time",
-            )
-        data = path.read_bytes()
+        data = read_regular(path, largest or limits.TABLE_BYTES)
+    except LimitError as error:
+        raise too_much(path, error) from None
     except FileNotFoundError:
         raise DataError("no such file", path=path, hint="check the path for typos") from None
     except OSError as error:
@@ -82,18 +77,26 @@ def unpack(path: Path, data: bytes) -> bytes:
     """What a gzip file holds.
 
     Raises:
-        DataError: it is damaged, or holds more than 1 GiB.
+        DataError: it is damaged, or holds much more than its own size.
     """
     try:
-        with gzip.GzipFile(fileobj=io.BytesIO(data)) as packed:
-            data = packed.read(LARGEST + 1)
+        return unpacked(data)
+    except LimitError as error:
+        raise too_much(path, error) from None
     except (OSError, EOFError, zlib.error) as error:
         raise DataError(
             f"not a readable gzip file: {error}", path=path, hint="fetch or pack it again"
         ) from None
-    if len(data) > LARGEST:
-        raise DataError(f"it holds more than {LARGEST >> 20} MiB", path=path, hint="divide it")
-    return data
+
+
+def too_much(path: Path, error: LimitError, line: int | None = None) -> DataError:
+    """The error for a file that has more than is read of one."""
+    return DataError(
+        str(error),
+        path=path,
+        line=line,
+        hint="is it the right file? Leave out columns, or divide it and use one part at a time",
+    )
 
 
 def to_text(path: Path, data: bytes) -> Text:
@@ -168,7 +171,10 @@ def _is_common(character: str) -> bool:
 def parse_json(path: Path, text: str, line: int = 1) -> object:
     """A JSON value that begins on `line` of the file; a key that stands twice is an error."""
     try:
+        refuse_deep(text)
         return _DECODER.decode(text)
+    except LimitError as error:
+        raise too_much(path, error, line) from None
     except json.JSONDecodeError as error:
         raise DataError(
             f"not valid JSON: {error.msg} (column {error.colno})",
@@ -206,8 +212,8 @@ def _unique_keys(pairs: list[tuple[str, object]]) -> dict[str, object]:
     """Python would keep the last of two equal keys and lose the other in silence."""
     unique = dict(pairs)
     if len(unique) < len(pairs):
-        keys = [key for key, _ in pairs]
-        raise ValueError(f"the key {next(k for k in keys if keys.count(k) > 1)!r} appears twice")
+        counts = Counter(key for key, _ in pairs)
+        raise ValueError(f"the key {next(k for k in counts if counts[k] > 1)!r} appears twice")
     return unique
 
 

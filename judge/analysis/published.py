@@ -10,6 +10,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from judge.errors import DataError
+from judge.limits import CONFIG_BYTES, LimitError, read_regular
 
 __all__ = [
     "PAPER",
@@ -113,9 +114,9 @@ def _read_csv(
     columns = (*key_columns, value_column)
     hint = f"the file needs a header `{','.join(columns)}` and one row for each mean"
     try:
-        data = path.read_bytes()
+        data = read_regular(path, CONFIG_BYTES)
         lines = data.decode("utf-8-sig").splitlines()
-    except (OSError, UnicodeDecodeError) as error:
+    except (LimitError, OSError, UnicodeDecodeError) as error:
         raise DataError(f"cannot be read: {error}", path=path, hint=hint) from error
     numbered = [
         (number, line)

@@ -18,7 +18,7 @@ import click
 from click.core import ParameterSource
 
 from judge.errors import UsageError
-from judge.limits import harmless
+from judge.limits import CONFIG_BYTES, LimitError, harmless, read_regular
 
 if TYPE_CHECKING:
     from rich.progress import Progress as Bar
@@ -179,7 +179,9 @@ def _options_in(path: Path, command_name: str | None) -> Mapping[str, Any]:
             )
         return _options_of_manifest(path)
     try:
-        options: dict[str, Any] = tomllib.loads(path.read_text(encoding="utf-8"))
+        options: dict[str, Any] = tomllib.loads(read_regular(path, CONFIG_BYTES).decode("utf-8"))
+    except LimitError as error:
+        raise UsageError(str(error), path=path) from None
     except OSError as error:
         raise UsageError(f"cannot be read: {error.strerror}", path=path) from None
     except ValueError as error:

@@ -2,25 +2,35 @@
 
 from __future__ import annotations
 
+import gzip
+import io
 import json
 import os
 import re
 import shutil
 import signal
+import sqlite3
+import string
 import subprocess
 import sys
 import time
+import zipfile
+from contextlib import closing
 from pathlib import Path
 
 import pytest
 import transformers
 
-from judge import limits
+from judge import calibration_file, limits
+from judge import manifest as manifests
 from judge.engines import EngineOptions, open_engine, resolve_judge
 from judge.engines.tokens import local_prompt_tokenizer
-from judge.errors import EngineError, RubricError
+from judge.errors import DataError, EngineError, RubricError, StoreError
 from judge.limits import LimitError, bounded, harmless, refuse_deep
+from judge.records import read_record_if_present
 from judge.rubric import load_rubric, shipped_sets
+from judge.store import Store
+from judge.tables import read_table
 from judge.types import Dialogue, Turn
 from tests.unit.engines.small import CHATML, bpe, save_model
 
@@ -195,13 +205,18 @@ def test_the_code_of_a_model_is_not_run(with_code: tuple[Path, Path]) -> None:
     with pytest.raises(EngineError, match="Python code of its own") as caught:
         engine.load()
     assert "--trust-remote-code" in (caught.value.hint or "")
+    rows = folder.parent / "rows.csv"
+    rows.write_text(
+        "system,character,scenario,round,question,answer\nbot,路飞,1,1,a,b\nbot,路飞,1,2,a,b\n",
+        encoding="utf-8",
+    )
     done = judge_process(
-        *("eval", "--model", str(ROOT / "tests" / "golden" / "run-v2"), "--judge", str(folder)),
-        *("--engine", "hf", "--dry-run"),
+        *("eval", "--model", str(rows), "--judge", str(folder), "--engine", "hf", "--dry-run"),
         input="y\ny\n",
         capture_output=True,
     )
     assert done.returncode == 2
+    assert "Python code of its own" in done.stderr
     assert "[y/N]" not in done.stdout + done.stderr
     assert not trace.exists()
 
@@ -314,3 +329,222 @@ def test_depth_is_counted_outside_of_texts(text: str, deep: bool) -> None:
             refuse_deep(text)
     else:
         refuse_deep(text)
+
+
+# Sizes
+
+
+def zipped(parts: dict[str, str]) -> bytes:
+    content = io.BytesIO()
+    with zipfile.ZipFile(content, "w", zipfile.ZIP_DEFLATED) as archive:
+        for name, text in parts.items():
+            archive.writestr(name, text)
+    return content.getvalue()
+
+
+XML = '<?xml version="1.0"?>'
+OOXML = "http://schemas.openxmlformats.org"
+TYPE = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet.main+xml"
+
+
+def xlsx(rows: str, after: str = "", sheets: int = 1) -> bytes:
+    """A workbook whose sheets, all made of one part, have these rows."""
+    relation = f'<Relationship Type="{OOXML}/officeDocument/2006/relationships'
+    relations = f'{XML}<Relationships xmlns="{OOXML}/package/2006/relationships">'
+    main = f"{OOXML}/spreadsheetml/2006/main"
+    names = "".join(f'<sheet name="S{i}" sheetId="{i}" r:id="r{i}"/>' for i in range(sheets))
+    links = "".join(
+        f'{relation}/worksheet" Target="worksheets/sheet1.xml" Id="r{i}"/>' for i in range(sheets)
+    )
+    return zipped({
+        "[Content_Types].xml": f'{XML}<Types xmlns="{OOXML}/package/2006/content-types">'
+        f'<Override PartName="/xl/workbook.xml" ContentType="{TYPE}"/></Types>',
+        "_rels/.rels": f'{relations}{relation}/officeDocument" Target="xl/workbook.xml" Id="a"/>'
+        "</Relationships>",
+        "xl/workbook.xml": f'{XML}<workbook xmlns="{main}" '
+        f'xmlns:r="{OOXML}/officeDocument/2006/relationships"><sheets>{names}</sheets></workbook>',
+        "xl/_rels/workbook.xml.rels": f"{relations}{links}</Relationships>",
+        "xl/worksheets/sheet1.xml": f'{XML}<worksheet xmlns="{main}"><sheetData>{rows}'
+        f"</sheetData>{after}</worksheet>",
+    })  # fmt: skip
+
+
+def cells(*names: str) -> str:
+    """A row of XLSX for each cell, which has its own name as its text."""
+    return "".join(
+        f'<row r="{name.lstrip(string.ascii_uppercase)}"><c r="{name}" t="inlineStr"><is><t>{name}'
+        "</t></is></c></row>"
+        for name in names
+    )
+
+
+def ods(*rows: tuple[int, int]) -> bytes:
+    """A sheet with rows that are repeated so often, each of one cell repeated so often."""
+    namespaces = " ".join(
+        f'xmlns:{name}="urn:oasis:names:tc:opendocument:xmlns:{name}:1.0"'
+        for name in ("office", "table", "text")
+    )
+    body = "".join(
+        f'<table:table-row table:number-rows-repeated="{down}"><table:table-cell '
+        f'office:value-type="string" table:number-columns-repeated="{across}"><text:p>x</text:p>'
+        "</table:table-cell></table:table-row>"
+        for down, across in rows
+    )
+    return zipped({
+        "mimetype": "application/vnd.oasis.opendocument.spreadsheet",
+        "META-INF/manifest.xml": f"{XML}<manifest/>",
+        "content.xml": f"{XML}<office:document-content {namespaces}><office:body>"
+        f'<office:spreadsheet><table:table table:name="S">{body}</table:table>'
+        "</office:spreadsheet></office:body></office:document-content>",
+    })  # fmt: skip
+
+
+WIDE = ",".join(f"c{i}" for i in range(200_000)) + "\n"
+OVERSIZED = {
+    "200,000 columns.csv": (lambda: WIDE + WIDE, "200,000 columns; up to 16,384"),
+    "under a title.csv": (lambda: f"title\n{WIDE}{WIDE}", "200,000 columns; up to 16,384"),
+    "200,000 keys.jsonl": (
+        lambda: json.dumps({f"c{i}": 1 for i in range(200_000)}),
+        "200,000 columns; up to 16,384",
+    ),
+    "keys of their own.jsonl": (
+        lambda: "".join(f'{{"a{i}": 1}}\n' for i in range(16_000)),
+        "256,000,000 cells or more; up to 20,000,000",
+    ),
+    "a long line.csv": (lambda: "a,b\n" + "x" * 50_000_000 + ",1\n", "more than 16 million char"),
+    "a long line.jsonl": (
+        lambda: '{"a": "' + "x" * 50_000_000 + '"}\n',
+        "more than 16 million char",
+    ),
+    "many rows.csv": (lambda: "a\n" + "1\n" * 25_000_000, "up to 20,000,000 are read"),
+    "many cells.csv": (
+        lambda: "a\n" + ("," * 10_000 + "\n") * 3000,
+        "up to 20,000,000 are read",
+    ),
+    "deep.json": (lambda: "[" * 100_000, "more than 100 levels"),
+    "a bomb.csv.gz": (
+        lambda: gzip.compress(b"a,b\n" + b"1,1\n" * 50_000_000, 9),
+        "more than 64 MiB, which are the most for its size",
+    ),
+    "far away.xlsx": (
+        lambda: xlsx(cells("A1", "XFD1048576")),
+        "17,179,869,184 cells .* up to 20,000,000",
+    ),
+    "many sheets.xlsx": (lambda: xlsx(cells("A1", "CV100000"), sheets=3), "in each of 3 sheets"),
+    "a bomb.xlsx": (
+        lambda: xlsx('<row r="1"><c r="A1"><v>1</v></c></row>' * 2_000_000),
+        "more than 64 MiB, which are the most for its size",
+    ),
+    "repeated.ods": (
+        lambda: ods((1, 2), (1_000_000, 1000)),
+        "1,000,001,000 cells .* up to 20,000,000",
+    ),
+}
+MEASURE = """
+import pathlib, resource, sys, time
+from judge.errors import DataError
+from judge.tables import read_table
+begin = time.monotonic()
+try:
+    read_table(pathlib.Path(sys.argv[1]))
+except DataError as error:
+    print(error)
+print(time.monotonic() - begin, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024)
+"""
+
+
+@pytest.mark.parametrize("name", OVERSIZED)
+def test_an_oversized_table_ends_quickly_and_in_little_memory(tmp_path: Path, name: str) -> None:
+    """The message has the limit; it took seconds and less than 700 MiB, not gigabytes."""
+    make, message = OVERSIZED[name]
+    content = make()
+    path = tmp_path / name
+    path.write_bytes(content.encode() if isinstance(content, str) else content)
+    done = subprocess.run(
+        [sys.executable, "-c", MEASURE, path],
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    error, measured = done.stdout.splitlines()
+    assert re.search(message, error)
+    assert str(path) in error
+    seconds, mebibytes = map(float, measured.split())
+    assert seconds < 20
+    assert mebibytes < 700 or sys.platform != "linux"
+
+
+def test_large_tables_that_people_have_are_read(tmp_path: Path) -> None:
+    """As many columns as Excel has, 100,000 rows, a workbook whose last row is far down."""
+    wide, long, far, open_document = (tmp_path / f"{n}.{s}" for n, s in enumerate(
+        ("csv", "csv.gz", "xlsx", "ods")
+    ))  # fmt: skip
+    wide.write_text(",".join(f"c{i}" for i in range(16_384)) + "\n" + "1," * 16_383 + "1\n")
+    long.write_bytes(gzip.compress(b"rater,item,score\n" + b"a,b,3\n" * 100_000, 9))
+    far.write_bytes(xlsx(cells("A1", "B1", "A100000")))
+    open_document.write_bytes(ods((1, 1), (3, 1), (1_000_000, 0)))
+    assert len(read_table(wide).columns) == 16_384
+    assert len(read_table(long)) == 100_000
+    assert read_table(far).lines.tolist() == [100_000]
+    assert len(read_table(open_document)) == 3
+
+
+def test_a_merged_area_beyond_the_cells_is_no_defect(tmp_path: Path) -> None:
+    """It reaches to the last cell of the sheet, of which only a few have a value."""
+    path = tmp_path / "merged.xlsx"
+    merge = '<mergeCells count="1"><mergeCell ref="A3:XFD1048576"/></mergeCells>'
+    path.write_bytes(xlsx(cells("A1", "B1", "A3").replace('</row><row r="1">', ""), merge))
+    table = read_table(path)
+    assert {name: list(values) for name, values in table.columns.items()} == {
+        "A1": ["A3"],
+        "B1": ["A3"],
+    }
+
+
+@pytest.mark.parametrize("kind", ["pipe", "device"])
+@pytest.mark.parametrize("suffix", [".csv", ".json", ".xlsx"])
+def test_pipes_and_devices_are_refused(tmp_path: Path, kind: str, suffix: str) -> None:
+    """A pipe would wait for ever, and /dev/zero never ends."""
+    path = tmp_path / f"table{suffix}"
+    if kind == "pipe":
+        os.mkfifo(path)
+    else:
+        path.symlink_to("/dev/zero")
+    with pytest.raises(DataError, match="a pipe or a device"):
+        read_table(path)
+
+
+DEEP = "[" * 100_000
+STORED = {
+    "manifest": manifests.read,
+    "calibration": lambda folder: calibration_file.read(folder / "calibration.json"),
+    "played": lambda folder: read_record_if_present(
+        folder / "played.json", dict[str, object], newest=1, kind="played", hint="-"
+    ),
+}
+
+
+@pytest.mark.parametrize("name", STORED)
+@pytest.mark.parametrize("broken", ["deep", "pipe"])
+def test_a_stored_record_that_is_no_record(tmp_path: Path, name: str, broken: str) -> None:
+    """One that is nested without end, and a pipe in its place: the file is named."""
+    path = tmp_path / f"{name}.json"
+    if broken == "pipe":
+        os.mkfifo(path)
+    else:
+        path.write_text(f'{{"format": 1, "details": {DEEP}', encoding="utf-8")
+    with pytest.raises(StoreError, match=r"more than 100 levels|a pipe or a device") as caught:
+        STORED[name](tmp_path)
+    assert caught.value.path == path
+
+
+@pytest.mark.parametrize(("table", "column"), [("judgment", "logprobs"), ("dialogue", "turns")])
+def test_a_stored_row_that_is_nested_without_end(tmp_path: Path, table: str, column: str) -> None:
+    """The database is named, and nothing recurses into the row."""
+    folder = Path(shutil.copytree(ROOT / "tests" / "golden" / "run-v2", tmp_path / "run"))
+    with closing(sqlite3.connect(folder / "judge.sqlite")) as db, db:
+        db.executescript((folder / "judge.sql").read_text(encoding="utf-8"))
+        db.execute(f"UPDATE {table} SET {column} = ?", (DEEP,))  # noqa: S608
+    with Store(folder) as store, pytest.raises(StoreError, match="a row is not what it should be"):
+        store.judgments() if table == "judgment" else store.dialogues()
