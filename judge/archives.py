@@ -16,7 +16,8 @@ from contextlib import suppress
 from pathlib import PurePath
 from xml.parsers import expat
 
-from judge.limits import CELLS, TABLE_BYTES, LimitError
+from judge import limits
+from judge.limits import CELLS, LimitError
 
 __all__ = ["refuse_large_workbook", "unpacked"]
 
@@ -78,7 +79,7 @@ def _sheets_and_area(archive: zipfile.ZipFile, most: int) -> tuple[int, int]:
 
 
 def _most(packed: int) -> int:
-    return min(TABLE_BYTES, max(_FREE, _RATIO * packed))
+    return min(limits.TABLE_BYTES, max(_FREE, _RATIO * packed))
 
 
 def _parts(archive: zipfile.ZipFile, most: int) -> Iterable[tuple[str, bytes]]:

@@ -228,7 +228,7 @@ def without(key: str) -> dict[str, object]:
         ('{"a": [],\n"a": []}', "the key 'a' appears twice"),
         ('{"a": [\n  {"dialog_id" 1}]}', r":2: not valid JSON: .* \(column 16\)"),
         ('{"a": [', ":1: not valid JSON"),
-        ("[" * 100_000, "JSON"),
+        ("[" * 100_000, "more than 100 levels"),
         (b'{"a":\n"\x81\xff\x8d\x9d"}', ":2: it is not UTF-8 .byte 0x81"),
     ],
 )

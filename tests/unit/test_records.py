@@ -113,7 +113,7 @@ def test_numbers_of_numpy_and_views_are_plain(tmp_path: Path) -> None:
         (b'{"format": 2, "kind": "small", "inner": [], "counts": {"bad": 1}}', "bad is not"),
         (b'{"format": 2, "anything": {"a": "\\ud800 and on"}}', "unexpected end of hex|surrogate"),
         (b'{"format": 2, "anything": {"a": "\xff"}}', "utf-8"),
-        (b'{"format": 2, "anything": {"a": ' + b"[" * 100_000, "recursion"),
+        (b'{"format": 2, "anything": {"a": ' + b"[" * 100_000, "more than 100 levels"),
     ],
 )
 def test_what_does_not_fit_is_refused(tmp_path: Path, content: bytes | None, message: str) -> None:

@@ -15,7 +15,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from judge import text_files
+from judge import limits
 from judge.errors import DataError, JudgeError, UsageError
 from judge.ratings import JudgedTable, read_judged_table
 
@@ -356,7 +356,7 @@ def test_a_table_named_twice(write: Write) -> None:
 
 def test_a_file_too_large(write: Write, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A file above the limit is refused before it is read, a packed one while it is unpacked."""
-    monkeypatch.setattr(text_files, "LARGEST", 1 << 20)
+    monkeypatch.setattr(limits, "TABLE_BYTES", 1 << 20)
     long = LONG + "".join(f"{i},A,warmth,ann,human,3\n" for i in range(10, 60_000))
     with pytest.raises(DataError, match="up to 1 MiB are read") as caught:
         read_judged_table([write(long)])
