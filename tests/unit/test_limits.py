@@ -441,7 +441,7 @@ OVERSIZED = {
     ),
 }
 MEASURE = """
-import pathlib, resource, sys, time
+import pathlib, re, sys, time
 from judge.errors import DataError
 from judge.tables import read_table
 begin = time.monotonic()
@@ -449,7 +449,9 @@ try:
     read_table(pathlib.Path(sys.argv[1]))
 except DataError as error:
     print(error)
-print(time.monotonic() - begin, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024)
+status = pathlib.Path("/proc/self/status")  # the usage of resources has the parent's peak
+peak = re.search(r"VmHWM:\\s*(\\d+)", status.read_text())[1] if status.exists() else 0
+print(time.monotonic() - begin, int(peak) / 1024)
 """
 
 
