@@ -3,12 +3,17 @@
 Both radii here are quantiles of the absolute residuals of held-out systems (leave-one-system-out),
 each system with the same weight. They differ in what they promise for an unseen system:
 
-- `guaranteed_radius` covers at least as often as asked, whatever the systems are like. The price
-  is that the unseen system may be worse than all others: with 11 systems, nominal 90% takes the
-  98.2% quantile, and covers about that often where systems differ little.
+- `hierarchical_radius` allows for an unseen system that is worse than all others: with 11 systems,
+  nominal 90% takes the 98.2% quantile, and covers about that often where systems differ little.
 - `pooled_radius` takes the quantile as asked. It covers as often as asked where dialogues differ
-  much more than systems do, and too seldom in the opposite case; there is no guarantee.
-  `held_out_coverage` measures which case it is.
+  much more than systems do, and too seldom in the opposite case. `held_out_coverage` measures
+  which case it is.
+
+What is proven and what is not: the theorem of Lee, Barber and Willett (2023) gives
+`hierarchical_radius` at least the nominal coverage for exchangeable systems, if the map was fitted
+to none of the systems whose residuals are taken. Here each residual is of a map that has not seen
+its system but has seen the others, and the interval stands around a map that has seen them all: a
+jackknife, for which no theorem is claimed. Simulations cover as often as the theorem says.
 """
 
 from __future__ import annotations
@@ -24,8 +29,8 @@ __all__ = [
     "ConfidenceTooHighError",
     "ItemIntervals",
     "ItemRadius",
-    "guaranteed_radius",
     "held_out_coverage",
+    "hierarchical_radius",
     "item_intervals",
     "pooled_radius",
 ]
@@ -68,14 +73,14 @@ def highest_confidence(systems: int) -> float:
     return systems / (systems + 1)
 
 
-def guaranteed_radius(
+def hierarchical_radius(
     residuals: ArrayLike, systems: ArrayLike, confidence: float = 0.9
 ) -> ItemRadius:
     """Hierarchical conformal prediction (Lee, Barber and Willett 2023).
 
     The `confidence` quantile of sum_k sum_i delta(s_ki) / ((K + 1) n_k) + delta_inf / (K + 1). For
-    exchangeable systems the coverage is at least `confidence`, and at most
-    confidence + (1 + 1 / min_k n_k) / (K + 1) if no residuals tie: by that much the residuals of
+    exchangeable systems and a map that was fitted to none of them the coverage is at least
+    `confidence`, and at most confidence + (1 + 1 / min_k n_k) / (K + 1) if no residuals tie: by that much the residuals of
     the unseen system, if they were known, could reduce the mass at infinity.
 
     Args:
@@ -96,7 +101,7 @@ def guaranteed_radius(
 def pooled_radius(residuals: ArrayLike, systems: ArrayLike, confidence: float = 0.9) -> ItemRadius:
     """The `confidence` quantile of sum_k sum_i delta(s_ki) / (K n_k) (Dunn et al. 2023).
 
-    Arguments and errors are those of `guaranteed_radius`: a confidence that cannot be guaranteed
+    Arguments and errors are those of `hierarchical_radius`: a confidence that cannot be guaranteed
     cannot be measured with so few systems either.
     """
     s, code = _radius_iv(residuals, systems, confidence)

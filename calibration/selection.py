@@ -14,6 +14,7 @@ from calibration.calibrators import CANDIDATES, Calibrator, CannotFitError, NoJu
 from calibration.errors_of_fit import point_errors, quadratic_kappa, ranked_probability_score
 
 __all__ = [
+    "FALLS",
     "CandidateErrors",
     "OutOfFold",
     "PairAccuracy",
@@ -23,7 +24,8 @@ __all__ = [
     "select",
 ]
 
-_FALLS = "it falls: where the judge scores higher, people score lower"
+FALLS = "it falls: where the judge scores higher, people score lower"
+"""The reason of a candidate that is not eligible."""
 
 _DECIMALS = 10
 """Means are rounded to this many decimals before they are compared, so that true ties tie."""
@@ -226,7 +228,7 @@ def select(sample: Sample, candidates: Mapping[str, type[Calibrator]] = CANDIDAT
                 raise CannotFitError(predictions[name].reason)
             fitted[name] = candidate.fit(sample)
             if fitted[name].falls(sample.probs):
-                raise CannotFitError(_FALLS)
+                raise CannotFitError(FALLS)
         except CannotFitError as error:
             rows[name] = CandidateErrors(name, reason=str(error))
             continue

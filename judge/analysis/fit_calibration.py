@@ -17,9 +17,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from calibration.calibrators import CANDIDATES, Calibrator, CannotFitError, Ordinal, Sample
-from calibration.conformal import guaranteed_radius, held_out_coverage, pooled_radius
+from calibration.conformal import held_out_coverage, hierarchical_radius, pooled_radius
 from calibration.errors_of_fit import reliability_curve
-from calibration.selection import CandidateErrors, pair_accuracy, select
+from calibration.selection import FALLS, CandidateErrors, pair_accuracy, select
 from calibration.skill import holm, judge_skill
 from calibration.unseen_system import system_shifts
 from judge import __version__
@@ -36,7 +36,7 @@ from judge.manifest import utc_now
 from judge.ratings import Ratings, compare, join_ratings
 from judge.types import Judgment, Rubric
 
-__all__ = ["AUTO", "RAW", "calibrate", "json_values", "library_versions"]
+__all__ = ["AUTO", "RAW", "calibrate", "json_values", "library_versions", "refuse_without_skill"]
 
 AUTO = "auto"
 """The candidate map is chosen by the one-standard-error rule."""
@@ -89,7 +89,7 @@ def calibrate(
     scale = _scale(ratings)
     counts = _counts(table, ratings)
     samples = [_sample(table, ratings, metric, scale) for metric in wanted]
-    fits = _refuse_without_skill(_fit_all(samples, table, candidate, confidence))
+    fits = refuse_without_skill(_fit_all(samples, table, candidate, confidence))
     not_rated = [metric for metric in wanted if metric not in ratings.metrics]
     path, digest = next(iter(ratings.sources.items()))
     return Calibration(
@@ -277,31 +277,32 @@ def _fit_metric(
     return Fit(calibrator.to_dict(), "", shifts, radius, json_values(details))
 
 
-def _refuse_without_skill(fits: Sequence[Fit]) -> list[Fit]:
+def refuse_without_skill(fits: Sequence[Fit], joint: float | None = None) -> list[Fit]:
     """Take the map from each metric for which the judge is not shown to add anything.
 
-    The map has to beat no judge on systems left out by more than one standard error, and the
-    judge's scores have to be associated with the ratings: p at most .05, and at most .10 after
-    Holm's correction for all metrics. Simulated, a judge of noise then gets a map for any of nine
-    metrics in less than 10% of reports.
+    The map has to beat no judge on systems left out, and the judge's scores have to be associated
+    with people's: p at most .05 for the metric, and at most .10 for all together: after Holm's
+    correction for all metrics that were tried, or of a test of all at once. Simulated, a judge of
+    noise then gets a map for any of nine metrics in at most 10% of reports.
+
+    Args:
+        fits: with `skill` and `beats_no_judge` in the details.
+        joint: p-value of a test of all metrics at once, which replaces Holm's correction.
     """
-    tested = [fit for fit in fits if fit.calibrator is not None]
-    p = [fit.details["skill"]["p"] for fit in tested]
-    together = dict(zip(map(id, tested), holm(p).tolist(), strict=True))
+    tried = [fit for fit in fits if "skill" in fit.details or fit.reason == FALLS]
+    p = [fit.details.get("skill", {"p": 1.0})["p"] for fit in tried]
+    adjusted = holm(p).tolist() if joint is None else [joint] * len(tried)
+    together = dict(zip(map(id, tried), adjusted, strict=True))
     kept = []
     for fit in fits:
         why = ""
         if fit.calibrator is not None:
-            details = fit.details
-            if not details["beats_no_judge"]:
-                why = "no map beats the mean of the other systems by more than a standard error"
-            elif details["skill"]["p"] > _LEVEL or together[id(fit)] > _TOGETHER:
+            if not fit.details["beats_no_judge"]:
+                why = "no map is shown to beat the mean of the other systems"
+            elif fit.details["skill"]["p"] > _LEVEL or together[id(fit)] > _TOGETHER:
                 why = "its scores are not shown to rise with the ratings"
-        if why:
-            details = {**fit.details, "notes": []}
-            kept.append(Fit(None, f"{NOTHING}: {why}", details=details))
-        else:
-            kept.append(fit)
+        details = {**fit.details, "notes": []}
+        kept.append(Fit(None, f"{NOTHING}: {why}", details=details) if why else fit)
     return kept
 
 
@@ -350,14 +351,14 @@ def _item_intervals(
     groups = system[sample.cells]
     try:
         pooled = pooled_radius(residuals, groups, confidence)
-        guaranteed = guaranteed_radius(residuals, groups, confidence)
+        hierarchical = hierarchical_radius(residuals, groups, confidence)
         coverage = held_out_coverage(residuals, groups, confidence)
     except ValueError as error:  # too few systems for the confidence, or to hold one out
         return {"reason": str(error)}, None
     facts = {
         "reason": "",
         "pooled": pooled._asdict(),
-        "guaranteed": guaranteed._asdict(),
+        "hierarchical": hierarchical._asdict(),
         "held_out_coverage": coverage,
     }
     return facts, pooled.radius

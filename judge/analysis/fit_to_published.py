@@ -13,7 +13,8 @@ from numpy.typing import NDArray
 
 from calibration.calibrators import Linear
 from calibration.published_line import published_line
-from judge.analysis.fit_calibration import json_values, library_versions
+from calibration.skill import correlation_p
+from judge.analysis.fit_calibration import json_values, library_versions, refuse_without_skill
 from judge.analysis.judgment_table import (
     JudgmentTable,
     chosen_metrics,
@@ -48,6 +49,10 @@ def calibrate_to_published(
 ) -> Calibration:
     """Fit a line for every metric; where there is none, the metric's `Fit` gives the reason.
 
+    A line is kept where the judge is shown to add something: its error on systems left out is less
+    than that of the mean of the others, and exchanging the systems seldom gives as high a
+    correlation, of this metric and of all metrics together.
+
     Arguments and errors are those of `fit_calibration.calibrate`, with `published` means on the
     judge's scale instead of ratings.
     """
@@ -62,7 +67,9 @@ def calibrate_to_published(
             hint=f"there are means of {', '.join(published.means)}",
         )
     wanted = chosen_metrics(metrics, table.metrics)
-    fits = {metric: _fit(table, means, published, common, metric) for metric in wanted}
+    lines = [_fit(table, means, published, common, metric) for metric in wanted]
+    joint = correlation_p(*_all_means(table, means, published, common, wanted))
+    fits = dict(zip(wanted, refuse_without_skill(lines, joint), strict=True))
     not_published = [system for system in means if system not in published.means]
     return Calibration(
         kind="published",
@@ -92,6 +99,20 @@ def calibrate_to_published(
     )
 
 
+def _all_means(
+    table: JudgmentTable,
+    means: Mapping[str, NDArray[np.float64]],
+    published: PublishedMeans,
+    systems: Sequence[str],
+    metrics: Sequence[str],
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """(systems, metrics) the judge's means and the published ones, NaN where there is none."""
+    columns = [table.metrics.index(metric) for metric in metrics]
+    judged = np.array([means[system][columns] for system in systems])
+    of_system = [published.means[system] for system in systems]
+    return judged, np.array([[row.get(metric, np.nan) for metric in metrics] for row in of_system])
+
+
 def _fit(
     table: JudgmentTable,
     means: Mapping[str, NDArray[np.float64]],
@@ -114,14 +135,13 @@ def _fit(
     }
     if line.reason:
         return Fit(None, line.reason, details=json_values(details))
+    both = ~np.isnan(x + y)
+    details["skill"] = {"p": correlation_p(x[both], y[both])}
+    details["beats_no_judge"] = line.error_line < line.error_mean
     if line.slope <= 0:
         reason = "the line does not rise: systems that the judge scores higher are rated lower"
         return Fit(None, reason, details=json_values(details))
-    if line.error_line >= line.error_mean:
-        details["notes"] = [
-            "no better than the plain mean of the other systems: here the judge adds nothing"
-        ]
-    elif line.error_line >= min(line.error_raw, line.error_shift):
+    if line.error_line >= min(line.error_raw, line.error_shift):
         details["notes"] = ["a shift, or no map at all, does as well on a system left out"]
     _, count, labels = table.probs.shape
     calibrator = Linear(

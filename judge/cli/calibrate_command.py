@@ -201,14 +201,16 @@ def _others(details: Mapping[str, Any]) -> Iterator[str]:
 
 def _show_lines(fits: Mapping[str, Fit]) -> None:
     rows: list[tuple[str, ...]] = [
-        ("metric", "n", "slope", "intercept", "r", "raw", "shift", "line", "mean of others")
+        ("metric", "n", "slope", "intercept", "r", "p", "raw", "shift", "line", "mean of others")
     ]
     for metric, fit in fits.items():
         line = fit.details
         errors = (line[f"error_{way}"] for way in ("raw", "shift", "line", "mean"))
-        numbers = (line["slope"], line["intercept"], line["pearson"])
+        p = line.get("skill", {"p": None})["p"]
+        numbers = (line["slope"], line["intercept"], line["pearson"], p)
         rows.append((metric, str(line["n"]), *map(_number, numbers), *map(_number, errors)))
-    click.echo("\npublished = intercept + slope x judged, over systems; r: their correlation;")
+    click.echo("\npublished = intercept + slope x judged, over systems; r: their correlation,")
+    click.echo("p: how often exchanged systems have as high a one;")
     click.echo("then mean absolute errors, all but the raw one of systems left out")
     click.echo(table(rows))
 

@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 
 from calibration.conformal import (
     ConfidenceTooHighError,
-    guaranteed_radius,
     held_out_coverage,
+    hierarchical_radius,
     highest_confidence,
     item_intervals,
     pooled_radius,
@@ -36,7 +36,7 @@ SYSTEMS = ["b", "a", "b", "a", "b", "b"]
 )
 def test_both_quantiles_by_hand(confidence: float, guaranteed: float, pooled: float) -> None:
     """Each system has the same weight, however many residuals it has; ties of weight count."""
-    result = guaranteed_radius(RESIDUALS, SYSTEMS, confidence)
+    result = hierarchical_radius(RESIDUALS, SYSTEMS, confidence)
     assert (result.radius, result.systems, result.n) == (guaranteed, 2, 6)
     assert result.level == pytest.approx(confidence * 3 / 2)
     assert pooled_radius(RESIDUALS, SYSTEMS, confidence).radius == pooled
@@ -46,11 +46,11 @@ def test_more_confidence_than_the_systems_have_is_refused_with_the_reason() -> N
     """With 11 systems 11/12 is the most: 90% is given, 95% refused in a sentence."""
     names = np.arange(11)
     assert highest_confidence(11) == pytest.approx(11 / 12)
-    for radius in (guaranteed_radius, pooled_radius):
+    for radius in (hierarchical_radius, pooled_radius):
         assert radius(np.linspace(0, 1, 11), names, 0.9).radius <= 1
         with pytest.raises(ConfidenceTooHighError, match=r"11 systems .* at most 91\.7% .* 95\.0%"):
             radius(np.linspace(0, 1, 11), names, 0.95)
-    assert guaranteed_radius(np.linspace(0, 1, 11), names, 11 / 12).radius == 1
+    assert hierarchical_radius(np.linspace(0, 1, 11), names, 11 / 12).radius == 1
 
 
 def test_systems_that_are_all_alike_or_all_different() -> None:
@@ -62,7 +62,7 @@ def test_systems_that_are_all_alike_or_all_different() -> None:
     rng = np.random.default_rng(7)
     names, runs = np.arange(11), 4000
     draws = rng.exponential(size=(runs, 12))
-    guaranteed = [guaranteed_radius(row[:11], names).radius >= row[11] for row in draws]
+    guaranteed = [hierarchical_radius(row[:11], names).radius >= row[11] for row in draws]
     pooled = [pooled_radius(row[:11], names).radius >= row[11] for row in draws]
     four = 4 * math.sqrt(0.1 * 0.9 / runs)
     assert np.mean(guaranteed) == pytest.approx(11 / 12, abs=four)
@@ -75,7 +75,7 @@ def test_systems_alike_pay_the_whole_price_of_the_guarantee() -> None:
     names = np.repeat(np.arange(11), 400)
     residuals, new = rng.exponential(size=4400), rng.exponential(size=100_000)
     four = 4 * math.sqrt(0.1 * 0.9 * (1 / 4400 + 1 / 100_000))
-    assert (new <= guaranteed_radius(residuals, names).radius).mean() == pytest.approx(
+    assert (new <= hierarchical_radius(residuals, names).radius).mean() == pytest.approx(
         0.9 * 12 / 11, abs=four
     )
     assert (new <= pooled_radius(residuals, names).radius).mean() == pytest.approx(0.9, abs=four)
@@ -101,7 +101,7 @@ def test_order_and_repetition_do_not_matter(shuffler: random.Random, confidence:
     rows = list(zip(RESIDUALS, SYSTEMS, strict=True))
     shuffler.shuffle(rows)
     residuals, names = zip(*rows, strict=True)
-    for radius in (guaranteed_radius, pooled_radius):
+    for radius in (hierarchical_radius, pooled_radius):
         expected = radius(RESIDUALS, SYSTEMS, confidence).radius
         assert radius(residuals, names, confidence).radius == expected
         assert radius(residuals * 2, names * 2, confidence).radius == expected
@@ -153,7 +153,7 @@ def test_bad_residuals_are_refused(
 ) -> None:
     """Each thing that cannot give a radius has its own message."""
     with pytest.raises(ValueError, match=message):
-        guaranteed_radius(residuals, systems, confidence)
+        hierarchical_radius(residuals, systems, confidence)
 
 
 @pytest.mark.parametrize(

@@ -20,7 +20,7 @@ import pytest
 from numpy.typing import NDArray
 from scipy.stats import norm
 
-from calibration.conformal import guaranteed_radius, item_intervals, pooled_radius
+from calibration.conformal import hierarchical_radius, item_intervals, pooled_radius
 from calibration.intervals import clustered_mean
 from calibration.ppi import RaterShares, powered_mean
 from calibration.published_line import published_line
@@ -59,7 +59,7 @@ def new_systems(shape: Shape, repetitions: int, *, items: bool = True) -> NewSys
         line = np.polyfit(x[old], y[old], 1)
         new, ratings = np.polyval(line, x[~old]), y[~old]
         shares = []
-        for radius in (guaranteed_radius, pooled_radius):
+        for radius in (hierarchical_radius, pooled_radius):
             if not items:
                 shares.append(np.nan)
                 continue
@@ -91,7 +91,7 @@ def test_pooled_item_intervals_cover() -> None:
 
 
 def test_guaranteed_item_intervals_keep_their_two_bounds() -> None:
-    """At least 90%, at most 90% + (1 + 1/1200) / 12: what the theorem says."""
+    """At least 90%, at most 90% + (1 + 1/1200) / 12: what the theorem says of a fit apart."""
     coverage = new_systems(*FULL).guaranteed
     assert 0.90 <= coverage.mean() <= 0.90 + (1 + 1 / 1200) / 12
 
