@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -39,7 +39,7 @@ _DASH = "-"
 
 _READ = """ceiling: of the rho with other raters, for a judge that knows the truth; share: of it
 alt-test: share of the annotators whom the judge may replace, .5 to pass; whole: judge rounded
-in brackets: what one and the same score for everything gets"""
+ICC: ICC(A,1) of the systems' means; in brackets: what one and the same score for everything gets"""
 
 _TESTS = {
     "exchange": "p the largest over exchanging whole groups (exchange test, {} exchanges)",
@@ -209,7 +209,7 @@ def agree(
 
 def _show(found: Agreement) -> None:
     """The table of Spearman's rho with intervals, what else matters, and what to know."""
-    from judge.report.agreement_summary import people
+    from judge.report.agreement_summary import annotators_left_out, annotators_tested, people
 
     _banners(simulated=found.simulated, reference=found.reference, partial=found.partial)
     raters = _count(found.raters, "rater") if found.raters else "unnamed raters"
@@ -228,13 +228,13 @@ def _show(found: Agreement) -> None:
     rows += [_headline(measure) for measure in found.measures]
     click.echo(table(rows))
     click.echo("\nin points of the scale, and among people")
-    heads = ("measure", "MAE", "bias", "kappa", "alpha", "with judge", "SPA", "alt-test", "whole")
-    points: list[tuple[str, ...]] = [heads]
+    heads = ("measure", "MAE", "bias", "kappa", "alpha", "with judge")
+    points: list[tuple[str, ...]] = [(*heads, "ICC", "SPA", "alt-test", "whole")]
     points += [_points(measure) for measure in found.measures]
     click.echo(table(points))
     click.echo(_READ)
-    for line in _annotators(found):
-        click.echo(line)
+    for line in filter(None, (annotators_tested(found), annotators_left_out(found))):
+        click.echo(f"alt-test: {line}")
     if lines := [*_beaten(found), *_no_claims(found), *_reasons(found)]:
         click.echo()
         for line in lines:
@@ -279,16 +279,21 @@ def _show_comparisons(found: Comparisons) -> None:
 def _show_overview(found: Sequence[Overview], notes: Sequence[str], *, simulated: bool) -> None:
     """One row for each judge and dimension."""
     _banners(simulated=simulated)
-    click.echo("Spearman's rho with people, without intervals; --judge NAME gives the whole report")
+    click.echo(
+        "Spearman's rho with people, ICC(A,1) of systems; in brackets: one and the same score for "
+        "everything; --judge NAME gives the whole report and the reason of each dash"
+    )
     from judge.analysis.agreement.agreement_records import LEVELS
 
-    rows = [("judge", "dimension", "n", *(level.replace("_", " ") for level in LEVELS))]
+    heads = ("ICC", "SPA", "alt-test", "whole")
+    rows = [("judge", "dimension", "n", *(level.replace("_", " ") for level in LEVELS), *heads)]
     rows += [
         (
             row.judge,
             row.dimension,
             str(row.n),
             *(_number(row.levels["spearman"][level].value, 3) for level in LEVELS),
+            *_without_skill(row),
         )
         for row in found
     ]
@@ -324,12 +329,6 @@ def _headline(measure: MeasureAgreement) -> tuple[str, ...]:
 
 
 def _points(measure: MeasureAgreement) -> tuple[str, ...]:
-    tests: Mapping[str, str] = {
-        test.scores: _beside(
-            test.winning_rate, max((floor.winning_rate for floor in test.floors), default=None)
-        )
-        for test in measure.annotator_tests
-    }
     constant = {name: figure.value for name, figure in measure.constant.items()}
     return (
         _name(measure),
@@ -338,10 +337,22 @@ def _points(measure: MeasureAgreement) -> tuple[str, ...]:
         _number(measure.kappa.value),
         _number(measure.alpha_human.value),
         _number(measure.alpha_with_judge.value),
-        _beside(measure.soft_pairwise.value, constant.get("soft_pairwise")),
-        tests.get("continuous", _DASH),
-        tests.get("rounded", _DASH),
+        *_without_skill(measure),
     )
+
+
+def _without_skill(found: MeasureAgreement | Overview) -> Iterator[str]:
+    """ICC of systems, SPA and both annotator tests, with what a judge without skill gets."""
+    icc = found.icc.get("systems", {}).get("ICC(A,1)")
+    yield _number(None if icc is None else icc.value)
+    constant = found.constant.get("soft_pairwise")
+    yield _beside(found.soft_pairwise.value, None if constant is None else constant.value)
+    tests = {test.scores: test for test in found.annotator_tests}
+    for scores in ("continuous", "rounded"):
+        test = tests.get(scores)
+        floors = () if test is None else test.floors
+        best = max((floor.winning_rate for floor in floors), default=None)
+        yield _beside(None if test is None else test.winning_rate, best)
 
 
 def _name(measure: MeasureAgreement) -> str:
@@ -377,16 +388,6 @@ def _beaten(found: Agreement) -> Iterator[str]:
     for (level, sentinel), names in sorted(where.items(), key=lambda at: LEVELS.index(at[0][0])):
         of = _measures(names, found)
         yield f"{level.replace('_', ' ')}: {sentinel} alone does as well as the judge ({of})"
-
-
-def _annotators(found: Agreement) -> Iterator[str]:
-    """The settings of the alternative annotator test, and who dropped out of it."""
-    from judge.report.agreement_summary import annotators_left_out, annotators_tested
-
-    if any(measure.annotator_tests for measure in found.measures):
-        yield f"alt-test: {annotators_tested(found)}"
-    if left_out := annotators_left_out(found):
-        yield f"alt-test: {left_out}"
 
 
 def _no_claims(found: Agreement) -> Iterator[str]:

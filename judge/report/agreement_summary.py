@@ -248,7 +248,9 @@ def _ceiling(metrics: list[MeasureAgreement]) -> str:
 
 
 def annotators_tested(agreement: Agreement) -> str:
-    """The settings of the alternative annotator test."""
+    """The settings of the alternative annotator test; "" if there is none."""
+    if not any(measure.annotator_tests for measure in agreement.measures):
+        return ""
     others = agreement.annotators_min_others
     said = (
         f"epsilon {agreement.epsilon:g} ({agreement.annotators} annotators), by squared error, on "

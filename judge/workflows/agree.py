@@ -133,7 +133,11 @@ class JudgeList:
     simulated: bool
 
     def to_frame(self) -> pd.DataFrame:
-        """One row for each judge and dimension: n, and each coefficient at each level."""
+        """One row for each judge and dimension.
+
+        n, each coefficient at each level, the intraclass correlations, soft pairwise accuracy, and
+        the annotator test with its verdict.
+        """
         import pandas as pd
 
         return pd.DataFrame(
@@ -146,6 +150,14 @@ class JudgeList:
                     for coefficient, levels in row.levels.items()
                     for level, figure in levels.items()
                 },
+                **{
+                    f"{name}_{level}": icc.value
+                    for level, coefficients in row.icc.items()
+                    for name, icc in coefficients.items()
+                },
+                "soft_pairwise": row.soft_pairwise.value,
+                **{f"alt_test_{test.scores}": test.winning_rate for test in row.annotator_tests},
+                **{f"alt_verdict_{test.scores}": test.verdict for test in row.annotator_tests},
             }
             for row in self.rows
         )

@@ -299,6 +299,8 @@ class MeasureAgreement:
         constant: what a judge that gives one and the same score to everything has: `mae` of the
             median of the human scores, `rmse` of their mean, `soft_pairwise`, and `pairwise`
             accuracy if it ties all. Kappa and alpha are 0 for such a judge, correlations undefined.
+        icc: `all` dialogues or `systems` -> intraclass correlations of the judge with the mean of
+            people (McGraw and Wong 1996): `ICC(A,1)`, `ICC(C,1)`, `ICC(A,k)`, with k = 2 sides.
     """
 
     name: str
@@ -331,6 +333,7 @@ class MeasureAgreement:
     systems: tuple[SystemPoint, ...]
     without: tuple[LeftOutSystem, ...]
     constant: Mapping[str, Estimate] = field(default_factory=dict)
+    icc: Mapping[str, Mapping[str, Estimate]] = field(default_factory=dict)
 
     @property
     def spearman(self) -> Mapping[Level, Estimate]:

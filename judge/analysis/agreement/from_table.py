@@ -10,9 +10,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from calibration.agreement.levels import level_correlations
-from judge.analysis.agreement.agreement_records import Coefficient, Estimate, Level
-from judge.analysis.agreement.data import PairedScores
-from judge.analysis.agreement.rater_statistics import MOST_RATERS
+from judge.analysis.agreement import statistics
+from judge.analysis.agreement.agreement_records import AltTest, Coefficient, Estimate, Level
+from judge.analysis.agreement.data import GroupCodes, PairedScores, measure_scores
+from judge.analysis.agreement.rater_statistics import MOST_RATERS, alt_tests
 from judge.analysis.agreement.statistics import level_estimates
 from judge.errors import DataError, UsageError
 from judge.ratings import JudgedTable, Scale, mean_ratings
@@ -34,6 +35,8 @@ class Overview:
         n: how many things both the judge and people have scored; the correlations are over these.
         not_rated, not_judged: how many only the judge, and only people, have scored.
         levels: coefficient -> level -> correlation, without interval.
+        soft_pairwise, constant, annotator_tests, icc: as of `MeasureAgreement`, with the defaults
+            of a report.
     """
 
     judge: str
@@ -42,6 +45,10 @@ class Overview:
     not_rated: int
     not_judged: int
     levels: Mapping[Coefficient, Mapping[Level, Estimate]]
+    soft_pairwise: Estimate
+    constant: Mapping[str, Estimate]
+    annotator_tests: tuple[AltTest, ...]
+    icc: Mapping[str, Mapping[str, Estimate]]
 
 
 def table_judges(table: JudgedTable) -> tuple[str, ...]:
@@ -141,6 +148,11 @@ def overview(
     rows = []
     for judge in judges or table_judges(table):
         scores = grid.judge(_judge_code(table, judge))
+        if not (~np.isnan(scores + human)).any():
+            continue
+        paired = scores_from_table(table, judge)
+        groups = GroupCodes.of(paired)
+        measures = {measure.name: measure for measure in measure_scores(paired)}
         for column, name in enumerate(grid.metrics):
             either = ~(np.isnan(scores[:, column]) & np.isnan(human[:, column]))
             judged, rated = scores[either, column], human[either, column]
@@ -156,7 +168,21 @@ def overview(
                 for coefficient in coefficients
             }
             not_rated, not_judged = (int(np.isnan(side).sum()) for side in (rated, judged))
-            rows.append(Overview(judge, name, n, not_rated, not_judged, levels))
+            measure = measures[name]
+            soft, human_p = statistics.soft_pairwise(measure, groups, seed=0)
+            rows.append(
+                Overview(
+                    *(judge, name, n, not_rated, not_judged, levels),
+                    soft_pairwise=soft,
+                    constant=statistics.of_a_constant(measure, groups, human_p),
+                    annotator_tests=tuple(
+                        alt_tests(measure, paired.raters, paired.annotators or "crowd", 1)
+                    ),
+                    icc=statistics.intraclass(
+                        measure, statistics.system_points(measure, groups), 0.95
+                    ),
+                )
+            )
     if not rows:
         judge = (*judges, *table_judges(table))[0]
         raise _nothing_in_common(table, grid, judge, grid.judge(_judge_code(table, judge)))

@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 import numpy as np
 
 from calibration.agreement.alt_test import EPSILON
-from calibration.agreement.pairwise_accuracy import soft_pairwise_accuracy, tie_calibrated_accuracy
+from calibration.agreement.pairwise_accuracy import tie_calibrated_accuracy
 from calibration.agreement.small_sample import bonett_wright, permutation_p
 from calibration.resampling.bootstrap import crossed_bootstrap
 from judge.analysis.agreement import rater_statistics, statistics
@@ -212,13 +212,7 @@ def _measure_agreement(
         [point.human for point in points],
         purpose_rng(seed, "permutation", measure.name),
     )
-    soft = soft_pairwise_accuracy(
-        measure.judge,
-        measure.human,
-        groups.system,
-        groups.item,
-        purpose_rng(seed, "soft pairwise accuracy", measure.name),
-    )
+    soft, human_p = statistics.soft_pairwise(measure, groups, seed)
     alpha_human, alpha_with_judge = rater_statistics.alphas(measure)
     return MeasureAgreement(
         name=measure.name,
@@ -239,9 +233,7 @@ def _measure_agreement(
         kappa=statistics.kappa(measure),
         alpha_human=alpha_human,
         alpha_with_judge=alpha_with_judge,
-        soft_pairwise=estimate(
-            soft.value, soft.pairs, undefined=soft.undefined, reason=soft.reason
-        ),
+        soft_pairwise=soft,
         pairwise=_pairwise(measure, groups),
         annotator_tests=tuple(
             rater_statistics.alt_tests(measure, scores.raters, annotators, annotators_min_others)
@@ -257,7 +249,8 @@ def _measure_agreement(
         curve=statistics.reliability_curve(measure),
         systems=points,
         without=statistics.left_out_systems(measure, groups, points),
-        constant=statistics.of_a_constant(measure, groups, soft.human),
+        constant=statistics.of_a_constant(measure, groups, human_p),
+        icc=statistics.intraclass(measure, points, confidence),
     )
 
 

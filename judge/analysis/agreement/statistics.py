@@ -3,20 +3,21 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from calibration.agreement.correlation import spearman, tie_codes
+from calibration.agreement.icc import intraclass_correlations
 from calibration.agreement.levels import (
     Levels,
     LevelValue,
     held_out_mean_levels,
     level_correlations,
 )
-from calibration.agreement.pairwise_accuracy import tie_calibrated_accuracy
+from calibration.agreement.pairwise_accuracy import soft_pairwise_accuracy, tie_calibrated_accuracy
 from calibration.errors_of_fit import point_errors, quadratic_kappa
 from calibration.intervals import clustered_mean
 from calibration.resampling.bootstrap import CrossedBootstrap
@@ -33,7 +34,7 @@ from judge.analysis.agreement.agreement_records import (
     Sentinel,
     SystemPoint,
 )
-from judge.analysis.agreement.data import GroupCodes, MeasureScores
+from judge.analysis.agreement.data import GroupCodes, MeasureScores, purpose_rng
 from judge.analysis.judgment_table import finite_or_none
 
 __all__ = [
@@ -43,12 +44,14 @@ __all__ = [
     "correlations",
     "errors",
     "estimate",
+    "intraclass",
     "kappa",
     "left_out_systems",
     "level_estimates",
     "of_a_constant",
     "reliability_curve",
     "sentinels",
+    "soft_pairwise",
     "system_points",
 ]
 
@@ -236,6 +239,61 @@ def errors(measure: MeasureScores, resamples: Resamples | None) -> dict[str, Est
         "mae": estimate(values.mae, n, interval=mae),
         "bias": estimate(values.bias, n, interval=bias),
     }
+
+
+def soft_pairwise(
+    measure: MeasureScores, groups: GroupCodes, seed: int
+) -> tuple[Estimate, NDArray[np.float64]]:
+    """Soft pairwise accuracy, and the p-values of the pairs of systems by people."""
+    found = soft_pairwise_accuracy(
+        measure.judge,
+        measure.human,
+        groups.system,
+        groups.item,
+        purpose_rng(seed, "soft pairwise accuracy", measure.name),
+    )
+    value = estimate(found.value, found.pairs, undefined=found.undefined, reason=found.reason)
+    return value, found.human
+
+
+def intraclass(
+    measure: MeasureScores, points: Sequence[SystemPoint], confidence: float
+) -> dict[str, dict[str, Estimate]]:
+    """Intraclass correlations of the judge with people, over dialogues and over system means.
+
+    Only those over systems have intervals, which assume independent rows: dialogues are not.
+    """
+    tables = {
+        "all": np.stack(measure.paired, axis=1),
+        "systems": np.array([(point.judge, point.human) for point in points]).reshape(-1, 2),
+    }
+    return {
+        level: dict(_intraclass(rows, measure.scale_mismatch, confidence, level))
+        for level, rows in tables.items()
+    }
+
+
+def _intraclass(
+    rows: NDArray[np.float64], mismatch: str, confidence: float, level: str
+) -> Iterator[tuple[str, Estimate]]:
+    found = intraclass_correlations(rows, confidence)
+    reason = mismatch or found.reason
+    for name, icc in (
+        ("ICC(A,1)", found.absolute),
+        ("ICC(C,1)", found.consistency),
+        ("ICC(A,k)", found.absolute_mean),
+    ):
+        ends = finite_or_none(icc.lower), finite_or_none(icc.upper)
+        interval = Interval(*ends, "McGraw-Wong", reason="" if None not in ends else "undefined")
+        yield (
+            name,
+            estimate(
+                math.nan if reason else icc.value,
+                len(rows),
+                interval=interval if level == "systems" else None,
+                reason=reason,
+            ),
+        )
 
 
 def of_a_constant(

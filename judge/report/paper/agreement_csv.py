@@ -81,6 +81,8 @@ def _rows(m: MeasureAgreement) -> Iterator[_Row]:
     yield _Row("permutation p", m.permutation_p, "systems")
     for name in ("rmse", "mae", "bias", "kappa", "soft_pairwise"):
         yield _Row(name.replace("_", " "), getattr(m, name))
+    for level, coefficients in m.icc.items():
+        yield from (_Row(name, estimate, level) for name, estimate in coefficients.items())
     for name, constant in m.constant.items():
         title = {"pairwise": "pairwise accuracy"}.get(name, name.replace("_", " "))
         yield _Row(title, constant, scorer="constant")

@@ -32,6 +32,7 @@ __all__ = [
     "confusion_tables",
     "constant",
     "curve_tables",
+    "icc_table",
     "mean_tables",
     "order_table",
     "sentinel_tables",
@@ -73,6 +74,34 @@ def order_table(agreement: Agreement) -> PaperTable:
         "threshold (in points) tie; it is chosen on the other systems, and its mean is shown; at "
         "0, with equal scores as the only ties. Tied: pairs that people tie. "
         "Const.: what one and the same score for everything gets.",
+        agreement,
+        columns,
+    )
+
+
+def icc_table(agreement: Agreement) -> PaperTable | None:
+    """Intraclass correlations over dialogues and over the means of the systems."""
+    columns: Columns = []
+    for level in ("all", "systems"):
+        for name in ("ICC(A,1)", "ICC(C,1)", "ICC(A,k)"):
+            found = [m.icc.get(level, {}).get(name) for m in agreement.measures]
+            if any(found):
+                numbers = [Number(None) if icc is None else number(icc) for icc in found]
+                columns.append((Column(name, LEVEL_TITLES[level]), numbers))
+                if level == "systems":
+                    ranges = [
+                        interval_entry(icc.interval, icc) if icc else Number(None) for icc in found
+                    ]
+                    title = f"{percent(agreement.confidence)} CI"
+                    columns.append((Column(title, LEVEL_TITLES[level], "range"), ranges))
+    if not columns:
+        return None
+    return measure_table(
+        "icc",
+        "Intraclass correlations of the judge with the mean rating: A, of absolute agreement; C, "
+        "of consistency, where a constant distance costs nothing; 1, of one side, k, of the mean "
+        "of both. Intervals of McGraw and Wong, for independent systems; dialogues are not "
+        "independent, so there are none for them.",
         agreement,
         columns,
     )

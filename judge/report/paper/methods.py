@@ -68,6 +68,7 @@ def methods(agreement: Agreement) -> tuple[Paragraph, ...]:
         corrected=_corrected(agreement),
         lost=max((i.undefined for i in _intervals(agreement)), default=0),
         declared=all(m.scale_declared for m in measures),
+        icc=any(e.value is not None for m in measures for c in m.icc.values() for e in c.values()),
         exact=any(permutations),
         sampled=not all(permutations),
         annotators_tested=any(test.winning_rate is not None for test in tests),

@@ -174,6 +174,8 @@ def test_the_overview_says_what_the_report_says(tmp_path: Path) -> None:
     )
     for coefficient, levels in row.levels.items():
         assert levels == measure.levels[coefficient]
+    for field in ("soft_pairwise", "constant", "annotator_tests", "icc"):
+        assert getattr(row, field) == getattr(measure, field)
 
 
 def test_a_scale_that_is_given(tmp_path: Path) -> None:

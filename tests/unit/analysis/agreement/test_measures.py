@@ -448,6 +448,35 @@ def test_the_annotators_are_experts_where_the_data_say_so() -> None:
     assert agree(drawn(), resamples=0).annotators == "crowd"
 
 
+def test_intraclass_correlations_of_systems_and_dialogues() -> None:
+    """A judge one point above people: by hand ICC(C,1) is 1, and ICC(A,1) v / (v + 1/2).
+
+    Two columns a constant d apart have the row variance v, no error, and the column mean square
+    n d^2 / 2, so that ICC(A,1) = 2 v / (2 v + 2 / n x n d^2 / 2).
+    """
+    human = [1.0, 2, 4, 2, 3, 5, 1, 2]
+    names = [f"s{row // 2}" for row in range(8)]
+    items = [f"i{row % 2}" for row in range(8)]
+    seen = table(
+        {"m": [score + 1 for score in human]},
+        [(row, "m", "a", score) for row, score in enumerate(human)],
+        systems=names,
+        items=items,
+        scale={"m": (1.0, 6.0)},
+    )
+    found = one(seen, "m").icc
+    means = np.reshape(human, (4, 2)).mean(axis=1)
+    for level, scores in (("all", human), ("systems", means)):
+        v = float(np.var(scores, ddof=1))
+        assert found[level]["ICC(A,1)"].value == pytest.approx(v / (v + 0.5))
+        assert found[level]["ICC(C,1)"].value == pytest.approx(1)
+        assert found[level]["ICC(A,k)"].value == pytest.approx(2 * v / (2 * v + 0.5))
+    assert found["all"]["ICC(A,1)"].interval is None
+    ends = found["systems"]["ICC(A,1)"].interval
+    assert ends is not None
+    assert (ends.method, ends.reason) == ("McGraw-Wong", "")
+
+
 def test_who_drops_out_of_the_annotator_test_is_named() -> None:
     """p, q and r rate 40 dialogues, s two; of the 40, one has a second rater in p and q only."""
     ratings = [(row, "m", rater, 1 + row % 3) for row in range(40) for rater in "pqr"][:-1]
