@@ -220,12 +220,14 @@ def _show(found: Agreement) -> None:
     for note in found.notes:
         click.echo(f"note: {note}")
     level = f"{100 * found.confidence:g}%"
-    of = "by bootstrap, of systems by Bonett-Wright" if found.resamples else "of systems only"
+    of = "by bootstrap" if found.resamples else "of systems only"
+    if not found.systems_fixed:
+        of += ", of systems by Bonett-Wright (the order of means over so many dialogues)"
     click.echo(f"\nSpearman's rho with {people(found)}, {level} intervals {of}")
     rows: list[tuple[str, ...]] = [
         ("measure", "n", "all", "within item", "systems", "ceiling", "share")
     ]
-    rows += [_headline(measure) for measure in found.measures]
+    rows += [_headline(measure, found) for measure in found.measures]
     click.echo(table(rows))
     click.echo("\nin points of the scale, and among people")
     heads = ("measure", "MAE", "bias", "kappa", "alpha", "with judge")
@@ -315,14 +317,15 @@ def _count(number: int, noun: str) -> str:
     return f"{number:,} {noun}{'' if number == 1 else 's'}"
 
 
-def _headline(measure: MeasureAgreement) -> tuple[str, ...]:
+def _headline(measure: MeasureAgreement, found: Agreement) -> tuple[str, ...]:
     levels, ceiling = measure.spearman, measure.ceiling
+    of_systems = levels["systems"].interval if found.systems_fixed else measure.bonett_wright
     return (
         _name(measure),
         str(measure.n),
         _figure(levels["all"], levels["all"].interval),
         _figure(levels["within_item"], levels["within_item"].interval),
-        _figure(levels["systems"], measure.bonett_wright),
+        _figure(levels["systems"], of_systems),
         _number(ceiling.spearman.value),
         _DASH if ceiling.share is None else f"{ceiling.share:.0%}",
     )
@@ -404,7 +407,7 @@ def _reasons(found: Agreement) -> Iterator[str]:
     """Why a number of the tables is missing; what is missing for the same reason together."""
     said: dict[str, dict[str, list[str]]] = {}
     for measure in found.measures:
-        for where, reason in _missing(measure):
+        for where, reason in _missing(measure, systems_fixed=found.systems_fixed):
             said.setdefault(reason, {}).setdefault(where, []).append(measure.name)
     for reason, places in said.items():
         alike: dict[tuple[str, ...], list[str]] = {}
@@ -414,7 +417,7 @@ def _reasons(found: Agreement) -> Iterator[str]:
             yield f"{', '.join(together)}: {reason} ({_measures(same, found)})"
 
 
-def _missing(measure: MeasureAgreement) -> Iterator[tuple[str, str]]:
+def _missing(measure: MeasureAgreement, *, systems_fixed: bool) -> Iterator[tuple[str, str]]:
     figures = {
         "all": measure.spearman["all"],
         "within item": measure.spearman["within_item"],
@@ -429,6 +432,8 @@ def _missing(measure: MeasureAgreement) -> Iterator[tuple[str, str]]:
     tests = {"continuous": "alt-test", "rounded": "alt-test whole"}
     reasons = {where: figure.reason for where, figure in figures.items()}
     reasons["share"] = "" if measure.ceiling.spearman.reason else measure.ceiling.share_reason
+    if measure.spearman["systems"].value is not None and not systems_fixed:
+        reasons["interval of systems"] = measure.bonett_wright.reason
     reasons |= {tests[test.scores]: test.reason for test in measure.annotator_tests}
     yield from ((where, reason) for where, reason in reasons.items() if reason)
 

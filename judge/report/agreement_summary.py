@@ -166,8 +166,11 @@ def _systems(measure: MeasureAgreement, agreement: Agreement) -> str:
     if interval.width is not None:
         said += (
             f"; the {level(agreement.confidence)} interval of Bonett and Wright, "
-            f"{_ends(interval)}, is {fixed(interval.width)} wide"
+            f"{_ends(interval)}, is {fixed(interval.width)} wide (for the order of means over so "
+            "many dialogues)"
         )
+    elif agreement.systems_fixed and rho.interval is not None and rho.interval.width is not None:
+        said += f", {level(agreement.confidence)} interval of these systems {_ends(rho.interval)}"
     p = measure.permutation_p.value
     return said if p is None else f"{said}, and the permutation test gives p {_p(p)}."
 

@@ -136,14 +136,15 @@ def test_the_same_seed_gives_the_same_bytes(rated: Program) -> None:
 
 
 def test_json_is_one_object_and_nothing_else(rated: Program) -> None:
-    """With the same numbers as agreement.json; no resamples, no interval but Bonett-Wright's."""
+    """With the same numbers as agreement.json; no resamples, no interval, and none of 4 systems."""
     done = rated("agree", "run", "--ratings", "ratings.csv", "--resamples", 0, "--json")
     found = agreement(done)
     kept = rated.folder / "run" / "agreement" / "agreement.json"
     assert json.loads(kept.read_text(encoding="utf-8")) == found
     for measure in found["measures"]:
         assert {figure["interval"] for figure in measure["levels"]["spearman"].values()} == {None}
-        assert measure["bonett_wright"]["lower"] < measure["bonett_wright"]["upper"]
+        few = "an interval of 4 systems cannot be trusted: 10 are needed"
+        assert measure["bonett_wright"]["reason"] == few
     printed = rated("agree", "run", "--ratings", "ratings.csv", "--resamples", 0).out
     assert "95% intervals of systems only" in printed
 
@@ -185,6 +186,20 @@ def test_a_run_still_going_on_is_marked_partial(rated: Program) -> None:
         assert said in (folder / f"agreement.{ending}").read_text(encoding="utf-8"), ending
     with (folder / "agreement.csv").open(encoding="utf-8", newline="") as file:
         assert {row["partial"] for row in csv.DictReader(file)} == {f"{said}."}
+
+
+def test_fixed_systems_have_their_interval_on_the_terminal(rated: Program) -> None:
+    """That of the bootstrap, as in the table; Bonett and Wright's is for a sample of systems."""
+    words = ("agree", "run", "--ratings", "ratings.csv", "--systems-fixed", *QUICK)
+    found = agreement(rated(*words, "--json"))
+    said = rated(*words).out
+    for measure in found["measures"]:
+        rho = measure["levels"]["spearman"]["systems"]
+        if rho["interval"]["lower"] is None:
+            continue
+        ends = f"[{rho['interval']['lower']:z.2f}, {rho['interval']['upper']:z.2f}]"
+        assert f"{rho['value']:z.2f} {ends}" in said
+    assert "Bonett" not in said
 
 
 def remove_judgments(judge: Program, run: str) -> int:

@@ -282,7 +282,8 @@ class MeasureAgreement:
             dialogue here if any of its parts is missing.
         ratings: how many human ratings the n dialogues have; of a composite, rater means.
         levels: every coefficient at every level. Spearman and Pearson have bootstrap intervals.
-        bonett_wright: interval of Spearman of the systems (Bonett and Wright 2000).
+        bonett_wright: interval of Spearman of the systems (Bonett and Wright 2000), for the order
+            of means over as many dialogues of ten systems or more.
         permutation_p: permutation test of Spearman of the systems.
         permutation_exact: whether it went through all permutations.
         rmse, mae, bias: of the judge against the mean rating of a dialogue, in points; undefined

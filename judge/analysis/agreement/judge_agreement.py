@@ -34,6 +34,9 @@ from judge.errors import UsageError
 
 __all__ = ["agree", "resample", "systems_interval"]
 
+_FEW_SYSTEMS = 10
+"""Of fewer systems no interval is given for other systems."""
+
 Progress = Callable[[int, int], None]
 """Called with how many measures are done, of how many."""
 
@@ -88,6 +91,7 @@ def agree(
                 resampled.get(measure.name),
                 confidence=confidence,
                 seed=seed,
+                systems_fixed=systems_fixed,
                 annotators=annotators,
                 annotators_min_others=annotators_min_others,
             )
@@ -201,6 +205,7 @@ def _measure_agreement(
     *,
     confidence: float,
     seed: int,
+    systems_fixed: bool,
     annotators: str,
     annotators_min_others: int,
 ) -> MeasureAgreement:
@@ -226,7 +231,9 @@ def _measure_agreement(
         not_judged=int((~np.isnan(measure.human) & ~measure.both).sum()),
         ratings=int(measure.used.sum()),
         levels=levels,
-        bonett_wright=systems_interval(levels["spearman"]["systems"], confidence),
+        bonett_wright=systems_interval(
+            levels["spearman"]["systems"], confidence, systems_fixed=systems_fixed
+        ),
         permutation_p=estimate(permutation.value, permutation.n, reason=permutation.reason),
         permutation_exact=permutation.exact,
         **statistics.errors(measure, resamples),
@@ -254,11 +261,22 @@ def _measure_agreement(
     )
 
 
-def systems_interval(rho: Estimate, confidence: float) -> Interval:
-    """The interval of Bonett and Wright of a correlation of system means."""
+def systems_interval(rho: Estimate, confidence: float, *, systems_fixed: bool = False) -> Interval:
+    """The interval of Bonett and Wright of a correlation of system means.
+
+    It is for other systems with as many dialogues each: for the order of such means, not for the
+    order that endless dialogues would show, which noise hides. Of fewer than ten systems it is not
+    given, nor where the systems are all there is.
+    """
     ends = bonett_wright(math.nan if rho.value is None else rho.value, rho.n, confidence)
-    lower, upper = finite_or_none(ends.lower), finite_or_none(ends.upper)
-    return Interval(lower, upper, "Bonett-Wright", reason=ends.reason)
+    reason = ends.reason
+    if systems_fixed:
+        reason = "the systems are taken as all there is, and this interval is for a sample of them"
+    elif rho.value is not None and rho.n < _FEW_SYSTEMS:
+        reason = f"an interval of {rho.n} systems cannot be trusted: {_FEW_SYSTEMS} are needed"
+    if reason:
+        return Interval(None, None, "Bonett-Wright", reason=reason)
+    return Interval(ends.lower, ends.upper, "Bonett-Wright")
 
 
 def _pairwise(measure: MeasureScores, groups: GroupCodes) -> PairwiseAccuracy:

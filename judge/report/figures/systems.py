@@ -164,8 +164,8 @@ def _caption(count: int) -> str:
     named = "" if count <= _MOST_NAMED else f" The {count} systems are too many to be named."
     return (
         "Mean score of each system by the judge and by people. Bars: 2 standard errors either way, "
-        "clustered by character and scenario. Above: Spearman’s ρ of the systems with its "
-        f"Bonett-Wright interval.{named}"
+        "clustered by character and scenario. Above: Spearman’s ρ of the systems and, of ten or "
+        f"more, its Bonett-Wright interval.{named}"
     )
 
 

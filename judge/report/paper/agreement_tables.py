@@ -109,7 +109,7 @@ def _main_table(agreement: Agreement) -> PaperTable:
 def _intervals(agreement: Agreement) -> str:
     """The sentence that says what the intervals of the main table are; empty if there are none."""
     level = percent(agreement.confidence)
-    between = "" if agreement.systems_fixed else "Bonett–Wright for systems"
+    between = "" if agreement.systems_fixed else "Bonett–Wright for ten systems or more"
     if not agreement.resamples:
         return f"In brackets {level} intervals: {between}. " if between else ""
     fixed = ", systems fixed" if agreement.systems_fixed else f"; {between}"

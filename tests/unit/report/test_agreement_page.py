@@ -295,7 +295,8 @@ def test_the_summary_says_what_the_record_does() -> None:
         "it is 0.34 (95% interval 0.25 to 0.43).",
         (
             "Over the 3 systems, ρ = 0.64; the 95% interval of Bonett and Wright, −0.20 to 0.91, "
-            "is 1.11 wide, and the permutation test gives p = 0.500."
+            "is 1.11 wide (for the order of means over so many dialogues), and the permutation "
+            "test gives p = 0.500."
         ),
         (
             "At least as good as the judge without reading the dialogue: reply length within an "

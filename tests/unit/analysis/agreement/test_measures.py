@@ -477,6 +477,20 @@ def test_intraclass_correlations_of_systems_and_dialogues() -> None:
     assert (ends.method, ends.reason) == ("McGraw-Wong", "")
 
 
+def test_bonett_and_wrights_interval_is_for_ten_systems_and_more_that_are_a_sample() -> None:
+    """Of nine, and of systems that are all there is, the reason stands in its place."""
+    ten = one(drawn(systems=10, scenarios=3)).bonett_wright
+    assert ten.lower is not None
+    nine = one(drawn(systems=9, scenarios=3)).bonett_wright
+    assert (nine.lower, nine.reason) == (
+        None,
+        "an interval of 9 systems cannot be trusted: 10 are needed",
+    )
+    fixed = one(drawn(systems=10, scenarios=3), systems_fixed=True).bonett_wright
+    assert fixed.lower is None
+    assert fixed.reason.startswith("the systems are taken as all there is")
+
+
 def test_who_drops_out_of_the_annotator_test_is_named() -> None:
     """p, q and r rate 40 dialogues, s two; of the 40, one has a second rater in p and q only."""
     ratings = [(row, "m", rater, 1 + row % 3) for row in range(40) for rater in "pqr"][:-1]
