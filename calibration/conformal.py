@@ -80,8 +80,9 @@ def hierarchical_radius(
 
     The `confidence` quantile of sum_k sum_i delta(s_ki) / ((K + 1) n_k) + delta_inf / (K + 1). For
     exchangeable systems and a map that was fitted to none of them the coverage is at least
-    `confidence`, and at most confidence + (1 + 1 / min_k n_k) / (K + 1) if no residuals tie: by that much the residuals of
-    the unseen system, if they were known, could reduce the mass at infinity.
+    `confidence`, and at most confidence + (1 + 1 / min_k n_k) / (K + 1) if no residuals tie: by
+    that much the residuals of the unseen system, if they were known, could reduce the mass at
+    infinity.
 
     Args:
         residuals: (n,) |rating - calibrated score| from fits that have not seen the system. With

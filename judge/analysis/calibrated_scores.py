@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -18,7 +20,14 @@ from calibration.ppi import RaterShares, label_gap, powered_mean
 from calibration.unseen_system import unseen_system_mean
 from judge.analysis.fit_calibration import RAW
 from judge.analysis.judgment_table import JudgmentTable, judgment_table, system_means
-from judge.analysis.results import CalibratedMean, CalibratedMetric, CalibratedResults, Results
+from judge.analysis.results import (
+    OVERALL,
+    CalibratedMean,
+    CalibratedMetric,
+    CalibratedResults,
+    Results,
+    SystemResults,
+)
 from judge.calibration_file import Calibration, Fit, adds_nothing
 from judge.errors import DataError
 from judge.ratings import Ratings, join_ratings, mean_ratings
@@ -49,10 +58,17 @@ class ItemScore(NamedTuple):
 
 
 class CalibratedScores(NamedTuple):
-    """Results with calibrated means, and the calibrated score of each metric of each dialogue."""
+    """Results with calibrated means, in their order, and calibrated scores of dialogues.
+
+    Attributes:
+        results: the results.
+        items: the calibrated score of each metric of each dialogue.
+        overall: system -> character and scenario -> the mean over all metrics, where all have one.
+    """
 
     results: Results
     items: Mapping[ItemKey, ItemScore]
+    overall: Mapping[str, Mapping[tuple[str, str], float]] = MappingProxyType({})
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -148,7 +164,34 @@ def apply_calibration(
         labels="" if ratings is None else Path(next(iter(ratings.sources))).name,
         notes=tuple(note for note in notes if note not in results.notes),
     )
-    return CalibratedScores(replace(results, calibration=calibrated), _items(applied))
+    systems = results.systems
+    if calibrated.orders:
+        systems = tuple(sorted(systems, key=partial(_calibrated_order, calibrated)))
+    return CalibratedScores(
+        replace(results, systems=systems, calibration=calibrated),
+        _items(applied),
+        _overall(applied, results.metrics),
+    )
+
+
+def _calibrated_order(calibration: CalibratedResults, system: SystemResults) -> tuple[bool, float]:
+    """Highest calibrated overall score first, systems without one last."""
+    overall = calibration.mean(system.system, OVERALL)
+    mean = None if overall is None else overall.mean
+    return mean is None, -(mean or 0)
+
+
+def _overall(applied: _Applied, metrics: Sequence[str]) -> dict[str, dict[tuple[str, str], float]]:
+    """The mean calibrated score of each dialogue that has one of every metric."""
+    if not set(metrics) <= set(applied.table.metrics):
+        return {}
+    scores = applied.scores[:, applied.table.columns(metrics)].mean(axis=1)
+    found: dict[str, dict[tuple[str, str], float]] = {}
+    for dialogue, score in zip(applied.table.dialogue_ids, scores.tolist(), strict=True):
+        if not np.isnan(score):
+            system, character, scenario = dialogue
+            found.setdefault(system, {})[character, scenario] = score
+    return found
 
 
 def _mean(applied: _Applied, system: str, parts: Sequence[str]) -> CalibratedMean:

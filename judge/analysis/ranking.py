@@ -33,8 +33,20 @@ __all__ = [
 FORMAT = 1
 """The format of leaderboard.json."""
 
+LEAST_TO_RANK = 8
+"""A rank takes so many characters and so many scenarios. Simulated, a model that is a point below
+eleven equal others is then told apart from eight of them, with 6 x 7 from three, with 4 x 10 from
+none: fewer make ranks that say nothing."""
+
 HUMAN = "human"
 """The system whose replies people wrote."""
+
+
+_SceneScores = Mapping[tuple[str, str], float]
+"""(character, scenario) -> overall score of one system, where there is one."""
+
+SceneScores = Mapping[str, _SceneScores]
+"""System -> its overall scores."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +70,8 @@ class SystemStanding:
 
     Attributes:
         system: its name.
-        rank: from 1; several systems can share one. None without an overall score.
+        rank: from 1; several systems can share one. None without an overall score, or with too few
+            characters or scenarios.
         first, last: the best and the worst rank that the uncertainty allows.
         dialogues: how many were judged; `n` of them have an overall score.
         mean, lower, upper: the overall score on the label scale and its interval; None, with a
@@ -122,8 +135,9 @@ class Leaderboard:
     Attributes:
         labels: of the judge's scale.
         titles: of the dimensions, in the order of the columns.
-        standings: highest overall mean first; systems without one last.
-        pairs: all pairs of systems with an overall mean, in the order of the standings.
+        standings: highest overall mean first, calibrated if there are calibrated ones; systems
+            without one last.
+        pairs: all pairs of systems with a rank, in the order of the standings.
         confidence: of the interval of one mean, and that all statements on pairs hold together.
         pair_confidence: of the interval of one difference.
         calibration: title of the calibration file; "" without one.
@@ -143,6 +157,11 @@ class Leaderboard:
     notes: tuple[str, ...]
     signature: Mapping[str, str]
     provenance: Mapping[str, str]
+
+    @property
+    def of_calibrated(self) -> bool:
+        """Whether order, ranks and differences are those of calibrated scores."""
+        return any(_calibrated_mean(standing.calibrated) is not None for standing in self.standings)
 
     @property
     def ranked(self) -> tuple[SystemStanding, ...]:
@@ -170,6 +189,7 @@ def leaderboard(
     *,
     costs: Mapping[str, SystemCost] = MappingProxyType({}),
     confidence: float = 0.95,
+    calibrated: SceneScores = MappingProxyType({}),
 ) -> Leaderboard:
     """Order the systems by their mean overall scores, and give the ranks that this order supports.
 
@@ -182,14 +202,17 @@ def leaderboard(
     systems with equally many share a rank, and none ranks before a system with a higher mean
     (see `calibration.intervals.ranks`).
 
-    Ranks are those of the judge's raw scores even with a calibration: calibrated intervals are each
-    of one system and do not compare two.
+    With calibrated overall scores, order, ranks and differences are those of the calibrated scores.
+    The differences say how the order would vary with other characters and scenarios; that the
+    calibration itself could be wrong is in the calibrated intervals alone. A system with fewer than
+    `LEAST_TO_RANK` characters or scenarios has no rank.
 
     Args:
         results: of these judgments.
         judgments: they have the scores of single dialogues.
         costs: system -> time and tokens, as far as they are known.
         confidence: between 0 and 1.
+        calibrated: the calibrated overall scores, if the results have a calibration.
 
     Raises:
         StoreError: no system was judged on all metrics.
@@ -200,11 +223,21 @@ def leaderboard(
             f"there is no overall score to order by: only {', '.join(results.metrics)} were judged",
             hint="run the same `judge eval` without --metrics: it adds the others to the run",
         )
-    scores = _overall_scores(results, judgments)
-    systems = sorted(
-        results.systems, key=lambda s: (s.mean(OVERALL) is None, -(s.mean(OVERALL) or 0), s.system)
-    )
-    ranked = [system.system for system in systems if system.mean(OVERALL) is not None]
+    raw, calibration = _overall_scores(results, judgments), results.calibration
+    on_human_scale = calibration is not None and calibration.orders
+    scores = {s.system: calibrated.get(s.system, {}) for s in results.systems}
+    if not on_human_scale:
+        scores = raw
+
+    def order(system: SystemResults) -> tuple[bool, float, str]:
+        mean = system.mean(OVERALL)
+        if calibration is not None and on_human_scale:
+            mean = _calibrated_mean(calibration.mean(system.system, OVERALL))
+        return mean is None, -(mean or 0), system.system
+
+    systems = sorted(results.systems, key=order)
+    too_few = {system.system: _too_few(scores[system.system]) for system in systems}
+    ranked = [name for name, reason in too_few.items() if not reason]
     comparisons = len(ranked) * (len(ranked) - 1) // 2
     level = 1 - (1 - confidence) / max(comparisons, 1)
     pairs = tuple(
@@ -213,7 +246,6 @@ def leaderboard(
     )
     by_system = (column.tolist() for column in ranks(_better(ranked, pairs)))
     allowed = dict(zip(ranked, zip(*by_system, strict=True), strict=True))
-    calibration = results.calibration
     return Leaderboard(
         labels=results.labels,
         titles={group.name: results.titles[group.name] for group in results.groups},
@@ -221,7 +253,8 @@ def leaderboard(
             _standing(
                 system,
                 allowed.get(system.system),
-                _interval(scores[system.system], confidence),
+                _interval(raw[system.system], confidence),
+                too_few[system.system],
                 calibration.mean(system.system, OVERALL) if calibration else None,
                 costs.get(system.system, SystemCost()),
             )
@@ -238,8 +271,20 @@ def leaderboard(
     )
 
 
-_SceneScores = Mapping[tuple[str, str], float]
-"""(character, scenario) -> overall score of one system, where there is one."""
+def _calibrated_mean(calibrated: CalibratedMean | None) -> float | None:
+    return None if calibrated is None else calibrated.mean
+
+
+def _too_few(scores: _SceneScores) -> str:
+    """Why a system has no rank; "" if it has enough characters and scenarios."""
+    sizes = [len({scene[part] for scene in scores}) for part in (0, 1)]
+    if min(sizes) >= LEAST_TO_RANK:
+        return ""
+    characters, scenarios = sizes
+    return (
+        f"too few scenarios to rank: {characters} characters and {scenarios} scenarios, where it "
+        f"takes {LEAST_TO_RANK} of each"
+    )
 
 
 def _overall_scores(results: Results, judgments: Sequence[Judgment]) -> dict[str, _SceneScores]:
@@ -296,6 +341,7 @@ def _standing(
     system: SystemResults,
     allowed: tuple[int, int, int] | None,
     overall: MeanInterval,
+    too_few: str,
     calibrated: CalibratedMean | None,
     cost: SystemCost,
 ) -> SystemStanding:
@@ -316,7 +362,7 @@ def _standing(
         mean=overall.mean if overall.n else None,
         lower=overall.lower if defined else None,
         upper=overall.upper if defined else None,
-        reason="" if defined else reason,
+        reason=too_few if defined else reason,
         unscored=system.unscored_share,
         dimensions={name: m for name, m in system.measures.items() if m.kind == "dimension"},
         calibrated=calibrated,

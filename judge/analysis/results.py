@@ -133,6 +133,12 @@ class CalibratedResults:
         return self.means.get(system, {}).get(measure)
 
     @property
+    def orders(self) -> bool:
+        """Whether the systems are in the order of their calibrated overall scores."""
+        overall = (measures.get(OVERALL) for measures in self.means.values())
+        return any(mean is not None and mean.mean is not None for mean in overall)
+
+    @property
     def verdict(self) -> str:
         """For which metrics the judge adds nothing; "" for none. The first of the notes."""
         return adds_nothing({metric.metric: metric.reason for metric in self.metrics})

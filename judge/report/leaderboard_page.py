@@ -117,7 +117,8 @@ def sentences(board: Leaderboard) -> list[str]:
     """The table in words: who leads, how many pairs are told apart, where the human fans stand."""
     ranked = board.ranked
     if not ranked:
-        return ["No system has an overall score."]
+        few = [row.reason for row in board.standings if row.mean is not None]
+        return [f"{few[0][0].upper()}{few[0][1:]}." if few else "No system has an overall score."]
     first = [row.system for row in ranked if row.rank == 1]
     if len(ranked) == 1:
         return [f"{first[0]} is alone: there is nothing to compare it with."]
@@ -152,7 +153,10 @@ def _many_systems(n: int) -> str:
 def _axis(board: Leaderboard) -> Axis | None:
     """From at most a tenth below all intervals to at most a tenth above; None without a mean."""
     ends = [
-        end for row in board.ranked for end in (row.mean, row.lower, row.upper) if end is not None
+        end
+        for row in board.standings
+        for end in (row.mean, row.lower, row.upper)
+        if end is not None
     ]
     if not ends:
         return None
@@ -249,10 +253,11 @@ def _decimals(value: float | None, decimals: int = 6) -> str:
 def leaderboard_table(board: Leaderboard) -> PaperTable:
     """The leaderboard for a paper."""
     together = level(board.confidence)
+    scale = " Order and ranks are of calibrated scores." if board.of_calibrated else ""
     caption = (
         f"Raw judge scores from 1 to {len(board.labels)}: means, with {together} intervals or "
-        "standard errors. A rank is 1 + the number of systems shown to be better on the same "
-        "dialogues; a range has every rank that a system could have."
+        f"standard errors.{scale} A rank is 1 + the number of systems shown to be better on the "
+        "same dialogues; a range has every rank that a system could have."
     )
     ranks = (
         f"Ranks hold together with {together} confidence, by {_pair_level(board)} intervals of the "

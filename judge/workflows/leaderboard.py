@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from judge import manifest as manifests
 from judge.analysis.calibrated_scores import apply_calibration
-from judge.analysis.ranking import Leaderboard, SystemCost
+from judge.analysis.ranking import Leaderboard, SceneScores, SystemCost
 from judge.analysis.ranking import leaderboard as rank_systems
 from judge.analysis.summary import summarize
 from judge.errors import UsageError
@@ -104,9 +104,16 @@ def leaderboard(
         judgments, manifest.rubric, provenance=manifest.provenance, notes=manifest.notices
     )
     human = human_scale(calibration, None, manifest)
+    calibrated: SceneScores = {}
     if human is not None:
-        results = apply_calibration(results, human.calibration, judgments).results
-    board = rank_systems(results, judgments, costs=_costs(folders), confidence=confidence)
+        results, _, calibrated = apply_calibration(results, human.calibration, judgments)
+    board = rank_systems(
+        results,
+        judgments,
+        costs=_costs(folders),
+        confidence=confidence,
+        calibrated=calibrated,
+    )
     return LeaderboardReport(board, write_leaderboard(board, results, Path(out)), run.failed)
 
 

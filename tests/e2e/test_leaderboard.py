@@ -17,12 +17,32 @@ if TYPE_CHECKING:
     from tests.e2e.conftest import Program
 
 Recorded = Callable[..., Path]
+EIGHT = (
+    "《海贼王》的蒙奇·D·路飞",
+    "《火影忍者》的漩涡鸣人",
+    "《银魂》的坂田银时",
+    "《夏目友人帐》的夏目贵志",
+    "《刀剑神域》的桐谷和人",
+    "《冰菓》的折木奉太郎",
+    "《进击的巨人》的利威尔·阿克曼",
+    "《排球少年！！》的日向翔阳",
+)
 FILES = {f"leaderboard.{suffix}" for suffix in ("html", "json", "csv", "md", "tex")}
 
 
 def made(judge: Program, recorded: Recorded, name: str, *options: object, code: int = 0) -> None:
     """A run of one system, which says its own name 6 times as each of two characters."""
     path = recorded(name, n=6, replies={i: f"我是{name}，第{i}次了。" for i in range(1, 7)})
+    judged(judge, name, path, *options, code=code)
+
+
+def made_large(judge: Program, recorded: Recorded, name: str) -> None:
+    """A run of one system with as many characters and scenarios as a rank takes."""
+    replies = {i: f"我是{name}，第{i}次了。" for i in range(1, 9)}
+    judged(judge, name, recorded(name, n=8, characters=EIGHT, replies=replies))
+
+
+def judged(judge: Program, name: str, path: Path, *options: object, code: int = 0) -> None:
     words = ("--judge", "mock", "--out", f"runs/{name}", *options)
     judge("eval", "--model", path, *words, code=code)
 
@@ -36,7 +56,7 @@ def board(judge: Program, out: str = "leaderboard") -> list[dict[str, str]]:
 def test_runs_in_one_table(judge: Program, recorded: Recorded) -> None:
     """Systems of all runs, highest mean first, each with the mean that its own report has."""
     for name in ("ace", "bo", "human"):
-        made(judge, recorded, name)
+        made_large(judge, recorded, name)
     runs = [f"runs/{name}" for name in ("ace", "bo", "human")]
     before = {path: path.read_bytes() for path in (judge.folder / "runs").rglob("*.*")}
     done = judge("leaderboard", *runs)
@@ -166,4 +186,13 @@ def test_on_the_human_scale(judge: Program, recorded: Recorded) -> None:
         assert 1.7 < float(row["calibrated"]) < 4.2 != float(row["overall"])
         assert bool(row["calibrated_lower"]) == (row["system"] == "s4")
     page = (judge.folder / "leaderboard" / "leaderboard.html").read_text(encoding="utf-8")
-    assert "The ranks are not of it." in page
+    assert "Order, ranks and differences are of calibrated scores." in page
+    assert "too few scenarios to rank: 2 characters and 6 scenarios" in page
+    means = [float(row["calibrated"]) for row in board(judge)]
+    assert means == sorted(means, reverse=True)
+    words = ("report", *(f"runs/{name}" for name in names), "--out", "r", "--calibration", "c.json")
+    results = json.loads(judge(*words, "--json").out)["results"]
+    order = [system["system"] for system in results["systems"]]
+    assert order == [row["system"] for row in board(judge)]
+    text = (judge.folder / "r" / "report.html").read_text(encoding="utf-8")
+    assert "ordered by the calibrated overall score" in text

@@ -13,7 +13,7 @@ import pytest
 from rich.console import Console
 
 from judge.analysis.ranking import Leaderboard, SystemCost, leaderboard
-from judge.analysis.results import CalibratedMean, Results
+from judge.analysis.results import CalibratedMean, CalibratedResults, Results
 from judge.analysis.summary import summarize
 from judge.errors import StoreError
 from judge.report.leaderboard_page import (
@@ -34,11 +34,11 @@ METRICS = ("fluency", "sense", "style")
 
 
 def grid(level: float, hard: float = 0.0, wobble: float = 0.0) -> dict[tuple[str, str], float]:
-    """4 characters x 5 scenarios: later scenarios are harder, and every second cell wobbles."""
+    """9 characters x 16 scenarios: later scenarios are harder, and every second cell wobbles."""
     return {
-        (f"c{c}", str(s)): level - hard * s + wobble * (-1) ** (c + s)
-        for c in range(4)
-        for s in range(5)
+        (f"c{c}", str(s)): level - hard * (s // 4) + wobble * (-1) ** (c + s)
+        for c in range(9)
+        for s in range(16)
     }
 
 
@@ -82,7 +82,7 @@ def test_a_small_difference_is_shown_where_all_share_what_is_hard(board: Board) 
     assert b.upper > a.lower
     (pair,) = found.pairs
     assert pair.difference == pytest.approx(0.2)
-    assert (pair.n, pair.better) == (20, "a")
+    assert (pair.n, pair.better) == (144, "a")
 
 
 def test_what_is_not_shown_to_differ_shares_a_rank(board: Board) -> None:
@@ -112,19 +112,62 @@ def test_a_system_without_scores_has_no_rank(board: Board) -> None:
     a, void = found.standings
     assert (a.rank, a.first, a.last) == (1, 1, 1)
     assert (void.system, void.rank, void.mean, void.lower) == ("void", None, None, None)
-    assert (void.n, void.dialogues, void.unscored) == (0, 20, 1)
+    assert (void.n, void.dialogues, void.unscored) == (0, 144, 1)
     assert void.reason == "no dialogue was scored"
     assert found.pairs == ()
 
 
 def test_one_character_shows_nothing(board: Board) -> None:
-    """How characters vary cannot be seen in one: no interval, and ranks from first to last."""
+    """How characters vary cannot be seen in one: no interval, and no rank."""
     one = {cell: score for cell, score in grid(4, 0.1).items() if cell[0] == "c0"}
     other = {cell: score - 2 for cell, score in one.items()}
     found = board({"a": one, "b": other})
-    assert found.pairs[0].reason == "only one character"
-    assert [(s.rank, s.first, s.last, s.lower) for s in found.standings] == [(1, 1, 2, None)] * 2
+    assert found.pairs == ()
+    assert [(s.rank, s.first, s.last, s.lower) for s in found.standings] == [(None,) * 4] * 2
     assert {s.reason for s in found.standings} == {"only one character"}
+
+
+@pytest.mark.parametrize(("characters", "scenarios"), [(7, 16), (8, 7)])
+def test_too_few_scenarios_give_no_rank(board: Board, characters: int, scenarios: int) -> None:
+    """Below 8 of either there is a mean with its interval, but no number that looks like a claim.
+
+    A copy under another name shares no first rank, and a model far below is not "2".
+    """
+    some = {c: x for c, x in grid(4).items() if int(c[0][1:]) < characters}
+    some = {c: x for c, x in some.items() if int(c[1]) < scenarios}
+    low = {cell: score - 2 for cell, score in some.items()}
+    found = board({"a": some, "copy": some, "random": low})
+    assert [s.system for s in found.standings] == ["a", "copy", "random"]
+    assert all(s.rank is None and s.lower is not None for s in found.standings)
+    why = (
+        f"too few scenarios to rank: {characters} characters and {scenarios} scenarios, where it "
+        "takes 8 of each"
+    )
+    assert {s.reason for s in found.standings} == {why}
+    assert sentences(found) == [f"T{why[1:]}."]
+    assert why in render_leaderboard(found)
+
+
+def test_a_calibrated_board_is_of_calibrated_scores(
+    judgments: Callable[..., list[Judgment]], rubric: Rubric
+) -> None:
+    """A map that turns two systems round turns the order, the ranks and the differences round."""
+    made = judgments({"a": grid(4, 0.1), "b": grid(3, 0.1, 0.01)})
+    raw = summarize(made, rubric)
+    scenes = {"a": grid(2.5, 0.1), "b": grid(3.5, 0.1, 0.01)}
+    means = {
+        name: {"overall": CalibratedMean(144, mean, None, None, "fitted", reason="fitted")}
+        for name, mean in (("a", 2.35), ("b", 3.35))
+    }
+    calibration = CalibratedResults(
+        "ratings", "r.csv", "0" * 64, "", (1, 5), 0.9, ("a", "b"), (), means
+    )
+    found = leaderboard(replace(raw, calibration=calibration), made, calibrated=scenes)
+    assert found.of_calibrated
+    assert [(s.system, s.rank) for s in found.standings] == [("b", 1), ("a", 2)]
+    assert found.pairs[0].difference == pytest.approx(1.0)
+    assert found.standings[0].mean == pytest.approx(2.85)
+    assert "Order, ranks and differences are of calibrated scores." in render_leaderboard(found)
 
 
 def test_systems_on_other_dialogues(board: Board) -> None:
@@ -133,7 +176,7 @@ def test_systems_on_other_dialogues(board: Board) -> None:
     It is said where they contradict the means.
     """
     easy, hard = (
-        {cell: score for cell, score in grid(4.5, 0.7).items() if (cell[1] < "3") == first}
+        {cell: score for cell, score in grid(4.5, 0.7).items() if (int(cell[1]) < 8) == first}
         for first in (True, False)
     )
     apart = board({"a": easy, "b": hard})
@@ -143,9 +186,9 @@ def test_systems_on_other_dialogues(board: Board) -> None:
     found = board({"only the easy ones": easy, "all": better})
     assert [s.system for s in found.standings] == ["only the easy ones", "all"]
     assert found.pairs[0].difference == pytest.approx(-0.1)
-    assert (found.pairs[0].n, found.pairs[0].better) == (12, "all")
+    assert (found.pairs[0].n, found.pairs[0].better) == (72, "all")
     assert found.notes[-1] == (
-        "only the easy ones has a higher mean than all, which is better on the 12 dialogues that "
+        "only the easy ones has a higher mean than all, which is better on the 72 dialogues that "
         "both have: their means are over different ones."
     )
 
@@ -239,7 +282,7 @@ def test_the_table_for_programs(full: tuple[Leaderboard, Results]) -> None:
     assert [row["system"] for row in rows] == ["<b>&_", "human", "void"]
     assert [row["tokens"] for row in rows] == ["1234", "", ""]
     assert rows[0]["writing_seconds"] == "56.8"
-    assert float(rows[1]["overall"]) == pytest.approx(2.8)
+    assert float(rows[1]["overall"]) == pytest.approx(2.85)
     assert (rows[2]["rank"], rows[2]["overall"], rows[2]["unscored"]) == ("", "", "1.000000")
     data = json.loads(json.dumps(full[0].to_dict(), allow_nan=False))
     assert data["format"] == 1
@@ -263,7 +306,7 @@ def test_the_table_for_papers_and_terminals(full: tuple[Leaderboard, Results]) -
 def test_calibrated_scores_stand_beside(
     judgments: Callable[..., list[Judgment]], rubric: Rubric
 ) -> None:
-    """The ranks stay those of raw scores, and an interval that does not exist is a dash."""
+    """Calibrated means have a column, and an interval that does not exist is a dash."""
     made = judgments({"a": grid(4, 0.1), "b": grid(3, 0.1)})
     found = leaderboard(summarize(made, rubric), made)
     means = (
