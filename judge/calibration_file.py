@@ -10,10 +10,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal, NotRequired, TypedDict
+
+import msgspec
+import numpy as np
 
 from calibration.calibrators import Calibrator, from_dict
-from judge.errors import RunMismatchError
+from judge.errors import RunMismatchError, StoreError
 from judge.records import plain_record, read_record, write_record
 from judge.types import Rubric
 
@@ -27,6 +30,7 @@ __all__ = [
     "adds_nothing",
     "read",
     "refuse_mismatch",
+    "refuse_unusable",
     "write",
 ]
 
@@ -39,6 +43,13 @@ NOTHING = "the judge adds nothing here"
 CalibrationKind = Literal["ratings", "published"]
 """What a calibration was fitted to: ratings of dialogues, or published means of systems. The
 latter says nothing about single dialogues."""
+
+_WIDEST = 100
+"""The most points of a scale."""
+_FAR = 3
+"""How many widths of the scale a map may be off for a dialogue that has one label for certain. Maps
+that keep the order are straight lines, which leave the scale where few dialogues are."""
+_HINT = "name the file that `judge calibrate` wrote with --out, as it was written"
 
 _SHOWN = 16
 """How many characters of a hash are shown."""
@@ -138,7 +149,16 @@ class Calibration:
     def __post_init__(self) -> None:
         if not 0 < self.confidence < 1:
             raise ValueError(f"a confidence lies between 0 and 1, not at {self.confidence}")
+        low, high = self.scale
+        if not low < high <= low + _WIDEST:
+            raise ValueError(f"{low} to {high} is no scale of ratings")
+        width = high - low
         for metric, fit in self.fits.items():
+            if fit.radius is not None and not 0 <= fit.radius <= width:
+                raise ValueError(f"the radius for {metric} lies between 0 and {width}")
+            for system, shift in fit.shifts.items():
+                if not abs(shift) <= 2 * _FAR * width:
+                    raise ValueError(f"the shift of {system} for {metric} is {shift:g}")
             calibrator = fit.load()
             if calibrator is not None and (
                 (calibrator.metrics, calibrator.labels) != (len(self.metrics), len(self.labels))
@@ -181,6 +201,71 @@ def refuse_mismatch(path: Path, calibration: Calibration, run: MadeWith) -> None
             path=path,
             hint="calibrate a run made like this one, or leave out --calibration",
         )
+
+
+class _Candidate(TypedDict):
+    rung: str
+    mae: float | None
+    bias: float | None
+
+
+class _ItemIntervals(TypedDict):
+    held_out_coverage: NotRequired[dict[str, Annotated[float, msgspec.Meta(ge=0, le=1)]] | None]
+
+
+class _Details(TypedDict):
+    judged_means: Annotated[dict[str, float], msgspec.Meta(min_length=1)]
+    notes: NotRequired[list[str]]
+
+
+class _RatingsDetails(_Details):
+    ladder: list[_Candidate]
+    item_intervals: _ItemIntervals
+
+
+class _PublishedDetails(_Details):
+    error_raw: float | None
+    error_line: float | None
+
+
+def refuse_unusable(path: Path, calibration: Calibration) -> None:
+    """Refuse a file whose maps lead far off the scale, or whose details cannot be shown.
+
+    Raises:
+        StoreError: it names the metric, and the place in the file or the label.
+    """
+    low, high = calibration.scale
+    labels = len(calibration.labels)
+    certain = np.repeat(np.eye(labels)[:, None], len(calibration.metrics), axis=1)
+    kind = _RatingsDetails if calibration.kind == "ratings" else _PublishedDetails
+    for metric, fit in calibration.fits.items():
+        calibrator = fit.load()
+        if calibrator is None:
+            continue
+        with np.errstate(all="ignore"):
+            found = calibrator.predict(certain)
+            off = np.abs(found - (low + high) / 2) / (high - low)
+        label = int(np.argmax(off))  # the first NaN, if there is one
+        if not off[label] <= _FAR + 0.5:
+            raise StoreError(
+                f"the map for {metric} gives {found[label]:.4g} for the label "
+                f"{calibration.labels[label]}, on a scale of {low} to {high}",
+                path=path,
+                hint=_HINT,
+            )
+        try:
+            msgspec.convert(dict(fit.details), type=kind)
+        except msgspec.ValidationError as error:
+            raise StoreError(
+                f"the details for {metric} are broken: {error}", path=path, hint=_HINT
+            ) from None
+        rungs = {row["rung"] for row in dict(fit.details).get("ladder", ())}
+        if calibration.kind == "ratings" and not {calibrator.name, "expected"} <= rungs:
+            raise StoreError(
+                f"the details for {metric} are broken: the ladder lacks {calibrator.name}",
+                path=path,
+                hint=_HINT,
+            )
 
 
 def read(path: Path) -> Calibration:

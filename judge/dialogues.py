@@ -402,6 +402,7 @@ def _parse_scenario(value: object, column: str) -> str:
         return str(value)
     if not isinstance(value, str) or not value.strip():
         raise _RecordError(f"{column} must be text or a whole number, found {describe(value)}")
+    value = _parse_text(value, column)
     return re.sub(r"^([0-9]+)\.0+$", r"\1", value.strip()) if "." in value else value.strip()
 
 

@@ -104,6 +104,8 @@ class Manifest:
         for key in ("name", "fingerprint"):
             if key not in self.judge:
                 raise ValueError(f"the judge has no `{key}`")
+        if len(self.rubric.labels) < 2:
+            raise ValueError(f"a rubric has two labels or more, not {len(self.rubric.labels)}")
 
     @classmethod
     def begin(

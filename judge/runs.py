@@ -12,7 +12,7 @@ from judge import manifest as manifests
 from judge.errors import RunMismatchError, StoreError, UsageError
 from judge.manifest import Manifest
 from judge.store import Store
-from judge.types import Dialogue, Failure, Judgment
+from judge.types import Dialogue, Failure, Judgment, Rubric
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -78,8 +78,10 @@ def open_run(*folders: str | Path) -> StoredRun:
             manifests.refuse_mismatch(path, manifest, merged)
         merged = manifest if merged is None else manifests.merge(merged, manifest)
         with Store(path, create=False) as store:
-            judgments += store.judgments()
+            found = store.judgments()
             dialogues += store.dialogues()
+        _refuse_foreign(path, found, manifest.rubric)
+        judgments += found
     assert merged is not None  # noqa: S101 - there is at least one folder
     return StoredRun(paths, merged, tuple(judgments), tuple(dialogues))
 
@@ -143,6 +145,24 @@ def show_frame(frame: pd.DataFrame, title: str) -> str:
         index=False, escape=True, border=0, max_rows=20, na_rep="–", float_format="{:.3f}".format
     )
     return f"<p>{escape(title)}</p>\n{table}"
+
+
+def _refuse_foreign(folder: Path, judgments: Iterable[Judgment], rubric: Rubric) -> None:
+    """Refuse judgments that are not of the rubric that the manifest has."""
+    metrics = {metric.name for metric in rubric.metrics}
+    for j in judgments:
+        fault = None if j.metric in metrics else "the metric is not one of manifest.json"
+        if not isinstance(j.outcome, Failure) and len(j.outcome.logprobs) != len(rubric.labels):
+            fault = (
+                f"it has {len(j.outcome.logprobs)} probabilities, and manifest.json has "
+                f"{len(rubric.labels)} labels"
+            )
+        if fault is not None:
+            raise StoreError(
+                f"{j.system}/{j.character}/{j.scenario}/{j.metric}: {fault}",
+                path=folder / "judge.sqlite",
+                hint="restore the folder from a copy, or judge again into another --out",
+            )
 
 
 def _manifest(folder: Path) -> Manifest:

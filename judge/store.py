@@ -17,10 +17,10 @@ import math
 import os
 import sqlite3
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, Self, get_args
+from typing import Any, Self, TypeVar, get_args
 
 from judge.errors import RunMismatchError, StoreError
 from judge.types import Dialogue, Failure, Judgment, Reading, ScoreDistribution, Turn
@@ -37,6 +37,10 @@ _log = logging.getLogger(__name__)
 FORMAT = 2
 """The newest format of judge.sqlite that this version reads, in its `user_version`."""
 
+_Row = TypeVar("_Row")
+
+_ROUNDING = 1e-3
+"""By how much the probabilities that a judge gives may sum to more than 1."""
 _PATIENCE = 60.0
 """Seconds to wait for another program that is writing to the same run."""
 
@@ -319,18 +323,13 @@ class Store(Database):
             rows = self._db.execute(
                 "SELECT * FROM judgment ORDER BY system, character, scenario, metric"
             )
-            return [_judgment(row) for row in rows]
+            return [_named(_judgment, row, 4) for row in rows]
 
     def dialogues(self) -> list[Dialogue]:
         """All dialogues, ordered by system, character and scenario."""
         with self._errors():
             rows = self._db.execute("SELECT * FROM dialogue ORDER BY system, character, scenario")
-            return [
-                Dialogue(
-                    system, character, scenario, tuple(Turn(q, a) for q, a in json.loads(turns))
-                )
-                for system, character, scenario, turns in rows
-            ]
+            return [_named(_dialogue, row, 3) for row in rows]
 
     def _spend(self, seconds: float, judged: Mapping[str, int], new: Mapping[str, int]) -> None:
         """Divide the time by all that was `judged`; only `new` judgments are counted."""
@@ -366,15 +365,46 @@ def _row(j: Judgment) -> tuple[object, ...]:
     return (*head, "ok", None, *read, j.rationale)
 
 
+def _named(read: Callable[[tuple[Any, ...]], _Row], row: tuple[Any, ...], names: int) -> _Row:
+    """What is read from a row; its errors name the row by its first columns."""
+    try:
+        if not all(isinstance(name, str) for name in row[:names]):
+            raise TypeError("its names must be texts")
+        return read(row)
+    except (TypeError, ValueError, RecursionError) as error:
+        raise ValueError(f"{'/'.join(map(str, row[:names]))}: {error}") from error
+
+
+def _dialogue(row: tuple[Any, ...]) -> Dialogue:
+    system, character, scenario, turns = row
+    pairs = json.loads(turns)
+    if not isinstance(pairs, list) or not all(
+        isinstance(pair, list) and [type(text) for text in pair] == [str, str] for pair in pairs
+    ):
+        raise ValueError("its turns must be pairs of texts")
+    return Dialogue(system, character, scenario, tuple(Turn(*pair) for pair in pairs))
+
+
+def _logprobs(text: str) -> tuple[float, ...]:
+    """Logarithms of probabilities that sum to 1 at most, but for rounding."""
+    found = json.loads(text)
+    numbers = [-math.inf if value is None else value for value in found]
+    if not numbers or not all(type(value) in {int, float} for value in numbers):
+        raise ValueError("its log-probabilities must be numbers, one for each label")
+    highest = max(numbers)
+    if not -math.inf < highest <= _ROUNDING or sum(map(math.exp, numbers)) > 1 + _ROUNDING:
+        raise ValueError(f"its log-probabilities are none: the highest is {highest:g}")
+    return tuple(map(float, numbers))
+
+
 def _judgment(row: tuple[Any, ...]) -> Judgment:
     system, character, scenario, metric, key, status, reason, logprobs, top, *later = row
     reading, rationale = later or ("exact", None)  # format 1 ends before them
     outcome: ScoreDistribution | Failure
     if status == "ok":
-        values = (-math.inf if value is None else value for value in json.loads(logprobs))
         if reading not in _READINGS:
             raise ValueError(f"there is no reading {reading!r}")
-        outcome = ScoreDistribution(tuple(values), bool(top), _READINGS[reading])
+        outcome = ScoreDistribution(_logprobs(logprobs), bool(top), _READINGS[reading])
     else:
         outcome = Failure(status, reason)
     return Judgment(key, system, character, scenario, metric, outcome, rationale)

@@ -19,7 +19,17 @@ from judge.archives import unpacked
 from judge.errors import DataError
 from judge.limits import LimitError, read_regular, refuse_deep
 
-__all__ = ["Text", "describe", "parse_json", "read_bytes", "stem", "to_text", "too_much", "unpack"]
+__all__ = [
+    "Text",
+    "describe",
+    "parse_json",
+    "read_bytes",
+    "refuse_name",
+    "stem",
+    "to_text",
+    "too_much",
+    "unpack",
+]
 
 _SAMPLE = 1 << 16
 """Bytes that an encoding is recognised by."""
@@ -56,6 +66,7 @@ def read_bytes(path: Path, *, largest: int | None = None) -> bytes:
         path: the file.
         largest: the most bytes that are read; None for 1 GiB.
     """
+    refuse_name(path)
     try:
         data = read_regular(path, largest or limits.TABLE_BYTES)
     except LimitError as error:
@@ -71,6 +82,18 @@ def read_bytes(path: Path, *, largest: int | None = None) -> bytes:
     if not data.removeprefix(codecs.BOM_UTF8).strip():
         raise DataError("the file is empty", path=path, hint="was it written to the end?")
     return data
+
+
+def refuse_name(path: Path) -> None:
+    """Refuse a file whose name is not UTF-8: what it becomes a part of could not be written.
+
+    Raises:
+        DataError: it is not.
+    """
+    try:
+        str(path).encode()
+    except UnicodeEncodeError:
+        raise DataError("the name is not UTF-8", path=path, hint="rename it") from None
 
 
 def unpack(path: Path, data: bytes) -> bytes:

@@ -19,6 +19,7 @@ from click.core import ParameterSource
 
 from judge.errors import UsageError
 from judge.limits import CONFIG_BYTES, LimitError, harmless, read_regular
+from judge.text_files import refuse_name
 
 if TYPE_CHECKING:
     from rich.progress import Progress as Bar
@@ -40,7 +41,16 @@ __all__ = [
 EVERY = 20.0
 """Seconds between two lines of progress where there is no terminal."""
 
-FOLDER_OR_FILE = click.Path(path_type=Path)
+
+class _Path(click.Path):
+    """A folder or a file, refused before the work if reports could not name it after it."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        refuse_name(Path(value))
+        return super().convert(value, param, ctx)
+
+
+FOLDER_OR_FILE = _Path(path_type=Path)
 
 _WITH_PASSWORD = "@"  # noqa: S105 - what an address with a user and a password has
 _NOT_IN_FILES = {"config", "save-config", "json", "dry-run", "tokens-per-second"}

@@ -159,6 +159,7 @@ def human_scale(
         return None
     path = Path(calibration)
     fitted = calibration_file.read(path)
+    calibration_file.refuse_unusable(path, fitted)
     made_with = MadeWith.of(manifest.judge, manifest.rubric, manifest.prompts)
     calibration_file.refuse_mismatch(path, fitted, made_with)
     if ratings is None:

@@ -18,7 +18,9 @@ texts = st.text(st.characters(exclude_categories=["Cs"]), max_size=20)
 logprobs = st.floats(max_value=0.0, allow_nan=False) | st.just(-math.inf)
 distributions = st.builds(
     ScoreDistribution,
-    st.lists(logprobs, min_size=2, max_size=7).map(tuple),
+    st.lists(logprobs, min_size=2, max_size=7)
+    .filter(lambda values: max(values) > -math.inf)
+    .map(lambda values: tuple(value - math.log(len(values)) for value in values)),
     st.booleans(),
     st.sampled_from(["exact", "truncated", "sampled"]),
 )
