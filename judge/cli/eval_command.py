@@ -23,6 +23,7 @@ from judge.cli.options import (
     JUDGE,
     PLAYING,
     REPORT,
+    SERVER,
     calibration_option,
     engine_options,
     given_ratings,
@@ -133,7 +134,7 @@ def evaluate(
     _refuse_alone("--rationale-tokens", rationale_tokens, "--rationale", rationale)
     if save_config is not None:
         write_config(ctx, save_config)
-    asked = given_options(ctx, GIVEN, JUDGE, ENGINE, PLAYING)
+    asked = given_options(ctx, GIVEN, JUDGE, ENGINE, SERVER, PLAYING)
     del asked["models"]
     if rationale:
         asked["rationale"] = asked.pop("rationale_tokens", True)
@@ -179,7 +180,7 @@ def generate(ctx: click.Context, /, model: str, as_json: bool, **_: Any) -> None
     """
     from judge.workflows import generate as workflow
 
-    asked = given_options(ctx, GIVEN, ENGINE, PLAYING, REPORT)
+    asked = given_options(ctx, GIVEN, ENGINE, SERVER, PLAYING, REPORT)
     del asked["model"]
     with Progress() as progress:
         done = workflow.generate(model, progress=progress, **asked)

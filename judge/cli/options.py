@@ -20,6 +20,7 @@ __all__ = [
     "JUDGE",
     "PLAYING",
     "REPORT",
+    "SERVER",
     "aliases_of",
     "calibration_option",
     "confidence_option",
@@ -41,6 +42,7 @@ _Decorated = TypeVar("_Decorated", bound=Callable[..., Any])
 
 # The groups of the help.
 GIVEN, JUDGE, ENGINE = "What is judged", "The judge", "How models are asked"
+SERVER = "How a server is asked"
 PLAYING, REPORT, RATINGS = "A model that plays", "The report", "Human ratings"
 _POSITIVE = click.IntRange(min=1)
 _SHARE = click.FloatRange(0, 1, min_open=True, max_open=True)
@@ -61,7 +63,7 @@ metrics_option = option(
 retry_failed_option = option(
     "--retry-failed",
     is_flag=True,
-    group=ENGINE,
+    group=SERVER,
     help="Ask again everything that failed before. Without it only what failed because a server "
     "was in trouble is asked again.",
 )
@@ -104,25 +106,25 @@ def engine_options(decorated: _Decorated) -> _Decorated:
             "installed, with CUDA, else hf]",
             type=click.Choice(sorted(ENGINES)),
         ),
-        _engine("--base-url", "Ask a server, such as http://localhost:8000/v1."),
-        _engine(
+        _server("--base-url", "Ask a server, such as http://localhost:8000/v1."),
+        _server(
             "--server",
             "What answers there: vllm, sglang, llama.cpp, ollama or openai.  "
             "[default: found by asking]",
         ),
-        _engine("--concurrency", "Requests to the server at once.", type=_POSITIVE),
-        _engine(
+        _server("--concurrency", "Requests to the server at once.", type=_POSITIVE),
+        _server(
             "--samples",
             "Draw so many answers for each prompt, from a server without probabilities.",
             type=_POSITIVE,
         ),
-        _engine(
+        _server(
             "--retry-for",
             "Seconds for which a request is repeated while the server is busy or in trouble.  "
             "[default: 600]",
             type=click.FloatRange(min=0),
         ),
-        _engine(
+        _server(
             "--accept-model-name",
             "Another name under which the server answers for the same judge, such as an alias.",
         ),
@@ -363,6 +365,10 @@ def _grouped(group: str, flag: str, text: str, name: str | None, **attributes: A
 
 def _engine(flag: str, text: str, **attributes: Any) -> Any:
     return _grouped(ENGINE, flag, text, None, **attributes)
+
+
+def _server(flag: str, text: str, **attributes: Any) -> Any:
+    return _grouped(SERVER, flag, text, None, **attributes)
 
 
 def _play(flag: str, text: str, name: str | None = None, **attributes: Any) -> Any:

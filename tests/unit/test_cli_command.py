@@ -74,7 +74,13 @@ def test_the_options_of_eval_stand_in_groups() -> None:
         if path == "judge eval":
             groups.setdefault(option.group, []).append(option.key)
     assert groups.keys() == {
-        *("What is judged", "The judge", "How models are asked", "A model that plays"),
+        *(
+            "What is judged",
+            "The judge",
+            "How models are asked",
+            "How a server is asked",
+            "A model that plays",
+        ),
         *("The report", "Human ratings", "Options"),
     }
     assert max(map(len, groups.values())) <= 15

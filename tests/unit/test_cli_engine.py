@@ -10,7 +10,7 @@ import pytest
 from click.testing import CliRunner
 
 from judge.cli.command import given_options
-from judge.cli.options import ENGINE, engine_options, judge_option
+from judge.cli.options import ENGINE, SERVER, engine_options, judge_option
 from judge.engines import EMBEDDED, ENGINES, EngineOptions, cuda_available
 from judge.engines.servers import SERVERS
 from judge.errors import UsageError
@@ -46,7 +46,7 @@ def choose(*words: str) -> tuple[JudgeChoice, int]:
     @click.option("--own", default=4)
     @click.pass_context
     def command(ctx: click.Context, /, judge: str | None, own: int, **_: Any) -> None:
-        given = EngineKeywords(**given_options(ctx, ENGINE))  # type: ignore[typeddict-item]
+        given = EngineKeywords(**given_options(ctx, ENGINE, SERVER))  # type: ignore[typeddict-item]
         found.append((choose_judge(judge, given), own))
 
     result = CliRunner().invoke(command, words, standalone_mode=False)

@@ -17,6 +17,7 @@ from judge.cli.eval_command import evaluate, generate
 from judge.cli.options import (
     ENGINE,
     PLAYING,
+    SERVER,
     engine_options,
     judge_option,
     play_options,
@@ -62,7 +63,7 @@ def taken(words: Sequence[str]) -> Line:
     @click.pass_context
     def command(ctx: click.Context, /, model: str, judge: str | None, **_: Any) -> None:
         playing = PlayOptions(**given_options(ctx, PLAYING))
-        engine = EngineKeywords(**given_options(ctx, ENGINE))  # type: ignore[typeddict-item]
+        engine = EngineKeywords(**given_options(ctx, ENGINE, SERVER))  # type: ignore[typeddict-item]
         found.append(Line(model, judge, playing, engine))
 
     result = CliRunner().invoke(command, list(words), standalone_mode=False)
