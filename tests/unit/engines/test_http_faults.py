@@ -101,6 +101,14 @@ def test_retry_after_may_be_a_date() -> None:
     assert past < 0
 
 
+@pytest.mark.parametrize(
+    "value", ["Wed, 21 Oct 99999 07:28:00 GMT", "9" * 400, "", "nan", "1e5", "-1", "soon"]
+)
+def test_a_date_that_is_none(value: str) -> None:
+    """Nothing is read out of it, and nothing is raised."""
+    assert retry_after({"retry-after": value}) is None
+
+
 @pytest.mark.parametrize("status", [400, 401, 403, 404, 422])
 def test_what_does_not_pass_is_refused_at_once(status: int) -> None:
     """One request, and an error with a hint."""
