@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import signal
 import sqlite3
@@ -323,14 +324,17 @@ def test_interrupted(judge: Program, recorded: Recorded, number: signal.Signals)
     assert rest["results"]["provenance"]["finished"] != "not finished"
 
 
-def test_two_at_once(judge: Program, recorded: Recorded) -> None:
-    """Two processes on one new folder: both end well, with the table of one alone."""
+def test_three_at_once(judge: Program, recorded: Recorded) -> None:
+    """Three processes on one new folder: all end well, and one of them judges everything."""
     path = recorded(n=40)
     alone = judge("eval", "--model", path, *SLOW, "--out", "alone")
     args = ("eval", "--model", path, *SLOW, "--out", "run")
     processes = [judge.start(*args) for _ in range(3)]
-    for done in [judge.end(process) for process in processes]:
+    ended = [judge.end(process) for process in processes]
+    for done in ended:
         assert done.out == alone.out.replace("alone/", "run/")
+    made = [re.findall(r"(\d+) judgments made", done.err) for done in ended]
+    assert sorted(made) == [["0"], ["0"], ["360"]]
     assert (
         contents(judge.folder / "run")["scores.csv"]
         == contents(judge.folder / "alone")["scores.csv"]

@@ -169,31 +169,3 @@ def test_a_second_judge_waits_and_says_so(tmp_path: Path, caplog: pytest.LogCapt
     thread.join(5)
     assert begun.is_set()
     assert list(tmp_path.iterdir()) == []
-
-
-def test_three_at_once_ask_everything_once(tmp_path: Path) -> None:
-    """Three evaluations of the same dialogues, at the same time, into one folder."""
-    lock, asked = threading.Lock(), list[str]()
-
-    def answer(request: Request) -> Reply:
-        if request.method == "POST":
-            with lock:
-                asked.append(str(request.body["messages"]))
-        return documented.openai(request)
-
-    made: list[int] = []
-
-    def judge(url: str) -> None:
-        done = evaluate(
-            SAID, judge="toy", base_url=url, rubric="tiny", metrics=["fluency"], out=tmp_path
-        )
-        made.append(done.made)
-
-    with Wire(answer) as wire:
-        threads = [threading.Thread(target=judge, args=(wire.url,)) for _ in range(3)]
-        for thread in threads:
-            thread.start()
-        for thread in threads:
-            thread.join(30)
-    assert sorted(made) == [0, 0, 3]
-    assert len([text for text in asked if "句" in text]) == 3
