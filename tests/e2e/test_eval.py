@@ -334,7 +334,7 @@ def test_three_at_once(judge: Program, recorded: Recorded) -> None:
     for done in ended:
         assert done.out == alone.out.replace("alone/", "run/")
     made = [re.findall(r"(\d+) judgments made", done.err) for done in ended]
-    assert sorted(made) == [["0"], ["0"], ["360"]]
+    assert sorted(made) == [["0"], ["0"], re.findall(r"(\d+) judgments made", alone.err)]
     assert (
         contents(judge.folder / "run")["scores.csv"]
         == contents(judge.folder / "alone")["scores.csv"]
