@@ -1,60 +1,42 @@
-"""Reads dialogue files into `Dialogue` records, and selects some of the dialogues.
-
-Two layouts are read:
-
-- ChatAnime's, one JSON file per system: `<system>.json` holds
-  `{character: [{dialog_id, question_r1, answer_r1, question_r2, answer_r2}, ...]}` with any
-  number of rounds. A folder of such files is read in the order of the file names.
-- a tidy table with one row per round, `system, character, scenario, round, question, answer`,
-  in every format of `judge.tables` except `.json`. Without the column `system` the name of the
-  file is the system.
-
-A reply may be empty: it is kept, and becomes a failure when it is to be judged. Whatever cannot be
-understood is an error that names the file and the line or record; nothing is dropped.
-"""
+"""Sets of dialogues: read from files, counted, and selected."""
 
 from __future__ import annotations
 
 import difflib
 import hashlib
-import itertools
 import math
 import re
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
-from types import MappingProxyType
 from typing import TYPE_CHECKING
 
-from judge import tables
+from judge.dialogue_files import CHATANIME_HINT, COLUMNS, read_dialogue_file
 from judge.errors import DataError, UsageError
-from judge.text_files import describe, parse_json, read_bytes, stem, to_text
-from judge.types import Dialogue, Turn
+from judge.types import Dialogue
 
 if TYPE_CHECKING:
     import pandas as pd
 
 __all__ = ["DialogueSet", "SystemSummary", "read_dialogues", "select", "summarise"]
 
-COLUMNS = ("character", "scenario", "round", "question", "answer")
-CHATANIME_HINT = (
-    "a .json file is {character: [{dialog_id, question_r1, answer_r1, question_r2, answer_r2}, "
-    "...]}, as in the ChatAnime release; a table belongs in .csv, .tsv, .jsonl, .parquet or .xlsx"
-)
-TIDY_HINT = f"one row per round with the columns {', '.join(COLUMNS)}, and optionally system"
+_SUFFIXES = (".json",), (".csv", ".tsv", ".txt", ".jsonl", ".parquet", ".xlsx", ".ods")
+"""What is read of a folder: files of the first kind, or else of the second."""
 
 
 @dataclass(frozen=True, slots=True)
 class DialogueSet:
     """Dialogues in the order of their files.
 
-    `sources` maps each system to the SHA-256 (hex) of the bytes of the file that holds it.
+    `sources` maps each system to the SHA-256 (hex) of the bytes of the file that holds it, and
+    `notes` say how files were read where that could be otherwise.
     """
 
     dialogues: tuple[Dialogue, ...]
     sources: Mapping[str, str]
+    notes: tuple[str, ...] = ()
 
     def to_frame(self) -> pd.DataFrame:
         """The tidy table that `read_dialogues` reads: a row for each round, numbered from 1."""
@@ -83,28 +65,29 @@ class SystemSummary:
     longest: int | None
 
 
-class _RecordError(ValueError):
-    """What is wrong with one value or record; the reader adds the file and the line."""
-
-
 def read_dialogues(path: Path) -> DialogueSet:
-    """Every dialogue of a file, or of the `*.json` files of a folder.
+    """Every dialogue of a file, or of the files of a folder; see `judge.dialogue_files`.
+
+    Of a folder the `*.json` files are read, in the order of their names, or else the tables.
+    Hidden files and those that systems leave, such as `._x.json`, are passed over.
 
     Raises:
-        DataError: the file is missing, is in no layout known here, or holds no dialogues.
+        DataError: a file is missing, is in no layout known here, or holds no dialogues.
         MissingExtraError: the library for a Parquet file or a spreadsheet is not installed.
     """
-    files = sorted(path.glob("*.json")) if path.is_dir() else [path]
+    files = [path]
+    if path.is_dir():
+        there = sorted(p for p in path.iterdir() if p.name[:1] not in {".", "~"})
+        kinds = ([p for p in there if p.suffix.lower() in kind] for kind in _SUFFIXES)
+        files = next(filter(None, kinds), [])
     if not files:
-        raise DataError("no *.json file in this folder", path=path, hint=CHATANIME_HINT)
-    dialogues: list[Dialogue] = []
-    sources: dict[str, str] = {}
-    for file in files:
-        read = _READERS.get(file.suffix.lower(), _read_tidy)
-        parsed, sha256 = read(file)
-        dialogues += parsed
-        sources |= dict.fromkeys((dialogue.system for dialogue in parsed), sha256)
-    return DialogueSet(tuple(dialogues), sources)
+        raise DataError("no file of dialogues in this folder", path=path, hint=CHATANIME_HINT)
+    read = [read_dialogue_file(file) for file in files]
+    return DialogueSet(
+        tuple(dialogue for one in read for dialogue in one.dialogues),
+        {dialogue.system: one.sha256 for one in read for dialogue in one.dialogues},
+        tuple(note for one in read for note in one.notes),
+    )
 
 
 def summarise(dialogues: Iterable[Dialogue]) -> tuple[SystemSummary, ...]:
@@ -259,164 +242,3 @@ def _balanced_order(characters: Sequence[str], scenarios: Sequence[str], seed: i
         return diagonal * len(row) * columns + u
 
     return [step(*pair) for pair in zip(characters, scenarios, strict=True)]
-
-
-# ChatAnime's layout
-
-
-def _read_chatanime(path: Path) -> tuple[list[Dialogue], str]:
-    """The dialogues of one JSON file, and its SHA-256."""
-    data = read_bytes(path)
-    dialogues = list(_parse_chatanime(path, parse_json(path, to_text(path, data).text)))
-    if not dialogues:
-        raise DataError("it holds no dialogues", path=path, hint=CHATANIME_HINT)
-    return dialogues, hashlib.sha256(data).hexdigest()
-
-
-def _parse_chatanime(path: Path, characters: object) -> Iterator[Dialogue]:
-    if not isinstance(characters, dict):
-        raise DataError(
-            f"an object of characters was expected, found {describe(characters)}",
-            path=path,
-            hint=CHATANIME_HINT,
-        )
-    seen: set[tuple[str, str]] = set()
-    for character, records in characters.items():
-        if not isinstance(records, list):
-            raise DataError(
-                f"{character}: a list of dialogues was expected, found {describe(records)}",
-                path=path,
-                hint=CHATANIME_HINT,
-            )
-        for index, record in enumerate(records, start=1):
-            record_name = f"record {index}"
-            try:
-                if not isinstance(record, dict):
-                    raise _RecordError(f"an object was expected, found {describe(record)}")
-                scenario = _parse_scenario(_get(record, "dialog_id"), "dialog_id")
-                record_name = f"dialog_id {scenario}"
-                name = _parse_name(character, "character")
-                if (name, scenario) in seen:
-                    raise _RecordError("it appears twice")
-                seen.add((name, scenario))
-                yield Dialogue(path.stem, name, scenario, _turns(record))
-            except _RecordError as error:
-                raise DataError(
-                    f"{character}, {record_name}: {error}", path=path, hint=CHATANIME_HINT
-                ) from None
-
-
-def _turns(record: Mapping[str, object]) -> tuple[Turn, ...]:
-    """Rounds 1 to N, where N follows from the number of keys: a gap shows as a missing key."""
-    keys = [key for key in record if re.fullmatch(r"(question|answer)_r[0-9]+", key)]
-    rounds = max(1, math.ceil(len(keys) / 2))
-    texts = [
-        _parse_text(_get(record, key), key)
-        for n in range(1, rounds + 1)
-        for key in (f"question_r{n}", f"answer_r{n}")
-    ]
-    return tuple(map(Turn, texts[::2], texts[1::2]))
-
-
-def _get(record: Mapping[str, object], key: str) -> object:
-    if key not in record:
-        raise _RecordError(f"no {key}")
-    return record[key]
-
-
-# Tidy tables
-
-
-def _read_tidy(path: Path) -> tuple[list[Dialogue], str]:
-    """The dialogues of a table, and the SHA-256 of the file."""
-    table = tables.read_table(path)
-    if not len(table):
-        raise DataError("it holds no dialogues", path=path, hint=TIDY_HINT)
-    if missing := [column for column in COLUMNS if column not in table.columns]:
-        raise DataError(
-            f"no column {', '.join(missing)} (found: {', '.join(table.columns) or 'none'})",
-            path=path,
-            line=int(table.lines[0]),
-            hint=TIDY_HINT,
-        )
-    turns: dict[tuple[str, str, str], dict[int, Turn]] = {}
-    first_line: dict[tuple[str, str, str], int] = {}
-    systems = table.columns.get("system", itertools.repeat(stem(path)))
-    values = (table.columns[column] for column in COLUMNS)
-    for line, system, character, scenario, number, question, answer in zip(
-        table.lines.tolist(), systems, *values, strict=False
-    ):
-        try:
-            key = (
-                _parse_name(system, "system"),
-                _parse_name(character, "character"),
-                _parse_scenario(scenario, "scenario"),
-            )
-            round_ = _parse_round(number)
-            rounds = turns.setdefault(key, {})
-            if round_ in rounds:
-                raise _RecordError(f"round {round_} of {'/'.join(key)} appears twice")
-            rounds[round_] = Turn(_parse_text(question, "question"), _parse_text(answer, "answer"))
-            first_line.setdefault(key, line)
-        except _RecordError as error:
-            raise DataError(str(error), path=path, line=line, hint=TIDY_HINT) from None
-    for key, rounds in turns.items():
-        if gap := next((n for n in range(1, max(rounds) + 1) if n not in rounds), None):
-            raise DataError(
-                f"round {gap} of {'/'.join(key)} is missing",
-                path=path,
-                line=first_line[key],
-                hint=TIDY_HINT,
-            )
-    dialogues = [
-        Dialogue(*key, tuple(rounds[n] for n in sorted(rounds))) for key, rounds in turns.items()
-    ]
-    return dialogues, table.sha256
-
-
-# Values; `column` is what they are called in messages
-
-
-def _parse_text(value: object, column: str) -> str:
-    if not isinstance(value, str):
-        raise _RecordError(f'{column} must be text, found {describe(value)} (an empty reply is "")')
-    try:
-        value.encode()
-    except UnicodeEncodeError as error:  # half of a surrogate pair, which JSON can write
-        half = f"\\u{ord(value[error.start]):04x}"
-        raise _RecordError(f"{column} holds half a character ({half}); write it whole") from None
-    return value
-
-
-def _parse_name(value: object, column: str) -> str:
-    if not isinstance(value, str) or not value.strip():
-        raise _RecordError(f"{column} must be a name, found {describe(value)}")
-    return _parse_text(value, column).strip()
-
-
-def _parse_scenario(value: object, column: str) -> str:
-    """An id as text. Other programs write 7 as 7.0 in a column with gaps: both are scenario 7."""
-    if isinstance(value, float) and value.is_integer():
-        value = int(value)
-    if isinstance(value, int) and not isinstance(value, bool):
-        return str(value)
-    if not isinstance(value, str) or not value.strip():
-        raise _RecordError(f"{column} must be text or a whole number, found {describe(value)}")
-    value = _parse_text(value, column)
-    return re.sub(r"^([0-9]+)\.0+$", r"\1", value.strip()) if "." in value else value.strip()
-
-
-def _parse_round(value: object) -> int:
-    try:
-        number = float(value) if isinstance(value, str | int | float) else -1.0
-    except (ValueError, OverflowError):
-        number = -1.0
-    if isinstance(value, bool) or number < 1 or not number.is_integer():
-        raise _RecordError(f"round must be 1, 2, 3, ..., found {value!r}")
-    return int(number)
-
-
-_READERS: Mapping[str, Callable[[Path], tuple[list[Dialogue], str]]] = MappingProxyType(
-    {".json": _read_chatanime}
-)
-"""The reader of each extension that is not read as a tidy table. Further layouts belong here."""

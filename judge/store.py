@@ -110,7 +110,9 @@ class Database:
         self._format = newest
         if create:
             _make(self.folder)
-        uri = f"{self.path.absolute().as_uri()}?mode={'rwc' if create else 'rw'}"
+        frozen = not create and not os.access(self.folder, os.W_OK)
+        mode = "rwc" if create else _frozen_mode(self.path) if frozen else "rw"
+        uri = f"{self.path.absolute().as_uri()}?mode={mode}"
         with self._errors():
             self._db = sqlite3.connect(uri, uri=True, isolation_level=None, timeout=_PATIENCE)
             try:
@@ -340,6 +342,22 @@ class Store(Database):
             "judgments = judgments + excluded.judgments, seconds = seconds + excluded.seconds",
             [(system, new[system], count * each) for system, count in judged.items()],
         )
+
+
+def _frozen_mode(path: Path) -> str:
+    """How to open a file in a folder that may only be read, where SQLite can keep no index.
+
+    Raises:
+        StoreError: another program left writes that are not in the file itself yet.
+    """
+    waiting = path.with_name(f"{path.name}-wal")
+    if waiting.is_file() and waiting.stat().st_size:
+        raise StoreError(
+            "the run was not closed, and its folder may only be read",
+            path=path.parent,
+            hint="work on a copy of the folder",
+        )
+    return "ro&immutable=1"
 
 
 def _make(folder: Path) -> None:

@@ -87,11 +87,25 @@ class Option(click.Option):
         """Its name in an option file: that of the command line without the dashes."""
         return max(self.opts, key=len).lstrip("-")
 
+    def add_to_parser(self, parser: Any, ctx: click.Context) -> None:
+        """Take a list of names that is given twice as one list."""
+        super().add_to_parser(parser, ctx)
+        if not isinstance(self.type, NameList):
+            return
+        for flag in self.opts:
+            known = parser._long_opt[flag]  # noqa: SLF001 - as click's own examples do
+            known.process = partial(_append_names, known.dest)
+
     def resolve_envvar_value(self, ctx: click.Context) -> str | None:
         """The variable `JUDGE_COMMAND_OPTION`; an empty one counts as not set."""
         if ctx.auto_envvar_prefix and self.envvar is None:
             self.envvar = f"{ctx.auto_envvar_prefix}_{self.key.upper().replace('-', '_')}"
         return super().resolve_envvar_value(ctx)
+
+
+def _append_names(name: str, value: str, state: Any) -> None:
+    before = state.opts.get(name)
+    state.opts[name] = value if before is None else f"{before},{value}"
 
 
 option = partial(click.option, cls=Option)

@@ -89,9 +89,10 @@ def fetch(to: Path | None, archive: Path | None, as_json: bool) -> None:
 def check(ctx: click.Context, path: Path, as_json: bool) -> None:
     """Read dialogues and say what is there.
 
-    PATH is a ChatAnime file, a folder of them, or a table (.csv, .tsv, .jsonl, .parquet, .xlsx)
-    with the columns system, character, scenario, round, question, answer. Ends with 1 if there are
-    empty replies: they cannot be judged, and will be counted as failures.
+    PATH is a ChatAnime file, a table (.csv, .tsv, .txt, .json, .jsonl, .parquet, .xlsx) with the
+    columns system, character, scenario, round, question, answer, a file of chats (messages or
+    conversations), or a folder of such files; docs/formats.md shows them all. Ends with 1 if there
+    are empty replies: they cannot be judged, and will be counted as failures.
 
     \b
     Example:
@@ -105,9 +106,11 @@ def check(ctx: click.Context, path: Path, as_json: bool) -> None:
             {**asdict(s), "sha256": found.sources[s.system], "release": origin[s.system]}
             for s in systems
         ]
-        echo_json({"path": str(path), "systems": rows})
+        echo_json({"path": str(path), "systems": rows, "notes": found.notes})
     else:
         click.echo(table([HEADER, *(_cells(s, origin[s.system]) for s in systems)]))
+        for note in found.notes:
+            click.echo(f"note: {note}")
         click.echo("reply length: median (shortest-longest) of the non-empty replies, characters")
     if any(system.empty_replies for system in systems):
         ctx.exit(1)

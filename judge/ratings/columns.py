@@ -14,7 +14,7 @@ from types import MappingProxyType
 from typing import NamedTuple
 
 from judge.errors import DataError, UsageError
-from judge.ratings.values import clean
+from judge.names import plain
 from judge.types import Metric
 
 __all__ = [
@@ -26,7 +26,6 @@ __all__ = [
     "find_columns",
     "find_judged_columns",
     "judged_column",
-    "plain",
 ]
 
 RATING_COLUMNS: Mapping[str, tuple[str, ...]] = MappingProxyType(
@@ -160,11 +159,6 @@ class Vocabulary:
                 f"--alias {alias}={target}: {target} is neither a metric nor a column",
                 hint=f"metrics: {', '.join(self.order)}; columns: {', '.join(RATING_COLUMNS)}",
             )
-
-
-def plain(name: str) -> str:
-    """A name without the differences that mean nothing: case, width, blanks and hyphens."""
-    return re.sub(r"[\s_-]+", "_", clean(name).casefold())
 
 
 def _bare(heading: str) -> str:

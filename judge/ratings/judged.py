@@ -10,6 +10,7 @@ from typing import NamedTuple
 import numpy as np
 
 from judge.errors import DataError, UsageError
+from judge.names import clean
 from judge.ratings.record import FAULT_KINDS, Fault, JudgedTable, Point
 from judge.ratings.resolve import (
     PARSERS,
@@ -22,7 +23,7 @@ from judge.ratings.resolve import (
     resolve_duplicates,
 )
 from judge.ratings.rows import JudgedRows
-from judge.ratings.values import FAULT_CODES, Coded, Codes, Flags, clean, encode
+from judge.ratings.values import FAULT_CODES, Coded, Codes, Flags, encode
 from judge.text_files import stem
 
 __all__ = ["resolve_judged"]

@@ -11,8 +11,9 @@ import numpy as np
 
 from judge import tables
 from judge.errors import DataError, UsageError
-from judge.ratings.columns import Spread, Vocabulary, plain
-from judge.ratings.values import clean, is_blank, parse_id
+from judge.names import clean, plain
+from judge.ratings.columns import Spread, Vocabulary
+from judge.ratings.values import is_blank, parse_id
 from judge.tables import Table
 
 __all__ = ["find_heading", "read_mapping", "without_skipped"]

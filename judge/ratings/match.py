@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 
+from judge.names import fold
 from judge.ratings.record import DialogueId
-from judge.ratings.values import fold
 
 __all__ = ["match_dialogues"]
 

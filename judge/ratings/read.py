@@ -34,7 +34,8 @@ import numpy as np
 
 from judge import tables
 from judge.errors import DataError, UsageError
-from judge.ratings.columns import JUDGED_COLUMNS, RATINGS_HINT, Vocabulary, find_columns, plain
+from judge.names import plain
+from judge.ratings.columns import JUDGED_COLUMNS, RATINGS_HINT, Vocabulary, find_columns
 from judge.ratings.exports import flatten
 from judge.ratings.judged import resolve_judged
 from judge.ratings.mapping import find_heading, read_mapping, without_skipped

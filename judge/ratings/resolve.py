@@ -15,6 +15,7 @@ from types import MappingProxyType
 import numpy as np
 from numpy.typing import NDArray
 
+from judge.names import clean
 from judge.ratings.columns import Vocabulary
 from judge.ratings.record import (
     FAULT_KINDS,
@@ -29,7 +30,6 @@ from judge.ratings.values import (
     Coded,
     Codes,
     Flags,
-    clean,
     encode,
     is_blank,
     parse_id,

@@ -14,7 +14,8 @@ from numpy.typing import NDArray
 
 from judge import tables
 from judge.errors import DataError, UsageError
-from judge.ratings.columns import Layout, Spread, find_judged_columns, judged_column, plain
+from judge.names import plain
+from judge.ratings.columns import Layout, Spread, find_judged_columns, judged_column
 from judge.ratings.record import Point, Scale
 from judge.ratings.values import (
     FAULT_CODES,

@@ -21,7 +21,8 @@ from numpy.typing import NDArray
 
 from judge import tables
 from judge.errors import DataError, UsageError
-from judge.ratings.columns import Vocabulary, plain
+from judge.names import plain
+from judge.ratings.columns import Vocabulary
 from judge.ratings.design import Plan
 from judge.ratings.record import Fault, Ratings, Scale
 from judge.ratings.resolve import resolve_ratings

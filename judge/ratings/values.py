@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import math
 import re
-import unicodedata
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
@@ -15,6 +14,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from judge.names import clean, fold
 from judge.ratings.record import FAULT_KINDS, Scale
 
 __all__ = [
@@ -23,10 +23,8 @@ __all__ = [
     "Codes",
     "Flags",
     "Values",
-    "clean",
     "encode",
     "factorise",
-    "fold",
     "is_blank",
     "parse_id",
     "parse_name",
@@ -36,8 +34,6 @@ __all__ = [
 Codes = NDArray[np.int64]
 Flags = NDArray[np.bool_]
 Values = NDArray[np.object_]
-
-_UNSEEN = re.compile("[\u200b-\u200f\u2060\ufeff\u00ad]")
 
 FAULT_CODES: Mapping[str, int] = MappingProxyType(
     {kind: code for code, kind in enumerate(("", *FAULT_KINDS))}
@@ -108,21 +104,6 @@ def factorise(values: Values) -> tuple[list[object], Codes]:
     index = {key: i for i, key in enumerate(dict.fromkeys(keys))}
     code = np.fromiter(map(index.__getitem__, keys), np.int64, len(keys))
     return [distinct[key] for key in index], code
-
-
-def clean(text: str) -> str:
-    """A text without what cannot be seen: width of characters, zero-width ones, blanks around."""
-    return _UNSEEN.sub("", unicodedata.normalize("NFKC", text)).strip()
-
-
-def fold(name: str) -> str:
-    """A name without the differences that mean nothing: as `clean`, and case and blanks.
-
-    A blank beside a Chinese character says nothing; between words and numbers one is one.
-    """
-    return re.sub(
-        r"(?<=[^\x00-\x7f])\s+|\s+(?=[^\x00-\x7f])", "", " ".join(clean(name).split())
-    ).casefold()
 
 
 def is_blank(value: object) -> bool:

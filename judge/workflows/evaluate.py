@@ -26,8 +26,10 @@ from judge.workflows.generate import Stage, prepare_stage, refuse_recorded, spli
 from judge.workflows.inputs import (
     DialogueSource,
     RatingsSource,
+    paths_of,
     published_means,
     read_dialogues,
+    usual_folder,
 )
 from judge.workflows.judging import Judge, cost_of_reasons, tell_outcome
 from judge.workflows.opening import (
@@ -38,7 +40,7 @@ from judge.workflows.opening import (
     choose_judge_beside,
     is_model,
 )
-from judge.workflows.report import Report, human_scale, write_run_report
+from judge.workflows.report import Report, human_scale, of_the_files, write_run_report
 
 __all__ = ["Evaluation", "EvaluationPlan", "evaluate", "plan_evaluation"]
 
@@ -177,7 +179,7 @@ def evaluate(
     )
     opened, rubric_set, tree, given = task.judge, task.judge.rubric, task.tree, task.given
     spec, replies = opened.choice.spec, _wanted_replies_metric(task, metrics)
-    folder = Path("runs") / f"{task.name}-{Path(spec.name).name}" if out is None else Path(out)
+    folder = usual_folder(model, task.name, spec.name) if out is None else Path(out)
     manifest = Manifest.begin(
         rubric=rubric_set.rubric,
         judge=_judge_facts(opened),
@@ -191,7 +193,7 @@ def evaluate(
             "limit": limit,
             "batch_size": opened.engine.batch_size,
         },
-        notes=_notes(opened, given.dialogues),
+        notes=(*given.notes, *_notes(opened, given.dialogues)),
     )
     human = human_scale(calibration, ratings, manifest)
     _announce(manifest, len(given.dialogues), folder, named=opened.choice.named)
@@ -226,9 +228,10 @@ def evaluate(
             with store.transaction():  # another process may be at the same run
                 judged = tuple(store.judgments()), tuple(store.dialogues())
                 stored = StoredRun((folder,), done.manifest, *judged)
-                report = write_run_report(stored, folder, means, human, played)
+                reported = of_the_files(stored, given, tree.items)
+                report = write_run_report(reported, folder, means, human, played)
     outcome = done.outcome
-    tell_outcome(outcome, opened, stored.judgments)
+    tell_outcome(outcome, opened, reported.judgments)
     return Evaluation(
         results=report.results,
         page=report.page,
@@ -314,23 +317,15 @@ def _prepare(
             found.dialogues, characters=characters, scenarios=scenarios, limit=limit, seed=seed
         )
         complete = len(chosen) == len(select(found.dialogues, characters=characters))
-        complete = complete and not any(map(is_reference, _paths(model)))
-        given, name = DialogueSet(chosen, found.sources), _name_of(model)
+        complete = complete and not any(map(is_reference, paths_of(model)))
+        given, name = DialogueSet(chosen, found.sources, found.notes), _name_of(model)
     wanted = _dialogue_metrics(metrics, opened.rubric)
     tree = opened.rubric.tree(given.dialogues, wanted, rationale=opened.rationale)
     return _Task(name, opened, given, complete, tree, stage)
 
 
-def _paths(model: DialogueSource | Sequence[str | Path]) -> list[str]:
-    """The names in `model`, empty where it is objects."""
-    given = [model] if isinstance(model, str | Path) else model
-    if not isinstance(given, Sequence):
-        return []
-    return [str(one) for one in given if isinstance(one, str | Path)]
-
-
 def _name_of(model: DialogueSource | Sequence[str | Path]) -> str:
-    names = _paths(model)
+    names = paths_of(model)
     return Path(names[0]).resolve().stem if names else "dialogues"
 
 
@@ -340,7 +335,7 @@ def _plays(model: DialogueSource | Sequence[str | Path]) -> str | None:
     Raises:
         UsageError: several models.
     """
-    names = _paths(model)
+    names = paths_of(model)
     live = [name for name in names if is_model(name)]
     if live and len(names) > 1:
         raise UsageError(
@@ -358,7 +353,7 @@ def _refuse_play_options(play: PlayKeywords, model: DialogueSource | Sequence[st
     """
     for name in play:
         option = {"play_language": "play-lang"}.get(name, name.replace("_", "-"))
-        shown = ", ".join(_paths(model)) or "that was given"
+        shown = ", ".join(paths_of(model)) or "that was given"
         raise UsageError(
             f"--{option} goes with a model that plays, and --model {shown} is none",
             hint="leave it out; a model is a folder with a config.json, a hub id such as "
@@ -418,7 +413,7 @@ def _recorded_options(
     settings = {**asdict(judge.choice.options), **options}
     settings["play_lang"] = settings.pop("play_language", None)
     return {
-        "model": _paths(model),
+        "model": paths_of(model),
         "judge": name,
         **({} if rubric is None else {"rubric": str(rubric)}),
         **{

@@ -274,6 +274,8 @@ def prepare_stage(
         RubricError: the instructions cannot be used.
         EngineError: a model cannot be found.
     """
+    if not model.startswith(SERVED) and not Path(model).exists():
+        _log.info("note: %s: no such file or folder, so it is taken for a model of the hub", model)
     prompts = load_prompts(playing.prompts, playing.play_language)
     recorded = _questions(playing.questions)
     everything = scenes_from_dialogues(recorded)

@@ -11,6 +11,7 @@ from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 
 from judge import dialogues as dialogue_files
+from judge import manifest as manifests
 from judge import ratings as rating_files
 from judge.analysis.published import PAPER, PublishedMeans, paper_means, read_published
 from judge.chatanime import data_root
@@ -35,10 +36,12 @@ __all__ = [
     "RatingsSource",
     "as_file",
     "dialogue_lines",
+    "paths_of",
     "published_means",
     "read_dialogues",
     "read_ratings",
     "usable_ratings",
+    "usual_folder",
 ]
 
 
@@ -215,6 +218,7 @@ def _several(paths: Sequence[str | Path]) -> DialogueSet:
     """The dialogues of all files, and the SHA-256 of the file of each system."""
     dialogues: list[Dialogue] = []
     sources: dict[str, str] = {}
+    notes: list[str] = []
     for path in paths:
         part = _one(path)
         twice = sources.keys() & part.sources.keys()
@@ -225,7 +229,8 @@ def _several(paths: Sequence[str | Path]) -> DialogueSet:
             )
         dialogues += part.dialogues
         sources |= part.sources
-    return DialogueSet(tuple(dialogues), sources)
+        notes += part.notes
+    return DialogueSet(tuple(dialogues), sources, tuple(notes))
 
 
 def _ratings(source: RatingsSource, metrics: Iterable[Metric] | None) -> Ratings:
@@ -256,3 +261,24 @@ def as_file(frame: pd.DataFrame) -> Iterator[Path]:
         path = Path(folder) / "frame.jsonl"
         frame.to_json(path, orient="records", lines=True, force_ascii=False)
         yield path
+
+
+def paths_of(model: DialogueSource | Sequence[str | Path]) -> list[str]:
+    """The names in `model`, empty where it is objects."""
+    given = [model] if isinstance(model, str | Path) else model
+    if not isinstance(given, Sequence):
+        return []
+    return [str(one) for one in given if isinstance(one, str | Path)]
+
+
+def usual_folder(model: DialogueSource | Sequence[str | Path], name: str, judge: str) -> Path:
+    """`runs/NAME-JUDGE`; with the name of the parent before it if that is of other dialogues."""
+    usual = Path("runs") / f"{name}-{Path(judge).name}"
+    there, paths = manifests.read(usual), paths_of(model)
+    if there is None or not paths:
+        return usual
+    before = {Path(str(path)).resolve() for path in there.options.get("model") or ()}
+    now = {Path(path).resolve() for path in paths}
+    if not before or before == now or not all(map(Path.exists, now)):
+        return usual
+    return usual.with_name(f"{Path(paths[0]).resolve().parent.name}-{usual.name}")

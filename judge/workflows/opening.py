@@ -169,6 +169,8 @@ def is_model(name: str) -> bool:
     path = Path(name)
     if name.startswith(SERVED) or (path / "config.json").is_file():
         return True
+    if name.startswith((".", "/", "~")) and path.suffix:
+        return False
     hub_id = _HUB_ID.fullmatch(name) is not None and path.suffix.lower() not in _DIALOGUE_FILES
     return hub_id and not path.exists()
 

@@ -17,18 +17,29 @@ from judge.analysis.results import Results
 from judge.analysis.summary import summarize
 from judge.calibration_file import Calibration, MadeWith
 from judge.chatanime import data_root
+from judge.dialogues import DialogueSet
 from judge.errors import UsageError
 from judge.manifest import Manifest
 from judge.ratings import Ratings
 from judge.report import write_report
 from judge.roleplay.playing_summary import PlayingSummary, read_playing_summary
+from judge.rubric import is_reply_set
 from judge.runs import StoredRun, open_run, show_frame
+from judge.types import PromptItem
 from judge.workflows.inputs import RatingsSource, published_means, usable_ratings
 
 if TYPE_CHECKING:
     import pandas as pd
 
-__all__ = ["HumanScale", "Report", "human_scale", "report", "run_folders", "write_run_report"]
+__all__ = [
+    "HumanScale",
+    "Report",
+    "human_scale",
+    "of_the_files",
+    "report",
+    "run_folders",
+    "write_run_report",
+]
 
 _log = logging.getLogger(__name__)
 
@@ -213,6 +224,31 @@ def write_run_report(
         summed_up = apply_calibration(results, human.calibration, judgments, human.ratings)
     files = write_report(summed_up.results, folder, judgments=judgments, items=summed_up.items)
     return Report(summed_up.results, files.html, run.failed)
+
+
+def of_the_files(stored: StoredRun, given: DialogueSet, items: Sequence[PromptItem]) -> StoredRun:
+    """The run without dialogues that these systems no longer have, or that were not asked for.
+
+    Sets of replies stay: they are drawn anew where dialogues change.
+    """
+    wanted = {item.dialogue.id for item in items}
+    known = {d.id for d in stored.dialogues if d.system in given.sources}
+    aside = {d.id for d in stored.dialogues if not is_reply_set(d.scenario)} & known - wanted
+    if not aside:
+        return stored
+    note = (
+        f"The run folder holds {len(aside):,} more dialogues of these systems, which are not among "
+        "those that were asked for: `judge report` shows all."
+    )
+    _log.info("note: %s", note)
+    return replace(
+        stored,
+        manifest=replace(stored.manifest, notes=(*stored.manifest.notes, note)),
+        dialogues=tuple(d for d in stored.dialogues if d.id not in aside),
+        judgments=tuple(
+            j for j in stored.judgments if f"{j.system}/{j.character}/{j.scenario}" not in aside
+        ),
+    )
 
 
 def _diversity_bars() -> PublishedDiversity | None:

@@ -171,6 +171,77 @@ def test_a_run_grows(judge: Program, recorded: Recorded) -> None:
     assert contents(judge.folder / "other")["scores.csv"] == expected
 
 
+def test_the_report_is_of_what_was_asked_for(judge: Program, recorded: Recorded) -> None:
+    """A dialogue taken out of the file leaves the report, as what --limit leaves out does.
+
+    That the folder holds more is said, and `judge report` shows all of it.
+    """
+    path = recorded(n=5)
+    base = ("eval", "--model", path, "--judge", "mock", "--metrics", "fluency", "--out", "run")
+    judge(*base)
+    assert len(judge.scores("run")) == 10
+    for more, count, aside in ((("--limit", 4), 4, 6), ((), 10, 0)):
+        done = judge(*base, *more)
+        assert len(judge.scores("run")) == count
+        assert (f"holds {aside} more dialogues" in done.err) == bool(aside)
+    recorded(n=3)
+    assert "holds 4 more dialogues" in judge(*base).err
+    assert {row["scenario"] for row in judge.scores("run")} == {"1", "2", "3"}
+    page = (judge.folder / "run" / "report.html").read_text(encoding="utf-8")
+    assert "holds 4 more dialogues" in page
+    judge("report", "run")
+    assert len(judge.scores("run")) == 10
+
+
+def test_the_same_name_in_two_folders_is_two_runs(judge: Program, recorded: Recorded) -> None:
+    """Each goes on in its own folder; nothing of one is reported with the other."""
+    path = recorded("answers", n=2)
+    for parent, keep in (("first", 2), ("second", 1)):
+        (judge.folder / parent).mkdir()
+        (judge.folder / parent / path.name).write_bytes(recorded("answers", n=keep).read_bytes())
+    for parent, folder, made in (
+        ("first", "answers-mock", 4),
+        ("second", "second-answers-mock", 2),
+        ("first", "answers-mock", 0),
+        ("second", "second-answers-mock", 0),
+    ):
+        words = ("--model", f"{parent}/answers.json", "--judge", "mock", "--metrics", "fluency")
+        done = json.loads(judge("eval", *words, "--json").out)
+        assert done["made"] == made
+        assert (judge.folder / "runs" / folder / "report.html").is_file()
+
+
+def test_metrics_may_be_given_twice(judge: Program, recorded: Recorded) -> None:
+    """As other options of lists may, and with commas in either."""
+    words = ("--metrics", "fluency", "--metrics", "coherency,consistency")
+    judge("eval", "--model", recorded(), "--judge", "mock", "--out", "run", *words)
+    assert {row["metric"] for row in judge.scores("run")} == {"fluency", "coherency", "consistency"}
+
+
+def test_a_path_that_is_missing_is_no_model(judge: Program) -> None:
+    """What looks like a path is one; what could be either is said to be no file."""
+    for name, message in (
+        ("./answers.jsn", "answers.jsn: no such file"),
+        ("results/alpha", "note: results/alpha: no such file or folder"),
+    ):
+        done = judge("eval", "--model", name, "--judge", "lexical", "--out", "run", code=2)
+        assert message in done.err
+
+
+def test_what_was_recognised_in_a_file_is_said(judge: Program) -> None:
+    """On the terminal and on the page: here, an encoding and thoughts."""
+    text = (
+        "model,character,scenario,round,question,answer\nx,林小雨,1,1,累。,<think>啊</think>歇。\n"
+    )
+    (judge.folder / "all.csv").write_bytes(text.encode("gb18030"))
+    done = judge("eval", "--model", "all.csv", "--judge", "lexical", "--out", "run", code=None)
+    page = (judge.folder / "run" / "report.html").read_text(encoding="utf-8")
+    for note in ("it was read as GB18030", "were set aside in 1 answers"):
+        assert note in done.err
+        assert note in page
+    assert {row["system"] for row in judge.scores("run")} == {"x"}
+
+
 def test_two_systems_with_the_same_replies(judge: Program, recorded: Recorded) -> None:
     """Both are judged, and alike: whoever says it, the same words earn the same score."""
     args = ("--model", recorded("one"), "--model", recorded("two"), "--judge", "mock")
@@ -463,7 +534,7 @@ def test_a_judge_that_is_not_there(judge: Program, recorded: Recorded) -> None:
         (None, "bot.json: no such file"),
         ("", "bot.json: the file is empty"),
         ('{"路飞": [\n{"dialog_id": 1,', "bot.json:2: not valid JSON"),
-        ("[]", "bot.json: an object of characters was expected"),
+        ("[]", "bot.json: it holds no dialogues"),
         ('{"路飞": [{"dialog_id": 1, "question_r1": "q"}]}', "dialog_id 1: no answer_r1"),
     ],
 )
@@ -573,6 +644,27 @@ def test_a_folder_that_cannot_be_written(judge: Program, recorded: Recorded) -> 
     assert "--out" in hint
     message, _ = judge.mistake(*args, "file/run")
     assert "error: file/run: the run folder cannot be made: Not a directory" in message
+
+
+def test_a_run_that_may_only_be_read(judge: Program, recorded: Recorded) -> None:
+    """A report of it can be written elsewhere, and its ratings can be checked."""
+    before: tuple[str, ...] = ()
+    if os.geteuid() == 0:
+        if shutil.which("setpriv") is None:
+            pytest.skip("the superuser can write everywhere, and there is no setpriv")
+        before = ("setpriv", "--bounding-set=-dac_override", "--inh-caps=-dac_override")
+    judge("eval", "--model", recorded(), "--judge", "mock", "--out", "run")
+    untouched = contents(judge.folder / "run")
+    for path in (judge.folder / "run").iterdir():
+        path.chmod(0o444)
+    (judge.folder / "run").chmod(0o555)
+    try:
+        judge.end(judge.start("report", "run", "--out", "out", before=before))
+        judge.end(judge.start("leaderboard", "run", "--out", "table", before=before))
+        assert contents(judge.folder / "run") == untouched
+    finally:
+        (judge.folder / "run").chmod(0o755)
+    assert (judge.folder / "out" / "report.html").is_file()
 
 
 def test_a_folder_without_permission(judge: Program, recorded: Recorded) -> None:

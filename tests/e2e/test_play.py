@@ -248,9 +248,12 @@ def test_a_finished_run_asks_nothing_and_grows(
     judge(*eval_, "whole")
     assert server.asked() == first + rest
     assert made(judge, "run") == made(judge, "whole")
-    judge(*eval_, "run", *half)  # less is asked for: nothing is done, and what is there stays
+    judge(*eval_, "run", *half)  # less is asked for: nothing is done, and the report is of that
     assert server.asked().total() == 0
-    assert made(judge, "run") == made(judge, "whole")
+    whole = made(judge, "whole")
+    assert made(judge, "run") | {"scores": whole["scores"]} == whole
+    rows = judge.scores("run")
+    assert len({(row["character"], row["scenario"]) for row in rows}) == SCENES // 2
 
 
 def test_a_server_in_trouble(judge: Program, server: Server, questions: Path) -> None:

@@ -15,6 +15,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.cluster.hierarchy import DisjointSet
 
+from judge.names import fold
 from judge.ratings import (
     DialogueId,
     Form,
@@ -27,7 +28,6 @@ from judge.ratings import (
     read_ratings,
     write_sheets,
 )
-from judge.ratings.values import fold
 from judge.types import Dialogue, Metric, Turn
 
 METRICS = tuple(Metric(name, "d", {"en": name.title()}) for name in ("one", "two", "three"))

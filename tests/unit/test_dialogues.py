@@ -202,7 +202,8 @@ def without(key: str) -> dict[str, object]:
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        ([RECORD], "an object of characters was expected, found a list"),
+        ([RECORD], "no column character, and no system prompt that says who is played"),
+        ("3", "an object of characters was expected, found the number 3"),
         ({"路飞": RECORD}, "路飞: a list of dialogues was expected, found an object"),
         ({"路飞": [RECORD, "x"]}, "路飞, record 2: an object was expected, found text"),
         ({"路飞": [without("dialog_id")]}, "路飞, record 1: no dialog_id"),
@@ -255,7 +256,11 @@ def test_a_chatanime_file_that_cannot_be_read(
         (".csv", HEADER + 's,a,1,1,"q\nq",r\ns,a,1,1,q,r\n', ":4: round 1 of s/a/1 appears twice"),
         (".csv", HEADER + "s,a,1,1,q,r\ns,a,1,3,q,r\n", ":2: round 2 of s/a/1 is missing"),
         (".csv", HEADER + "s,a,1,2,q,r\n", ":2: round 1 of s/a/1 is missing"),
-        (".csv", HEADER + "s,a,1,0,q,r\n", ":2: round must be 1, 2, 3, ..., found '0'"),
+        (
+            ".csv",
+            HEADER + "s,a,1,-1,q,r\n",
+            ":2: round must be 1, 2, 3, ... .or from 0 on., found '-1'",
+        ),
         (".csv", HEADER + "s,a,1,one,q,r\n", "round must be"),
         (".csv", HEADER + "s,a,1,1.5,q,r\n", "round must be"),
         (".csv", HEADER + "s,a,1,nan,q,r\n", "round must be"),
@@ -266,9 +271,13 @@ def test_a_chatanime_file_that_cannot_be_read(
         (".csv", HEADER + 's,a,1,1,q,"r\n', "not a readable table"),
         (".csv", "answer," + HEADER, "the column answer appears twice"),
         (".csv", HEADER + "s,,1,1,q,r\n", ":2: character must be a name, found blank text"),
-        (".csv", HEADER + ",a,1,1,q,r\n", ":2: system must be a name, found blank text"),
+        (
+            ".csv",
+            HEADER + ",a,1,1,q,r\ns,a,1,1,q,r\n",
+            ":2: system must be a name, found blank text",
+        ),
         (".csv", HEADER + "s,a,,1,q,r\n", ":2: scenario must be"),
-        (".tsv", "character\tscenario\na\t1\n", ":2: no column round, question, answer"),
+        (".tsv", "character\tscenario\na\t1\n", ":2: no column question, answer"),
         (".jsonl", "\n[1]\n", ":2: an object was expected, found a list"),
         (".jsonl", '{"character": "a"}', r":1: no column scenario.*found: character\)"),
         (".jsonl", "\n\n{]", ":3: not valid JSON"),
@@ -311,11 +320,11 @@ def test_a_round_too_large_for_a_float(tmp_path: Path) -> None:
 
 
 def test_paths_that_hold_nothing(tmp_path: Path) -> None:
-    """A missing file and a folder without JSON files are named."""
+    """A missing file and a folder without files of dialogues are named."""
     with pytest.raises(DataError, match=r"none.json: no such file"):
         read_dialogues(tmp_path / "none.json")
-    write(tmp_path / "x.csv", HEADER)
-    with pytest.raises(DataError, match=r"no \*.json file in this folder"):
+    write(tmp_path / "notes.md", HEADER)
+    with pytest.raises(DataError, match="no file of dialogues in this folder"):
         read_dialogues(tmp_path)
     (tmp_path / "folder.json").mkdir()
     with pytest.raises(DataError, match=r"folder.json: it cannot be read: Is a directory"):
