@@ -14,6 +14,7 @@ __all__ = [
     "FitMeasure",
     "PointErrors",
     "ReliabilityCurve",
+    "nominal_kappa",
     "point_errors",
     "quadratic_kappa",
     "ranked_probability_score",
@@ -109,6 +110,25 @@ def quadratic_kappa(predicted: ArrayLike, ratings: ArrayLike, low: int, high: in
     if expected < 1e-12:
         return FitMeasure(math.nan, len(x), masked, "both sides are one and the same label")
     return FitMeasure(1 - float(np.mean((x - y) ** 2)) / float(expected), len(x), masked)
+
+
+def nominal_kappa(predicted: ArrayLike, ratings: ArrayLike) -> FitMeasure:
+    """Cohen's kappa (1960) of categories, coded as numbers: agreement beyond chance.
+
+    Undefined where both sides are the same single category.
+
+    Args:
+        predicted, ratings: (n,) codes.
+    """
+    x, y, masked = _pairs_iv(predicted, ratings)
+    if not x.size:
+        return FitMeasure(math.nan, 0, masked, "no pairs")
+    labels, codes = np.unique(np.concatenate([x, y]), return_inverse=True)
+    shares = (np.bincount(side, minlength=len(labels)) / len(x) for side in np.split(codes, 2))
+    expected = float(np.prod(list(shares), axis=0).sum())
+    if expected > 1 - 1e-12:
+        return FitMeasure(math.nan, len(x), masked, "both sides are one and the same label")
+    return FitMeasure((float(np.mean(x == y)) - expected) / (1 - expected), len(x), masked)
 
 
 def ranked_probability_score(distribution: ArrayLike, ratings: ArrayLike, low: int) -> FitMeasure:

@@ -70,6 +70,7 @@ def alt_test(
     rater: ArrayLike,
     epsilon: float,
     *,
+    categories: bool = False,
     least_others: int = 1,
     least_items: int = 30,
     least_annotators: int = 3,
@@ -97,6 +98,8 @@ def alt_test(
         cell: (r,) the position in `judge` of what was rated.
         rater: (r,) who rated it, at most once per cell.
         epsilon: see `EPSILON`.
+        categories: scores are codes of labels without order. The one who agrees with more of the
+            others wins, in place of the one with the smaller error.
         least_others: number of other raters that an item needs; 1 as in the authors' code.
         least_items: number of items that an annotator needs.
         least_annotators: number of annotators that the test needs.
@@ -113,8 +116,13 @@ def alt_test(
     judged = ~np.isnan(rows.judge)
     used = judged & (rest.number >= least_others)
     difference = np.full(len(rows.score), np.nan)
-    product = (rows.judge - rows.score) * (rows.judge + rows.score - 2 * rest.mean)
-    difference[used] = product[used]
+    if categories:
+        alike = _equal_ratings(rows.score, rows.cell, rows.score) - 1
+        worse = alike - _equal_ratings(rows.judge, rows.cell, rows.score)
+        worse += rows.judge == rows.score  # the annotator is none of the others
+    else:
+        worse = (rows.judge - rows.score) * (rows.judge + rows.score - 2 * rest.mean)
+    difference[used] = worse[used]
     scores = np.append(rows.score, rows.judge[judged])
     noise = TOLERANCE * float(np.max(np.abs(scores), initial=0)) ** 2
     judge_wins, human_wins = difference <= noise, difference >= -noise
@@ -152,6 +160,16 @@ def alt_test(
         masked=rows.masked + int((~judged).sum()),
         reason=reason,
     )
+
+
+def _equal_ratings(label: Floats, cell: Codes, score: Floats) -> Floats:
+    """For each row, how many ratings of its cell are `label`."""
+    labels, codes = np.unique(np.concatenate([label, score]), return_inverse=True)
+    wanted, given = (cell * len(labels) + code for code in np.split(codes, 2))
+    equal: Floats = np.bincount(given, minlength=int(wanted.max(initial=0)) + 1)[wanted].astype(
+        np.float64
+    )
+    return equal
 
 
 def _p_below(values: Floats, bound: float) -> float:

@@ -230,7 +230,8 @@ def _show(found: Agreement) -> None:
     rows += [_headline(measure, found) for measure in found.measures]
     click.echo(table(rows))
     click.echo("\nin points of the scale, and among people")
-    heads = ("measure", "MAE", "bias", "kappa", "alpha", "with judge")
+    first = "equal" if found.categories else "MAE"
+    heads = ("measure", first, "bias", "kappa", "alpha", "with judge")
     points: list[tuple[str, ...]] = [(*heads, "ICC", "SPA", "alt-test", "whole")]
     points += [_points(measure) for measure in found.measures]
     click.echo(table(points))
@@ -335,7 +336,9 @@ def _points(measure: MeasureAgreement) -> tuple[str, ...]:
     constant = {name: figure.value for name, figure in measure.constant.items()}
     return (
         _name(measure),
-        _beside(measure.mae.value, constant.get("mae")),
+        _beside(measure.equal.value, constant.get("equal"))
+        if measure.equal
+        else _beside(measure.mae.value, constant.get("mae")),
         _number(measure.bias.value),
         _number(measure.kappa.value),
         _number(measure.alpha_human.value),

@@ -230,6 +230,8 @@ def _counts(table: JudgedTable, rows: NDArray[np.bool_]) -> str:
 
 def _people_by_value(table: JudgedTable) -> Iterator[str]:
     """How often people gave each score, if they are those of a scale; dimensions alike together."""
+    if table.categories:
+        return
     alike: dict[tuple[float, float], Counter[float]] = {}
     for code in np.unique(table.dimension[~table.judged]).tolist():
         score = table.score[~table.judged & (table.dimension == code)]

@@ -22,7 +22,7 @@ from judge.ratings.resolve import (
     list_faults,
     resolve_duplicates,
 )
-from judge.ratings.rows import JudgedRows
+from judge.ratings.rows import Columns, JudgedRows
 from judge.ratings.values import FAULT_CODES, Coded, Codes, Flags, encode
 from judge.text_files import stem
 
@@ -35,6 +35,10 @@ JUDGES = frozenset(
 
 _LISTED = 1_000
 """Faults of a table of judges' scores that are listed; all are counted."""
+
+
+_MOST_CATEGORIES = 20
+"""More different texts are answers in words rather than labels."""
 
 
 class _Raters(NamedTuple):
@@ -54,6 +58,7 @@ def resolve_judged(
     judges: frozenset[str],
     point: Point,
     where: tuple[str, ...],
+    categories: bool,
 ) -> JudgedTable:
     """Keep the scores that can be used, say who gave each, and list the others.
 
@@ -63,6 +68,7 @@ def resolve_judged(
         judges: raters that are judges whatever their type.
         point: how probabilities became scores.
         where: the filters that were applied, as texts.
+        categories: whether labels may be no numbers.
 
     Raises:
         UsageError: no rows, no people or no judge; a name in `people` or `judges` that is none.
@@ -82,6 +88,9 @@ def resolve_judged(
         ids["system"] = Coded(("",), np.zeros(n, dtype=np.int64))
     item, system, judged = ids["item"].code, ids["system"].code, raters.judged
     nameless = (item < 0) | (system < 0) | (ids["dimension"].code < 0)
+    labels: tuple[str, ...] = ()
+    if categories:
+        columns, labels = _with_categories(columns)
     kind = np.where(nameless, FAULT_CODES["no_name"], columns["kind"]).astype(np.int8)
     scored = (judged.astype(np.int64), raters.dimension, system, item)
     duplicates = resolve_duplicates(kind, columns["score"], raters.rater, scored)
@@ -131,10 +140,32 @@ def resolve_judged(
         where=where,
         refused=dict(refused),
         faults=faults,
-        notes=tuple(_notes(rows, ids["rater_type"].names, refused, faults)),
+        notes=(
+            *_notes(rows, ids["rater_type"].names, refused, faults),
+            *([f"The labels are no numbers, but categories: {', '.join(labels)}."] * bool(labels)),
+        ),
         lost=lost,
         annotators=raters.annotators,
+        categories=labels,
     )
+
+
+def _with_categories(columns: Columns) -> tuple[Columns, tuple[str, ...]]:
+    """The columns with codes of labels as scores, and the labels, if no score is a number.
+
+    As they are where there are numbers, or too many labels to be categories.
+    """
+    named = columns["kind"] == FAULT_CODES["not_a_number"]
+    if not named.any() or (columns["kind"] == 0).any():
+        return columns, ()
+    given = [clean(str(value)) for value in columns["given"][named].tolist()]
+    labels = tuple(sorted(set(given)))
+    if not 2 <= len(labels) <= _MOST_CATEGORIES:
+        return columns, ()
+    score, kind = columns["score"].copy(), columns["kind"].copy()
+    score[named] = [labels.index(label) for label in given]
+    kind[named] = 0
+    return {**columns, "score": score, "kind": kind}, labels
 
 
 def _find_raters(

@@ -124,6 +124,7 @@ def read_judged_table(
     judges: Collection[str] = (),
     point: Point = "expected",
     sheet: str | None = None,
+    categories: bool = False,
 ) -> JudgedTable:
     """Every score of the files, and the first 1,000 faults of them.
 
@@ -166,6 +167,7 @@ def read_judged_table(
         judges=frozenset(judges),
         point=point,
         where=tuple(text for rule in filters.values() for text in rule.texts),
+        categories=categories,
     )
 
 

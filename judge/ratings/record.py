@@ -210,6 +210,7 @@ class JudgedTable:
             name that is missing.
         incomplete: says how many rows the figures lack, where the user goes on without them.
         annotators: what all people are by rater_type, `expert` or `crowd`; else "".
+        categories: the labels, where no score is a number: `score` then has codes of them.
     """
 
     items: tuple[str, ...]
@@ -233,6 +234,7 @@ class JudgedTable:
     lost: Mapping[tuple[str, str], int] = field(default_factory=dict)
     incomplete: str = ""
     annotators: str = ""
+    categories: tuple[str, ...] = ()
 
     def __len__(self) -> int:
         return len(self.score)

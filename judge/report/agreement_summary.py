@@ -255,8 +255,9 @@ def annotators_tested(agreement: Agreement) -> str:
     if not any(measure.annotator_tests for measure in agreement.measures):
         return ""
     others = agreement.annotators_min_others
+    how = "accuracy" if agreement.categories else "squared error"
     said = (
-        f"epsilon {agreement.epsilon:g} ({agreement.annotators} annotators), by squared error, on "
+        f"epsilon {agreement.epsilon:g} ({agreement.annotators} annotators), by {how}, on "
         f"what {'another' if others == 1 else f'{others} others'} rated too"
     )
     tests = [

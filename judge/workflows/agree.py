@@ -387,9 +387,15 @@ def _of_table(
             people=people,
             judges=judges,
             point=point,
+            categories=True,
             sheet=sheet,
         )
     of_people = None if scale is None else Scale.parse(scale, step)
+    if judged.categories and of_people is not None:
+        raise UsageError(
+            f"--scale {of_people}: the labels are categories: {', '.join(judged.categories)}",
+            hint="leave --scale out",
+        )
     judged = on_scale(judged, of_people)
     judged = ensure_complete_table(judged, judges, metrics, allow_missing=allow_missing)
     known = table_judges(judged)

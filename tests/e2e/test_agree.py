@@ -464,6 +464,41 @@ def test_the_annotator_test_says_its_settings_and_what_it_lacks(judge: Program) 
     assert "alt-test, alt-test whole: 3 annotators are needed, not 2 (tone)" in said
 
 
+def test_labels_that_are_no_numbers(judge: Program) -> None:
+    """Equal shares, kappa, alpha and the annotator test by accuracy; correlations have a reason.
+
+    By hand: of 40 items 30 are A by all three, 10 B by all; the judge says A to 35, so that 35 of
+    40 labels are equal, expected by chance (35 x 30 + 5 x 10) / 1600 = .6875, kappa .6; A for all
+    has .75.
+    """
+    rows: Rows = []
+    for item in range(40):
+        label = "A" if item < 30 else "B"
+        rows += [[item, "s", "tone", name, "expert", label] for name in ("ann", "bob", "cyd")]
+        rows.append([item, "s", "tone", "j", "llm", "A" if item < 35 else "B"])
+    table(judge, rows)
+    said = judge("agree", "--table", "table.csv", "--out", "labels").out
+    line = next(line for line in said.splitlines() if "0.88 (0.75)" in line)
+    assert line.split()[3:7] == ["-", "0.60", "1.00", line.split()[6]]
+    assert "MAE, SPA: the labels are categories, which have no order (tone)" in said
+    assert "epsilon 0.2 (expert annotators), by accuracy" in said
+    assert "note: The labels are no numbers, but categories: A, B." in said
+    text = (judge.folder / "labels" / "agreement.md").read_text(encoding="utf-8")
+    assert "The labels are categories without an order (A, B)" in text
+    assert "Krippendorff's α for nominal data" in text
+    page = (judge.folder / "labels" / "agreement.html").read_text(encoding="utf-8")
+    assert "Labels: A, B." in page
+    message, _ = judge.mistake("agree", "--table", "table.csv", "--scale", "1-5")
+    assert "the labels are categories: A, B" in message
+    two = [[*row[:3], "k", *row[4:]] for row in rows if row[3] == "j"]
+    table(judge, [*rows, *two])
+    message, hint = judge.mistake("agree", "--table", "table.csv")
+    assert "no correlation to list the judges by" in message
+    assert "--judge: j, k" in hint
+    pair = ("--judge", "j", "--judge", "k", "--out", "two")
+    assert "categories have none" in judge.mistake("agree", "--table", "table.csv", *pair)[0]
+
+
 def test_judges_of_a_table_are_listed_and_compared(judge: Program) -> None:
     """Without --judge all of them in short; with one a report; with two a comparison."""
     table(judge, scores(judges=("j", "k")))

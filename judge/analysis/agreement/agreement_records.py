@@ -302,6 +302,7 @@ class MeasureAgreement:
             accuracy if it ties all. Kappa and alpha are 0 for such a judge, correlations undefined.
         icc: `all` dialogues or `systems` -> intraclass correlations of the judge with the mean of
             people (McGraw and Wong 1996): `ICC(A,1)`, `ICC(C,1)`, `ICC(A,k)`, with k = 2 sides.
+        equal: of categories, the share of ratings that are the judge's label.
     """
 
     name: str
@@ -335,6 +336,7 @@ class MeasureAgreement:
     without: tuple[LeftOutSystem, ...]
     constant: Mapping[str, Estimate] = field(default_factory=dict)
     icc: Mapping[str, Mapping[str, Estimate]] = field(default_factory=dict)
+    equal: Estimate | None = None
 
     @property
     def spearman(self) -> Mapping[Level, Estimate]:
@@ -400,6 +402,7 @@ class Agreement:
             `groups` but is no measure.
         measures: metrics dimension by dimension, each followed by the dimension; overall last.
         pairs: raters compared with each other, if they are few.
+        categories: the labels, where they are no numbers; kappa and alpha are then nominal.
         disagreements: metric by metric in the order of the measures, largest gap first.
     """
 
@@ -427,6 +430,7 @@ class Agreement:
     pairs: tuple[RaterPair, ...] = ()
     disagreements: tuple[Disagreement, ...] = field(default=(), repr=False)
     annotators_min_others: int = 2
+    categories: tuple[str, ...] = ()
 
     @property
     def reference(self) -> bool:

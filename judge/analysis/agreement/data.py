@@ -60,6 +60,7 @@ class PairedScores:
         other_judges: name -> (n, M) scores of other judges of a table, for that comparison.
         provenance, notes, partial: see `Agreement`.
         annotators: what the raters are, `expert` or `crowd`; "" where that is not known.
+        categories: the labels, where they are no numbers: scores are then codes of them.
         judge_scale: ends of the judge's own scale; None if only its scores are known.
     """
 
@@ -92,6 +93,7 @@ class PairedScores:
     partial: str = ""
     judge_scale: tuple[float, float] | None = None
     annotators: str = ""
+    categories: tuple[str, ...] = ()
 
     @property
     def rater_names(self) -> list[str]:

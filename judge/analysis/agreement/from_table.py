@@ -121,6 +121,7 @@ def scores_from_table(
         partial=table.incomplete,
         judge_scale=labels,
         annotators=table.annotators,
+        categories=table.categories,
     )
 
 
@@ -143,6 +144,12 @@ def overview(
         UsageError: there is no such judge or dimension.
         DataError: no judge and people have scored anything in common.
     """
+    if table.categories:
+        names = judges or table_judges(table)
+        raise UsageError(
+            "the labels are categories, which have no correlation to list the judges by",
+            hint=f"name one with --judge: {', '.join(names[:_LISTED])}",
+        )
     grid = _Grid(table, metrics)
     human = grid.means()
     rows = []

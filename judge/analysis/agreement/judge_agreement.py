@@ -20,6 +20,7 @@ from judge.analysis.agreement.agreement_records import (
     MeasureAgreement,
     PairwiseAccuracy,
 )
+from judge.analysis.agreement.categories import categorical_agreement
 from judge.analysis.agreement.data import (
     GroupCodes,
     MeasureScores,
@@ -75,6 +76,7 @@ def agree(
     _agree_iv(resamples, confidence, seed, annotators, annotators_min_others)
     groups, measures = GroupCodes.of(scores), measure_scores(scores)
     resampled = {}
+    resamples = 0 if scores.categories else resamples
     if resamples:
         resampled = resample(
             measures, groups, resamples, confidence, seed, systems_fixed=systems_fixed
@@ -83,6 +85,12 @@ def agree(
     for done, measure in enumerate(measures):
         if progress is not None:
             progress(done, len(measures))
+        if scores.categories:
+            of_labels = categorical_agreement(
+                measure, scores.raters, annotators, annotators_min_others
+            )
+            agreements.append(of_labels)
+            continue
         agreements.append(
             _measure_agreement(
                 scores,
@@ -124,8 +132,9 @@ def agree(
         titles=dict(scores.titles),
         groups=dict(scores.groups),
         measures=tuple(agreements),
-        pairs=rater_statistics.rater_pairs(scores),
-        disagreements=rater_statistics.disagreements(scores, measures),
+        pairs=() if scores.categories else rater_statistics.rater_pairs(scores),
+        disagreements=() if scores.categories else rater_statistics.disagreements(scores, measures),
+        categories=scores.categories,
     )
 
 

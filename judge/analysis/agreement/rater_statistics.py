@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from itertools import combinations
 from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
-from calibration.agreement.alt_test import EPSILON, alt_test
+from calibration.agreement.alt_test import EPSILON, AltTestResult, alt_test
 from calibration.agreement.correlation import snap, spearman, tie_codes
 from calibration.agreement.raters import (
     Alpha,
@@ -37,6 +38,7 @@ Codes = NDArray[np.int64]
 __all__ = [
     "MOST_DISAGREEMENTS",
     "MOST_RATERS",
+    "alpha_estimate",
     "alphas",
     "alt_tests",
     "ceiling",
@@ -53,15 +55,20 @@ MOST_DISAGREEMENTS = 40
 
 def alphas(measure: MeasureScores) -> tuple[Estimate, Estimate]:
     """Krippendorff's alpha among people, and with the judge as one more rater."""
-    people = _alpha(krippendorff_alpha(measure.rating, measure.dialogue))
+    people = alpha_estimate(krippendorff_alpha(measure.rating, measure.dialogue))
     if measure.scale_mismatch:
         return people, estimate(math.nan, 0, reason=measure.scale_mismatch)
     with_judge = krippendorff_alpha(measure.rating, measure.dialogue, judge=measure.judge)
-    return people, _alpha(with_judge)
+    return people, alpha_estimate(with_judge)
 
 
 def alt_tests(
-    measure: MeasureScores, raters: Sequence[str], annotators: str, least_others: int
+    measure: MeasureScores,
+    raters: Sequence[str],
+    annotators: str,
+    least_others: int,
+    *,
+    categories: bool = False,
 ) -> Iterator[AltTest]:
     """The alternative annotator test of the judge's scores, and of these rounded to labels.
 
@@ -71,6 +78,7 @@ def alt_tests(
         raters: names of the rater codes.
         annotators: `expert`, `skilled` or `crowd`.
         least_others: how many others must have rated a dialogue.
+        categories: the scores are codes of categories: one test, by accuracy.
     """
     epsilon = EPSILON[annotators]
     named = measure.rater >= 0
@@ -78,6 +86,8 @@ def alt_tests(
     floors: tuple[AltFloor, ...] | None = None
     kinds: tuple[Literal["continuous", "rounded"], ...] = ("continuous", "rounded")
     for kind, judge in zip(kinds, (measure.judge, measure.rounded), strict=True):
+        if categories and kind == "continuous":
+            continue
         nobody = "no rater is named" if measure.kind == "metric" else "nobody named rated all parts"
         reason = measure.scale_mismatch or ("" if named.any() else nobody)
         if kind == "rounded" and measure.kind == "metric" and not measure.whole_labels:
@@ -85,9 +95,10 @@ def alt_tests(
         if reason:
             yield AltTest(kind, epsilon, None, None, 0, 0, (0, 0), None, reason)
             continue
-        test = alt_test(judge, *ratings, epsilon, least_others=least_others)
+        run = partial(alt_test, epsilon=epsilon, categories=categories, least_others=least_others)
+        test = run(judge, *ratings)
         if floors is None and not test.reason:
-            floors = tuple(_alt_floors(measure, ratings, epsilon, least_others))
+            floors = tuple(_alt_floors(measure, ratings, run))[: 1 if categories else 2]
         items = test.items.tolist()
         yield AltTest(
             scores=kind,
@@ -113,8 +124,7 @@ def alt_tests(
 def _alt_floors(
     measure: MeasureScores,
     ratings: tuple[Floats, Codes, Codes],
-    epsilon: float,
-    least_others: int,
+    run: Callable[..., AltTestResult],
 ) -> Iterator[AltFloor]:
     """The test of the most frequent rating and of the mean rating, in place of the judge's scores.
 
@@ -129,7 +139,7 @@ def _alt_floors(
         ("mean rating", mean),
     ):
         constant = np.where(np.isnan(measure.judge), np.nan, score)
-        test = alt_test(constant, *ratings, epsilon, least_others=least_others)
+        test = run(constant, *ratings)
         yield AltFloor(name, score, test.winning_rate, test.advantage, bool(test.passed))
 
 
@@ -257,7 +267,8 @@ def _dialogue_id(scores: PairedScores, row: int) -> tuple[str, str, str]:
     return str(scores.system[row]), str(scores.character[row]), str(scores.scenario[row])
 
 
-def _alpha(alpha: Alpha) -> Estimate:
+def alpha_estimate(alpha: Alpha) -> Estimate:
+    """The estimate of an alpha, which is undefined for a single unit."""
     value, reason = alpha.value, alpha.reason
     # With a single unit, observed and expected disagreement are equal: alpha is 0 for any ratings.
     if alpha.units == 1 and not reason:

@@ -176,6 +176,11 @@ def compare_judges(
     """
     if exchanges < 1:
         raise UsageError(f"{exchanges} exchanges: at least 1 is needed", hint="1000 are usual")
+    if first.categories:
+        raise UsageError(
+            "two judges are compared by correlations, and categories have none",
+            hint="name one judge at a time",
+        )
     rows_first, rows_second = _common_rows(first, second)
     of_second = {(measure.name, measure.parts): measure for measure in measure_scores(second)}
     measures = [m for m in measure_scores(first) if (m.name, m.parts) in of_second]

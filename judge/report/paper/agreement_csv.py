@@ -81,11 +81,7 @@ def _rows(m: MeasureAgreement) -> Iterator[_Row]:
     yield _Row("permutation p", m.permutation_p, "systems")
     for name in ("rmse", "mae", "bias", "kappa", "soft_pairwise"):
         yield _Row(name.replace("_", " "), getattr(m, name))
-    for level, coefficients in m.icc.items():
-        yield from (_Row(name, estimate, level) for name, estimate in coefficients.items())
-    for name, constant in m.constant.items():
-        title = {"pairwise": "pairwise accuracy"}.get(name, name.replace("_", " "))
-        yield _Row(title, constant, scorer="constant")
+    yield from _without_skill(m)
     accuracy = m.pairwise.accuracy
     why = accuracy.reason or "undefined"
     yield _Row("pairwise accuracy", accuracy)
@@ -114,6 +110,17 @@ def _rows(m: MeasureAgreement) -> Iterator[_Row]:
     yield from _systems(m)
     yield from _curve(m)
     yield from _confusion(m)
+
+
+def _without_skill(m: MeasureAgreement) -> Iterator[_Row]:
+    """The share of equal labels, intraclass correlations, and what a constant gets."""
+    if m.equal is not None:
+        yield _Row("equal", m.equal)
+    for level, coefficients in m.icc.items():
+        yield from (_Row(name, estimate, level) for name, estimate in coefficients.items())
+    for name, constant in m.constant.items():
+        title = {"pairwise": "pairwise accuracy"}.get(name, name.replace("_", " "))
+        yield _Row(title, constant, scorer="constant")
 
 
 def _number(value: float | None, n: int, why: str) -> Estimate:

@@ -97,13 +97,18 @@ def _main_table(agreement: Agreement) -> PaperTable:
         f"dialogues; between systems within an item ({agreement.item}), mean over items; and "
         f"between the means of the systems. {_intervals(agreement)}MAE and bias (judge less "
         "people) in points of the scale; const.: the MAE of one and the same score for everything, "
-        "the median; κ: quadratic weights, rounded judge against single "
-        "ratings. Ceiling: the ρ with the mean of the other raters that can be expected of a judge "
-        "who knows the truth, and what share of it the judge reaches with the same raters. n: "
-        "dialogues with both scores.",
+        f"the median; κ: {_kappa(agreement)}. Ceiling: the ρ with the mean of the other raters "
+        "that can be expected of a judge who knows the truth, and what share of it the judge "
+        "reaches with the same raters. n: dialogues with both scores.",
         agreement,
         columns,
     )
+
+
+def _kappa(agreement: Agreement) -> str:
+    if agreement.categories:
+        return f"Cohen's, of the labels {', '.join(agreement.categories)}, without weights"
+    return "quadratic weights, rounded judge against single ratings"
 
 
 def _intervals(agreement: Agreement) -> str:
@@ -218,6 +223,7 @@ def _scale(measure: MeasureAgreement) -> Range:
 def _people_table(agreement: Agreement) -> PaperTable:
     """Krippendorff's alpha, reliability, and both kinds of ceiling."""
     measures = agreement.measures
+    data = "nominal" if agreement.categories else "interval"
     columns: Columns = [
         (Column("rated", "Cells"), [Number(m.ceiling.cells, 0) for m in measures]),
         (Column("repeated", "Cells"), [Number(m.ceiling.repeated, 0) for m in measures]),
@@ -244,7 +250,7 @@ def _people_table(agreement: Agreement) -> PaperTable:
         "people",
         "Agreement among people, and the ceilings it sets. A cell is one dialogue and one "
         "measure, of a composite rated by those who rated all its parts; repeated: rated at least "
-        "twice. Krippendorff's α for interval data among "
+        f"twice. Krippendorff's α for {data} data among "
         "people, and with the judge as one more rater. Reliability: ICC(1) of one rating, and of "
         "the mean of a cell's ratings; its square root is the highest Pearson correlation that "
         "a judge can have with these means in expectation. ρ with the rest: mean Spearman of one "

@@ -9,6 +9,7 @@ import pytest
 from sklearn.metrics import cohen_kappa_score, mean_absolute_error, root_mean_squared_error
 
 from calibration.errors_of_fit import (
+    nominal_kappa,
     point_errors,
     quadratic_kappa,
     ranked_probability_score,
@@ -141,3 +142,12 @@ def test_labels_are_rounded_half_up_and_kept_on_the_scale() -> None:
     np.testing.assert_array_equal(
         to_labels([2.5, 3.49, 0.2, 7, math.nan], 1, 5), [3, 3, 1, 5, math.nan]
     )
+
+
+def test_nominal_kappa_is_that_of_scikit_learn() -> None:
+    """Of three categories, one of which only one side uses; undefined for a single category."""
+    rng = np.random.default_rng(2)
+    x, y = rng.integers(0, 3, 60), rng.integers(0, 2, 60)
+    assert nominal_kappa(x, y).value == pytest.approx(cohen_kappa_score(x, y))
+    assert math.isnan(nominal_kappa([1, 1], [1, 1]).value)
+    assert nominal_kappa([], []).reason == "no pairs"

@@ -91,6 +91,34 @@ def test_equals_a_loop_over_the_definition(kind: str, least_others: int, rounded
     assert found.masked == np.isnan(table + np.where(np.isnan(judge), np.nan, 0)).sum()
 
 
+def test_categories_are_tested_by_accuracy() -> None:
+    """Equal to the loop over the definition: who agrees with more of the others wins."""
+    multitest = pytest.importorskip("statsmodels.stats.multitest")
+    rng = np.random.default_rng(4)
+    truth = rng.integers(0, 3, 90)
+    judge, *people = (
+        np.where(rng.random(90) < right, truth, rng.integers(0, 3, 90)).astype(float)
+        for right in (0.7, 0.9, 0.6, 0.3, 0.8)
+    )
+    table = np.array(people)
+    table[rng.random(table.shape) < 0.2] = math.nan
+    p, advantages = [], []
+    for h in range(4):
+        wins = []
+        for i in range(90):
+            rest = [x for k, x in enumerate(table[:, i]) if k != h and not math.isnan(x)]
+            if rest and not math.isnan(table[h, i]):
+                f, own = (np.mean([x == label for x in rest]) for label in (judge[i], table[h, i]))
+                wins.append((f >= own - 1e-9, own >= f - 1e-9))
+        of_judge, of_human = np.array(wins, dtype=float).T
+        p.append(stats.ttest_1samp(of_human - of_judge, 0.1, alternative="less").pvalue)
+        advantages.append(of_judge.mean())
+    found = alt_test(judge, *_all_rate(table), 0.1, categories=True)
+    np.testing.assert_allclose(found.p, p)
+    np.testing.assert_allclose(found.advantages, advantages)
+    assert found.replaced.tolist() == multitest.multipletests(p, 0.05, "fdr_by")[0].tolist()
+
+
 def test_equally_close_is_decided_without_noise() -> None:
     """Judge .1 + .2, annotator .3: one distance to the others, whatever the last bit says."""
     table = np.tile([[0.3], [0.7], [0.1]], 30)
