@@ -7,7 +7,7 @@ import math
 import multiprocessing
 import os
 import platform
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from functools import partial
 from pathlib import Path
@@ -17,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from calibration.calibrators import CANDIDATES, Calibrator, CannotFitError, Ordinal, Sample
+from calibration.calibrators.ridge import FOLDS
 from calibration.conformal import held_out_coverage, hierarchical_radius, pooled_radius
 from calibration.errors_of_fit import reliability_curve
 from calibration.selection import FALLS, CandidateErrors, pair_accuracy, select
@@ -36,7 +37,15 @@ from judge.manifest import utc_now
 from judge.ratings import Ratings, compare, join_ratings
 from judge.types import Judgment, Rubric
 
-__all__ = ["AUTO", "RAW", "calibrate", "json_values", "library_versions", "refuse_without_skill"]
+__all__ = [
+    "AUTO",
+    "RAW",
+    "calibrate",
+    "fit_samples",
+    "json_values",
+    "library_versions",
+    "refuse_without_skill",
+]
 
 AUTO = "auto"
 """The candidate map is chosen by the one-standard-error rule."""
@@ -64,6 +73,7 @@ def calibrate(
     candidate: str = AUTO,
     confidence: float = 0.9,
     notes: Sequence[str] = (),
+    progress: Callable[[int, int], None] = lambda *_: None,
 ) -> Calibration:
     """Join ratings to judgments and fit a map for every metric that was judged.
 
@@ -78,6 +88,7 @@ def calibrate(
         candidate: the name of one of `calibration.calibrators.CANDIDATES`, or `AUTO`.
         confidence: of the intervals, between 0 and 1.
         notes: warnings to store before those that are found here.
+        progress: told how many metrics are done, of how many.
 
     Raises:
         UsageError: a metric was not judged, or the ends of the scale are no whole numbers.
@@ -89,7 +100,8 @@ def calibrate(
     scale = _scale(ratings)
     counts = _counts(table, ratings)
     samples = [_sample(table, ratings, metric, scale) for metric in wanted]
-    fits = refuse_without_skill(_fit_all(samples, table, candidate, confidence))
+    crossed = (table.systems, table.characters, table.scenarios)
+    fits = fit_samples(samples, crossed, candidate, confidence, progress)
     not_rated = [metric for metric in wanted if metric not in ratings.metrics]
     path, digest = next(iter(ratings.sources.items()))
     return Calibration(
@@ -185,24 +197,47 @@ def _sample(table: JudgmentTable, ratings: Ratings, metric: str, scale: tuple[in
     )
 
 
-def _fit_all(
-    samples: Sequence[Sample], table: JudgmentTable, candidate: str, confidence: float
+def fit_samples(
+    samples: Sequence[Sample],
+    crossed: tuple[NDArray[np.str_], NDArray[np.str_], NDArray[np.str_]],
+    candidate: str,
+    confidence: float,
+    progress: Callable[[int, int], None],
 ) -> list[Fit]:
+    """Fit a map to each sample, and keep those for which the judge adds something.
+
+    Args:
+        samples: of one metric each, on the same cells.
+        crossed: (n,) systems, characters and scenarios of the cells.
+        candidate, confidence, progress: see `calibrate`.
+    """
+    systems, characters, scenarios = crossed
     fit = partial(
         _fit_metric,
-        systems=table.systems,
-        characters=table.characters,
-        scenarios=table.scenarios,
+        systems=systems,
+        characters=characters,
+        scenarios=scenarios,
         candidate=candidate,
         confidence=confidence,
     )
+    progress(0, len(samples))
+    fits = []
+    for done in _each(fit, samples):
+        fits.append(done)
+        progress(len(fits), len(samples))
+    return refuse_without_skill(fits)
+
+
+def _each(fit: Callable[[Sample], Fit], samples: Sequence[Sample]) -> Iterator[Fit]:
+    """The fits in their order, by several processes where that saves time."""
     workers = min(os.cpu_count() or 1, len(samples))
     if workers < 2 or sum(len(sample.scores) for sample in samples) < _PARALLEL_FROM:
-        return [fit(sample) for sample in samples]
+        yield from map(fit, samples)
+        return
     # A forked process can hang if this one has threads, as numpy's linear algebra may.
     spawn = multiprocessing.get_context("spawn")
     with ProcessPoolExecutor(workers, mp_context=spawn) as pool:
-        return list(pool.map(fit, samples))
+        yield from pool.map(fit, samples)
 
 
 def _fit_metric(
@@ -365,9 +400,13 @@ def _item_intervals(
 
 
 def _held_out_errors(sample: Sample, groups: NDArray[np.str_], candidate: str) -> dict[str, Any]:
-    """The errors of one candidate in a cross-validation over other groups than systems."""
+    """The errors of one candidate in a cross-validation over other groups than systems.
+
+    Of more groups than `FOLDS`, several are left out at once.
+    """
+    codes = np.unique(groups, return_inverse=True)[1] % FOLDS
     try:
-        rows = select(sample.by(groups), {candidate: CANDIDATES[candidate]}).rows
+        rows = select(sample.by(codes), {candidate: CANDIDATES[candidate]}).rows
     except CannotFitError as error:
         return {"reason": str(error)}
     return _stored_errors(rows[-1])

@@ -8,10 +8,20 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from judge.cli.command import FOLDER_OR_FILE, command, echo_json, given_options, option, table
+from judge.cli.command import (
+    FOLDER_OR_FILE,
+    Progress,
+    command,
+    echo_json,
+    given_options,
+    option,
+)
+from judge.cli.command import table as text_table
 from judge.cli.options import (
     JUDGE,
+    RATINGS,
     REPORT,
+    aliases_of,
     given_ratings,
     json_option,
     metrics_option,
@@ -29,7 +39,7 @@ CANDIDATES = ("mode", "expected", "shift", "linear", "isotonic", "ridge", "ordin
 
 
 @command("calibrate")
-@click.argument("runs", nargs=-1, required=True, type=FOLDER_OR_FILE)
+@click.argument("runs", nargs=-1, type=FOLDER_OR_FILE)
 @rating_options("Human ratings of what RUNS judged, in any shape that `judge ratings check` reads.")
 @option(
     "--published",
@@ -38,6 +48,14 @@ CANDIDATES = ("mode", "expected", "shift", "linear", "isotonic", "ridge", "ordin
     help="Without ratings: a CSV of published means (system, metric, mean), or `paper` for those "
     "that Figure 1 of arXiv 2508.06388 shows of six systems.",
 )
+@option(
+    "--table",
+    type=FOLDER_OR_FILE,
+    help="Instead of RUNS: a table of anything judged, as `judge agree --table` reads it, with the "
+    "scores of judges and of people. The calibrated scores are written beside --out, as "
+    "OUT-scores.csv.",
+)
+@option("--judge", metavar="NAME", help="Of --table: this judge.")
 @metrics_option
 @option(
     "--rung",
@@ -62,7 +80,15 @@ CANDIDATES = ("mode", "expected", "shift", "linear", "isotonic", "ridge", "ordin
 )
 @json_option
 @click.pass_context
-def calibrate(ctx: click.Context, /, runs: Sequence[Path], as_json: bool, **_: Any) -> None:
+def calibrate(
+    ctx: click.Context,
+    /,
+    runs: Sequence[Path],
+    table: Path | None,
+    judge: str | None,
+    as_json: bool,
+    **_: Any,
+) -> None:
     """Fit the scores of RUNS to human ratings, or to published means.
 
     RUNS are folders made with one judge and one rubric. For each metric several maps are tried on
@@ -76,15 +102,27 @@ def calibrate(ctx: click.Context, /, runs: Sequence[Path], as_json: bool, **_: A
       judge calibrate runs/public --ratings ratings.csv
       judge calibrate runs/a runs/b --ratings survey.xlsx --alias 打分人=rater --metrics fluency
       judge calibrate runs/public --published paper --out paper.json
+      judge calibrate --table scores.csv --judge gpt-4 --scale 1-5 --out gpt-4.json
     """
     from judge.workflows import calibrate as workflow
+    from judge.workflows.inputs import RatingsFile
 
-    done = workflow.calibrate(runs, **given_options(ctx, JUDGE, REPORT), **given_ratings(ctx))
+    given = given_options(ctx, JUDGE, REPORT)
+    if table is None:
+        given |= given_ratings(ctx)
+    else:
+        reading = given_options(ctx, RATINGS)
+        ratings, aliases = reading.pop("ratings", None), aliases_of(reading.pop("aliases", ()))
+        given |= {"ratings": ratings, "table": RatingsFile(table, aliases, **reading)}
+    with Progress() as progress:
+        done = workflow.calibrate(runs, judge=judge, progress=progress, **given)
     if as_json:
         echo_json({"out": str(done.path), **done.calibration.to_dict()})
     else:
         _show(done.calibration)
         click.echo(f"calibration: {done.path}")
+        if done.scores is not None:
+            click.echo(f"calibrated scores: {done.scores}")
     ctx.exit(0 if done.complete else 1)
 
 
@@ -96,9 +134,10 @@ def _show(found: Calibration) -> None:
     if verdict:
         click.echo(verdict)
     made = found.made_with
+    rubric = f"rubric {made.rubric} {made.version} {made.language} {made.rubric_hash[:8]}; "
     click.echo(
-        f"judge {made.judge}, rubric {made.rubric} {made.version} {made.language} "
-        f"{made.rubric_hash[:8]}; {found.kind} {found.source} {found.sha256[:8]}"
+        f"judge {made.judge}, {rubric if made.rubric else ''}{found.kind} {found.source} "
+        f"{found.sha256[:8]}"
     )
     for name, count in found.counts.items():
         click.echo(f"{name.replace('_', ' ') + ':':32} {count}")
@@ -147,7 +186,7 @@ def _show_ladder(fitted: Mapping[str, Fit]) -> None:
         f"\nroot mean squared error on systems left out; * taken, by {by};\n"
         "no judge: the mean of the other systems, which a map has to beat"
     )
-    click.echo(table(rows))
+    click.echo(text_table(rows))
     for reason in reasons:
         click.echo(f"- {reason}")
 
@@ -162,14 +201,14 @@ def _show_chosen(fitted: Mapping[str, Fit], confidence: float) -> None:
         errors.append((metric, fit.details["rung"], *_errors(fit.details)))
         others.append((metric, *_others(fit.details)))
     click.echo("\nraw > calibrated, on systems left out")
-    click.echo(table(errors))
+    click.echo(text_table(errors))
     click.echo(
         "\npairs: of systems in the right order, both left out; rank-invariant: the map rises\n"
         "and changes no rank correlation of dialogues; MAE on characters and on scenarios left\n"
         f"out; half the {confidence:.0%} interval for one rating, and how many ratings of each\n"
         "system left out it covered"
     )
-    click.echo(table(others))
+    click.echo(text_table(others))
     why = {fit.details["item_intervals"]["reason"] for fit in fitted.values()} - {""}
     for reason in sorted(why):
         click.echo(f"no interval for a single dialogue: {reason}")
@@ -212,7 +251,7 @@ def _show_lines(fits: Mapping[str, Fit]) -> None:
     click.echo("\npublished = intercept + slope x judged, over systems; r: their correlation,")
     click.echo("p: how often exchanged systems have as high a one;")
     click.echo("then mean absolute errors, all but the raw one of systems left out")
-    click.echo(table(rows))
+    click.echo(text_table(rows))
 
 
 def _number(value: float | None) -> str:

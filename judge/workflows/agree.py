@@ -48,7 +48,7 @@ from judge.workflows.report import run_folders
 if TYPE_CHECKING:
     import pandas as pd
 
-__all__ = ["AgreementReport", "JudgeComparison", "JudgeList", "agree"]
+__all__ = ["AgreementReport", "JudgeComparison", "JudgeList", "agree", "scores_of_table"]
 
 TableSource: TypeAlias = "str | Path | pd.DataFrame"
 
@@ -241,7 +241,7 @@ def agree(
                 "--ratings goes with RUNS; a --table holds the ratings itself",
                 hint="name both files with --table",
             )
-        chosen = _of_table(
+        chosen = scores_of_table(
             table,
             judges,
             people,
@@ -353,7 +353,7 @@ def _reference_notes(run: StoredRun) -> list[str]:
     return [f"The reference was scored by the rubric {REFERENCE_RUBRIC}; the judge read another."]
 
 
-def _of_table(
+def scores_of_table(
     table: TableSource | Sequence[str | Path],
     judges: Sequence[str],
     people: Sequence[str],

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import hashlib
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -11,11 +13,16 @@ from judge import calibration_file
 from judge.analysis.fit_calibration import AUTO
 from judge.analysis.fit_calibration import calibrate as calibrate_to_ratings
 from judge.analysis.fit_to_published import calibrate_to_published
+from judge.analysis.fit_to_table import calibrate_table
 from judge.analysis.published import PublishedMeans
 from judge.calibration_file import Calibration, MadeWith
 from judge.errors import UsageError
+from judge.records import write_text
+from judge.report.format import csv_text
 from judge.runs import open_run, show_frame
-from judge.workflows.inputs import RatingsSource, published_means, usable_ratings
+from judge.workflows import Progress, no_progress
+from judge.workflows.agree import JudgeList, scores_of_table
+from judge.workflows.inputs import RatingsFile, RatingsSource, published_means, usable_ratings
 from judge.workflows.report import run_folders
 
 if TYPE_CHECKING:
@@ -31,10 +38,12 @@ class CalibrationFit:
     Attributes:
         path: the file, for `calibration` of `evaluate`, `report` and `leaderboard`.
         calibration: what is in it.
+        scores: of a table, the CSV of its calibrated scores.
     """
 
     path: Path
     calibration: Calibration = field(repr=False)
+    scores: Path | None = None
 
     @property
     def complete(self) -> bool:
@@ -68,14 +77,17 @@ class CalibrationFit:
 
 
 def calibrate(
-    runs: str | Path | Sequence[str | Path],
+    runs: str | Path | Sequence[str | Path] = (),
     ratings: RatingsSource | None = None,
     *,
     published: str | Path | PublishedMeans | None = None,
+    table: str | Path | RatingsFile | None = None,
+    judge: str | None = None,
     metrics: Sequence[str] = (),
     candidate: str | None = None,
     confidence: float = 0.9,
     out: str | Path = "calibration.json",
+    progress: Progress = no_progress,
 ) -> CalibrationFit:
     """Fit the scores of runs to human ratings, or to published means, and write the calibration.
 
@@ -85,18 +97,33 @@ def calibrate(
         runs: a run folder, or several that one judge made with one rubric.
         ratings: human ratings of what was judged.
         published: in place of ratings: a CSV of published means, or `paper`.
+        table: in place of runs: a table of scores that a judge and people gave to anything.
+        judge: of the table; None where it has one judge.
         metrics: only these.
         candidate: with ratings: which map. None chooses for each metric the simplest map within
             one standard error of the best, on systems left out.
         confidence: of every interval, between 0 and 1; K systems can give at most K / (K + 1)
             about one dialogue.
-        out: the file.
+        out: the file. Of a table, the calibrated scores are written beside it, as OUT-scores.csv.
+        progress: told how many metrics are done.
 
     Raises:
         UsageError: options that do not go together, or a metric that was not judged.
         DataError: the ratings cannot be used, or belong to nothing that was judged.
         StoreError: a folder is no run, or the file cannot be written.
     """
+    fitting = partial(progress, "calibration")
+    if table is not None:
+        if run_folders(runs) or ratings is not None or published is not None:
+            raise UsageError(
+                "--table goes without RUNS, --ratings and --published: it holds scores and ratings",
+                hint="judge calibrate --table FILE --judge NAME",
+            )
+        return _of_table(table, judge, metrics, candidate or AUTO, confidence, Path(out), fitting)
+    if judge is not None:
+        raise UsageError("--judge goes with --table", hint="leave it out")
+    if not run_folders(runs):
+        raise UsageError("name run folders, or a table with --table", hint="judge calibrate RUN")
     if (ratings is None) == (published is None):
         raise UsageError(
             "a calibration takes --ratings or --published, one of them",
@@ -120,6 +147,7 @@ def calibrate(
             candidate=candidate or AUTO,
             confidence=confidence,
             notes=notes,
+            progress=fitting,
         )
     else:
         means = published_means(published)
@@ -130,3 +158,44 @@ def calibrate(
     path = Path(out)
     calibration_file.write(path, fitted)
     return CalibrationFit(path, fitted)
+
+
+def _of_table(
+    table: str | Path | RatingsFile,
+    judge: str | None,
+    metrics: Sequence[str],
+    candidate: str,
+    confidence: float,
+    out: Path,
+    progress: Callable[[int, int], None],
+) -> CalibrationFit:
+    file = table if isinstance(table, RatingsFile) else RatingsFile(table)
+    found = scores_of_table(
+        file.path,
+        [judge] if judge else [],
+        (),
+        (),
+        file.aliases,
+        file.scale,
+        file.step,
+        file.sheet,
+        allow_missing=file.allow_missing,
+        metrics=metrics,
+        point="expected",
+    )
+    if isinstance(found, JudgeList):
+        names = ", ".join(dict.fromkeys(row.judge for row in found.rows))
+        raise UsageError(
+            "the table holds several judges: name one with --judge", hint=f"there are {names}"
+        )
+    path, beside = Path(file.path), out.with_name(f"{out.stem}-scores.csv")
+    if path.resolve() in (out.resolve(), beside.resolve()):
+        raise UsageError(f"--out {out}: the table would be replaced", hint="name another file")
+    source = (path.name, hashlib.sha256(path.read_bytes()).hexdigest() if path.is_file() else "")
+    fitted, scores = calibrate_table(
+        found[0], source, candidate=candidate, confidence=confidence, progress=progress
+    )
+    calibration_file.write(out, fitted)
+    rows = [["item", "system", "metric", "score", "calibrated", "lower", "upper"]]
+    rows += [["" if value is None else str(value) for value in score] for score in scores]
+    return CalibrationFit(out, fitted, write_text(beside, csv_text(rows)))

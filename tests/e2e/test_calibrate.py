@@ -256,3 +256,53 @@ def test_what_cannot_be_calibrated(judge: Program, recorded: Recorded) -> None:
     assert not (judge.folder / "calibration.json").exists()
     error, _ = judge.mistake("report", "run", "--calibration", "some.csv")
     assert "some.csv: not a readable calibration" in error
+
+
+def tidy(path: Path, systems: int, items: int, metrics: int, skill: float) -> Path:
+    """SIMULATED: a table of three people and two judges, on 1-5."""
+    rng = np.random.default_rng(11)
+    with path.open("w", newline="", encoding="utf-8") as file:
+        rows = csv.writer(file)
+        rows.writerow(["item", "system", "dimension", "rater", "rater_type", "score"])
+        for system in range(systems):
+            for item in range(items):
+                for metric in range(metrics):
+                    truth = rng.normal(3, 0.8)
+                    where = (f"i{item}", f"s{system}", f"m{metric}")
+                    for rater in ("ann", "bob", "cat"):
+                        score = round(min(5, max(1, truth + rng.normal(0, 0.4))))
+                        rows.writerow([*where, rater, "expert", score])
+                    seen = 2 + skill * (truth - 3) + rng.normal(0, 0.3)
+                    rows.writerow([*where, "low", "llm", round(min(5, max(1, seen)), 2)])
+                    rows.writerow([*where, "dice", "llm", rng.integers(1, 6)])
+    return path
+
+
+def test_a_table_of_somebody_else_is_calibrated(judge: Program) -> None:
+    """A judge that is a point too low is mapped, every score in a CSV; dice add nothing."""
+    path = tidy(judge.folder / "t.csv", 10, 15, 2, 0.8)
+    words = ("calibrate", "--table", path, "--scale", "1-5", "--out", "low.json")
+    done = judge(*words, "--judge", "low")
+    assert done.out.startswith("judge low, ratings t.csv")
+    assert done.out.splitlines()[-1] == "calibrated scores: low-scores.csv"
+    with (judge.folder / "low-scores.csv").open(encoding="utf-8", newline="") as file:
+        scores = list(csv.DictReader(file))
+    assert len(scores) == 10 * 15 * 2
+    assert np.mean([float(row["score"]) for row in scores]) < 2.3
+    assert np.mean([float(row["calibrated"]) for row in scores]) == pytest.approx(3, abs=0.2)
+    assert all(1 <= int(row["lower"]) <= int(row["upper"]) <= 5 for row in scores)
+    done = judge(*words, "--judge", "dice", code=1)
+    assert done.out.startswith("The judge adds nothing here: m0, m1 (2 of 2 metrics).")
+    for extra, message in (
+        ((), "the table holds several judges: name one with --judge"),
+        (("--judge", "nobody"), "nobody"),
+        (("--judge", "low", "--published", "paper"), "--table goes without RUNS"),
+    ):
+        error, _ = judge.mistake(*words, *extra)
+        assert message in error
+    before = path.rename(judge.folder / "low-scores.csv").read_bytes()
+    words = ("calibrate", "--table", "low-scores.csv", "--judge", "low", "--out", "low.json")
+    assert "the table would be replaced" in judge.mistake(*words)[0]
+    assert (judge.folder / "low-scores.csv").read_bytes() == before
+    error, _ = judge.mistake("calibrate")
+    assert "name run folders, or a table with --table" in error

@@ -1,0 +1,160 @@
+"""A calibration of a judge that this program did not run, from a table of its scores."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from calibration.calibrators import Sample, as_distributions
+from calibration.conformal import item_intervals
+from judge.analysis.agreement.data import PairedScores
+from judge.analysis.fit_calibration import AUTO, fit_samples, library_versions
+from judge.calibration_file import Calibration, MadeWith
+from judge.errors import UsageError
+from judge.manifest import utc_now
+
+__all__ = ["TableCalibration", "TableScore", "calibrate_table"]
+
+_MOST_LABELS = 20
+"""A scale of more whole numbers than this is no rating scale."""
+
+
+class TableScore(NamedTuple):
+    """One score of the judge, on the human scale where its metric has a map."""
+
+    item: str
+    system: str
+    metric: str
+    score: float
+    calibrated: float | None
+    lower: int | None
+    upper: int | None
+
+
+class TableCalibration(NamedTuple):
+    """A calibration, and every score of the judge on the human scale."""
+
+    calibration: Calibration
+    scores: tuple[TableScore, ...]
+
+
+def calibrate_table(
+    scores: PairedScores,
+    source: tuple[str, str],
+    *,
+    candidate: str = AUTO,
+    confidence: float = 0.9,
+    progress: Callable[[int, int], None] = lambda *_: None,
+) -> TableCalibration:
+    """Fit a map for every metric of a table that a judge and people have scored.
+
+    Args:
+        scores: of one judge, beside people.
+        source: name and SHA-256 of the table.
+        candidate: see `fit_calibration.calibrate`.
+        confidence: of every interval.
+        progress: told how many metrics are done, of how many.
+
+    Raises:
+        UsageError: the scale of people or judge is not one of whole numbers.
+    """
+    low, high = _scale(scores)
+    labels = high - low + 1
+    on_scale = (scores.score >= low) & (scores.score <= high)
+    probs = scores.probs
+    if probs is None or probs.shape[2] != labels:
+        probs = as_distributions(np.where(on_scale, scores.score - low + 1, np.nan), labels)
+    samples = []
+    for column in range(len(scores.metrics)):
+        rows = scores.metric == column
+        samples.append(
+            Sample.of(
+                probs,
+                column,
+                scores.rating[rows] - low + 1,
+                scores.dialogue[rows],
+                raters=scores.rater[rows],
+                groups=scores.system,
+            )
+        )
+    fits = fit_samples(
+        samples,
+        (scores.system, scores.character, scores.scenario),
+        candidate,
+        confidence,
+        progress,
+    )
+    off = int((~on_scale & ~np.isnan(scores.score)).sum())
+    notes = [f"{off} scores of the judge are not on {low}-{high} and were left out."] if off else []
+    if low != 1:
+        notes.append(f"In this file the labels are counted from 1, which stands for {low}.")
+    calibration = Calibration(
+        kind="ratings",
+        made_with=MadeWith(scores.judge, "", "", "", "", "", ""),
+        source=source[0],
+        sha256=source[1],
+        labels=tuple(str(label) for label in range(low, high + 1)),
+        metrics=scores.metrics,
+        scale=(1, labels),
+        confidence=confidence,
+        fits=dict(zip(scores.metrics, fits, strict=True)),
+        counts={
+            "ratings": len(scores.rating),
+            "judge_scores": int((~np.isnan(scores.score)).sum()),
+            "items_judged": len(scores.score),
+            "items_rated": len(np.unique(scores.dialogue)),
+            "raters": len(scores.raters),
+        },
+        notes=(*notes, *scores.notes),
+        created=utc_now(),
+        versions=library_versions(),
+    )
+    return TableCalibration(calibration, tuple(_scores(scores, calibration, probs, low)))
+
+
+def _scale(scores: PairedScores) -> tuple[int, int]:
+    """The ends of the scale of all metrics, wide enough for the judge if none was declared."""
+    ends = [*scores.scale.values()]
+    low, high = min(end[0] for end in ends), max(end[1] for end in ends)
+    if not scores.scale_declared:
+        low = min(low, np.floor(np.nanmin(scores.score)))
+        high = max(high, np.ceil(np.nanmax(scores.score)))
+    if low != round(low) or high != round(high) or high - low + 1 > _MOST_LABELS or low == high:
+        raise UsageError(
+            f"people and judge use {low:g} to {high:g}, which is no scale of at most "
+            f"{_MOST_LABELS} whole numbers",
+            hint="bring the judge's scores to the scale of the people, and name it: --scale 1-5",
+        )
+    return round(low), round(high)
+
+
+def _scores(
+    scores: PairedScores, calibration: Calibration, probs: NDArray[np.float64], low: int
+) -> Iterator[TableScore]:
+    for column, metric in enumerate(scores.metrics):
+        fit = calibration.fits[metric]
+        calibrator = fit.load()
+        rows = np.flatnonzero(~np.isnan(scores.score[:, column]))
+        nothing: Sequence[None] = [None] * len(rows)
+        calibrated: Sequence[float | None] = nothing
+        ends: tuple[Sequence[int | None], Sequence[int | None]] = (nothing, nothing)
+        if calibrator is not None:
+            predicted = calibrator.predict(probs[rows])
+            calibrated = [_on_scale(value, low) for value in predicted.tolist()]
+            if fit.radius is not None:
+                interval = item_intervals(predicted, fit.radius, high=calibration.scale[1])
+                ends = (_labels(interval.lower, low), _labels(interval.upper, low))
+        for row, value, lower, upper in zip(rows.tolist(), calibrated, *ends, strict=True):
+            where = (str(scores.character[row]), str(scores.system[row]), metric)
+            yield TableScore(*where, float(scores.score[row, column]), value, lower, upper)
+
+
+def _on_scale(value: float, low: int) -> float | None:
+    return None if np.isnan(value) else value + low - 1
+
+
+def _labels(ends: NDArray[np.float64], low: int) -> list[int | None]:
+    return [None if np.isnan(end) else round(end) + low - 1 for end in ends.tolist()]
