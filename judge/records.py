@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import glob
 import json
 import os
 from collections.abc import Mapping
@@ -150,6 +151,7 @@ def write_bytes(path: Path, content: bytes, hint: str = _WRITE_HINT) -> Path:
     temporary = path.with_name(f"{path.name}.{os.getpid()}.part")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
+        _remove_parts(path)
         temporary.write_bytes(content)
         temporary.replace(path)
     except OSError as error:
@@ -157,6 +159,26 @@ def write_bytes(path: Path, content: bytes, hint: str = _WRITE_HINT) -> Path:
             temporary.unlink()
         raise StoreError(f"cannot be written: {error.strerror}", path=path, hint=hint) from error
     return path
+
+
+def _remove_parts(path: Path) -> None:
+    """Remove what processes that are gone have left of this file, which they did not finish."""
+    for part in path.parent.glob(f"{glob.escape(path.name)}.*.part"):
+        number = part.name.removeprefix(f"{path.name}.").removesuffix(".part")
+        if number.isdecimal() and not _runs(int(number)):
+            part.unlink(missing_ok=True)
+
+
+def _runs(process: int) -> bool:
+    if os.name != "posix":  # there, signal 0 would end it
+        return True
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    except (OSError, OverflowError):
+        return True
+    return True
 
 
 def _plain(value: Any) -> Any:

@@ -1,7 +1,6 @@
-"""The SQLite databases of a run folder, and the one with its judgments: `judge.sqlite`.
+"""The database of a run folder with its judgments: `judge.sqlite`.
 
-A database is in write-ahead mode, and every batch of rows is one transaction: a run that is killed
-at any instant leaves whole batches.
+Every batch of rows is one transaction (see `judge.database`).
 
 A judgment is stored under what was judged (system, character, scenario, metric), with the hash of
 the prompt: two systems that gave the same replies have the same prompts, and each keeps a judgment
@@ -15,14 +14,14 @@ import json
 import logging
 import math
 import os
-import sqlite3
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, Self, TypeVar, get_args
+from typing import Any, TypeVar, get_args
 
-from judge.errors import RunMismatchError, StoreError
+from judge.database import Database, make_folder
+from judge.errors import RunMismatchError
 from judge.types import Dialogue, Failure, Judgment, Reading, ScoreDistribution, Turn
 
 try:
@@ -30,7 +29,7 @@ try:
 except ImportError:  # Windows
     fcntl = None  # type: ignore[assignment]
 
-__all__ = ["FORMAT", "Database", "Store", "only_writer"]
+__all__ = ["FORMAT", "Store", "only_writer"]
 
 _log = logging.getLogger(__name__)
 
@@ -41,20 +40,6 @@ _Row = TypeVar("_Row")
 
 _ROUNDING = 1e-3
 """By how much the probabilities that a judge gives may sum to more than 1."""
-_PATIENCE = 60.0
-"""Seconds to wait for another program that is writing to the same run."""
-
-_NO_ROOM = "free some space, or choose another --out, and run the same command again: it goes on"
-_DAMAGED = "restore it from a copy, or begin again in another --out"
-_HINTS = {
-    sqlite3.SQLITE_FULL: _NO_ROOM,
-    sqlite3.SQLITE_IOERR: _NO_ROOM,
-    sqlite3.SQLITE_BUSY: "another program is using this run folder: wait until it is done",
-    sqlite3.SQLITE_CORRUPT: _DAMAGED,
-    sqlite3.SQLITE_NOTADB: _DAMAGED,
-}
-_NO_ACCESS = "is this a run folder, and may you write to it? If not, work on a copy of it"
-
 _TABLES = (
     """CREATE TABLE IF NOT EXISTS judgment (
     system TEXT NOT NULL, character TEXT NOT NULL, scenario TEXT NOT NULL, metric TEXT NOT NULL,
@@ -90,6 +75,7 @@ _FROM_1_TO_2 = (
 _READINGS: Mapping[str, Reading] = {reading: reading for reading in get_args(Reading)}
 
 
+<<<<<<< HEAD
 class Database:
     """An SQLite file of a run folder. Use as a context manager.
 
@@ -178,6 +164,8 @@ class Database:
             ) from error
 
 
+=======
+>>>>>>> de50a3e (What a run loses is said: moved folders, lost databases and logs; sheets whole or not at all)
 @contextmanager
 def only_writer(folder: Path) -> Iterator[None]:
     """Wait until no other program judges or plays into the folder, and keep others waiting.
@@ -188,7 +176,7 @@ def only_writer(folder: Path) -> Iterator[None]:
     Raises:
         StoreError: the folder cannot be made.
     """
-    _make(folder)
+    make_folder(folder)
     if fcntl is None:
         yield
         return
@@ -222,7 +210,13 @@ class Store(Database):
     """
 
     def __init__(self, folder: Path, *, create: bool = True) -> None:
-        super().__init__(folder / "judge.sqlite", FORMAT, _TABLES, create=create)
+        super().__init__(
+            folder / "judge.sqlite",
+            FORMAT,
+            _TABLES,
+            create=create,
+            written_later=folder / "manifest.json",
+        )
 
     def keys(self) -> Mapping[tuple[str, str, str, str], str]:
         """(system, character, scenario, metric) -> hash of the prompt, of all stored judgments."""
@@ -344,6 +338,7 @@ class Store(Database):
         )
 
 
+<<<<<<< HEAD
 def _frozen_mode(path: Path) -> str:
     """How to open a file in a folder that may only be read, where SQLite can keep no index.
 
@@ -371,6 +366,8 @@ def _make(folder: Path) -> None:
         ) from error
 
 
+=======
+>>>>>>> de50a3e (What a run loses is said: moved folders, lost databases and logs; sheets whole or not at all)
 def _row(j: Judgment) -> tuple[object, ...]:
     head = (j.system, j.character, j.scenario, j.metric, j.key)
     if isinstance(j.outcome, Failure):

@@ -11,6 +11,7 @@ from __future__ import annotations
 import csv
 import io
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
@@ -214,9 +215,16 @@ def write_sheets(
         anchors = "\n\n".join([task, *(text or title for title, text in texts)])
         files["anchors.txt"] = f"{anchors}\n".encode()
     hint = "choose another folder with --out"
-    write_record(folder / "key.json", key, format=KEY_FORMAT, hint=hint)
-    for name, content in files.items():
-        write_bytes(folder / "sheets" / name, content, hint)
+    paths = [folder / "sheets" / name for name in files]
+    try:
+        for path, content in zip(paths, files.values(), strict=True):
+            write_bytes(path, content, hint)
+        write_record(folder / "key.json", key, format=KEY_FORMAT, hint=hint)
+    except BaseException:  # a part of the sheets is of no use, and would be in the way
+        for path in paths:
+            with suppress(OSError):  # it was not made
+                path.unlink()
+        raise
     return tuple(folder / "sheets" / f"{rater}.{kind}" for rater in raters)
 
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, NamedTuple, get_args
 
-from judge.store import Database
+from judge.database import Database
 from judge.types import Failure, Reply
 
 __all__ = ["FORMAT", "Part", "SceneId", "Transcript", "TranscriptLine", "Usage"]
