@@ -8,6 +8,7 @@ there and the write-ahead log is not, rows are lost.
 from __future__ import annotations
 
 import logging
+import os
 import sqlite3
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
@@ -71,7 +72,9 @@ class Database:
         if create and not path.exists():
             self._refuse_lost()
         log_is_there = path.with_name(f"{path.name}-wal").exists()
-        uri = f"{self.path.absolute().as_uri()}?mode={'rwc' if create else 'rw'}"
+        frozen = not create and not os.access(self.folder, os.W_OK)
+        mode = "rwc" if create else _frozen_mode(self.path) if frozen else "rw"
+        uri = f"{self.path.absolute().as_uri()}?mode={mode}"
         with self._errors():
             self._db = sqlite3.connect(uri, uri=True, isolation_level=None, timeout=_PATIENCE)
             try:
@@ -203,3 +206,19 @@ def make_folder(folder: Path) -> None:
             path=folder,
             hint="choose another folder with --out",
         ) from error
+
+
+def _frozen_mode(path: Path) -> str:
+    """How to open a file in a folder that may only be read, where SQLite can keep no index.
+
+    Raises:
+        StoreError: another program left writes that are not in the file itself yet.
+    """
+    waiting = path.with_name(f"{path.name}-wal")
+    if waiting.is_file() and waiting.stat().st_size:
+        raise StoreError(
+            "the run was not closed, and its folder may only be read",
+            path=path.parent,
+            hint="work on a copy of the folder",
+        )
+    return "ro&immutable=1"

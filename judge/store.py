@@ -75,97 +75,6 @@ _FROM_1_TO_2 = (
 _READINGS: Mapping[str, Reading] = {reading: reading for reading in get_args(Reading)}
 
 
-<<<<<<< HEAD
-class Database:
-    """An SQLite file of a run folder. Use as a context manager.
-
-    Args:
-        path: the file, in the run folder.
-        newest: the newest format that this version reads, in the file's `user_version`.
-        tables: the SQL statements that turn an empty file into one of that format.
-        create: make the folder and the file if they do not exist.
-
-    Raises:
-        StoreError: the folder cannot be written, or the file is missing, damaged or of a newer
-            format. Every method raises it when a statement fails.
-    """
-
-    def __init__(self, path: Path, newest: int, tables: Iterable[str], *, create: bool) -> None:
-        self.folder = path.parent
-        self.path = path
-        self._format = newest
-        if create:
-            _make(self.folder)
-        frozen = not create and not os.access(self.folder, os.W_OK)
-        mode = "rwc" if create else _frozen_mode(self.path) if frozen else "rw"
-        uri = f"{self.path.absolute().as_uri()}?mode={mode}"
-        with self._errors():
-            self._db = sqlite3.connect(uri, uri=True, isolation_level=None, timeout=_PATIENCE)
-            try:
-                self._prepare(tables)
-            except BaseException:
-                self._db.close()
-                raise
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._db.close()
-
-    @contextmanager
-    def transaction(self) -> Iterator[None]:
-        """One transaction: no other program writes to the file, and an error undoes all of it."""
-        with self._errors():
-            self._db.execute("BEGIN IMMEDIATE")
-            try:
-                yield
-                self._db.execute("COMMIT")
-            except BaseException:
-                # After a full disk SQLite has rolled back; a second rollback would hide that error.
-                if self._db.in_transaction:
-                    self._db.execute("ROLLBACK")
-                raise
-
-    def _version(self) -> int:
-        return int(self._db.execute("PRAGMA user_version").fetchone()[0])
-
-    def _bring_to_format(self, steps: Iterable[str]) -> None:
-        for step in (*steps, f"PRAGMA user_version = {self._format}"):
-            self._db.execute(step)
-
-    def _prepare(self, tables: Iterable[str]) -> None:
-        version = self._version()
-        if version > self._format:
-            raise StoreError(
-                f"format {version} is newer than this version reads ({self._format})",
-                path=self.path,
-                hint="upgrade esrp-judge",
-            )
-        if version == 0:
-            self._db.execute("PRAGMA journal_mode = WAL")
-            with self.transaction():
-                self._bring_to_format(tables)
-        # In write-ahead mode, what is committed survives the end of the process (not a power cut).
-        self._db.execute("PRAGMA synchronous = NORMAL")
-
-    @contextmanager
-    def _errors(self) -> Iterator[None]:
-        try:
-            yield
-        except sqlite3.Error as error:
-            code = getattr(error, "sqlite_errorcode", 0) & 0xFF  # the low byte is the kind
-            raise StoreError(
-                str(error), path=self.path, hint=_HINTS.get(code, _NO_ACCESS)
-            ) from error
-        except (TypeError, ValueError, RecursionError) as error:
-            raise StoreError(
-                f"a row is not what it should be: {error}", path=self.path, hint=_DAMAGED
-            ) from error
-
-
-=======
->>>>>>> de50a3e (What a run loses is said: moved folders, lost databases and logs; sheets whole or not at all)
 @contextmanager
 def only_writer(folder: Path) -> Iterator[None]:
     """Wait until no other program judges or plays into the folder, and keep others waiting.
@@ -338,36 +247,6 @@ class Store(Database):
         )
 
 
-<<<<<<< HEAD
-def _frozen_mode(path: Path) -> str:
-    """How to open a file in a folder that may only be read, where SQLite can keep no index.
-
-    Raises:
-        StoreError: another program left writes that are not in the file itself yet.
-    """
-    waiting = path.with_name(f"{path.name}-wal")
-    if waiting.is_file() and waiting.stat().st_size:
-        raise StoreError(
-            "the run was not closed, and its folder may only be read",
-            path=path.parent,
-            hint="work on a copy of the folder",
-        )
-    return "ro&immutable=1"
-
-
-def _make(folder: Path) -> None:
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise StoreError(
-            f"the run folder cannot be made: {error.strerror}",
-            path=folder,
-            hint="choose another folder with --out",
-        ) from error
-
-
-=======
->>>>>>> de50a3e (What a run loses is said: moved folders, lost databases and logs; sheets whole or not at all)
 def _row(j: Judgment) -> tuple[object, ...]:
     head = (j.system, j.character, j.scenario, j.metric, j.key)
     if isinstance(j.outcome, Failure):
