@@ -52,7 +52,8 @@ class _Path(click.Path):
 
 FOLDER_OR_FILE = _Path(path_type=Path)
 
-_WITH_PASSWORD = "@"  # noqa: S105 - what an address with a user and a password has
+_WITH_SECRET = ("@", "?")
+"""What an address with a password, or with a key behind it, has."""
 _NOT_IN_FILES = {"config", "save-config", "json", "dry-run", "tokens-per-second"}
 """Options that are about one run of a command: an option file cannot have them."""
 
@@ -260,8 +261,8 @@ def write_config(ctx: click.Context, path: Path) -> None:
         value = ctx.params.get(str(param.name))
         if not isinstance(param, Option) or not is_given(ctx, param) or param.key in _NOT_IN_FILES:
             continue
-        if param.key.endswith("url") and _WITH_PASSWORD in str(value):
-            click.echo(f"--{param.key} is not saved: it may hold a password", err=True)
+        if param.key.endswith("url") and any(sign in str(value) for sign in _WITH_SECRET):
+            click.echo(f"--{param.key} is not saved: it may hold a password or a key", err=True)
         elif value is not None:
             # JSON's texts, numbers, truths and lists of texts are TOML's too.
             plain = value if isinstance(value, bool | int | float | tuple) else str(value)

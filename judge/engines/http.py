@@ -367,7 +367,7 @@ class HttpEngine:
 
 
 class _Prompts:
-    """The prompts about one item, made when the first of them is wanted."""
+    """The prompts about one item, each wanted once; made when the first of them is."""
 
     def __init__(
         self, tree: PromptTree, index: int, item: PromptItem, server: Server, *, write: bool = False
@@ -375,12 +375,16 @@ class _Prompts:
         self._tree, self._index, self._item, self._server = tree, index, item, server
         self._write = write
         self._lock = threading.Lock()
+        self._left = len(item.metrics)
 
     def prompt(self, metric: str) -> ServerPrompt:
         """The prompt about one metric."""
         tree, item = self._tree, self._item
         with self._lock:
             tokens = self._tokens
+            self._left -= 1
+            if not self._left:  # the ids of a whole run would fill the memory
+                del self._tokens
         question, reason = tree.questions[metric], item.reasons.get(metric)
         lead = "" if reason is None else f"{reason}\n"
         return ServerPrompt(

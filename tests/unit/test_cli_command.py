@@ -216,9 +216,10 @@ def test_options_are_saved_and_given_back(tmp_path: Path) -> None:
         "limit": 5,
     }
     assert plan("--config", saved) == first
-    with pytest.raises(UsageError, match="--judge names none"):
-        plan("--model", DEMO, "--base-url", "http://me:secret@x/v1", "--save-config", saved)
-    assert "secret" not in saved.read_text(encoding="utf-8")
+    for address in ("http://me:secret@x/v1", "http://x/v1?key=secret"):
+        with pytest.raises(UsageError, match="--judge names none"):
+            plan("--model", DEMO, "--base-url", address, "--save-config", saved)
+        assert "secret" not in saved.read_text(encoding="utf-8")
 
 
 def test_a_manifest_is_an_option_file(tmp_path: Path) -> None:
