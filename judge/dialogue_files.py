@@ -32,7 +32,7 @@ from judge.chats import RecordError, character_in, parse_text, read_chat, withou
 from judge.errors import DataError
 from judge.names import clean, plain
 from judge.tables import Table
-from judge.text_files import describe, parse_json, read_bytes, stem, to_text
+from judge.text_files import describe, from_cell, parse_json, read_bytes, stem, to_text
 from judge.types import Dialogue, Turn
 
 __all__ = ["CHATANIME_HINT", "COLUMNS", "DialogueFile", "read_dialogue_file"]
@@ -352,7 +352,7 @@ def _is_blank(value: object) -> bool:
 def _parse_name(value: object, column: str) -> str:
     if not isinstance(value, str) or not value.strip():
         raise RecordError(f"{column} must be a name, found {describe(value)}")
-    return parse_text(value, column).strip()
+    return from_cell(parse_text(value, column).strip())
 
 
 def _parse_scenario(value: object, column: str) -> str:

@@ -9,8 +9,10 @@ leaves the older file as it was.
 from __future__ import annotations
 
 import contextlib
+import csv
 import errno
 import glob
+import io
 import json
 import os
 from collections.abc import Mapping
@@ -21,12 +23,14 @@ import msgspec
 
 from judge.errors import StoreError
 from judge.limits import RECORD_BYTES, LimitError, read_regular, refuse_deep
+from judge.text_files import as_cell
 
 __all__ = [
     "plain_record",
     "read_record",
     "read_record_if_present",
     "write_bytes",
+    "write_csv",
     "write_record",
     "write_text",
 ]
@@ -133,6 +137,23 @@ def write_text(path: Path, text: str, hint: str = _WRITE_HINT) -> Path:
             hint="remove that character from the data",
         ) from error
     return write_bytes(path, content, hint)
+
+
+def write_csv(path: Path, text: str, hint: str = _WRITE_HINT) -> Path:
+    """As `write_text`, for people who open a table in a spreadsheet program.
+
+    It begins with a byte-order mark, without which Excel takes it for the encoding of the country,
+    and no cell of text is one that the program would take for a formula.
+
+    Raises:
+        StoreError: as for `write_text`.
+    """
+    rows = list(csv.reader(io.StringIO(text, newline="")))
+    if any(as_cell(cell) != cell for row in rows for cell in row):
+        out = io.StringIO(newline="")
+        csv.writer(out, lineterminator="\n").writerows(map(as_cell, row) for row in rows)
+        text = out.getvalue()
+    return write_text(path, f"\ufeff{text}", hint)
 
 
 def write_bytes(path: Path, content: bytes, hint: str = _WRITE_HINT) -> Path:

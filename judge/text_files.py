@@ -47,6 +47,10 @@ western users."""
 _NAMES = {"utf-16": "UTF-16", "utf_16_le": "UTF-16", "utf_16_be": "UTF-16", "gb18030": "GB18030"}
 
 
+FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r")
+"""The beginnings that make a spreadsheet program take a text for a formula."""
+
+
 class Text(NamedTuple):
     """The text of a file, and what is to be said of how it was read."""
 
@@ -57,6 +61,22 @@ class Text(NamedTuple):
 def stem(path: Path) -> str:
     """The name of a file without `.csv`, `.csv.gz`, ..."""
     return path.with_suffix("").stem if path.suffix.lower() == ".gz" else path.stem
+
+
+def as_cell(text: str, *, numbers: bool = True) -> str:
+    """A text as a cell that no spreadsheet program takes for a formula; numbers may stay."""
+    if not text.startswith(FORMULA_STARTS):
+        return text
+    try:
+        float(text if numbers else "")
+    except ValueError:
+        return f"'{text}"
+    return text
+
+
+def from_cell(text: str) -> str:
+    """The text that `as_cell` made a cell of."""
+    return text[1:] if text[:1] == "'" and text[1:].startswith(FORMULA_STARTS) else text
 
 
 def read_bytes(path: Path, *, largest: int | None = None) -> bytes:

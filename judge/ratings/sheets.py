@@ -27,8 +27,9 @@ from judge.ratings.columns import Vocabulary
 from judge.ratings.design import Plan
 from judge.ratings.record import Fault, Ratings, Scale
 from judge.ratings.resolve import resolve_ratings
-from judge.ratings.workbook import FORMULA_STARTS, Page, workbook
-from judge.records import read_record, write_bytes, write_record, write_text
+from judge.ratings.workbook import Page, workbook
+from judge.records import read_record, write_bytes, write_csv, write_record
+from judge.text_files import as_cell
 from judge.types import Dialogue, Metric
 
 __all__ = [
@@ -240,15 +241,12 @@ def _csv(page: Page) -> bytes:
     """With a byte-order mark, which tells spreadsheet programs that it is UTF-8."""
     out = io.StringIO(newline="")
     writer = csv.writer(out)
-    writer.writerow(map(_escape, (*page.fixed, *page.scores)))
+    writer.writerow(as_cell(text, numbers=False) for text in (*page.fixed, *page.scores))
     for row in page.rows:
-        writer.writerow([*map(_escape, row), *("" for _ in page.scores)])
+        writer.writerow(
+            [*(as_cell(text, numbers=False) for text in row), *("" for _ in page.scores)]
+        )
     return out.getvalue().encode("utf-8-sig")
-
-
-def _escape(text: str) -> str:
-    """The text, changed if a spreadsheet program would take it for a formula."""
-    return f"'{text}" if text.startswith(FORMULA_STARTS) else text
 
 
 def _draw_ids(count: int, rng: np.random.Generator) -> list[str]:
@@ -331,7 +329,7 @@ def write_table(path: Path, ratings: Ratings) -> None:
         StoreError: it cannot be written.
     """
     text = ratings.to_frame().to_csv(index=False, lineterminator="\n", float_format="%.12g")
-    write_text(path, text, "choose another file with --out")
+    write_csv(path, text, "choose another file with --out")
 
 
 def _find_headings(table: tables.Table, key: Key) -> tuple[str, dict[str, str], list[str]]:

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from judge.names import clean, fold
 from judge.ratings.record import FAULT_KINDS, Scale
+from judge.text_files import from_cell
 
 __all__ = [
     "FAULT_CODES",
@@ -121,7 +122,7 @@ def parse_name(value: object) -> str | None:
         value = int(value)
     if isinstance(value, bool) or not isinstance(value, str | int | float):
         return None
-    text = str(value).strip()
+    text = from_cell(str(value).strip())
     try:
         text.encode()
     except UnicodeEncodeError:  # half of a surrogate pair, which JSON can write and UTF-8 cannot

@@ -13,11 +13,9 @@ from rich.cells import cell_len
 
 from judge.errors import MissingExtraError, UsageError
 from judge.ratings.record import Scale
+from judge.text_files import FORMULA_STARTS
 
-__all__ = ["FORMULA_STARTS", "Page", "workbook"]
-
-FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r")
-"""The beginnings that make a spreadsheet program take a text for a formula."""
+__all__ = ["Page", "workbook"]
 
 _EPOCH = (1980, 1, 1, 0, 0, 0)  # the earliest time that a zip archive can hold
 _MOST_CHARACTERS = 32_767  # of a cell

@@ -13,7 +13,7 @@ from rich.text import Text
 
 from judge.analysis.ranking import FORMAT, HUMAN, Leaderboard, SystemStanding
 from judge.analysis.results import CalibratedMean, Results
-from judge.records import write_record, write_text
+from judge.records import write_csv, write_record, write_text
 from judge.report.figures import ReportFigure, inline
 from judge.report.figures.radar import leaderboard_radar
 from judge.report.format import (
@@ -70,7 +70,7 @@ def write_leaderboard(board: Leaderboard, results: Results, folder: Path) -> Pat
     """
     table = leaderboard_table(board)
     write_record(folder / "leaderboard.json", board, format=FORMAT)
-    write_text(folder / "leaderboard.csv", leaderboard_csv(board))
+    write_csv(folder / "leaderboard.csv", leaderboard_csv(board))
     write_text(folder / "leaderboard.md", markdown_table(table))
     write_text(folder / "leaderboard.tex", latex_table(table))
     page = render_leaderboard(board, leaderboard_radar(results))

@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 from judge.analysis.calibrated_scores import ItemKey, ItemScore
 from judge.analysis.results import FORMAT, OVERALL, ExtremeDialogue, Measure, Results
-from judge.records import write_record, write_text
+from judge.records import write_csv, write_record, write_text
 from judge.report.figures import inline
 from judge.report.figures.radar import run_radar
 from judge.report.format import Axis, environment, fixed, many, short_title
@@ -46,7 +46,7 @@ def write_report(
     folder = Path(folder)
     return ReportFiles(
         html=write_text(folder / "report.html", render_html(results)),
-        scores=write_text(folder / "scores.csv", scores_csv(judgments, results, items)),
+        scores=write_csv(folder / "scores.csv", scores_csv(judgments, results, items)),
         results=write_record(folder / "results.json", results, format=FORMAT),
     )
 

@@ -147,7 +147,7 @@ class Program:
 
     def scores(self, run: str) -> list[dict[str, str]]:
         """The rows of scores.csv."""
-        with (self.folder / run / "scores.csv").open(encoding="utf-8", newline="") as file:
+        with (self.folder / run / "scores.csv").open(encoding="utf-8-sig", newline="") as file:
             return list(csv.DictReader(file))
 
 

@@ -164,7 +164,7 @@ def test_one_simulated_rater_marks_everything(
     assert len(files) > 5
     for file in files:
         assert "simulated ratings" in file.read_text(encoding="utf-8").casefold(), file.name
-    with (folder / "agreement.csv").open(encoding="utf-8", newline="") as opened:
+    with (folder / "agreement.csv").open(encoding="utf-8-sig", newline="") as opened:
         assert {row["ratings"] for row in csv.DictReader(opened)} == {"simulated"}
 
 
@@ -184,7 +184,7 @@ def test_a_run_still_going_on_is_marked_partial(rated: Program) -> None:
     assert all(said in text for text in tables)
     for ending in ("html", "tex", "md"):
         assert said in (folder / f"agreement.{ending}").read_text(encoding="utf-8"), ending
-    with (folder / "agreement.csv").open(encoding="utf-8", newline="") as file:
+    with (folder / "agreement.csv").open(encoding="utf-8-sig", newline="") as file:
         assert {row["partial"] for row in csv.DictReader(file)} == {f"{said}."}
 
 
@@ -236,7 +236,9 @@ def test_two_judges_are_compared(rated: Program, recorded: Recorded) -> None:
         text = (rated.folder / "marked" / f"comparison.{ending}").read_text(encoding="utf-8")
         assert "SIMULATED" in text
         assert "16 of 64 judgments are not there yet" in text
-    with (rated.folder / "marked" / "comparison.csv").open(encoding="utf-8", newline="") as file:
+    with (rated.folder / "marked" / "comparison.csv").open(
+        encoding="utf-8-sig", newline=""
+    ) as file:
         rows = list(csv.DictReader(file))
     assert {row["ratings"] for row in rows} == {"simulated"}
     assert {row["partial"] for row in rows} == {"mock: 16 of 64 judgments are not there yet."}

@@ -49,7 +49,7 @@ def judged(judge: Program, name: str, path: Path, *options: object, code: int = 
 
 def board(judge: Program, out: str = "leaderboard") -> list[dict[str, str]]:
     path = judge.folder / out / "leaderboard.csv"
-    with path.open(encoding="utf-8", newline="") as file:
+    with path.open(encoding="utf-8-sig", newline="") as file:
         return list(csv.DictReader(file))
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import csv
+import io
 import json
 import math
 from collections.abc import Mapping
@@ -14,11 +16,13 @@ import numpy as np
 import pytest
 
 from judge.errors import StoreError
+from judge.ratings import DialogueId, read_ratings
 from judge.records import (
     plain_record,
     read_record,
     read_record_if_present,
     write_bytes,
+    write_csv,
     write_record,
     write_text,
 )
@@ -178,3 +182,32 @@ def test_what_cannot_be_written_is_said_with_the_file(tmp_path: Path) -> None:
     (tmp_path / "folder").mkdir()
     with pytest.raises(StoreError):
         write_text(tmp_path / "folder", "x")
+
+
+def test_tables_for_people_open_right_in_excel(tmp_path: Path) -> None:
+    """A byte-order mark stands first, no text is a formula, and numbers are left alone."""
+    head = ["name", "score", "reason"]
+    rows = [head, ["=cmd|' /C calc'!A0", "-0.5", "+1 is better"], ["路飞", "+2e3", "@x\r\n-y"]]
+    text = io.StringIO(newline="")
+    csv.writer(text, lineterminator="\n").writerows(rows)
+    path = write_csv(tmp_path / "scores.csv", text.getvalue())
+    assert path.read_bytes().startswith(b"\xef\xbb\xbfname,")
+    with path.open(encoding="utf-8-sig", newline="") as file:
+        assert list(csv.reader(file)) == [
+            head,
+            ["'=cmd|' /C calc'!A0", "-0.5", "'+1 is better"],
+            ["路飞", "+2e3", "'@x\r\n-y"],
+        ]
+    plain = "a,b\n1,路飞\n"
+    assert write_csv(path, plain).read_text(encoding="utf-8-sig") == plain
+
+
+def test_a_name_that_begins_like_a_formula_comes_back(tmp_path: Path) -> None:
+    """What was written so that a spreadsheet program leaves it alone is read as it was."""
+    path = write_csv(
+        tmp_path / "r.csv",
+        "system,character,scenario,metric,rater,score\n=a,-b,1,fluency,@c,4\n",
+    )
+    ratings = read_ratings(path)
+    assert ratings.dialogues == (DialogueId("=a", "-b", "1"),)
+    assert ratings.raters == ("@c",)

@@ -8,7 +8,7 @@ from types import MappingProxyType
 
 from judge.analysis.agreement.agreement_records import Agreement
 from judge.analysis.agreement.two_judges import Comparisons
-from judge.records import write_text
+from judge.records import write_csv, write_text
 from judge.report.agreement_summary import people
 from judge.report.format import environment
 from judge.report.paper.agreement_csv import agreement_csv
@@ -38,7 +38,7 @@ def write_paper(agreement: Agreement, folder: Path, figures: Mapping[str, str]) 
     Raises:
         StoreError: a file cannot be written.
     """
-    csv = write_text(folder / "agreement.csv", agreement_csv(agreement))
+    csv = write_csv(folder / "agreement.csv", agreement_csv(agreement))
     written = _write(
         folder,
         "agreement",
@@ -58,7 +58,7 @@ def write_comparison_tables(comparisons: Comparisons, folder: Path) -> list[Path
     Raises:
         StoreError: a file cannot be written.
     """
-    csv = write_text(folder / "comparison.csv", comparison_csv(comparisons))
+    csv = write_csv(folder / "comparison.csv", comparison_csv(comparisons))
     written = _write(
         folder,
         "comparison",

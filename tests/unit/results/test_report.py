@@ -156,7 +156,7 @@ def test_missing_text_is_said(rubric: Rubric, judged: Make) -> None:
 def test_scores_csv(judgments: list[Judgment], rubric: Rubric, tmp_path: Path) -> None:
     """The exact columns, in order of system, character, scenario by number, metric by rubric."""
     files = write_report(drawn(judgments, rubric), tmp_path, judgments=judgments)
-    with files.scores.open(encoding="utf-8", newline="") as file:
+    with files.scores.open(encoding="utf-8-sig", newline="") as file:
         rows = list(csv.DictReader(file))
     assert ",".join(rows[0]) == (
         "system,character,scenario,metric,score,label_mass,p1,p2,p3,p4,p5,status,reason,"
@@ -192,7 +192,7 @@ def test_scores_csv_says_how_and_why(rubric: Rubric, judged: Make, tmp_path: Pat
         judged("s/a/3", "style", Failure("too_long", "x"), reason="why"),
     ]
     files = write_report(summarize(js, rubric), tmp_path, judgments=js)
-    with files.scores.open(encoding="utf-8", newline="") as file:
+    with files.scores.open(encoding="utf-8-sig", newline="") as file:
         rows = [(r["status"], r["reading"], r["rationale"]) for r in csv.DictReader(file)]
     assert rows == [
         ("ok", "sampled", "“a”,\n“b”"),
