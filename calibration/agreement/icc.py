@@ -15,7 +15,10 @@ __all__ = ["Icc", "IccResult", "intraclass_correlations"]
 
 
 class Icc(NamedTuple):
-    """One coefficient and its interval; NaN where undefined."""
+    """One coefficient and its interval; NaN where undefined.
+
+    Few rows that disagree can have an estimate outside -1..1, which is undefined here.
+    """
 
     value: float
     lower: float
@@ -85,13 +88,15 @@ def intraclass_correlations(scores: ArrayLike, confidence: float = 0.95) -> IccR
     if of_columns <= tiny:
         of_columns = 0.0
     tail = (1 + confidence) / 2
+    single = _absolute(of_rows, of_columns, error, n, k, tail)
+    of_mean = Icc(
+        _ratio(of_rows - error, of_rows + (of_columns - error) / n),
+        *(_ratio(k * end, 1 + (k - 1) * end) for end in single[1:]),
+    )
     return IccResult(
-        absolute=(single := _absolute(of_rows, of_columns, error, n, k, tail)),
-        consistency=_consistency(of_rows, error, n, k, tail),
-        absolute_mean=Icc(
-            (of_rows - error) / (of_rows + (of_columns - error) / n),
-            *(k * end / (1 + (k - 1) * end) for end in single[1:]),
-        ),
+        absolute=_bounded(single),
+        consistency=_bounded(_consistency(of_rows, error, n, k, tail)),
+        absolute_mean=_bounded(of_mean),
         rows=n,
         raters=k,
         masked=masked,
@@ -108,21 +113,31 @@ def _consistency(of_rows: float, error: float, n: int, k: int, tail: float) -> I
 
 
 def _absolute(of_rows: float, of_columns: float, error: float, n: int, k: int, tail: float) -> Icc:
-    value = (of_rows - error) / (of_rows + (k - 1) * error + k / n * (of_columns - error))
+    value = _ratio(of_rows - error, of_rows + (k - 1) * error + k / n * (of_columns - error))
     if error == 0 and of_columns == 0:
         return Icc(1.0, 1.0, 1.0)
-    a = k * value / (n * (1 - value))
+    a = _ratio(k * value, n * (1 - value))
     b = 1 + a * (n - 1)
     spread = (a * of_columns) ** 2 / (k - 1) + (b * error) ** 2 / ((n - 1) * (k - 1))
-    df = (a * of_columns + b * error) ** 2 / spread
+    df = _ratio((a * of_columns + b * error) ** 2, spread)
     high_f = float(special.fdtri(n - 1, df, tail))
     low_f = float(special.fdtri(df, n - 1, tail))
     others = k * of_columns + (k * n - k - n) * error
     return Icc(
         value,
-        n * (of_rows - high_f * error) / (high_f * others + n * of_rows),
-        n * (low_f * of_rows - error) / (others + n * low_f * of_rows),
+        _ratio(n * (of_rows - high_f * error), high_f * others + n * of_rows),
+        _ratio(n * (low_f * of_rows - error), others + n * low_f * of_rows),
     )
+
+
+def _bounded(icc: Icc) -> Icc:
+    """The coefficient, undefined where noise puts the estimate outside -1..1."""
+    return icc if abs(icc.value) <= 1 + 1e-12 else Icc(math.nan, math.nan, math.nan)
+
+
+def _ratio(above: float, below: float) -> float:
+    """The quotient; NaN where the denominator is 0, as it can be for two rows."""
+    return above / below if below else math.nan
 
 
 def _scores_iv(scores: ArrayLike, confidence: float) -> tuple[Floats, int]:

@@ -277,14 +277,17 @@ def _intraclass(
     rows: NDArray[np.float64], mismatch: str, confidence: float, level: str
 ) -> Iterator[tuple[str, Estimate]]:
     found = intraclass_correlations(rows, confidence)
-    reason = mismatch or found.reason
     for name, icc in (
         ("ICC(A,1)", found.absolute),
         ("ICC(C,1)", found.consistency),
         ("ICC(A,k)", found.absolute_mean),
     ):
-        ends = finite_or_none(icc.lower), finite_or_none(icc.upper)
-        interval = Interval(*ends, "McGraw-Wong", reason="" if None not in ends else "undefined")
+        interval = Interval(icc.lower, icc.upper, "McGraw-Wong")
+        if not math.isfinite(icc.lower + icc.upper):
+            interval = Interval(None, None, "McGraw-Wong", reason="too few systems for an interval")
+        reason = mismatch or found.reason
+        if math.isnan(icc.value):
+            reason = reason or "the two sides disagree so much that the estimate lies outside -1..1"
         yield (
             name,
             estimate(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 from typing import Any
 
@@ -64,6 +65,14 @@ def test_intervals_cover_as_often_as_they_say() -> None:
         ):
             covered[at] += icc.lower <= truth <= icc.upper
     assert (np.abs(covered / 400 - 0.95) < 0.033).all(), covered / 400
+
+
+def test_two_rows_of_any_whole_scores_give_no_error() -> None:
+    """Every pair of two rows of the labels 1 to 4: values are at most 1 or undefined."""
+    for scores in itertools.product(range(1, 5), repeat=4):
+        result = intraclass_correlations(np.reshape(scores, (2, 2)))
+        for icc in (result.absolute, result.consistency, result.absolute_mean):
+            assert math.isnan(icc.value) or abs(icc.value) <= 1 + 1e-12
 
 
 @pytest.mark.parametrize(
