@@ -217,7 +217,7 @@ def test_nothing_in_common_is_refused_with_an_example_of_either_side(
 ) -> None:
     """Other names of systems, or other metrics."""
     for rows, example in (
-        ([("Ape", *row[1:]) for row in ROWS[:1]], "fluency of Ape/Lin/1"),
+        ([("emu", *row[1:]) for row in ROWS[:1]], "fluency of emu/Lin/1"),
         ([(*CELLS[0], "wit", "an", 3)], "wit of ape/Lin/1"),
     ):
         with pytest.raises(DataError) as caught:
