@@ -14,7 +14,7 @@ __all__ = ["RecordError", "character_in", "parse_text", "read_chat", "without_th
 _ROLES = {"user": "user", "human": "user", "用户": "user"} | dict.fromkeys(
     ("assistant", "gpt", "model", "bot", "chatgpt", "助手"), "assistant"
 )
-_ROLES |= {"system": "system"}
+_ROLES |= {"system": "system", "developer": "system"}
 _THOUGHT = re.compile(r"\s*(?:<think>)?.*?</think>\s*|\s*<think>.*", re.DOTALL)
 _NAMED = re.compile(
     r"(?:你(?:现在|将)?(?:是|扮演的?是?|叫)|请?扮演|角色(?:名)?[:：]|名字[是叫:：]|"

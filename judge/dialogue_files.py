@@ -61,6 +61,8 @@ _NAMES: Mapping[str, tuple[str, ...]] = MappingProxyType(
 )
 """Column -> what else it may be called."""
 
+_CHATS = ("messages", "conversations", "conversation", "dialogue")
+
 _ROUND = re.compile(r"(question|answer|问题|回答|回复)_?r?([0-9]+)")
 _ANSWER = "answer|response|回答|回复"
 _SIDE = re.compile(
@@ -161,10 +163,20 @@ def _read_json(path: Path) -> DialogueFile:
     whole = parse_json(path, text)
     rows = isinstance(whole, list) or (isinstance(whole, dict) and _is_frame(whole))
     if rows:
-        return _read_rows(path)
+        return _read_table(tables.read_table(path))
+    sha256 = hashlib.sha256(data).hexdigest()
+    if isinstance(whole, dict) and any(_is_chat(whole.get(key)) for key in _CHATS):
+        found = tables.table_of_records(path, {1: whole})
+        return _read_table(Table(path, sha256, found.columns, found.lines, notes))
     reader = _Reader(path)
     dialogues = list(_parse_chatanime(path, whole, reader))
-    return DialogueFile(dialogues, hashlib.sha256(data).hexdigest(), (*notes, *reader.notes()))
+    return DialogueFile(dialogues, sha256, (*notes, *reader.notes()))
+
+
+def _is_chat(value: object) -> bool:
+    """Whether it is a list of messages, not of a character's dialogues."""
+    first = value[0] if isinstance(value, list) and value else None
+    return isinstance(first, dict) and bool(first.keys() & {"role", "from"})
 
 
 def _is_frame(whole: Mapping[str, object]) -> bool:
@@ -241,8 +253,13 @@ class _Layout(NamedTuple):
 
 
 def _read_rows(path: Path) -> DialogueFile:
+    """The dialogues of a file that is a table."""
+    return _read_table(tables.read_table(path))
+
+
+def _read_table(table: Table) -> DialogueFile:
     """The dialogues of a table."""
-    table = tables.read_table(path)
+    path = table.path
     if not len(table):
         raise DataError("it holds no dialogues", path=path, hint=TIDY_HINT)
     layout = _find_layout(table)

@@ -17,7 +17,7 @@ from judge.analysis.fit_to_table import calibrate_table
 from judge.analysis.published import PublishedMeans
 from judge.calibration_file import Calibration, MadeWith
 from judge.errors import UsageError
-from judge.records import write_text
+from judge.records import write_csv
 from judge.report.format import csv_text
 from judge.runs import open_run, show_frame
 from judge.workflows import Progress, no_progress
@@ -198,4 +198,4 @@ def _of_table(
     calibration_file.write(out, fitted)
     rows = [["item", "system", "metric", "score", "calibrated", "lower", "upper"]]
     rows += [["" if value is None else str(value) for value in score] for score in scores]
-    return CalibrationFit(out, fitted, write_text(beside, csv_text(rows)))
+    return CalibrationFit(out, fitted, write_csv(beside, csv_text(rows)))

@@ -285,7 +285,7 @@ def test_a_table_of_somebody_else_is_calibrated(judge: Program) -> None:
     done = judge(*words, "--judge", "low")
     assert done.out.startswith("judge low, ratings t.csv")
     assert done.out.splitlines()[-1] == "calibrated scores: low-scores.csv"
-    with (judge.folder / "low-scores.csv").open(encoding="utf-8", newline="") as file:
+    with (judge.folder / "low-scores.csv").open(encoding="utf-8-sig", newline="") as file:
         scores = list(csv.DictReader(file))
     assert len(scores) == 10 * 15 * 2
     assert np.mean([float(row["score"]) for row in scores]) < 2.3

@@ -229,6 +229,13 @@ def test_chats_that_cannot_be_read(tmp_path: Path, record: dict[str, object], me
     assert caught.value.line == 1
 
 
+def test_a_single_chat(tmp_path: Path) -> None:
+    """A .json file may be one chat; OpenAI calls the system prompt the developer's, too."""
+    developer = {"role": "developer", "content": "你是林小雨。"}
+    for chat in ({**PLACE, "messages": CHAT}, {"scenario": 1, "messages": [developer, *CHAT]}):
+        assert read(tmp_path, chat) == (Dialogue("bot", "林小雨", "1", ONE),)
+
+
 def test_odd_chats(tmp_path: Path) -> None:
     """A greeting, two messages in a row, and a last question without an answer are all kept."""
     messages = [
