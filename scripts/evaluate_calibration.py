@@ -40,6 +40,7 @@ NO_JUDGE = NoJudge.name
 KNOWN, NO_JUDGE_KNOWN = "ordinal, rater known", "no judge, rater known"
 LEVEL = 0.05
 """Of the test whether a judge adds anything, here for each choice alone."""
+CROWD = "crowd"
 HANNA_PROMPT = "-prompt1"
 """Each model of HANNA was asked in four ways; the first is taken."""
 SCALES = {"lend_an_ear": (1, 5), "empathetic": (1, 5), "epitome": (0, 2), "perceived": (1, 7)}
@@ -74,6 +75,8 @@ class Judged(NamedTuple):
             [row_of.get((dialogue.system, dialogue.scenario), -1) for dialogue in people.dialogues]
         )
         use = (people.metric == people.metrics.index(metric)) & (rows[people.dialogue] >= 0)
+        if CROWD in people.raters:  # the mean of many people, beside three experts
+            use &= people.rater != people.raters.index(CROWD)
         return Sample.of(
             self.probs,
             self.metrics.index(metric),
