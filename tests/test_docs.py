@@ -68,3 +68,12 @@ def test_the_names_in_contributing_exist() -> None:
     assert len(names) > 15
     for name in names:
         pkgutil.resolve_name(name)
+
+
+def test_the_tests_in_the_page_on_security_exist() -> None:
+    """Each row of its tables names a test that does it."""
+    text = (ROOT / "docs" / "security.md").read_text(encoding="utf-8")
+    names = set(re.findall(r"`(test_\w+)`", text))
+    sources = "".join(path.read_text(encoding="utf-8") for path in ROOT.glob("tests/**/test_*.py"))
+    assert len(names) > 20
+    assert {name for name in names if f"def {name}(" not in sources} == set()

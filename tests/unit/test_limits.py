@@ -24,6 +24,7 @@ import transformers
 from judge import calibration_file, limits
 from judge import manifest as manifests
 from judge.engines import EngineOptions, open_engine, resolve_judge
+from judge.engines.servers.faults import retry_after
 from judge.engines.tokens import local_prompt_tokenizer
 from judge.errors import DataError, EngineError, RubricError, StoreError
 from judge.limits import LimitError, bounded, harmless, refuse_deep
@@ -550,3 +551,10 @@ def test_a_stored_row_that_is_nested_without_end(tmp_path: Path, table: str, col
         db.execute(f"UPDATE {table} SET {column} = ?", (DEEP,))  # noqa: S608
     with Store(folder) as store, pytest.raises(StoreError, match="a row is not what it should be"):
         store.judgments() if table == "judgment" else store.dialogues()
+
+
+@pytest.mark.parametrize("zone", ["GMT", "-0100", "+2359"])
+def test_a_server_that_asks_to_wait_until_the_year_9999(zone: str) -> None:
+    """The date is a number of seconds, or none, also where the time zone leads out of the years."""
+    seconds = retry_after({"retry-after": f"Fri, 31 Dec 9999 23:59:59 {zone}"})
+    assert seconds is None or 7000 * 365 * 86_400 < seconds < 8000 * 366 * 86_400
