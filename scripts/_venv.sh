@@ -24,7 +24,7 @@ make_venv() {
 }
 
 # install EXTRAS [VERSIONS]: make $VENV if need be and install .[EXTRAS] into it, in editable form.
-# VERSIONS is a file of constraints/ (locked, lowest), or newest for whatever pip takes. Such a file
+# VERSIONS is a file of scripts/constraints/ (locked, lowest), or newest for whatever pip takes. Such a file
 # limits versions and asks for nothing: a CPU build of torch still brings no CUDA libraries.
 # The stamp says for which checkout, dependencies and versions that was done, so that a second
 # call costs nothing; for newest, pip looks each time.
@@ -32,9 +32,9 @@ install() {
     local extras=$1 versions=${2:-locked} stamp="$VENV/.installed-${1:-base}" wanted=newest
     local options=(--upgrade --upgrade-strategy eager)
     if [[ $versions != newest ]]; then
-        options=(--constraint "$root/constraints/$versions.txt")
+        options=(--constraint "$root/scripts/constraints/$versions.txt")
         wanted=$(printf '%s\n' "$root" "$versions" \
-            && cat "$root/pyproject.toml" "$root/constraints/$versions.txt")
+            && cat "$root/pyproject.toml" "$root/scripts/constraints/$versions.txt")
         if [[ -f $stamp && $(<"$stamp") == "$wanted" ]] \
             && "$VENV/bin/python" -c '' 2>/dev/null; then
             return

@@ -16,10 +16,10 @@ import argparse
 import importlib
 import json
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 sys.path.insert(0, str(Path(__file__).parent.parent))
 
@@ -50,6 +50,9 @@ def main() -> None:
     given.run(given)
 
 
+_Read = TypeVar("_Read")
+
+
 class RecordingApi(Api):
     """An `Api` that keeps every request with its answer."""
 
@@ -63,18 +66,22 @@ class RecordingApi(Api):
         self.kept.append({"method": "GET", "path": path, "answer": answer})
         return answer
 
-    def post(self, path: str, body: Mapping[str, Any]) -> Any:
+    def post(self, path: str, body: Mapping[str, Any], read: Callable[[Any], _Read]) -> _Read:
         """As `Api.post`; long lists of tokens are shortened in what is kept."""
-        answer = super().post(path, body)
-        kept = json.loads(json.dumps(answer))
-        for position in kept.get("completion_probabilities", ()):
-            position["top_logprobs"] = [
-                token
-                for rank, token in enumerate(position["top_logprobs"])
-                if rank < SHOWN or token["token"].strip() in set("12345")
-            ]
-        self.kept.append({"method": "POST", "path": path, "body": body, "answer": kept})
-        return answer
+
+        def read_and_keep(answer: Any) -> _Read:
+            result = read(answer)
+            kept = json.loads(json.dumps(answer))
+            for position in kept.get("completion_probabilities", ()):
+                position["top_logprobs"] = [
+                    token
+                    for rank, token in enumerate(position["top_logprobs"])
+                    if rank < SHOWN or token["token"].strip() in set("12345")
+                ]
+            self.kept.append({"method": "POST", "path": path, "body": body, "answer": kept})
+            return result
+
+        return super().post(path, body, read_and_keep)
 
 
 def small_tree() -> PromptTree:

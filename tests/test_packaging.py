@@ -106,10 +106,10 @@ def test_an_installed_copy_finds_its_rubrics(site: Path, tmp_path: Path) -> None
 
 
 def pins(name: str, python: str) -> dict[str, Version]:
-    """The versions of a file of constraints/ for a version of Python, by distribution."""
+    """The versions of a file of scripts/constraints/ for a version of Python, by distribution."""
     environment = {"python_version": python, "python_full_version": f"{python}.0"}
     found: dict[str, Version] = {}
-    for line in (ROOT / "constraints" / f"{name}.txt").read_text(encoding="ascii").splitlines():
+    for line in (ROOT / "scripts" / "constraints" / f"{name}.txt").read_text(encoding="ascii").splitlines():
         if line.startswith("#"):
             continue
         requirement = Requirement(line)  # without index, host, hash or option: no such line parses
