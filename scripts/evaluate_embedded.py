@@ -3,7 +3,8 @@
 
     python scripts/evaluate_embedded.py --data DIR --write judge/embedded/MODEL_CARD.md
 
-For each judge: how often the perturbed dialogue of a pair scores strictly lower, on held-out
+For `lexical`, how well it agrees with the reference judgments that it was not fitted to. For each
+judge: how often the perturbed dialogue of a pair scores strictly lower, on held-out
 scenarios and on held-out characters; and the rank correlation of its mean scores of the systems
 with the published means.
 """
@@ -24,7 +25,7 @@ import numpy as np
 from calibration.agreement.correlation import spearman
 from judge.analysis.published import PublishedMeans, read_published
 from judge.dialogues import read_dialogues
-from judge.engines import Engine, EngineOptions, open_engine, resolve_judge
+from judge.engines import EMBEDDED, Engine, EngineOptions, open_engine, resolve_judge
 from judge.perturbation_pairs import PerturbationPair, pairs, split
 from judge.perturbations import Pool
 from judge.rubric import RubricSet, load_rubric
@@ -112,7 +113,17 @@ def tables(figures: Figures, metrics: Sequence[str]) -> str:
     judges = figures["judges"]
     names = list(judges)
     head = [f"{name}, {label}" for label in PARTS.values() for name in names]
+    left_out = figures["left_out"]
+    means = [sum(row[k] for row in left_out.values()) / len(left_out) for k in range(3)]
     lines = [
+        "Spearman's rho of `lexical` with the reference judgments, the system and the character of",
+        "each of the 440 dialogues left out:",
+        "",
+        "| metric | all | within item | systems |",
+        "|---|---|---|---|",
+        *(f"| {m} | " + " | ".join(f"{x:.2f}" for x in left_out[m]) + " |" for m in metrics),
+        "| mean | " + " | ".join(f"{x:.3f}" for x in means) + " |",
+        "",
         "Share of pairs in which the perturbed dialogue scored strictly lower (pairs):",
         "",
         "| metric | " + " | ".join(head) + " |",
@@ -192,6 +203,8 @@ def main(
     pool = Pool(everything, rubric.characters)
     systems = sorted(published.means)
     figures: Figures = {"judges": {}, "systems": len(systems), "cells": cells, "seed": seed}
+    trained = Path(EMBEDDED["lexical"].model).with_suffix(".training.json")
+    figures["left_out"] = json.loads(trained.read_text(encoding="utf-8"))["left_out"]
     rng = np.random.default_rng(seed + 2)
     made = {
         part: list(pairs(sample(getattr(parts, part), pairs_from, rng), pool, rng))

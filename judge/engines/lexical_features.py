@@ -1,7 +1,9 @@
-"""The features of a dialogue for the embedded baseline: counts and overlaps.
+"""The features of a dialogue for the embedded baseline: counts, overlaps and style.
 
 How probable the characters are under a character trigram model, how much a reply has in common with
-its question, which words of which person it uses, how often it comforts, tells stories and advises.
+its question, which words of which person it uses, how often it comforts, tells stories and advises;
+how long it is and how often it says each of some common words; and where its characters put it
+among all replies, and among those of the same person.
 """
 
 from __future__ import annotations
@@ -9,7 +11,7 @@ from __future__ import annotations
 import itertools
 import math
 import re
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -33,6 +35,18 @@ _FORMS = {
     "harsh": "随便|烦|活该|怪谁|关我|跟我没|废物|蠢|指望|自己想|有什么好",
     "vague": "那个人|那件事|那里|那个",
 }
+_COMMON = (
+    "的 了 吧 呢 吗 啊 呀 哦 喔 嘛 哈 哟 啦 嘿 唔 哼 哎 喂 诶 ！ ？ … ～ ~ “ （ ( * 、 "
+    "， — 「 『 我 你 您 他 她 我们 咱 俺 本 在下 吾 人家 大家 朋友 伙伴 因为 所以 但是 "
+    "不过 虽然 如果 首先 其次 然后 其实 一定 也许 或许 可能 不要 别 需要 可以 应该 记得 "
+    "试试 尝试 建议 重要 相信 理解 支持 加油 感觉 觉得 知道 明白 听起来 看来 或者 同时 "
+    "此外 总之 最重要 毕竟 无论 每个人 当然 就像 如同 一样 曾经 以前 当年 那时候 有一次 "
+    "小时候 那次 后来 现在 今天 昨天 上次 愿意 想聊 聊聊 告诉我 你呢 怎么样 是什么 有没有 "
+    "是不是 需要我 陪你 一起 帮你 分享 经历 遇到 面对 困难 挑战 努力 坚持 成长 学会 享受 "
+    "放松 休息 呼吸 运动 音乐 沟通 交流 计划 目标 哈哈 嘿嘿 嘻嘻 喂喂 切 啧 呵 "
+)
+_WORDS = tuple(_COMMON.split())
+"""Particles, marks, pronouns and common words: a style shows in how often they are said."""
 _FORM_PATTERNS = {name: re.compile(pattern) for name, pattern in _FORMS.items()}
 
 
@@ -46,6 +60,8 @@ class LexicalTables:
         topics: bigram -> vector.
         lexicon: person -> n-gram -> log-odds weight.
         words: person -> words of the profile.
+        style: one or two characters -> vector; all of one length.
+        manner: person -> the mean style of its replies.
     """
 
     ngrams: Mapping[str, int]
@@ -53,6 +69,13 @@ class LexicalTables:
     topics: Mapping[str, Array]
     lexicon: Mapping[str, Mapping[str, float]]
     words: Mapping[str, tuple[str, ...]]
+    style: Mapping[str, Array]
+    manner: Mapping[str, Array]
+
+    @property
+    def style_size(self) -> int:
+        """The length of a style."""
+        return len(next(iter(self.style.values()), ()))
 
 
 class TrigramModel:
@@ -97,11 +120,17 @@ class FeatureReader:
         self._tables = tables
         self._model = TrigramModel(tables.ngrams)
         self._sizes = (2, 3, 4)
+        self._strangers = (
+            np.mean(list(tables.manner.values()), axis=0)
+            if tables.manner
+            else np.zeros(tables.style_size)
+        )
 
-    def __call__(self, dialogue: Dialogue, *, use_lexicon: bool = True) -> Array:
-        """A vector of finite numbers, of one length for all dialogues.
+    def __call__(self, dialogue: Dialogue, *, use_lexicon: bool = True) -> list[Array]:
+        """Blocks of finite numbers: overlaps, counts, style, and style beside the person's own.
 
-        Without `use_lexicon` the person is treated as one that is not in the lexicon.
+        Each block has one length for all dialogues. Without `use_lexicon` the person is treated as
+        one that is not known.
         """
         answers = [t.answer for t in dialogue.turns]
         questions = [t.question for t in dialogue.turns]
@@ -112,7 +141,53 @@ class FeatureReader:
             *self._character(dialogue.character, answers, use_lexicon=use_lexicon),
             *self._forms(answers),
         ]
-        return np.array(values)
+        style = self.style(answers)
+        usual = self._tables.manner.get(dialogue.character if use_lexicon else "")
+        if usual is None:
+            usual = self._strangers
+        return [
+            np.array(values),
+            np.array(self._counts(dialogue.character, answers)),
+            style,
+            _unit(style - usual),
+        ]
+
+    def style(self, answers: Sequence[str]) -> Array:
+        """The direction of the replies' characters in the space of latent semantic analysis.
+
+        Weights are 1 + log count; `LexicalTables.style` has the inverse document frequencies in it.
+        """
+        counts = Counter(g for text in answers for g in character_ngrams(text, (1, 2)))
+        table = self._tables.style
+        vectors = [(1 + math.log(n)) * table[g] for g, n in sorted(counts.items()) if g in table]
+        return _unit(np.sum(vectors, axis=0)) if vectors else np.zeros(self._tables.style_size)
+
+    def _counts(self, name: str, answers: Sequence[str]) -> list[float]:
+        """Lengths and closing questions, first and last reply; profile words; each common word."""
+        out: list[float] = []
+        for answer in (answers[0], answers[-1]):
+            parts = _SENTENCE.findall(answer) or [""]
+            out += [
+                math.log1p(len(answer)),
+                float(len(parts)),
+                len(answer) / len(parts),
+                float("？" in parts[-1] or "?" in parts[-1]),
+                sum("？" in s or "?" in s for s in parts) / len(parts),
+                sum("！" in s or "!" in s for s in parts) / len(parts),
+            ]
+        text = "".join(answers)
+        out.append(len(set(text)) / math.sqrt(len(text) + 1))
+        bigrams = [set(character_ngrams(a, (2,))) for a in (answers[0], answers[-1])]
+        out.append(len(bigrams[0] & bigrams[1]) / max(1, len(bigrams[0] | bigrams[1])))
+        own = self._tables.words.get(name, ())
+        said = [word for word in own if word in text]
+        out += [
+            float(len(said)),
+            math.log1p(sum(text.count(word) for word in said)),
+            float(any(word in answers[0] for word in said)),
+            float(any(word in answers[-1] for word in said)),
+        ]
+        return out + [math.log1p(text.count(word)) for word in _WORDS]
 
     def _fluency(self, answers: Sequence[str]) -> list[float]:
         logprobs = np.concatenate([self._model.logprobs(a) for a in answers if a] or [np.zeros(1)])
@@ -227,6 +302,12 @@ class FeatureReader:
             idf[g] * topics[g] for g in sorted(set(character_ngrams(text, (2,)))) if g in topics
         ]
         return np.sum(vectors, axis=0) if vectors else np.zeros(1)
+
+
+def _unit(vector: Array) -> Array:
+    """The vector at length 1; 0 stays 0."""
+    norm = float(np.linalg.norm(vector))
+    return vector / norm if norm else vector
 
 
 def _cosine(x: Array, y: Array) -> float:

@@ -100,24 +100,34 @@ class TestLexical:
             topics=data.draw(st.dictionaries(self.names, vectors)),
             lexicon=data.draw(st.dictionaries(self.names, weights)),
             words=data.draw(st.dictionaries(self.names, words)),
+            style=data.draw(st.dictionaries(self.names, vectors, min_size=1)),
+            manner=data.draw(st.dictionaries(self.names, vectors)),
         )
         rng = np.random.default_rng(data.draw(st.integers(0, 9)))
-        size = len(FeatureReader(tables)(Dialogue("", "", "", (Turn("", ""),))))
+        blocks = FeatureReader(tables)(Dialogue("", "", "", (Turn("", ""),)))
+        sizes = np.array([len(block) for block in blocks])
         model = LexicalModel(
             tables=tables,
             metrics=("m",),
-            mean=rng.normal(size=size),
-            scale=rng.uniform(0.5, 2, size),
-            weights=rng.normal(size=(1, 5, size)),
-            bias=rng.normal(size=(1, 5)),
+            sizes=sizes,
+            mean=rng.normal(size=sizes.sum()),
+            scale=rng.uniform(0.5, 2, sizes.sum()),
+            width=rng.uniform(1, 9, len(sizes)),
+            points=rng.normal(size=(3, sizes.sum())),
+            weights=rng.normal(size=(1, 3)),
+            base=rng.normal(size=1),
+            curve=np.array([[[0.0, 1], [1, 5]]]),
+            spread=np.ones(1),
         )
         path = tmp_path_factory.mktemp("lexical") / "model.npz"
         save(model, path)
         back = load(path)
         for name in ("ngrams", "idf", "lexicon", "words"):
             assert getattr(back.tables, name) == getattr(tables, name)
-        assert back.tables.topics.keys() == tables.topics.keys()
-        assert all(np.array_equal(back.tables.topics[g], v) for g, v in tables.topics.items())
+        for name in ("topics", "style", "manner"):
+            found, made = getattr(back.tables, name), getattr(tables, name)
+            assert found.keys() == made.keys()
+            assert all(np.array_equal(found[key], made[key]) for key in made)
         assert np.array_equal(back.weights, model.weights)
 
     @given(st.lists(st.tuples(TEXT, TEXT), min_size=1, max_size=3))
@@ -125,10 +135,16 @@ class TestLexical:
         """Whatever people type."""
         counts = Counter(character_ngrams("".join(q + a for q, a in turns), (1, 2, 3)))
         tables = LexicalTables(
-            counts, dict.fromkeys(counts, 1.0), {}, {"A": {"ab": 1.0}}, {"A": ("a",)}
+            counts,
+            dict.fromkeys(counts, 1.0),
+            {},
+            {"A": {"ab": 1.0}},
+            {"A": ("a",)},
+            {gram: np.array([1.0, -1.0]) for gram in (*counts, "a")},
+            {"A": np.array([0.5, 0.5])},
         )
         found = FeatureReader(tables)(Dialogue("s", "A", "1", tuple(Turn(*turn) for turn in turns)))
-        assert np.isfinite(found).all()
+        assert np.isfinite(np.concatenate(found)).all()
 
 
 class TestTokens:

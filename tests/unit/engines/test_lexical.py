@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 import os
 import pickle
@@ -11,13 +12,24 @@ import zipfile
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from statistics import NormalDist
 from typing import Any
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from judge.engines import EMBEDDED, EngineOptions, open_engine
-from judge.engines.lexical import FORMAT, LexicalEngine, LexicalModel, load, save
+from judge.engines.lexical import (
+    FORMAT,
+    LexicalEngine,
+    LexicalModel,
+    label_logprobs,
+    load,
+    on_curve,
+    save,
+)
 from judge.engines.lexical_features import FeatureReader, LexicalTables, character_ngrams
 from judge.errors import EngineError
 from judge.types import Dialogue, Failure, PromptItem, PromptTree, Turn
@@ -74,15 +86,23 @@ def model() -> LexicalModel:
         topics={g: rng.integers(-8, 8, 4) / 8 for g in bigrams[:40]},
         lexicon={"某人": {"陪你": 2.5, "好好": 3.0}, "他": {"问题": 4.25}},
         words={"某人": ("热水", "心里话"), "他": ("老板",)},
+        style={g: rng.integers(-8, 8, 3) / 8 for g in bigrams[:60]},
+        manner={"某人": rng.integers(-8, 8, 3) / 8, "他": rng.integers(-8, 8, 3) / 8},
     )
-    size = len(FeatureReader(tables)(dialogue("a", "b")))
+    sizes = [len(block) for block in FeatureReader(tables)(dialogue("a", "b"))]
+    size = sum(sizes)
     return LexicalModel(
         tables=tables,
         metrics=METRICS,
+        sizes=np.array(sizes),
         mean=rng.normal(size=size),
         scale=rng.uniform(0.5, 2, size),
-        weights=rng.normal(size=(2, 5, size)),
-        bias=rng.normal(size=(2, 5)),
+        width=rng.uniform(1, 40, len(sizes)),
+        points=rng.normal(size=(7, size)),
+        weights=rng.normal(size=(2, 7)),
+        base=rng.normal(size=2),
+        curve=np.array([[[-1.0, 0, 2], [2, 3, 4.5]], [[-2.0, 0, 1], [1.5, 2, 4]]]),
+        spread=np.array([0.5, 0.9]),
     )
 
 
@@ -125,10 +145,11 @@ class TestFile:
         back = load(saved)
         for name in ("ngrams", "idf", "lexicon", "words"):
             assert getattr(back.tables, name) == getattr(model.tables, name)
-        assert back.tables.topics.keys() == model.tables.topics.keys()
-        for gram, vector in model.tables.topics.items():
-            assert np.array_equal(back.tables.topics[gram], vector)
-        for name in ("mean", "scale", "weights", "bias"):
+        for name in ("topics", "style", "manner"):
+            found, made = getattr(back.tables, name), getattr(model.tables, name)
+            assert found.keys() == made.keys()
+            assert all(np.array_equal(found[key], made[key]) for key in made)
+        for name in ("sizes", "mean", "scale", "width", "points", "weights", "base", "curve"):
             assert np.array_equal(getattr(back, name), getattr(model, name))
         assert back.metrics == model.metrics
 
@@ -157,12 +178,16 @@ class TestFile:
             (lambda p: p.write_bytes(pickle.dumps({"format": 1})), "pickle"),
             (lambda p: rewrite(p, mean=np.array([{"a": 1}], dtype=object)), "Object arrays"),
             (lambda p: np.save(p.open("wb"), np.zeros(3)), "not a lexical judge"),
-            (lambda p: rewrite(p, bias=None), "bias"),
+            (lambda p: rewrite(p, base=None), "base"),
             (lambda p: rewrite(p, format=np.array("one")), "invalid literal"),
-            (lambda p: rewrite(p, mean=np.zeros(3)), "has 3 features, this version reads"),
+            (lambda p: rewrite(p, sizes=np.array([3])), r"has \[3\] features, this version reads"),
+            (lambda p: rewrite(p, mean=np.zeros(3)), "do not fit together"),
             (lambda p: rewrite(p, metrics=np.array(["fluency"])), "do not fit together"),
-            (lambda p: rewrite(p, bias=np.zeros((2, 4))), "do not fit together"),
-            (lambda p: rewrite(p, bias=np.full((2, 5), np.nan)), "not finite"),
+            (lambda p: rewrite(p, base=np.zeros(3)), "do not fit together"),
+            (lambda p: rewrite(p, base=np.full(2, np.nan)), "not finite"),
+            (lambda p: rewrite(p, spread=np.zeros(2)), "not positive"),
+            (lambda p: rewrite(p, curve=np.ones((2, 2, 1))), "does not rise"),
+            (lambda p: rewrite(p, curve=np.array([[[0, 1.0], [2, 1]]] * 2)), "does not rise"),
             (lambda p: rewrite(p, ngram_text=np.array(["a"])), "shorter|longer"),
         ],
     )
@@ -187,12 +212,19 @@ class TestFile:
         with pytest.raises(EngineError, match="not a lexical judge"):
             load(saved)
 
-    def test_a_newer_format_is_refused(self, saved: Path) -> None:
+    @pytest.mark.parametrize(
+        ("other", "hint"),
+        [
+            (FORMAT + 1, "upgrade esrp-judge"),
+            (FORMAT - 1, "make one with scripts/train_lexical_judge.py"),
+        ],
+    )
+    def test_another_format_is_refused(self, saved: Path, other: int, hint: str) -> None:
         """Even where it happens to look like ours."""
-        rewrite(saved, format=np.array(FORMAT + 1))
-        with pytest.raises(EngineError, match="newer format") as caught:
+        rewrite(saved, format=np.array(other))
+        with pytest.raises(EngineError, match=f"is of format {other}, not {FORMAT}") as caught:
             load(saved)
-        assert caught.value.hint == "upgrade esrp-judge"
+        assert caught.value.hint == hint
 
     def test_no_pickle_runs(self, saved: Path, tmp_path: Path) -> None:
         """An array that would write a file when it is unpickled does not get to."""
@@ -211,21 +243,55 @@ class TestFile:
 class TestEngine:
     """`LexicalEngine`."""
 
-    def test_logprobs_are_a_softmax_of_the_standardised_features(
-        self, model: LexicalModel, saved: Path
-    ) -> None:
-        """Against the textbook formula, written out in plain Python."""
+    def test_logprobs_are_those_of_the_textbook(self, model: LexicalModel, saved: Path) -> None:
+        """A sum of Gaussian kernels, a line between knots and a rounded normal: written out."""
         talk = dialogue(*TALKS[0])
-        x = (FeatureReader(model.tables)(talk) - model.mean) / model.scale
+        x = (np.concatenate(FeatureReader(model.tables)(talk)) - model.mean) / model.scale
+        far, x = np.clip(x, -25, 25), np.clip(x, -6, 6)
         reads = list(LexicalEngine(str(saved), EngineOptions()).score(tree_of([talk])))
+        ends = np.cumsum(model.sizes).tolist()
+        kernels = [
+            math.fsum(
+                math.exp(-sum((x[i] - point[i]) ** 2 for i in range(start, end)) / (2 * unit))
+                for start, end, unit in zip([0, *ends], ends, model.width, strict=False)
+            )
+            / len(ends)
+            + 0.2 * math.fsum(far[i] * point[i] for i in range(ends[0])) / ends[0]
+            for point in model.points
+        ]
         for m, read in enumerate(reads):
-            logits = [
-                model.bias[m, k] + math.fsum(w * f for w, f in zip(row, x, strict=True))
-                for k, row in enumerate(model.weights[m])
-            ]
-            total = math.fsum(math.exp(v) for v in logits)
-            assert read.outcome == pytest.approx([v - math.log(total) for v in logits], abs=1e-9)
+            score = model.base[m] + math.fsum(
+                w * k for w, k in zip(model.weights[m], kernels, strict=True)
+            )
+            knots, heights = model.curve[m]
+            if score < knots[0]:
+                slope = (heights[-1] - heights[0]) / (knots[-1] - knots[0])
+                mean = heights[0] + slope * (score - knots[0])
+            elif score > knots[-1]:
+                slope = (heights[-1] - heights[0]) / (knots[-1] - knots[0])
+                mean = heights[-1] + slope * (score - knots[-1])
+            else:
+                k = int(score > knots[1])
+                share = (score - knots[k]) / (knots[k + 1] - knots[k])
+                mean = heights[k] + share * (heights[k + 1] - heights[k])
+            normal = NormalDist(mean, model.spread[m])
+            below = [0, *(normal.cdf(cut) for cut in (1.5, 2.5, 3.5, 4.5)), 1]
+            p = [b - a for a, b in itertools.pairwise(below)]
+            assert np.exp(np.array(read.outcome, float)) == pytest.approx(p, abs=1e-9)
             assert read.top_is_label
+
+    @given(st.floats(-20, 20), st.floats(0.1, 2))
+    def test_a_higher_score_is_never_a_lower_one(self, mean: float, spread: float) -> None:
+        """The labels are a distribution, and its mean rises with the score."""
+        low, high = (np.exp(label_logprobs(m, spread)) for m in (mean, mean + 0.01))
+        assert low.sum() == pytest.approx(1, abs=1e-12)
+        assert low @ np.arange(1, 6) <= high @ np.arange(1, 6)
+
+    def test_the_curve_goes_on_beyond_its_ends(self) -> None:
+        """By hand: from (0, 1) over (1, 3) to (2, 4) the mean slope is 1.5."""
+        curve = np.array([[0.0, 1, 2], [1, 3, 4]])
+        found = [on_curve(x, curve) for x in (-2, 0, 0.5, 1.5, 2, 3)]
+        assert found == pytest.approx([-2, 1, 2, 3.5, 4, 5.5])
 
     def test_probabilities_sum_to_one(self, shipped: LexicalEngine) -> None:
         """Its labels are all it can say."""
@@ -254,7 +320,8 @@ class TestEngine:
             "from judge.types import Dialogue, Turn\n"
             "reader = FeatureReader(load(__import__('pathlib').Path(sys.argv[1])).tables)\n"
             "turns = tuple(Turn(*sys.argv[i:i + 2]) for i in range(2, len(sys.argv), 2))\n"
-            "print([x.hex() for x in reader(Dialogue('s', '某人', '1', turns)).tolist()])\n"
+            "blocks = reader(Dialogue('s', '某人', '1', turns))\n"
+            "print([x.hex() for block in blocks for x in block.tolist()])\n"
         )
         said = [text for talk in TALKS for text in talk]
         outputs = {
@@ -288,7 +355,7 @@ class TestEngine:
         options = EngineOptions()
         one = LexicalEngine(str(saved), options)
         save(model, tmp_path / "copy.npz")
-        save(replace(model, bias=model.bias + 1e-9), tmp_path / "other.npz")
+        save(replace(model, base=model.base + 1e-9), tmp_path / "other.npz")
         assert LexicalEngine(str(tmp_path / "copy.npz"), options).fingerprint == one.fingerprint
         assert LexicalEngine(str(tmp_path / "other.npz"), options).fingerprint != one.fingerprint
 
@@ -313,14 +380,18 @@ class TestShipped:
     def test_the_more_characters_change_places_the_lower_the_fluency(
         self, shipped: LexicalEngine
     ) -> None:
-        """None, a tenth, half and all of the characters of a reply shuffled among themselves."""
+        """None, a tenth, half and all of the characters of a reply shuffled among themselves.
+
+        From none to all by more than the judge's typical error, on the scale of the reference.
+        """
         means = []
         for share in (0.0, 0.1, 0.5, 1.0):
             rng = np.random.default_rng(11)
             damaged = [(q, shuffle(a, share, rng)) for q, a in TALKS]
             means.append(self.score(shipped, damaged, "fluency"))
         assert means == sorted(means, reverse=True)
-        assert means[0] - means[-1] > 1
+        model = shipped._model
+        assert means[0] - means[-1] > model.spread[model.metrics.index("fluency")]
 
     @pytest.mark.parametrize("metric", ["coherency", "demand_matching"])
     def test_replies_to_other_questions_score_lower(
@@ -364,8 +435,8 @@ class TestReader:
         dialogues = [dialogue(q, a) for q, a in TALKS] + [dialogue(x, x) for x in odd]
         dialogues += [Dialogue("s", "某人", "1", (Turn(x, x),)) for x in odd]
         rows = [reader(d, use_lexicon=use) for d in dialogues for use in (True, False)]
-        assert {row.shape for row in rows} == {model.mean.shape}
-        assert np.isfinite(rows).all()
+        assert {tuple(map(len, row)) for row in rows} == {tuple(model.sizes.tolist())}
+        assert np.isfinite([np.concatenate(row) for row in rows]).all()
 
     def test_without_lexicon_a_character_is_a_stranger(self, model: LexicalModel) -> None:
         """Not reading a character's own lexicon gives what tables without it give."""
@@ -373,10 +444,21 @@ class TestReader:
         rest = {n: w for n, w in model.tables.lexicon.items() if n != "某人"}
         stranger = FeatureReader(replace(model.tables, lexicon=rest))
         for talk in TALKS:
-            assert np.array_equal(
-                reader(dialogue(*talk), use_lexicon=False), stranger(dialogue(*talk))
-            )
-        assert not np.array_equal(reader(dialogue(*TALKS[0])), stranger(dialogue(*TALKS[0])))
+            known, unknown = reader(dialogue(*talk)), reader(dialogue(*talk), use_lexicon=False)
+            assert np.array_equal(unknown[0], stranger(dialogue(*talk))[0])
+            assert not np.array_equal(known[0], unknown[0])
+            assert not np.array_equal(known[3], unknown[3])
+
+    def test_style_by_hand(self) -> None:
+        """aab: a twice, b, aa and ab once; the vectors of a and ab point apart."""
+        vectors = {"a": np.array([3.0, 0]), "ab": np.array([0.0, 2])}
+        tables = LexicalTables({}, {}, {}, {}, {}, vectors, {"A": np.array([0.0, 1.0])})
+        first, second = 3 * (1 + math.log(2)), 2.0
+        length = math.hypot(first, second)
+        _, _, style, beside = FeatureReader(tables)(Dialogue("s", "A", "1", (Turn("", "aab"),)))
+        assert style == pytest.approx([first / length, second / length])
+        gap = np.array([first / length, second / length - 1])
+        assert beside == pytest.approx(gap / np.linalg.norm(gap))
 
     def test_grams_by_hand(self) -> None:
         """All substrings of the lengths asked for, in order, repeats included."""

@@ -221,18 +221,24 @@ def test_a_table_of_judges() -> None:
 
 def test_a_calibration_goes_round(demo: judge.Evaluation) -> None:
     """Fitted to ratings, it gives the report and the leaderboard a second column."""
-    fit = judge.calibrate(demo.folder, ratings_of(demo.run), metrics=["fluency"])
+    fit = judge.calibrate(
+        demo.folder, ratings_of(demo.run, "experience_sharing"), metrics=["experience_sharing"]
+    )
     assert fit.path == Path("calibration.json")
     tried = fit.to_frame()
-    assert tried["chosen"].sum() == (fit.calibration.fits["fluency"].calibrator is not None)
+    assert tried["chosen"].sum() == (
+        fit.calibration.fits["experience_sharing"].calibrator is not None
+    )
     assert "calibration.json" in fit._repr_html_()
     calibrated = report(demo.folder, calibration=fit.path)
     frame = calibrated.to_frame().set_index(["system", "measure"])
     assert calibrated.results.calibration is not None
     for system in ("warm-friend", "stiff-bot"):
-        mean = calibrated.results.calibration.mean(system, "fluency")
+        mean = calibrated.results.calibration.mean(system, "experience_sharing")
         assert mean is not None
-        assert frame.loc[(system, "fluency"), "calibrated"] == pytest.approx(mean.mean, nan_ok=True)
+        assert frame.loc[(system, "experience_sharing"), "calibrated"] == pytest.approx(
+            mean.mean, nan_ok=True
+        )
     board = judge.leaderboard(demo.folder, calibration=fit.path)
     assert board.to_frame()["rank"].tolist() == [s.rank for s in board.board.standings]
     assert "leaderboard" in board._repr_html_()
