@@ -274,10 +274,11 @@ def prepare_stage(
         RubricError: the instructions cannot be used.
         EngineError: a model cannot be found.
     """
-    if not model.startswith(SERVED) and not Path(model).exists():
+    missing = not model.startswith(SERVED) and not Path(model).exists()
+    if missing:
         _log.info("note: %s: no such file or folder, so it is taken for a model of the hub", model)
     prompts = load_prompts(playing.prompts, playing.play_language)
-    recorded = _questions(playing.questions)
+    recorded = _questions(playing.questions, model if missing else "")
     everything = scenes_from_dialogues(recorded)
     system = _system_name(model, playing.name)
     wanted = select(
@@ -342,12 +343,17 @@ def _system_name(model: str, given: str | None) -> str:
     return given.strip()
 
 
-def _questions(source: str | Path | None) -> tuple[Dialogue, ...]:
+def _questions(source: str | Path | None, missing: str) -> tuple[Dialogue, ...]:
+    """The recorded dialogues with the questions; `missing` names a model that is no local path."""
     folder = data_root() / "chatanime" if source is None else Path(source)
     if source is None and not folder.is_dir():
-        raise DataError(
-            "the questions come from the public dialogues, and these are not here",
-            path=folder,
-            hint="judge data fetch gets them; or name dialogues of your own with --questions",
-        )
+        why = "the questions come from the public dialogues, and these are not here"
+        hint = "judge data fetch gets them; or name dialogues of your own with --questions"
+        if missing:
+            raise UsageError(
+                f"--model {missing}: no such file or folder. As a model of the hub it would have "
+                f"to play, and {why} ({folder})",
+                hint=f"check the path for typos; to let a model play, {hint}",
+            )
+        raise DataError(why, path=folder, hint=hint)
     return read_dialogues(folder).dialogues

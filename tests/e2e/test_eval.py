@@ -222,7 +222,7 @@ def test_a_path_that_is_missing_is_no_model(judge: Program) -> None:
     """What looks like a path is one; what could be either is said to be no file."""
     for name, message in (
         ("./answers.jsn", "answers.jsn: no such file"),
-        ("results/alpha", "note: results/alpha: no such file or folder"),
+        ("results/alpha", "error: --model results/alpha: no such file or folder"),
     ):
         done = judge("eval", "--model", name, "--judge", "lexical", "--out", "run", code=2)
         assert message in done.err
