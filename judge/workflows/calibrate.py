@@ -63,8 +63,9 @@ class CalibrationFit:
         for metric, fit in self.calibration.fits.items():
             details = fit.details
             if "ladder" in details:
+                chosen = None if fit.calibrator is None else details["rung"]
                 rows += [
-                    {"metric": metric, **tried, "chosen": tried["rung"] == details["rung"]}
+                    {"metric": metric, **tried, "chosen": tried["rung"] == chosen}
                     for tried in details["ladder"]
                 ]
             else:

@@ -219,6 +219,15 @@ def test_a_table_of_judges() -> None:
     assert one.page == Path("agreement/agreement.html")
 
 
+def test_no_map_is_chosen_where_the_judge_adds_nothing(demo: judge.Evaluation) -> None:
+    """Ratings that do not follow the judge: the frame marks no candidate, as the file has none."""
+    ratings = ratings_of(demo.run, "fluency")
+    ratings["score"] = [1 + row * 7919 % 5 for row in range(len(ratings))]
+    fit = judge.calibrate(demo.folder, ratings, metrics=["fluency"])
+    assert fit.calibration.fits["fluency"].calibrator is None
+    assert not fit.to_frame()["chosen"].any()
+
+
 def test_a_calibration_goes_round(demo: judge.Evaluation) -> None:
     """Fitted to ratings, it gives the report and the leaderboard a second column."""
     fit = judge.calibrate(
