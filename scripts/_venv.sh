@@ -24,8 +24,8 @@ make_venv() {
 }
 
 # install EXTRAS [VERSIONS]: make $VENV if need be and install .[EXTRAS] into it, in editable form.
-# VERSIONS is a file of scripts/constraints/ (locked, lowest), or newest for whatever pip takes. Such a file
-# limits versions and asks for nothing: a CPU build of torch still brings no CUDA libraries.
+# VERSIONS is a file of scripts/constraints/ (locked, lowest), or newest for whatever pip takes. Such
+# a file limits versions and asks for nothing: a CPU build of torch still brings no CUDA libraries.
 # The stamp says for which checkout, dependencies and versions that was done, so that a second
 # call costs nothing; for newest, pip looks each time.
 install() {

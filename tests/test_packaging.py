@@ -109,7 +109,8 @@ def pins(name: str, python: str) -> dict[str, Version]:
     """The versions of a file of scripts/constraints/ for a version of Python, by distribution."""
     environment = {"python_version": python, "python_full_version": f"{python}.0"}
     found: dict[str, Version] = {}
-    for line in (ROOT / "scripts" / "constraints" / f"{name}.txt").read_text(encoding="ascii").splitlines():
+    text = (ROOT / "scripts" / "constraints" / f"{name}.txt").read_text(encoding="ascii")
+    for line in text.splitlines():
         if line.startswith("#"):
             continue
         requirement = Requirement(line)  # without index, host, hash or option: no such line parses
