@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import csv
 import hashlib
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from functools import cache
 from pathlib import Path
@@ -20,10 +20,12 @@ from judge.ratings.record import DialogueId, Ratings, Scale
 from judge.types import Dialogue, Metric
 
 __all__ = [
+    "FITTED_NOTE",
     "REFERENCE",
     "REFERENCE_NOTE",
     "REFERENCE_RUBRIC",
     "REFERENCE_RUBRIC_HASH",
+    "fitted_to_reference",
     "is_reference",
     "reference_dialogues",
     "reference_ratings",
@@ -42,12 +44,27 @@ REFERENCE_NOTE = (
 )
 """The first note of everything that is computed from them."""
 
+FITTED_NOTE = (
+    "This judge was fitted to the reference judgments, so its agreement with them is not given: it "
+    "would look good whatever the judge is worth. Its model card has the figures on systems and "
+    "characters that were left out."
+)
+"""Said instead of an agreement that the judge has seen the answers of."""
+
 _FILE = Path(__file__).parents[1] / "embedded" / "reference.csv"
 
 
 def is_reference(source: object) -> bool:
     """Whether a user means the reference judgments, or their dialogues, and no file."""
     return isinstance(source, str | Path) and str(source) == REFERENCE
+
+
+def fitted_to_reference(judge: Mapping[str, str]) -> bool:
+    """Whether a judge, as a manifest describes it, has learnt from the reference judgments.
+
+    That is every judge of the engine `lexical`: scripts/train_lexical_judge.py fits it to them.
+    """
+    return judge.get("fingerprint", "").startswith("lexical/")
 
 
 @cache

@@ -32,6 +32,7 @@ from judge.ratings.reference import (
     REFERENCE_NOTE,
     REFERENCE_RUBRIC,
     REFERENCE_RUBRIC_HASH,
+    fitted_to_reference,
     is_reference,
     reference_dialogues,
     reference_ratings,
@@ -341,12 +342,18 @@ def _reference_notes(run: StoredRun) -> list[str]:
     """What is to be known of the reference judgments beside this run.
 
     Raises:
-        UsageError: the run holds none of their dialogues.
+        UsageError: the run holds none of their dialogues, or its judge was fitted to them.
     """
     if not reference_dialogues(run.dialogues):
         raise UsageError(
             f"--ratings {REFERENCE}: the run holds none of the public dialogues that it is of",
             hint=f"judge eval --model {REFERENCE} --judge NAME judges them",
+        )
+    if fitted_to_reference(run.manifest.judge):
+        raise UsageError(
+            f"--ratings {REFERENCE}: the judge {run.manifest.judge['name']} was fitted to the "
+            "reference judgments, so agreement with them says nothing of it",
+            hint="its model card has the figures on systems and characters that were left out",
         )
     if run.manifest.rubric.hash == REFERENCE_RUBRIC_HASH:
         return []

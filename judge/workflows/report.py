@@ -21,6 +21,7 @@ from judge.dialogues import DialogueSet
 from judge.errors import UsageError
 from judge.manifest import Manifest
 from judge.ratings import Ratings
+from judge.ratings.reference import FITTED_NOTE, fitted_to_reference, reference_dialogues
 from judge.report import write_report
 from judge.roleplay.playing_summary import PlayingSummary, read_playing_summary
 from judge.rubric import is_reply_set
@@ -200,12 +201,14 @@ def write_run_report(
     judgments, dialogues, manifest = run.judgments, run.dialogues, run.manifest
     rated = None if human is None else human.ratings
     incomplete = [rated.incomplete] if rated is not None and rated.incomplete else []
+    fitted = fitted_to_reference(manifest.judge)
+    told = [FITTED_NOTE] if fitted and reference_dialogues(dialogues) else []
     results = summarize(
         judgments,
         manifest.rubric,
         dialogues=dialogues,
         provenance=manifest.provenance,
-        notes=(*manifest.notices, *incomplete),
+        notes=(*manifest.notices, *told, *incomplete),
         published=published,
         diversity=summarize_diversity(
             judgments,
@@ -216,9 +219,9 @@ def write_run_report(
         ),
         played=played,
     )
-    results = replace(
-        results, reference=agree_with_reference(judgments, dialogues, manifest.rubric)
-    )
+    if not fitted:
+        reference = agree_with_reference(judgments, dialogues, manifest.rubric)
+        results = replace(results, reference=reference)
     summed_up = CalibratedScores(results, {})
     if human is not None:
         summed_up = apply_calibration(results, human.calibration, judgments, human.ratings)

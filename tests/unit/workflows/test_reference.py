@@ -15,7 +15,12 @@ from scipy.stats import spearmanr
 import judge
 from judge.dialogues import read_dialogues
 from judge.errors import DataError, UsageError
-from judge.ratings.reference import REFERENCE_NOTE, REFERENCE_RUBRIC_HASH, reference_dialogues
+from judge.ratings.reference import (
+    FITTED_NOTE,
+    REFERENCE_NOTE,
+    REFERENCE_RUBRIC_HASH,
+    reference_dialogues,
+)
 from judge.rubric import load_rubric
 from judge.types import Turn
 
@@ -46,10 +51,11 @@ def spearman(first: list[float], second: list[float]) -> float:
 
 @pytest.fixture(scope="module")
 def run(judge_data: Path, tmp_path_factory: pytest.TempPathFactory) -> judge.Evaluation:
-    """The reference dialogues, judged by `lexical`."""
+    """The reference dialogues, judged by `mock`, which has learnt from nothing."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("JUDGE_DATA", str(judge_data))
-        return judge.evaluate("reference", judge="lexical", out=tmp_path_factory.mktemp("run"))
+        out = tmp_path_factory.mktemp("run")
+        return judge.evaluate("reference", judge="mock", rubric="tiny", out=out)
 
 
 def test_what_ships() -> None:
@@ -103,9 +109,6 @@ def test_the_numbers_are_those_of_scipy(run: judge.Evaluation) -> None:
         means = np.array([np.mean(v, axis=0) for v in of_system.values()])
         assert row.systems.value == pytest.approx(spearman(*means.T.tolist()), abs=1e-4)
         for rho in (row.over_all, row.within_item, row.systems):
-            if rho.value == 1:  # it learnt from these scores; a perfect rho has no interval
-                assert rho.lower is None
-                continue
             assert rho.lower is not None
             assert rho.value is not None
             assert rho.upper is not None
@@ -125,6 +128,19 @@ def test_page_and_results_say_what_it_is(run: judge.Evaluation) -> None:
     assert "not people" in head
     stored = json.loads((run.folder / "results.json").read_text(encoding="utf-8"))
     assert stored["reference"]["of"] == 440
+
+
+def test_a_judge_that_was_fitted_to_it_is_not_held_against_it(
+    judge_data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """`lexical` has seen these scores: no agreement is given, which is said, or refused."""
+    monkeypatch.setenv("JUDGE_DATA", str(judge_data))
+    fitted = judge.evaluate("reference", judge="lexical", limit=11, out=tmp_path / "run")
+    assert fitted.results.reference is None
+    page = fitted.page.read_text(encoding="utf-8")
+    assert FITTED_NOTE in page[: page.index("<table")]
+    with pytest.raises(UsageError, match="lexical was fitted to the reference judgments"):
+        judge.agree(fitted.folder, "reference", resamples=0, out=tmp_path / "agreement")
 
 
 def test_another_text_of_the_same_name_is_not_taken_for_it(judge_data: Path) -> None:
