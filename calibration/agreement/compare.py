@@ -84,8 +84,8 @@ def exchange_test(
     other scenarios. At the level "systems" only whole systems are exchanged.
 
     PERM-BOTH (see `perm_both`) in effect exchanges single scores, so it tests whether the judges
-    are interchangeable. Equally good judges that favour different systems are not: at a nominal
-    5% it rejects them in 30 to 80% of studies at the level of systems.
+    are interchangeable. Equally good judges that favour different systems are not, and it
+    calls them different far more often than its nominal level; docs/agreement.md has figures.
 
     Args:
         first, second: (n,) scores of the two judges, NaN where missing. Their scales may differ.
