@@ -8,6 +8,7 @@ in a way that may have been passing counts as not stored.
 
 from __future__ import annotations
 
+import logging
 import time
 from collections.abc import Callable, Container, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -34,6 +35,8 @@ __all__ = [
     "run_batches",
     "score",
 ]
+
+_log = logging.getLogger(__name__)
 
 Progress = Callable[[int, int], None]
 """Called with (stored judgments, judgments in all) at the start and after every batch."""
@@ -227,6 +230,10 @@ def run_batches(
             for answers in ask(missing):
                 now = time.monotonic()
                 keep(answers, now - began)
+                _log.debug(
+                    "group %d of %d: answers in %.3f s, stored in %.3f s",
+                    *(start + 1, len(groups), now - began, time.monotonic() - now),
+                )
                 began = now
 
 

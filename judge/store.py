@@ -138,6 +138,17 @@ class Store(Database):
             for system, character, scenario, metric, key in rows
         }
 
+    def counts(self) -> tuple[int, int, int, int]:
+        """How many systems and dialogues it holds, how many judgments, how many of them failed."""
+        with self._errors():
+            systems, dialogues = self._db.execute(
+                "SELECT count(DISTINCT system), count(*) FROM dialogue"
+            ).fetchone()
+            judgments, failed = self._db.execute(
+                "SELECT count(*), coalesce(sum(status <> 'ok'), 0) FROM judgment"
+            ).fetchone()
+        return systems, dialogues, judgments, failed
+
     def failures(self) -> Mapping[tuple[str, str, str, str], Failure]:
         """(system, character, scenario, metric) -> why there is no score."""
         with self._errors():

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, Self
 import click
 from click.core import ParameterSource
 
-from judge.errors import UsageError
+from judge.errors import JudgeError, UsageError
 from judge.limits import CONFIG_BYTES, LimitError, harmless, read_regular
 from judge.text_files import refuse_name
 
@@ -54,7 +54,9 @@ FOLDER_OR_FILE = _Path(path_type=Path)
 
 _WITH_SECRET = ("@", "?")
 """What an address with a password, or with a key behind it, has."""
-_NOT_IN_FILES = {"config", "save-config", "json", "dry-run", "tokens-per-second"}
+_VERBOSE = "judge.verbose"
+_TIMED = "%(asctime)s %(levelname)s %(name)s: %(message)s"
+_NOT_IN_FILES = {"config", "verbose", "save-config", "json", "dry-run", "tokens-per-second"}
 """Options that are about one run of a command: an option file cannot have them."""
 
 
@@ -131,6 +133,18 @@ class Command(click.Command):
             )
         )
 
+        self.params.append(
+            Option(
+                ["-v", "--verbose"],
+                is_flag=True,
+                is_eager=True,
+                expose_value=False,
+                callback=_be_verbose,
+                help="Say on standard error what is done when, in every batch, and after an error "
+                "where in the program it arose.",
+            )
+        )
+
     def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """The options by their groups."""
         groups: dict[str, list[tuple[str, str]]] = {}
@@ -147,11 +161,17 @@ class Command(click.Command):
         log = logging.getLogger("judge")
         handler = _Echo()
         before = log.level, log.propagate
+        verbose = ctx.meta.get(_VERBOSE, False)
+        if verbose:
+            handler.setFormatter(logging.Formatter(_TIMED))
         log.addHandler(handler)
-        log.setLevel(logging.INFO)
+        log.setLevel(logging.DEBUG if verbose else logging.INFO)
         log.propagate = False
         try:
             return super().invoke(ctx)
+        except JudgeError as error:
+            log.debug("the error below arose here:", exc_info=error)
+            raise
         finally:
             log.removeHandler(handler)
             log.level, log.propagate = before
@@ -169,6 +189,11 @@ class Group(click.Group):
 class _Echo(logging.Handler):
     def emit(self, record: logging.LogRecord) -> None:
         click.echo(harmless(self.format(record)), err=True)
+
+
+def _be_verbose(ctx: click.Context, param: click.Parameter, value: bool) -> None:
+    del param
+    ctx.meta[_VERBOSE] = value
 
 
 # Options from a file

@@ -42,10 +42,20 @@ _COMMANDS = {
         "Fit the scores of RUNS to human ratings, or to published means.",
     ),
     "data": _Entry("judge.cli.data_command", "data", "Get and check dialogues."),
+    "doctor": _Entry(
+        "judge.cli.operator_command",
+        "doctor",
+        "Look whether this machine can do the work, and say what to mend.",
+    ),
     "eval": _Entry(
         "judge.cli.eval_command",
         "evaluate",
         "Let a model play, judge it on nine metrics and write a report.",
+    ),
+    "export": _Entry(
+        "judge.cli.operator_command",
+        "export",
+        "Write the judgments of RUNS, made with one judge and one rubric, as one table.",
     ),
     "generate": _Entry(
         "judge.cli.eval_command",
@@ -69,6 +79,11 @@ _COMMANDS = {
     ),
     "rubrics": _Entry(
         "judge.cli.rubrics_command", "rubrics", "List, read, try and check the rubric sets."
+    ),
+    "runs": _Entry(
+        "judge.cli.operator_command",
+        "runs",
+        "List the run folders in FOLDERS (default: runs) with their size and state, oldest first.",
     ),
 }
 """Modules are imported only when their command is asked for."""

@@ -84,7 +84,8 @@ def test_the_options_of_eval_stand_in_groups() -> None:
         *("The report", "Human ratings", "Options"),
     }
     assert max(map(len, groups.values())) <= 15
-    assert groups["Options"] == ["dry-run", "tokens-per-second", "save-config", "json", "config"]
+    rest = ["dry-run", "tokens-per-second", "save-config", "json", "config", "verbose"]
+    assert groups["Options"] == rest
     text = judge("eval", "--help")
     assert all(f"\n{group}:\n" in text for group in groups)
 
