@@ -12,10 +12,12 @@ import logging
 import time
 from collections.abc import Callable, Container, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
+from itertools import chain
 from typing import TypeVar
 
 from judge import manifest as manifests
-from judge.engines.interface import Answer, Engine, OneByOne
+from judge.engines.interface import Answer, Batch, Engine, OneByOne, Team
 from judge.errors import EngineError, RunMismatchError, StoreError, UsageError
 from judge.manifest import Manifest
 from judge.scoring import PromptId, blank_reply_failure, make_judgment, prompt_keys
@@ -26,10 +28,6 @@ __all__ = [
     "FinishedRun",
     "JudgingOutcome",
     "Progress",
-    "RationaleCost",
-    "TokenPlan",
-    "plan_tokens",
-    "rationale_cost",
     "refuse_rationale",
     "run",
     "run_batches",
@@ -96,9 +94,8 @@ def run(
         store: the database of the run folder, which also has the manifest.
         manifest: describes the run as if it began now.
         progress: is told of every batch.
-        reply_sets: the prompts about sets of replies. They are judged after the dialogues, and are
-            few, so that they are not counted in the outcome.
-        retry_failed: ask all failed judgments again, not only those that may have been passing.
+        reply_sets: the prompts about sets of replies, judged last and not counted in the outcome.
+        retry_failed: as for `score`.
 
     Raises:
         RunMismatchError: the folder holds a run with another rubric, judge, setting or text.
@@ -122,16 +119,17 @@ def run(
             manifest = manifests.merge(before, manifest)
         manifests.write(folder, manifest)
     outcome = score(tree, engine, store, progress, retry_failed=retry_failed)
-    of_sets = None
+    made = outcome.made
     if reply_sets is not None:
-        of_sets = score(reply_sets, engine, store, retry_failed=retry_failed)
+        made += score(reply_sets, engine, store, retry_failed=retry_failed).made
     with store.transaction():
-        made = outcome.made + (of_sets.made if of_sets else 0)
         if before is not None and before.finished and not made:
             manifest = before
         else:
             # Read again: another process may have added its systems in the meantime.
             now = manifests.read(folder) or manifest
+            if isinstance(engine, Team):  # which of its workers came, and where, is known now
+                manifest = replace(manifest, judge={**manifest.judge, **engine.describe()})
             manifest = manifests.finish(manifests.merge(now, manifest))
         manifests.write(folder, manifest)
     return FinishedRun(outcome, manifest)
@@ -167,9 +165,6 @@ def score(
     reasons: dict[int, dict[str, str]] = {}
     progress(len(stored), len(keys))
 
-    def ask(missing: Sequence[PromptId]) -> Iterator[Sequence[Answer]]:
-        return _ask_batch(tree, missing, engine)
-
     def keep(answers: Sequence[Answer], seconds: float) -> None:
         nonlocal made, tokens_written, rationales_cut
         judgments = []
@@ -190,7 +185,7 @@ def score(
         progress(len(stored) + made, len(keys))
 
     prompts = [[(i, metric) for metric in item.metrics] for i, item in enumerate(tree.items)]
-    run_batches(prompts, stored, engine, ask, keep)
+    run_batches(prompts, stored, engine, partial(_Prompts.of, tree), keep)
     with_reasons = tuple(
         replace(tree.items[i], metrics=tuple(texts), reasons=texts)
         for i, texts in sorted(reasons.items())
@@ -202,39 +197,41 @@ def run_batches(
     groups: Sequence[Sequence[_Key]],
     done: Container[_Key],
     engine: Engine,
-    ask: Callable[[Sequence[_Key]], Iterator[_Answers]],
+    batch_of: Callable[[Sequence[_Key]], Batch[_Answers]],
     keep: Callable[[_Answers, float], None],
 ) -> None:
     """Ask an engine for everything that is not done, in batches that can be resumed.
 
     Batches are cut from all groups, not from the unfinished ones. A run that was interrupted
     therefore asks the same batches as one that was not, and gets the same numbers to the last bit.
-    An engine that answers one by one is asked everything at once.
+    An engine that answers one by one is asked everything at once, a team several batches.
 
     Args:
         groups: the keys of what is to be asked. The keys of a group are asked in one batch, and a
             batch has `engine.batch_size` groups.
         done: the keys that were answered before.
         engine: is loaded before the first batch with something to ask.
-        ask: gets the answers for the keys of a batch that are not done: all of them, or some as
-            they come.
-        keep: stores answers, all or none, with the seconds that passed for them.
+        batch_of: what is asked for the keys of a batch that are not done.
+        keep: stores answers, all or none, with the seconds that passed since the last ones.
     """
     size = max(1, len(groups)) if isinstance(engine, OneByOne) else engine.batch_size
-    for start in range(0, len(groups), size):
-        batch = groups[start : start + size]
-        missing = [key for group in batch for key in group if key not in done]
-        if missing:
-            engine.load()
-            began = time.monotonic()
-            for answers in ask(missing):
-                now = time.monotonic()
-                keep(answers, now - began)
-                _log.debug(
-                    "group %d of %d: answers in %.3f s, stored in %.3f s",
-                    *(start + 1, len(groups), now - began, time.monotonic() - now),
-                )
-                began = now
+    cut = (groups[start : start + size] for start in range(0, len(groups), size))
+    missing = ([key for group in batch for key in group if key not in done] for batch in cut)
+    batches = [batch_of(keys) for keys in missing if keys]
+    if not batches:
+        return
+    engine.load()
+    began = time.monotonic()
+    if isinstance(engine, Team):
+        answered = engine.ask_all(batches)
+    else:
+        answered = chain.from_iterable(batch.ask(engine) for batch in batches)
+    for answers in answered:
+        now = time.monotonic()
+        keep(answers, now - began)
+        stored = time.monotonic() - now
+        _log.debug("answers in %.3f s, stored in %.3f s", now - began, stored)
+        began = time.monotonic()
 
 
 def refuse_rationale(engine: Engine) -> None:
@@ -273,45 +270,67 @@ def _stored_prompts(
     return stored
 
 
-def _ask_batch(
-    tree: PromptTree, missing: Sequence[PromptId], engine: Engine
-) -> Iterator[Sequence[Answer]]:
-    """An answer for each prompt in `missing`. Dialogues with a blank reply are not asked."""
-    blank: list[Answer] = []
-    metrics: dict[int, list[str]] = {}
-    for index, metric in missing:
-        failure = blank_reply_failure(tree.items[index].dialogue)
-        if failure is None:
+@dataclass(frozen=True, slots=True)
+class _Prompts:
+    """A batch of prompts (see `Batch`): some items of a tree, by their positions in it."""
+
+    tree: PromptTree
+    items: Mapping[int, PromptItem]
+
+    @classmethod
+    def of(cls, tree: PromptTree, missing: Sequence[PromptId]) -> _Prompts:
+        """The prompts in `missing`, with what else of `tree` they are made of."""
+        metrics: dict[int, list[str]] = {}
+        for index, metric in missing:
             metrics.setdefault(index, []).append(metric)
-        else:
-            blank.append(Answer(LabelRead(index, metric, failure)))
-    items = {i: replace(tree.items[i], metrics=tuple(names)) for i, names in metrics.items()}
-    if isinstance(engine, OneByOne):
-        if blank:
-            yield blank
-        for answer in _ask_one_by_one(engine, tree, items):
-            yield [answer]
-        return
-    if not tree.rationale:
-        yield [*blank, *map(Answer, _ask_engine(engine.score, tree, items))]
-        return
-    rationales = _ask_engine(engine.write, tree, items)
-    reasons: dict[int, dict[str, str]] = {i: {} for i in items}
-    answers = blank
-    for rationale in rationales:
-        if isinstance(rationale.outcome, Failure):
-            read = LabelRead(rationale.item, rationale.metric, rationale.outcome)
-            answers.append(Answer(read, rationale))
-        else:
-            reasons[rationale.item][rationale.metric] = rationale.outcome
-    with_reasons = {
-        i: replace(items[i], metrics=tuple(texts), reasons=texts)
-        for i, texts in reasons.items()
-        if texts
-    }
-    written = {(rationale.item, rationale.metric): rationale for rationale in rationales}
-    reads = _ask_engine(engine.score, tree, with_reasons)
-    yield [*answers, *(Answer(read, written[read.item, read.metric]) for read in reads)]
+        items = {i: replace(tree.items[i], metrics=tuple(names)) for i, names in metrics.items()}
+        characters = dict.fromkeys(item.dialogue.character for item in items.values())
+        profiles = {character: tree.profiles[character] for character in characters}
+        return cls(replace(tree, items=(), profiles=profiles), items)
+
+    @property
+    def lane(self) -> str:
+        return next(iter(self.items.values())).dialogue.character
+
+    def parts(self) -> Sequence[_Prompts]:
+        return [_Prompts(self.tree, {i: item}) for i, item in self.items.items()]
+
+    def failed(self, failure: Failure) -> Sequence[Answer]:
+        return [
+            Answer(LabelRead(i, metric, failure))
+            for i, item in self.items.items()
+            for metric in item.metrics
+        ]
+
+    def ask(self, engine: Engine) -> Iterator[Sequence[Answer]]:
+        """An answer for each prompt. Dialogues with a blank reply are not asked."""
+        tree, items = self.tree, dict(self.items)
+        blank: list[Answer] = []
+        for i, item in self.items.items():
+            failure = blank_reply_failure(item.dialogue)
+            if failure is not None:
+                blank += _Prompts(tree, {i: items.pop(i)}).failed(failure)
+        if isinstance(engine, OneByOne):
+            yield from [blank] if blank else []
+            yield from ([answer] for answer in _ask_one_by_one(engine, tree, items))
+            return
+        if not tree.rationale:
+            yield [*blank, *map(Answer, _ask_engine(engine.score, tree, items))]
+            return
+        written = {(r.item, r.metric): r for r in _ask_engine(engine.write, tree, items)}
+        reasons: dict[int, dict[str, str]] = {}
+        answers = blank
+        for (i, metric), rationale in written.items():
+            if isinstance(rationale.outcome, Failure):
+                answers.append(Answer(LabelRead(i, metric, rationale.outcome), rationale))
+            else:
+                reasons.setdefault(i, {})[metric] = rationale.outcome
+        with_reasons = {
+            i: replace(items[i], metrics=tuple(texts), reasons=texts)
+            for i, texts in reasons.items()
+        }
+        reads = _ask_engine(engine.score, tree, with_reasons)
+        yield [*answers, *(Answer(read, written[read.item, read.metric]) for read in reads)]
 
 
 def _ask_engine(
@@ -352,84 +371,3 @@ def _other_prompts() -> EngineError:
         "the engine returned answers to other prompts than it was given",
         hint="this is a defect of the engine: please report it",
     )
-
-
-# Tokens
-
-
-@dataclass(frozen=True, slots=True)
-class TokenPlan:
-    """How many tokens judging a tree will take.
-
-    With rationales these are upper bounds, and every prompt counts twice: it is read once to write
-    the rationale, and once with it to read the label.
-
-    Attributes:
-        longest: tokens of the longest prompt.
-        one_by_one: tokens read if every prompt were asked alone.
-        shared_once: tokens read if every shared part is read once.
-        written: tokens of rationales.
-    """
-
-    longest: int
-    one_by_one: int
-    shared_once: int
-    written: int
-
-    @property
-    def ratio(self) -> float | None:
-        """How many times fewer tokens sharing reads; None if there is nothing to ask."""
-        return self.one_by_one / self.shared_once if self.shared_once else None
-
-
-@dataclass(frozen=True, slots=True)
-class RationaleCost:
-    """Tokens read for judgments with rationales, and for the same judgments without.
-
-    Attributes:
-        read: an upper bound: every shared part read once for the rationales and once for the
-            labels.
-        plain: without rationales; None for a judge that always thinks first.
-    """
-
-    read: int
-    plain: int | None
-
-
-def plan_tokens(tree: PromptTree, engine: Engine) -> TokenPlan | None:
-    """How many tokens `tree` will take; None for an engine that has no tokens."""
-    count = engine.count(tree)
-    if count is None:
-        return None
-    written = tree.rationale * count.prompts
-    passes = 2 if tree.rationale else 1
-    return TokenPlan(
-        longest=count.longest + tree.rationale,
-        one_by_one=passes * count.naive + written,
-        shared_once=passes * count.tree + written,
-        written=written,
-    )
-
-
-def rationale_cost(
-    with_reasons: Sequence[PromptItem], tree: PromptTree, plain: PromptTree, engine: Engine
-) -> RationaleCost | None:
-    """How many tokens were read for judgments with rationales; None for an engine without tokens.
-
-    Args:
-        with_reasons: the items of the judgments with their rationales.
-        tree: the tree that they were asked with.
-        plain: a tree with the same questions without rationales; its items do not matter.
-        engine: the judge.
-    """
-    bare = tuple(replace(item, reasons={}) for item in with_reasons)
-    first, second = (
-        engine.count(replace(tree, items=tuple(items))) for items in (bare, with_reasons)
-    )
-    if first is None or second is None:
-        return None
-    try:
-        without = engine.count(replace(plain, profiles=tree.profiles, items=bare))
-    except EngineError:
-        without = None
-    return RationaleCost(first.tree + second.tree, without.tree if without else None)

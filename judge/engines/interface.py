@@ -4,19 +4,24 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import NamedTuple, Protocol, runtime_checkable
+from typing import NamedTuple, Protocol, Self, TypeVar, runtime_checkable
 
 from judge.errors import EngineError
-from judge.types import LabelRead, Message, PromptTree, Rationale, Reply, Sampling
+from judge.types import Failure, LabelRead, Message, PromptTree, Rationale, Reply, Sampling
 
 __all__ = [
     "Answer",
+    "Batch",
     "Engine",
     "EngineOptions",
     "OneByOne",
+    "Team",
     "TokenCount",
     "TokenlessEngine",
 ]
+
+_Answers = TypeVar("_Answers")
+_Answers_co = TypeVar("_Answers_co", covariant=True)
 
 
 @dataclass(frozen=True, slots=True)
@@ -193,6 +198,40 @@ class OneByOne(Protocol):
 
         Raises:
             EngineError: as `Engine.score`; the replies before it are good.
+        """
+        ...
+
+
+class Batch(Protocol[_Answers_co]):
+    """What an engine is asked at once. It can be sent to the process that has the engine."""
+
+    @property
+    def lane(self) -> str:
+        """Batches of one lane, asked one after the other, share the most."""
+        ...
+
+    def ask(self, engine: Engine) -> Iterator[_Answers_co]:
+        """The answers: all of them, or some as they come."""
+        ...
+
+    def parts(self) -> Sequence[Self]:
+        """A batch for each of its dialogues."""
+        ...
+
+    def failed(self, failure: Failure) -> _Answers_co:
+        """The answers if none of the batch can be had."""
+        ...
+
+
+@runtime_checkable
+class Team(Protocol):
+    """Several equal engines that are asked at the same time, as if they were one."""
+
+    def ask_all(self, batches: Sequence[Batch[_Answers]]) -> Iterator[_Answers]:
+        """The answers of all batches, in the order in which they come.
+
+        Raises:
+            EngineError: as `Engine.score`; the answers before it are good.
         """
         ...
 

@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 
 from judge.engines.chat import seeds_of
-from judge.engines.interface import Engine, OneByOne
+from judge.engines.interface import Batch, Engine, OneByOne
 from judge.errors import DataError, EngineError, RunMismatchError, UsageError
 from judge.pipeline import run_batches
 from judge.roleplay.prompts import RoleplayPrompts
@@ -250,33 +250,58 @@ def _write(
     seeds = _seeds(chats, engine.batch_size, sampling)
     progress(part, len(lines), len(chats))
 
-    def ask(missing: Sequence[SceneId]) -> Iterator[dict[SceneId, TranscriptLine]]:
-        asked = [chats[scene_id] for scene_id in missing], sampling, [seeds[i] for i in missing]
-        if isinstance(engine, OneByOne):
-            for reply in engine.reply_each(*asked):
-                yield {missing[reply.chat]: line(missing[reply.chat], reply)}
-            return
-        replies = list(engine.generate(*asked))
-        if [reply.chat for reply in replies] != list(range(len(missing))):
-            raise EngineError(
-                "the engine returned replies to other chats than it was given",
-                hint="this is a defect of the engine: please report it",
-            )
-        yield {scene_id: line(scene_id, r) for scene_id, r in zip(missing, replies, strict=True)}
+    def batch_of(missing: Sequence[SceneId]) -> Batch[dict[SceneId, Reply]]:
+        return _Chats({i: chats[i] for i in missing}, sampling, [seeds[i] for i in missing])
 
-    def line(scene_id: SceneId, reply: Reply) -> TranscriptLine:
-        return TranscriptLine(keys[scene_id], chats[scene_id][-1].text, replace(reply, chat=0))
-
-    def keep(new: Mapping[SceneId, TranscriptLine], seconds: float) -> None:
+    def keep(replies: Mapping[SceneId, Reply], seconds: float) -> None:
+        new = {
+            i: TranscriptLine(keys[i], chats[i][-1].text, replace(reply, chat=0))
+            for i, reply in replies.items()
+        }
         transcript.add(part, new, seconds, engine.describe())
         lines.update(new)
         progress(part, len(lines), len(chats))
 
-    run_batches([[scene_id] for scene_id in chats], lines, engine, ask, keep)
+    run_batches([[scene_id] for scene_id in chats], lines, engine, batch_of, keep)
     # Read again: where another process has stored the same line first, its line counts.
     lines = _stored_lines(part, keys, transcript)
     _refuse_hopeless(part, lines)
     return {scene_id: text for scene_id, line in lines.items() if (text := _text(line))}
+
+
+@dataclass(frozen=True, slots=True)
+class _Chats:
+    """A batch of chats (see `Batch`), with the seed of each."""
+
+    chats: Mapping[SceneId, Chat]
+    sampling: Sampling
+    seeds: Sequence[int]
+
+    @property
+    def lane(self) -> str:
+        character, _ = next(iter(self.chats))
+        return character
+
+    def parts(self) -> Sequence[_Chats]:
+        pairs = zip(self.chats.items(), self.seeds, strict=True)
+        return [_Chats({i: chat}, self.sampling, [seed]) for (i, chat), seed in pairs]
+
+    def failed(self, failure: Failure) -> dict[SceneId, Reply]:
+        return dict.fromkeys(self.chats, Reply(0, failure))
+
+    def ask(self, engine: Engine) -> Iterator[dict[SceneId, Reply]]:
+        scenes, asked = list(self.chats), (list(self.chats.values()), self.sampling, self.seeds)
+        if isinstance(engine, OneByOne):
+            for reply in engine.reply_each(*asked):
+                yield {scenes[reply.chat]: reply}
+            return
+        replies = list(engine.generate(*asked))
+        if [reply.chat for reply in replies] != list(range(len(scenes))):
+            raise EngineError(
+                "the engine returned replies to other chats than it was given",
+                hint="this is a defect of the engine: please report it",
+            )
+        yield dict(zip(scenes, replies, strict=True))
 
 
 def _seeds(chats: Mapping[SceneId, Chat], size: int, sampling: Sampling) -> dict[SceneId, int]:

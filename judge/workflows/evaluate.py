@@ -13,13 +13,14 @@ from judge.dialogues import DialogueSet, select
 from judge.engines import SERVED
 from judge.errors import UsageError
 from judge.manifest import Manifest
-from judge.pipeline import TokenPlan, plan_tokens, run
+from judge.pipeline import run
 from judge.ratings.reference import is_reference
 from judge.roleplay import PlayingSummary
 from judge.rubric import RubricSet, replies_metric, replies_tree
 from judge.runs import StoredRun
 from judge.scoring import prompts_hash
 from judge.store import Store, only_writer
+from judge.token_plan import TokenPlan, plan_tokens
 from judge.types import Dialogue, PromptTree
 from judge.workflows import Progress, no_progress
 from judge.workflows.generate import Stage, prepare_stage, refuse_recorded, split_keywords

@@ -12,10 +12,11 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Self, Unpack
 
 from judge.engines import open_engine
-from judge.pipeline import JudgingOutcome, rationale_cost, refuse_rationale, score
+from judge.pipeline import JudgingOutcome, refuse_rationale, score
 from judge.rubric import load_rubric
 from judge.runs import score_frame, show_frame
 from judge.store import Store
+from judge.token_plan import rationale_cost
 from judge.types import Dialogue, Failure, Judgment, PromptTree, Rubric
 from judge.workflows import Progress, no_progress
 from judge.workflows.inputs import DialogueSource, read_dialogues

@@ -10,7 +10,7 @@ import pytest
 from judge.engines import EngineOptions, TokenCount
 from judge.engines.mock import MockEngine
 from judge.engines.tokens import Frame, PromptTokenizer
-from judge.pipeline import RationaleCost, TokenPlan, plan_tokens, rationale_cost
+from judge.token_plan import RationaleCost, TokenPlan, plan_tokens, rationale_cost
 from judge.types import Dialogue, PromptItem, PromptTree, Question, Turn
 
 
