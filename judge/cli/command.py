@@ -250,7 +250,8 @@ def _options_of_manifest(path: Path) -> dict[str, Any]:
         raise UsageError(
             "this is no manifest.json of a run", path=path, hint="options stand in a .toml file"
         )
-    options: dict[str, Any] = {"judge": made.judge["name"], "rubric": made.rubric.name}
+    rubric = f"{made.rubric.name}@{made.rubric.version}"  # where none was named: a shipped one
+    options: dict[str, Any] = {"judge": made.judge["name"], "rubric": rubric}
     options |= {"lang": made.rubric.language, **made.options}
     if "rationale" in made.judge:  # "at most 512 tokens"
         options |= {"rationale": True, "rationale_tokens": made.judge["rationale"].split()[2]}

@@ -63,7 +63,7 @@ __all__ = ["evaluate", "generate"]
 @option(
     "--rubric",
     group=JUDGE,
-    help="A shipped set or a folder.  [default: the judge's]",
+    help="A shipped set, such as esrp@1.2.0, or a folder.  [default: the judge's]",
 )
 @option("--lang", "language", group=JUDGE, help="Language of the rubric.  [default: its first]")
 @metrics_option

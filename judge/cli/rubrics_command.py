@@ -41,7 +41,7 @@ def _rubric_option(command: Callable[..., Any]) -> Callable[..., Any]:
         metavar="NAME|FOLDER",
         default="esrp",
         show_default=True,
-        help="A shipped rubric set, or a folder with a rubric.toml.",
+        help="A shipped rubric set, such as esrp@1.2.0, or a folder with a rubric.toml.",
     )(command)
 
 
@@ -49,6 +49,9 @@ def _rubric_option(command: Callable[..., Any]) -> Callable[..., Any]:
 @option("--json", "as_json", is_flag=True, help="Print one JSON array.")
 def list_(as_json: bool) -> None:
     """List the rubric sets that come with judge, one line for each language.
+
+    The version of a set that is used unless another is asked for has the name alone. NAME@VERSION
+    names any version.
 
     \b
     Example:
@@ -61,7 +64,7 @@ def list_(as_json: bool) -> None:
             loaded = load_rubric(name, language)
             rubric = loaded.rubric
             counts = (len(rubric.metrics), len(loaded.characters))
-            rows.append((rubric.name, rubric.version, language, *counts, rubric.hash))
+            rows.append((name, rubric.version, language, *counts, rubric.hash))
     if as_json:
         echo_json([dict(zip(header, row, strict=True)) for row in rows])
     else:

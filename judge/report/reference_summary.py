@@ -37,10 +37,12 @@ def reference_sentences(results: Results) -> tuple[str, ...]:
             f"Mean of the {len(metrics)} metrics: ρ {within} within an item (read twice: {own}), "
             f"{systems} over systems ({of_systems})."
         )
-    if not found.same_rubric:
-        lines.append(
-            f"The reference was scored by the rubric {found.rubric}; this judge read another one."
-        )
+    read = f"{results.rubric} {results.rubric_version} {results.language}"
+    lines.append(
+        f"The reference was scored by the rubric {found.rubric}, which this judge read too."
+        if found.same_rubric
+        else f"The reference was scored by the rubric {found.rubric}; this judge read {read}."
+    )
     return tuple(lines)
 
 

@@ -65,7 +65,8 @@ def load_rubric(name: str | Path, language: str | None = None) -> RubricSet:
     """Read a rubric set in one language.
 
     Args:
-        name: a shipped set (`esrp` or `tiny`), or a folder with a `rubric.toml`.
+        name: a shipped set, with or without its version (`esrp`, `esrp@1.2.0`), or a folder with
+            a `rubric.toml`.
         language: one of the set's languages; the first one by default.
 
     Raises:

@@ -159,7 +159,11 @@ def read_toml(path: Path) -> TomlTable:
 
 
 def shipped_sets(manifest: str = "rubric.toml") -> dict[str, Path]:
-    """The sets that come with the program and contain a file `manifest`: name -> folder."""
+    """The sets that come with the program and contain a file `manifest`: name -> folder.
+
+    A name without a version is the version that is used unless another is asked for; its other
+    versions lie in folders NAME@VERSION.
+    """
     root = Path(str(files("rubrics")))
     return {path.parent.name: path.parent for path in sorted(root.glob(f"*/{manifest}"))}
 
@@ -168,7 +172,7 @@ def find_folder(name: str | Path, manifest: str = "rubric.toml", what: str = "ru
     """The folder of a set, given by the name of a shipped set or by its path.
 
     Args:
-        name: a shipped set, or a folder.
+        name: a shipped set, with or without its version (`esrp`, `esrp@1.1.0`), or a folder.
         manifest: the file that the folder must contain.
         what: what the folder is, for the message.
 
@@ -177,6 +181,9 @@ def find_folder(name: str | Path, manifest: str = "rubric.toml", what: str = "ru
     """
     known = shipped_sets(manifest)
     folder = known.get(str(name), Path(name))
+    plain, _, version = str(name).partition("@")
+    if plain in known and read_toml(known[plain] / manifest).text("version") == version:
+        folder = known[plain]
     if not (folder / manifest).is_file():
         raise RubricError(
             f"there is no {what} {str(name)!r}",

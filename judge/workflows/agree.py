@@ -355,9 +355,11 @@ def _reference_notes(run: StoredRun) -> list[str]:
             "reference judgments, so agreement with them says nothing of it",
             hint="its model card has the figures on systems and characters that were left out",
         )
-    if run.manifest.rubric.hash == REFERENCE_RUBRIC_HASH:
+    rubric = run.manifest.rubric
+    if rubric.hash == REFERENCE_RUBRIC_HASH:
         return []
-    return [f"The reference was scored by the rubric {REFERENCE_RUBRIC}; the judge read another."]
+    read = f"{rubric.name} {rubric.version} {rubric.language}"
+    return [f"The reference was scored by the rubric {REFERENCE_RUBRIC}; the judge read {read}."]
 
 
 def scores_of_table(

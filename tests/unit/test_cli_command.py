@@ -235,3 +235,14 @@ def test_a_manifest_is_an_option_file(tmp_path: Path) -> None:
     other = tmp_path / "other"
     judge("eval", "--config", run / "manifest.json", "--out", other)
     assert json.loads((other / "manifest.json").read_text(encoding="utf-8"))["options"] == before
+
+
+def test_a_manifest_names_the_version_of_the_rubric(tmp_path: Path) -> None:
+    """A rubric that was not named is asked for by its version, which `esrp` may not always mean."""
+    run = tmp_path / "run"
+    made = json.loads(
+        judge("eval", "--model", DEMO, "--judge", "mock", "--limit", 1, "--out", run, "--json")
+    )["results"]
+    judge("eval", "--config", run / "manifest.json", "--out", tmp_path / "other")
+    stored = json.loads((tmp_path / "other" / "manifest.json").read_text(encoding="utf-8"))
+    assert stored["options"]["rubric"] == f"esrp@{made['rubric_version']}"

@@ -35,13 +35,15 @@ def recorded(path: Path) -> Path:
 
 
 def test_list() -> None:
-    """One line for each set and language, with its hash."""
+    """One line for each set, version and language, with the name to give and its hash."""
     header, *rows = (line.split() for line in run("list").splitlines())
     assert header == ["name", "version", "language", "metrics", "characters", "hash"]
     found = [(row[0], row[2], row[3], row[4]) for row in rows]
     assert found == [
         ("esrp", "zh", "10", "20"),
         ("esrp", "en", "10", "20"),
+        ("esrp@1.2.0", "zh", "10", "20"),
+        ("esrp@1.2.0", "en", "10", "20"),
         ("tiny", "zh", "9", "20"),
     ]
     whole = json.loads(run("list", "--json"))
@@ -119,7 +121,7 @@ def test_a_set_that_is_not_there(command: str) -> None:
     """A wrong --rubric is a RubricError that lists the shipped sets."""
     with pytest.raises(RubricError, match="there is no rubric set 'nowhere'") as caught:
         run(*command.split(), "--rubric", "nowhere")
-    assert "esrp, tiny" in (caught.value.hint or "")
+    assert "esrp, esrp@1.2.0, tiny" in (caught.value.hint or "")
 
 
 def test_render_is_the_prompt() -> None:

@@ -362,11 +362,28 @@ def golden(rubric: RubricSet) -> str:
 def test_golden_prompts(name: str, language: str) -> None:
     """A template may change only together with its version: see tests/golden/rubrics/README.md."""
     rubric = load_rubric(name, language)
-    path = GOLDEN / f"{name}-{rubric.rubric.version}-{language}.txt"
+    path = GOLDEN / f"{rubric.rubric.name}-{rubric.rubric.version}-{language}.txt"
     if os.environ.get("WRITE_GOLDEN") and not path.exists():
         path.write_bytes(golden(rubric).encode())
     assert path.is_file(), "a new version: see tests/golden/rubrics/README.md"
     assert golden(rubric).encode() == path.read_bytes(), f"raise the version of {name}"
+
+
+# Versions
+
+
+def test_every_version_is_there_by_name() -> None:
+    """A name alone is one version; with a version it is that one, or none."""
+    plain = load_rubric("esrp").rubric
+    assert load_rubric(f"esrp@{plain.version}").rubric == plain
+    versions = {load_rubric(f"esrp@{version}").rubric.hash for version in ("1.1.0", "1.2.0")}
+    assert len(versions) == 2
+    for folder in (n for n in shipped_sets() if "@" in n):
+        rubric = load_rubric(folder).rubric
+        assert folder == f"{rubric.name}@{rubric.version}"
+    for name in ("esrp@1.0.9", "esrp@", "tiny@1.1.0", "@1.1.0"):
+        with pytest.raises(RubricError, match=f"no rubric set '{name}'"):
+            load_rubric(name)
 
 
 # The hash

@@ -13,7 +13,7 @@ import pandas as pd
 import pytest
 
 import judge
-from judge.errors import DataError, UsageError
+from judge.errors import DataError, RunMismatchError, UsageError
 from judge.types import Failure
 from judge.workflows.evaluate import plan_evaluation
 from judge.workflows.inputs import dialogue_lines
@@ -85,6 +85,17 @@ def test_what_is_in_memory_is_known_again() -> None:
     first = judge.evaluate(dialogues, judge="mock")
     assert first.folder == Path("runs/dialogues-mock")
     assert (first.made, judge.evaluate(dialogues, judge="mock").made) == (18, 0)
+
+
+def test_a_run_belongs_to_the_version_of_its_rubric() -> None:
+    """It is continued under the version's own name, and refuses another version."""
+    dialogues = list(judge.read_dialogues(DEMO).dialogues)[:2]
+    first = judge.evaluate(dialogues, judge="mock")
+    version = first.run.manifest.rubric.version
+    named = judge.evaluate(dialogues, judge="mock", rubric=f"esrp@{version}")
+    assert (named.folder, named.made, named.reused) == (first.folder, 0, 18)
+    with pytest.raises(RunMismatchError, match=rf"the rubric esrp {version} .*, not .* esrp 1\.2"):
+        judge.evaluate(dialogues, judge="mock", rubric="esrp@1.2.0")
 
 
 def test_a_judge_scores_in_memory_as_in_a_run(demo: judge.Evaluation) -> None:

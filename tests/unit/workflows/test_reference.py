@@ -65,7 +65,7 @@ def test_what_ships() -> None:
     assert len(rows()) == 550
     assert len({row["system"] for row in first}) == 11
     assert len({(row["character"], row["scenario"]) for row in first}) == 40
-    assert load_rubric("esrp", language="zh").rubric.hash == REFERENCE_RUBRIC_HASH
+    assert load_rubric("esrp@1.1.0", language="zh").rubric.hash == REFERENCE_RUBRIC_HASH
     assert all(1 <= float(row[metric]) <= 5 for row in rows() for metric in TWICE)
 
 
@@ -126,6 +126,7 @@ def test_page_and_results_say_what_it_is(run: judge.Evaluation) -> None:
     assert "440 of their 440 dialogues" in head
     assert "a strong LLM" in head
     assert "not people" in head
+    assert "by the rubric esrp 1.1.0 zh; this judge read tiny 1.0.0 zh." in head
     stored = json.loads((run.folder / "results.json").read_text(encoding="utf-8"))
     assert stored["reference"]["of"] == 440
 
