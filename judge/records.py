@@ -12,10 +12,12 @@ import contextlib
 import csv
 import errno
 import glob
+import hashlib
 import io
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, TypeVar
 
@@ -29,6 +31,7 @@ __all__ = [
     "plain_record",
     "read_record",
     "read_record_if_present",
+    "replace_files",
     "write_bytes",
     "write_csv",
     "write_record",
@@ -180,6 +183,45 @@ def write_bytes(path: Path, content: bytes, hint: str = _WRITE_HINT) -> Path:
             temporary.unlink()
         raise StoreError(f"cannot be written: {error.strerror}", path=path, hint=hint) from error
     return path
+
+
+@dataclass(frozen=True, slots=True)
+class _Written:
+    """What a program wrote into a folder: file below it -> SHA-256."""
+
+    files: Mapping[str, str]
+
+
+def replace_files(folder: Path, name: str, written: Iterable[Path]) -> None:
+    """Remove what an older report of this `name` left in the folder, and list what is there now.
+
+    The list is the file `NAME-files.json`. Only what it names is ever removed, and only if it is
+    still as it was written: a file that somebody changed stays.
+
+    Args:
+        folder: of the report.
+        name: of the kind of report.
+        written: all files of the report that was just written, below `folder`.
+
+    Raises:
+        StoreError: the folder cannot be read or written.
+    """
+    record = folder / f"{name}-files.json"
+    older = read_record_if_present(
+        record, _Written, newest=1, kind="list of files", hint="delete it, or choose another --out"
+    )
+    now = {path.relative_to(folder).as_posix() for path in written}
+    for file, digest in (older.files if older else {}).items():
+        path = folder / file
+        if file not in now and path.resolve().is_relative_to(folder.resolve()):
+            with contextlib.suppress(OSError):
+                if _sha256(path) == digest:
+                    path.unlink()
+    write_record(record, _Written({file: _sha256(folder / file) for file in sorted(now)}), format=1)
+
+
+def _sha256(path: Path) -> str:
+    return hashlib.sha256(path.read_bytes()).hexdigest()
 
 
 def _remove_parts(path: Path) -> None:

@@ -18,10 +18,13 @@ __all__ = [
     "PAPER_SOURCE",
     "PublishedDiversity",
     "PublishedMeans",
+    "paper_diversity",
     "paper_means",
     "read_published",
     "read_published_diversity",
 ]
+
+_EMBEDDED = Path(__file__).parents[1] / "embedded"
 
 PAPER = "paper"
 """Users name the shipped means by this word instead of a file."""
@@ -73,8 +76,13 @@ class PublishedDiversity:
 
 def paper_means() -> PublishedMeans:
     """The means that Figure 1 of the ChatAnime paper (arXiv 2508.06388) shows, shipped with us."""
-    means = read_published(Path(__file__).parents[1] / "embedded" / "published.csv")
-    return replace(means, source=PAPER_SOURCE)
+    return replace(read_published(_EMBEDDED / "published.csv"), source=PAPER_SOURCE)
+
+
+def paper_diversity() -> PublishedDiversity:
+    """The bars of response diversity in the same figure, shipped with us."""
+    bars = read_published_diversity(_EMBEDDED / "published_diversity.csv")
+    return replace(bars, source=PAPER_SOURCE)
 
 
 def read_published(path: Path | str) -> PublishedMeans:

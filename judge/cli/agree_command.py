@@ -141,7 +141,10 @@ _FEW = 4
     help="The start of every random draw: the same seed gives the same intervals, --seed 1 others "
     "that differ by chance alone.",
 )
-@out_option("Folder of the report.  [default: RUN/agreement]")
+@out_option(
+    "Folder of the report.  [default: RUN/agreement, with --ratings reference "
+    "RUN/agreement-reference, of a table agreement-TABLE-JUDGE]"
+)
 @json_option
 def agree(
     runs: Sequence[Path],

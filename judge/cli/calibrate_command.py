@@ -74,9 +74,8 @@ CANDIDATES = ("mode", "expected", "shift", "linear", "isotonic", "ridge", "ordin
     help="Of every interval. K systems can give at most K/(K+1) about one dialogue.",
 )
 @out_option(
-    "The file, for --calibration of `judge eval` and `judge report`.",
-    default="calibration.json",
-    show_default=True,
+    "The file, for --calibration of `judge eval` and `judge report`.  [default: calibration.json, "
+    "of a table calibration-TABLE-JUDGE.json]"
 )
 @json_option
 @click.pass_context

@@ -81,7 +81,7 @@ published_option = option(
     type=FOLDER_OR_FILE,
     group=REPORT,
     help="CSV of published means (system, metric, mean) to set beside, or `paper` for those of "
-    "Figure 1 of arXiv 2508.06388.  [default: that of $JUDGE_DATA, if there]",
+    "Figure 1 of arXiv 2508.06388.",
 )
 calibration_option = option(
     "--calibration",

@@ -19,7 +19,7 @@ from judge.analysis.agreement.agreement_records import (
 from judge.analysis.agreement.agreement_records import FORMAT as AGREEMENT_FORMAT
 from judge.analysis.agreement.two_judges import FORMAT as COMPARISON_FORMAT
 from judge.analysis.agreement.two_judges import Comparisons
-from judge.records import write_bytes, write_record, write_text
+from judge.records import replace_files, write_bytes, write_record, write_text
 from judge.report.agreement_summary import LEVEL_TITLES, beaten, headline, people, sentences
 from judge.report.figures import figures, inline, pdf, svg
 from judge.report.format import Axis, Footnotes, environment, script, short_title
@@ -55,34 +55,43 @@ class AgreementFiles(NamedTuple):
 def write_agreement(agreement: Agreement, folder: Path) -> AgreementFiles:
     """Write `agreement.html`, `.json`, `.tex`, `.bib`, `.md`, `.csv`, `tables/` and `figures/`.
 
-    The same agreement gives the same bytes.
+    What an older agreement or comparison left in the folder is removed. The same agreement gives
+    the same bytes.
 
     Raises:
         StoreError: the folder cannot be written.
     """
     drawn = figures(agreement)
+    written = write_paper(agreement, folder, {figure.name: figure.caption for figure in drawn})
     for figure in drawn:
-        write_text(folder / "figures" / f"{figure.name}.svg", svg(figure))
-        write_bytes(folder / "figures" / f"{figure.name}.pdf", pdf(figure))
-    write_paper(agreement, folder, {figure.name: figure.caption for figure in drawn})
+        written += [
+            write_text(folder / "figures" / f"{figure.name}.svg", svg(figure)),
+            write_bytes(folder / "figures" / f"{figure.name}.pdf", pdf(figure)),
+        ]
     page = render_agreement(
         agreement, [(figure.title, inline(figure), figure.caption) for figure in drawn]
     )
-    return AgreementFiles(
+    files = AgreementFiles(
         html=write_text(folder / "agreement.html", page),
         tex=folder / "agreement.tex",
         json=write_record(folder / "agreement.json", agreement, format=AGREEMENT_FORMAT),
     )
+    replace_files(folder, "agreement", [*written, *files])
+    return files
 
 
 def write_comparisons(comparisons: Comparisons, folder: Path) -> list[Path]:
     """Write the comparison of two judges as `comparison.json`, `.tex`, `.md` and `.csv`.
 
+    What an older agreement or comparison left in the folder is removed.
+
     Raises:
         StoreError: the folder cannot be written.
     """
     file = write_record(folder / "comparison.json", comparisons, format=COMPARISON_FORMAT)
-    return [file, *write_comparison_tables(comparisons, folder)]
+    files = [file, *write_comparison_tables(comparisons, folder)]
+    replace_files(folder, "agreement", files)
+    return files
 
 
 def render_agreement(agreement: Agreement, figures: Sequence[tuple[str, Markup, str]] = ()) -> str:

@@ -43,8 +43,14 @@ from judge.report.agreement_summary import warnings_of
 from judge.report.paper.agreement_csv import agreement_csv
 from judge.runs import StoredRun, group_by_judge, open_run, show_frame
 from judge.workflows import Progress, no_progress
-from judge.workflows.inputs import RatingsFile, RatingsSource, as_file, usable_ratings
-from judge.workflows.report import run_folders
+from judge.workflows.inputs import (
+    RatingsFile,
+    RatingsSource,
+    as_file,
+    usable_ratings,
+    usual_table_name,
+)
+from judge.workflows.report import report_folder, run_folders
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -218,7 +224,8 @@ def agree(
         test: of two judges: `exchange`, whether they agree equally well, or `perm-both`, whether
             they are interchangeable.
         seed: of all that is drawn at random.
-        out: the folder of the report; None for `RUN/agreement`, of a table `agreement`.
+        out: the folder of the report; None for `RUN/agreement`, with `reference` for
+            `RUN/agreement-reference`, and of a table for `agreement-TABLE-JUDGE`.
         progress: told how far the computation is.
 
     Returns:
@@ -236,6 +243,7 @@ def agree(
             "name run folders or --table, one of them",
             hint="judge agree RUN --ratings FILE, or judge agree --table FILE",
         )
+    wanted = None if out is None else report_folder(out, folders)
     if table is not None:
         if ratings is not None:
             raise UsageError(
@@ -257,7 +265,7 @@ def agree(
         )
         if isinstance(chosen, JudgeList):
             return chosen
-        folder = Path(out or "agreement")
+        folder = wanted or Path(usual_table_name("agreement", table, [s.judge for s in chosen]))
     else:
         if judges or people or where:
             raise UsageError("--judge, --people and --where go with --table", hint="leave them out")
@@ -269,7 +277,8 @@ def agree(
                 "several runs need --out, the folder of their common report",
                 hint="for instance --out reports/agreement",
             )
-        folder = Path(out or folders[0] / "agreement")
+        usual = "agreement-reference" if is_reference(ratings) else "agreement"
+        folder = wanted or folders[0] / usual
     if len(chosen) > 1:
         comparisons = compare_judges(
             chosen[0], chosen[1], test=test, seed=seed, progress=partial(progress, "agreement")

@@ -22,7 +22,13 @@ from judge.report.format import csv_text
 from judge.runs import open_run, show_frame
 from judge.workflows import Progress, no_progress
 from judge.workflows.agree import JudgeList, scores_of_table
-from judge.workflows.inputs import RatingsFile, RatingsSource, published_means, usable_ratings
+from judge.workflows.inputs import (
+    RatingsFile,
+    RatingsSource,
+    published_means,
+    usable_ratings,
+    usual_table_name,
+)
 from judge.workflows.report import run_folders
 
 if TYPE_CHECKING:
@@ -87,7 +93,7 @@ def calibrate(
     metrics: Sequence[str] = (),
     candidate: str | None = None,
     confidence: float = 0.9,
-    out: str | Path = "calibration.json",
+    out: str | Path | None = None,
     progress: Progress = no_progress,
 ) -> CalibrationFit:
     """Fit the scores of runs to human ratings, or to published means, and write the calibration.
@@ -105,7 +111,8 @@ def calibrate(
             one standard error of the best, on systems left out.
         confidence: of every interval, between 0 and 1; K systems can give at most K / (K + 1)
             about one dialogue.
-        out: the file. Of a table, the calibrated scores are written beside it, as OUT-scores.csv.
+        out: the file; None for `calibration.json`, of a table `calibration-TABLE-JUDGE.json`. Of a
+            table, the calibrated scores are written beside it, as OUT-scores.csv.
         progress: told how many metrics are done.
 
     Raises:
@@ -120,7 +127,7 @@ def calibrate(
                 "--table goes without RUNS, --ratings and --published: it holds scores and ratings",
                 hint="judge calibrate --table FILE --judge NAME",
             )
-        return _of_table(table, judge, metrics, candidate or AUTO, confidence, Path(out), fitting)
+        return _of_table(table, judge, metrics, candidate or AUTO, confidence, out, fitting)
     if judge is not None:
         raise UsageError("--judge goes with --table", hint="leave it out")
     if not run_folders(runs):
@@ -156,7 +163,7 @@ def calibrate(
         fitted = calibrate_to_published(
             *judged, means, made_with, metrics=metrics, confidence=confidence, notes=notes
         )
-    path = Path(out)
+    path = Path(out or "calibration.json")
     calibration_file.write(path, fitted)
     return CalibrationFit(path, fitted)
 
@@ -167,7 +174,7 @@ def _of_table(
     metrics: Sequence[str],
     candidate: str,
     confidence: float,
-    out: Path,
+    out: str | Path | None,
     progress: Callable[[int, int], None],
 ) -> CalibrationFit:
     file = table if isinstance(table, RatingsFile) else RatingsFile(table)
@@ -189,14 +196,16 @@ def _of_table(
         raise UsageError(
             "the table holds several judges: name one with --judge", hint=f"there are {names}"
         )
-    path, beside = Path(file.path), out.with_name(f"{out.stem}-scores.csv")
-    if path.resolve() in (out.resolve(), beside.resolve()):
-        raise UsageError(f"--out {out}: the table would be replaced", hint="name another file")
+    usual = usual_table_name("calibration", file.path, [found[0].judge])
+    path, target = Path(file.path), Path(out or f"{usual}.json")
+    beside = target.with_name(f"{target.stem}-scores.csv")
+    if path.resolve() in (target.resolve(), beside.resolve()):
+        raise UsageError(f"--out {target}: the table would be replaced", hint="name another file")
     source = (path.name, hashlib.sha256(path.read_bytes()).hexdigest() if path.is_file() else "")
     fitted, scores = calibrate_table(
         found[0], source, candidate=candidate, confidence=confidence, progress=progress
     )
-    calibration_file.write(out, fitted)
+    calibration_file.write(target, fitted)
     rows = [["item", "system", "metric", "score", "calibrated", "lower", "upper"]]
     rows += [["" if value is None else str(value) for value in score] for score in scores]
-    return CalibrationFit(out, fitted, write_csv(beside, csv_text(rows)))
+    return CalibrationFit(target, fitted, write_csv(beside, csv_text(rows)))

@@ -23,7 +23,7 @@ from judge.store import Store, only_writer
 from judge.token_plan import TokenPlan, plan_tokens
 from judge.types import Dialogue, PromptTree
 from judge.workflows import Progress, no_progress
-from judge.workflows.generate import Stage, prepare_stage, refuse_recorded, split_keywords
+from judge.workflows.generate import PLAYED, Stage, prepare_stage, refuse_recorded, split_keywords
 from judge.workflows.inputs import (
     DialogueSource,
     RatingsSource,
@@ -326,8 +326,12 @@ def _prepare(
 
 
 def _name_of(model: DialogueSource | Sequence[str | Path]) -> str:
-    names = paths_of(model)
-    return Path(names[0]).resolve().stem if names else "dialogues"
+    """What is judged, for the name of the run folder: a file, or the run that a model played in."""
+    paths = [Path(name).resolve() for name in paths_of(model)]
+    if not paths:
+        return "dialogues"
+    name = paths[0].parent.name if paths[0].name == PLAYED else paths[0].stem
+    return name if len(paths) == 1 else f"{name}-and-{len(paths) - 1}-more"
 
 
 def _plays(model: DialogueSource | Sequence[str | Path]) -> str | None:

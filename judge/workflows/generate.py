@@ -50,6 +50,9 @@ if TYPE_CHECKING:
 
 __all__ = ["Generation", "Stage", "generate", "prepare_stage", "refuse_recorded", "split_keywords"]
 
+PLAYED = "dialogues.jsonl"
+"""The file of a run folder that has all that was played in it."""
+
 _log = logging.getLogger(__name__)
 
 
@@ -94,7 +97,7 @@ class Stage(NamedTuple):
         everything: the scenes that there are.
         recorded: the dialogues that the questions come from.
         cast: who plays, and how.
-        names: the model and the user as they were named.
+        names: the model and the user as they were named, and what the questions are of.
     """
 
     system: str
@@ -135,6 +138,7 @@ class Stage(NamedTuple):
         def tell(part: Part, done: int, total: int) -> None:
             progress(PART_TITLES[part], done, total)
 
+        _log.info("questions: %s", self.names["questions"])
         with Transcript(folder) as transcript:
             play(self.chosen, self.cast, transcript, tell, retry_failed=retry_failed)
             ended = played_dialogues(self.system, transcript)
@@ -150,7 +154,7 @@ class Stage(NamedTuple):
         known = [scene.id for scene in self.everything]
         others = sorted(ended.keys() - set(known))
         text = dialogue_lines(ended[key] for key in [*known, *others] if key in ended)
-        write_text(folder / "dialogues.jsonl", text)
+        write_text(folder / PLAYED, text)
         write_playing_summary(folder, played)
         chosen = tuple(ended[scene.id] for scene in self.chosen if scene.id in ended)
         if not chosen:
@@ -229,7 +233,7 @@ def generate(
         chosen, played, unsettled = stage.perform(folder, progress, retry_failed=retry_failed)
     if unsettled:
         _log.info("%d lines may succeed now: the same command asks for them again", unsettled)
-    return Generation(folder, folder / "dialogues.jsonl", chosen.dialogues, played)
+    return Generation(folder, folder / PLAYED, chosen.dialogues, played)
 
 
 def split_keywords(options: WriterKeywords) -> tuple[EngineKeywords, PlayKeywords]:
@@ -278,7 +282,7 @@ def prepare_stage(
     if missing:
         _log.info("note: %s: no such file or folder, so it is taken for a model of the hub", model)
     prompts = load_prompts(playing.prompts, playing.play_language)
-    recorded = _questions(playing.questions, model if missing else "")
+    place, recorded = _questions(playing.questions, model if missing else "")
     everything = scenes_from_dialogues(recorded)
     system = _system_name(model, playing.name)
     wanted = select(
@@ -309,7 +313,9 @@ def prepare_stage(
         user_sampling=sampling,
         keep_loaded=playing.keep_loaded,
     )
-    names = {"model": model, "user": players.user_name}
+    digest = hashlib.sha256(dialogue_lines(recorded).encode()).hexdigest()
+    questions = f"{len(recorded)} dialogues of {place} (SHA-256 {digest[:16]})"
+    names = {"model": model, "user": players.user_name, "questions": questions}
     return Stage(system, chosen, everything, recorded, cast, names)
 
 
@@ -343,8 +349,8 @@ def _system_name(model: str, given: str | None) -> str:
     return given.strip()
 
 
-def _questions(source: str | Path | None, missing: str) -> tuple[Dialogue, ...]:
-    """The recorded dialogues with the questions; `missing` names a model that is no local path."""
+def _questions(source: str | Path | None, missing: str) -> tuple[Path, tuple[Dialogue, ...]]:
+    """Where the questions are, and their dialogues; `missing` names a model that is no path."""
     folder = data_root() / "chatanime" if source is None else Path(source)
     if source is None and not folder.is_dir():
         why = "the questions come from the public dialogues, and these are not here"
@@ -356,4 +362,4 @@ def _questions(source: str | Path | None, missing: str) -> tuple[Dialogue, ...]:
                 hint=f"check the path for typos; to let a model play, {hint}",
             )
         raise DataError(why, path=folder, hint=hint)
-    return read_dialogues(folder).dialogues
+    return folder, read_dialogues(folder).dialogues

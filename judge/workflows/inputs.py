@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from itertools import chain, count
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, NamedTuple, TypeAlias
@@ -25,6 +27,7 @@ from judge.ratings.reference import (
     reference_scores,
 )
 from judge.rubric import load_rubric
+from judge.text_files import stem
 from judge.types import Dialogue, Metric
 
 if TYPE_CHECKING:
@@ -42,6 +45,7 @@ __all__ = [
     "read_ratings",
     "usable_ratings",
     "usual_folder",
+    "usual_table_name",
 ]
 
 
@@ -155,17 +159,13 @@ def usable_ratings(
 
 
 def published_means(source: str | Path | PublishedMeans | None) -> PublishedMeans | None:
-    """PublishedMeans means of systems: of a CSV file, or `paper` for those of arXiv 2508.06388.
+    """Published means of systems: of a CSV file, or `paper` for those of arXiv 2508.06388.
 
-    Without a source, those of the file beside the public dialogues, and None where it is not
-    there.
+    None without a source.
     """
-    if isinstance(source, PublishedMeans):
+    if source is None or isinstance(source, PublishedMeans):
         return source
-    if source is not None:
-        return paper_means() if Path(source) == Path(PAPER) else read_published(Path(source))
-    beside = data_root() / "published" / "chatanime_figure1.csv"
-    return read_published(beside) if beside.is_file() else None
+    return paper_means() if Path(source) == Path(PAPER) else read_published(Path(source))
 
 
 def dialogue_lines(dialogues: Iterable[Dialogue]) -> str:
@@ -272,13 +272,25 @@ def paths_of(model: DialogueSource | Sequence[str | Path]) -> list[str]:
 
 
 def usual_folder(model: DialogueSource | Sequence[str | Path], name: str, judge: str) -> Path:
-    """`runs/NAME-JUDGE`; with the name of the parent before it if that is of other dialogues."""
+    """`runs/NAME-JUDGE`; with the names of parents, or a number, if that is of other dialogues."""
     usual = Path("runs") / f"{name}-{Path(judge).name}"
-    there, paths = manifests.read(usual), paths_of(model)
-    if there is None or not paths:
+    now = {Path(path).resolve() for path in paths_of(model)}
+    if not now or not all(map(Path.exists, now)):
         return usual
-    before = {Path(str(path)).resolve() for path in there.options.get("model") or ()}
-    now = {Path(path).resolve() for path in paths}
-    if not before or before == now or not all(map(Path.exists, now)):
-        return usual
-    return usual.with_name(f"{Path(paths[0]).resolve().parent.name}-{usual.name}")
+    parent = Path(paths_of(model)[0]).resolve().parent.name
+    numbered = (usual.with_name(f"{usual.name}-{number}") for number in count(2))
+    for folder in chain([usual, usual.with_name(f"{parent}-{usual.name}")], numbered):
+        there = manifests.read(folder)
+        before = {Path(str(p)).resolve() for p in there.options.get("model") or ()} if there else ()
+        if not before or before == now:
+            return folder
+    raise AssertionError("there is always another number")
+
+
+def usual_table_name(
+    kind: str, table: str | Path | Sequence[str | Path] | pd.DataFrame, judges: Sequence[str]
+) -> str:
+    """`KIND-TABLE-JUDGE`, of which a file name can be made; a table in memory has no name."""
+    files = [table] if isinstance(table, str | Path) else table
+    names = [stem(Path(files[0]))] if isinstance(files, Sequence) else []
+    return re.sub(r"[^\w.-]+", "_", "-".join([kind, *names, *judges]))

@@ -17,7 +17,7 @@ from judge.report.leaderboard_page import write_leaderboard
 from judge.roleplay.playing_summary import read_playing_summary
 from judge.runs import open_run, show_frame
 from judge.store import Store
-from judge.workflows.report import human_scale, run_folders
+from judge.workflows.report import human_scale, report_folder, run_folders
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -94,9 +94,11 @@ def leaderboard(
 
     Raises:
         StoreError: a folder is no run, or the calibration is for another judge or rubric.
-        UsageError: two runs hold different dialogues under one system's name.
+        UsageError: two runs hold different dialogues under one system's name, or `out` is a run
+            folder.
     """
     folders = run_folders(runs)
+    folder = report_folder(out, folders)
     run = open_run(*folders)
     _refuse_namesakes(folders)
     manifest, judgments = run.manifest, run.judgments
@@ -114,7 +116,7 @@ def leaderboard(
         confidence=confidence,
         calibrated=calibrated,
     )
-    return LeaderboardReport(board, write_leaderboard(board, results, Path(out)), run.failed)
+    return LeaderboardReport(board, write_leaderboard(board, results, folder), run.failed)
 
 
 def _refuse_namesakes(runs: Sequence[Path]) -> None:

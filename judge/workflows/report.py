@@ -9,14 +9,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from judge import calibration_file
+from judge import manifest as manifests
 from judge.analysis.calibrated_scores import CalibratedScores, apply_calibration
-from judge.analysis.published import PublishedDiversity, PublishedMeans, read_published_diversity
+from judge.analysis.published import PAPER_SOURCE, PublishedMeans, paper_diversity
 from judge.analysis.reference_agreement import agree_with_reference
 from judge.analysis.reply_diversity import summarize_diversity, word_segmenter
 from judge.analysis.results import Results
 from judge.analysis.summary import summarize
 from judge.calibration_file import Calibration, MadeWith
-from judge.chatanime import data_root
 from judge.dialogues import DialogueSet
 from judge.errors import UsageError
 from judge.manifest import Manifest
@@ -38,6 +38,7 @@ __all__ = [
     "human_scale",
     "of_the_files",
     "report",
+    "report_folder",
     "run_folders",
     "write_run_report",
 ]
@@ -130,7 +131,7 @@ def report(
 
     Raises:
         StoreError: a folder is no run, or the calibration is for another judge or rubric.
-        UsageError: options that do not go together.
+        UsageError: options that do not go together, or `out` is the folder of another run.
         DataError: a file cannot be used.
     """
     folders = run_folders(runs)
@@ -139,16 +140,33 @@ def report(
             "several runs need --out, the folder of their common report",
             hint="for instance --out reports/all",
         )
+    folder = report_folder(out or folders[0], folders)
     means = published_means(published)
     run = open_run(*folders)
     human = human_scale(calibration, ratings, run.manifest)
     played = [record for folder in folders if (record := read_playing_summary(folder)) is not None]
-    return write_run_report(run, Path(out or folders[0]), means, human, played)
+    return write_run_report(run, folder, means, human, played)
 
 
 def run_folders(runs: str | Path | Sequence[str | Path]) -> list[Path]:
     """One folder or several, as a list."""
     return [Path(runs)] if isinstance(runs, str | Path) else [Path(run) for run in runs]
+
+
+def report_folder(out: str | Path, runs: Sequence[Path] = ()) -> Path:
+    """The folder of a report on `runs`, or on something that is no run.
+
+    Raises:
+        UsageError: it is the folder of another run, which has a report of its own.
+    """
+    folder = Path(out)
+    known = [run.resolve() for run in runs]
+    if manifests.read(folder) is not None and known != [folder.resolve()]:
+        raise UsageError(
+            f"--out {folder}: it is a run folder, and the report would be of something else",
+            hint="name a folder of its own, such as --out reports/all",
+        )
+    return folder
 
 
 def human_scale(
@@ -202,6 +220,7 @@ def write_run_report(
     rated = None if human is None else human.ratings
     incomplete = [rated.incomplete] if rated is not None and rated.incomplete else []
     fitted = fitted_to_reference(manifest.judge)
+    of_the_paper = published is not None and published.source == PAPER_SOURCE
     told = [FITTED_NOTE] if fitted and reference_dialogues(dialogues) else []
     results = summarize(
         judgments,
@@ -215,7 +234,7 @@ def write_run_report(
             dialogues,
             manifest.rubric,
             segmenter=word_segmenter(),
-            bars=_diversity_bars(),
+            bars=paper_diversity() if of_the_paper else None,
         ),
         played=played,
     )
@@ -252,9 +271,3 @@ def of_the_files(stored: StoredRun, given: DialogueSet, items: Sequence[PromptIt
             j for j in stored.judgments if f"{j.system}/{j.character}/{j.scenario}" not in aside
         ),
     )
-
-
-def _diversity_bars() -> PublishedDiversity | None:
-    """The published bars of response diversity, if they are beside the public data."""
-    beside = data_root() / "published" / "chatanime_diversity_bars.csv"
-    return read_published_diversity(beside) if beside.is_file() else None

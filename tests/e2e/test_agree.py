@@ -8,6 +8,7 @@ from __future__ import annotations
 import csv
 import json
 import os
+import shutil
 import sqlite3
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import closing
@@ -357,7 +358,7 @@ def test_tables_that_cannot_be_used_are_refused(judge: Program) -> None:
     for name, (change, head, message) in UNFIT_TABLES.items():
         table(judge, change(scores()), head)
         assert message in judge.mistake("agree", "--table", "table.csv")[0], name
-    assert not (judge.folder / "agreement").exists()
+    assert not list(judge.folder.glob("agreement*"))
 
 
 NONSENSE: list[tuple[tuple[str, ...], str]] = [
@@ -458,7 +459,7 @@ def test_the_annotator_test_says_its_settings_and_what_it_lacks(judge: Program) 
         "40 dialogues, 3 annotators with 40 each\n"
         "alt-test: left out, with fewer than 30 such dialogues: dan (1)\n"
     ) in said
-    page = (judge.folder / "agreement" / "agreement.html").read_text(encoding="utf-8")
+    page = (judge.folder / "agreement-table-j" / "agreement.html").read_text(encoding="utf-8")
     assert "Left out, with fewer than 30 dialogues that enough others rated: dan (1)." in page
     assert "On 40 dialogues that another rated too; expert annotators;" in page
     table(judge, [row for row in rows if row[3] in {"ann", "bob", "j"}])
@@ -506,14 +507,57 @@ def test_judges_of_a_table_are_listed_and_compared(judge: Program) -> None:
     table(judge, scores(judges=("j", "k")))
     done = judge("agree", "--table", "table.csv")
     assert [line.split()[0] for line in done.out.splitlines()[1:4]] == ["judge", "j", "k"]
-    assert not (judge.folder / "agreement").exists()
+    assert not list(judge.folder.glob("agreement*"))
     listed = json.loads(judge("agree", "--table", "table.csv", "--json").out)
     assert [row["judge"] for row in listed["judges"]] == ["j", "k"]
     assert not listed["simulated"]
     done = judge("agree", "--table", "table.csv", "--judge", "j", *QUICK)
-    assert "report: agreement/agreement.html" in done.out
+    assert "report: agreement-table-j/agreement.html" in done.out
     done = judge("agree", "--table", "table.csv", "--judge", "j", "--judge", "k", "--out", "two")
     assert "j against k" in done.out
+
+
+def test_a_folder_holds_one_report_and_loses_no_file_of_others(judge: Program) -> None:
+    """A second table into the same folder: of the first only what somebody changed is left."""
+
+    def files() -> set[str]:
+        return {
+            p.relative_to(judge.folder / "r").as_posix()
+            for p in (judge.folder / "r").rglob("*")
+            if p.is_file()
+        }
+
+    table(judge, scores(judges=("j", "k")))
+    to = ("agree", "--table", "table.csv", "--judge", "j", "--resamples", 0, "--out", "r")
+    judge(*to)
+    first = files()
+    assert {"agreement.html", "tables/kendall.tex", "agreement-files.json"} <= first
+    (judge.folder / "r" / "tables" / "mine.tex").write_text("of a person")
+    changed = "tables/kendall.tex"
+    (judge.folder / "r" / changed).write_text("changed by a person")
+    judge(*to, "--judge", "k")
+    assert {"comparison.tex", changed, "tables/mine.tex"} <= files()
+    assert not {name for name in files() - {changed, "agreement-files.json"} if name in first}
+    (judge.folder / "r" / changed).unlink()
+    judge(*to)
+    assert files() == {*first, "tables/mine.tex"}
+
+
+def test_a_run_folder_takes_no_report_of_anything_else(rated: Program) -> None:
+    """Of a table, of several runs or a leaderboard: its own report would be replaced."""
+    shutil.copytree(rated.folder / "run", rated.folder / "twin")
+    table(rated, scores())
+    before = {path.name for path in (rated.folder / "run").iterdir()}
+    for words in (
+        ("agree", "--table", "table.csv"),
+        ("agree", "twin", "--ratings", "ratings.csv"),
+        ("report", "twin"),
+        ("report", "run", "twin"),
+        ("leaderboard", "twin"),
+    ):
+        message, _ = rated.mistake(*words, "--out", "run")
+        assert "--out run: it is a run folder" in message
+    assert {path.name for path in (rated.folder / "run").iterdir()} == before
 
 
 def test_simulated_raters_of_a_table_are_told_even_in_the_list(judge: Program) -> None:

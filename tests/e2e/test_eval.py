@@ -143,6 +143,8 @@ def test_the_default_folder_is_named_after_model_and_judge(
     done = judge("eval", "--model", recorded("talker").name, "--judge", "mock")
     assert done.out.endswith("report: runs/talker-mock/report.html\n")
     assert (judge.folder / "runs" / "talker-mock" / "scores.csv").is_file()
+    two = ("--model", recorded("walker").name, "--model", "talker.json", "--judge", "mock")
+    assert judge("eval", *two).out.endswith("report: runs/walker-and-1-more-mock/report.html\n")
 
 
 def test_diversity_is_not_judged_alone(judge: Program, recorded: Recorded) -> None:
@@ -196,14 +198,16 @@ def test_the_report_is_of_what_was_asked_for(judge: Program, recorded: Recorded)
 def test_the_same_name_in_two_folders_is_two_runs(judge: Program, recorded: Recorded) -> None:
     """Each goes on in its own folder; nothing of one is reported with the other."""
     path = recorded("answers", n=2)
-    for parent, keep in (("first", 2), ("second", 1)):
-        (judge.folder / parent).mkdir()
+    for parent, keep in (("first", 2), ("second", 1), ("third/second", 1)):
+        (judge.folder / parent).mkdir(parents=True)
         (judge.folder / parent / path.name).write_bytes(recorded("answers", n=keep).read_bytes())
     for parent, folder, made in (
         ("first", "answers-mock", 4),
         ("second", "second-answers-mock", 2),
         ("first", "answers-mock", 0),
         ("second", "second-answers-mock", 0),
+        ("third/second", "answers-mock-2", 2),
+        ("third/second", "answers-mock-2", 0),
     ):
         words = ("--model", f"{parent}/answers.json", "--judge", "mock", "--metrics", "fluency")
         done = json.loads(judge("eval", *words, "--json").out)

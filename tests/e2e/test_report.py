@@ -122,15 +122,16 @@ def test_what_is_no_run(judge: Program, recorded: Recorded) -> None:
 
 
 def test_published_means_are_set_beside(judge: Program, recorded: Recorded) -> None:
-    """Those of --published, or those that lie beside the released data."""
+    """Those of --published only: what lies beside the released data changes no report."""
     made(judge, recorded(), "run")
     means = judge.folder / "no-data" / "published" / "chatanime_figure1.csv"
     means.parent.mkdir(parents=True)
     means.write_text("system,metric,mean\nbot,fluency,4.25\n")
     own = judge.folder / "own.csv"
     own.write_text("system,metric,mean\nbot,fluency,1.5\n")
-    for words, mean in (([], 4.25), (["--published", own], 1.5)):
-        found = json.loads(judge("report", "run", "--json", *words).out)
+    assert json.loads(judge("report", "run", "--json").out)["results"]["published"] is None
+    for file, mean in ((means, 4.25), (own, 1.5)):
+        found = json.loads(judge("report", "run", "--json", "--published", file).out)
         assert found["results"]["published"]["means"] == {"bot": {"fluency": mean}}
 
 

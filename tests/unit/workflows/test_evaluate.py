@@ -227,7 +227,7 @@ def test_a_table_of_judges() -> None:
     assert math.isclose(frame["spearman_all"].iloc[0], value)
     one = judge.agree(table=table, judges=["j1"], resamples=0)
     assert isinstance(one, judge.AgreementReport)
-    assert one.page == Path("agreement/agreement.html")
+    assert one.page == Path("agreement-j1/agreement.html")
 
 
 def test_no_map_is_chosen_where_the_judge_adds_nothing(demo: judge.Evaluation) -> None:
