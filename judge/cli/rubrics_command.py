@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,7 @@ from judge import rubric as sets
 from judge.cli.command import FOLDER_OR_FILE, Group, echo_json, option, table
 from judge.dialogues import read_dialogues, select
 from judge.errors import UsageError
-from judge.rubric import RubricSet, load_rubric
+from judge.rubric import RubricComparison, RubricSet, TextChange, load_rubric
 from judge.types import Metric
 
 __all__ = ["rubrics"]
@@ -210,6 +211,64 @@ def check(ctx: click.Context, rubric: str, as_json: bool) -> None:
         click.echo(f"{rubric}: {len(problems) or 'no'} problem{'s' * (len(problems) != 1)}")
     if problems:
         ctx.exit(2)
+
+
+@rubrics.command()
+@click.argument("first", metavar="A")
+@click.argument("second", metavar="B")
+@option("--lang", help="Compare in this language.  [default: the first that both have]")
+@option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+def diff(first: str, second: str, lang: str | None, as_json: bool) -> None:
+    """Show what changed from set A to set B: each a shipped set, a version of one, or a folder.
+
+    For each metric its length and the lines that differ, then the other templates, blocks, the
+    scale and the profiles. Lines of A begin with -, lines of B with +.
+
+    \b
+    Example:
+      judge rubrics diff esrp@1.1.0 esrp@1.2.0
+      judge rubrics diff esrp ./my-rubric --lang en --json
+    """
+    if lang is None:
+        there = sets.languages(second)
+        lang = next((language for language in sets.languages(first) if language in there), None)
+        if lang is None:
+            raise UsageError(
+                f"{first} and {second} have no language in common",
+                hint="judge rubrics list shows the languages of the shipped sets",
+            )
+    loaded = load_rubric(first, lang), load_rubric(second, lang)
+    found = sets.compare(*loaded)
+    names = [f"{one.rubric.name} {one.rubric.version} {one.rubric.hash[:12]}" for one in loaded]
+    if as_json:
+        echo_json({"first": names[0], "second": names[1], **asdict(found)})
+        return
+    click.echo(f"{names[0]} -> {names[1]}, {lang}")
+    _show_changes(found)
+
+
+def _show_changes(found: RubricComparison) -> None:
+    labels = [" ".join(labels) for labels in found.labels]
+    click.echo(f"labels      {labels[0]}" + (f" -> {labels[1]}" if labels[0] != labels[1] else ""))
+    for title, names in (("blocks", found.blocks), ("characters", found.characters)):
+        parts = [f"{verb} {', '.join(which)}" for verb, which in asdict(names).items() if which]
+        click.echo(f"{title:11} {'; '.join(parts) or 'the same'}")
+    rows: list[tuple[object, ...]] = [("one whole prompt", *found.prompt, "")]
+    for change in (*found.metrics, *found.templates):
+        lengths = ["-" if n is None else n for n in (change.before, change.after)]
+        rows.append((change.name, *lengths, _kind(change)))
+    click.echo("\n" + table([("characters of", "before", "after", ""), *rows]))
+    for change in (*found.metrics, *found.templates):
+        if change.lines:
+            click.echo(f"\n{change.name}")
+        for line in change.lines:
+            click.secho(line, fg="red" if line.startswith("-") else "green")
+
+
+def _kind(change: TextChange) -> str:
+    if change.before is None:
+        return "added"
+    return "removed" if change.after is None else "changed" if change.lines else "the same"
 
 
 def _metric(loaded: RubricSet, name: str, option: str) -> Metric:

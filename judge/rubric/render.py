@@ -208,14 +208,19 @@ class RubricSet(Templates):
         return tuple(m for m in self.rubric.metrics if m.unit == "dialogue")
 
     @property
-    def has_rationale(self) -> bool:
-        """Whether the set can ask for a reason before the label.
+    def blocks(self) -> tuple[str, ...]:
+        """The blocks of the layout, in its order.
 
         Raises:
             RubricError: the layout is not valid Jinja.
         """
         self.compile("layout.j2")
-        return "rationale" in self.environment.get_template("layout.j2").blocks
+        return tuple(self.environment.get_template("layout.j2").blocks)
+
+    @property
+    def has_rationale(self) -> bool:
+        """Whether the set can ask for a reason before the label; errors as `blocks`."""
+        return "rationale" in self.blocks
 
     def tree(
         self, dialogues: Sequence[Dialogue], metrics: Sequence[str] = (), *, rationale: int = 0

@@ -183,6 +183,59 @@ def test_check_of_a_damaged_set(tmp_path: Path) -> None:
     assert (problem["path"], problem["line"]) == (str(layout), 10)
 
 
+def test_diff_of_an_edited_set(tmp_path: Path) -> None:
+    """Exactly what was edited: one line of a metric, a block, a profile, a metric and the scale."""
+    folder = Path(shutil.copytree(shipped_sets()["esrp"], tmp_path / "mine"))
+
+    def edit(name: str, old: str, new: str) -> None:
+        text = (folder / name).read_text(encoding="utf-8")
+        assert old in text
+        (folder / name).write_text(text.replace(old, new, 1), encoding="utf-8")
+
+    edit("zh/fluency.j2", "1：残缺、乱码，读不通。", "1：读不通。")
+    edit("zh/layout.j2", "{% block rationale %}", "{% block reasons %}")
+    edit("characters.toml", "traits = ", 'traits = "x" # ')
+    text = (folder / "rubric.toml").read_text(encoding="utf-8").split("[[metric]]")
+    text[0] = text[0].replace('version = "1.1.0"', 'version = "9"').replace(', "5"]', "]")
+    (folder / "rubric.toml").write_text("[[metric]]".join(text[:-1]), encoding="utf-8")
+    (folder / "zh" / "response_diversity.j2").unlink()
+
+    found = json.loads(run("diff", "esrp", folder, "--json"))
+    changed = {change["name"]: change for change in found["metrics"] if change["lines"]}
+    assert changed.keys() == {"fluency", "response_diversity"}
+    assert changed["fluency"]["lines"] == ["-1：残缺、乱码，读不通。", "+1：读不通。"]
+    assert changed["fluency"]["before"] - changed["fluency"]["after"] == len("残缺、乱码，")
+    assert changed["response_diversity"]["after"] is None
+    assert [change["name"] for change in found["templates"]] == ["layout.j2"]
+    assert len(found["templates"][0]["lines"]) == 2
+    assert found["blocks"] == {"added": ["reasons"], "removed": ["rationale"], "changed": []}
+    assert found["characters"] == {
+        "added": [],
+        "removed": [],
+        "changed": ["《海贼王》的蒙奇·D·路飞"],
+    }
+    assert found["labels"] == [["1", "2", "3", "4", "5"], ["1", "2", "3", "4"]]
+    shown = run("diff", "esrp", folder)
+    assert "\nfluency\n-1：残缺、乱码，读不通。\n+1：读不通。\n" in shown
+    assert "labels      1 2 3 4 5 -> 1 2 3 4\n" in shown
+    assert "blocks      added reasons; removed rationale\n" in shown
+    back = json.loads(run("diff", folder, "esrp", "--json"))
+    assert back["metrics"][0]["lines"] == ["-1：读不通。", "+1：残缺、乱码，读不通。"]
+
+
+def test_diff_of_the_same_and_of_nothing(tmp_path: Path) -> None:
+    """A set does not differ from itself; without a common language there is nothing to compare."""
+    same = json.loads(run("diff", "esrp", "esrp@1.1.0", "--json"))
+    assert not any(change["lines"] for change in same["metrics"] + same["templates"])
+    assert "\n-" not in run("diff", "esrp", "esrp", "--lang", "en")
+    folder = Path(shutil.copytree(shipped_sets()["esrp"], tmp_path / "mine"))
+    text = (folder / "rubric.toml").read_text(encoding="utf-8")
+    text = text.replace('languages = ["zh", "en"]', 'languages = ["en"]')
+    (folder / "rubric.toml").write_text(text, encoding="utf-8")
+    with pytest.raises(UsageError, match="have no language in common"):
+        run("diff", "tiny", folder)
+
+
 @pytest.mark.parametrize("name", rubrics.commands)
 def test_every_command_explains_itself(name: str) -> None:
     """Help with an example for the command, and help for each of its options."""
