@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import importlib
 import importlib.util
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
@@ -20,6 +21,7 @@ __all__ = [
     "DEFAULT_EMBEDDED",
     "EMBEDDED",
     "ENGINES",
+    "LOCAL",
     "SERVED",
     "Engine",
     "EngineEntry",
@@ -28,6 +30,7 @@ __all__ = [
     "TokenCount",
     "cuda_available",
     "default_judge",
+    "make_engine",
     "open_engine",
     "own_options",
     "refuse_unused",
@@ -76,7 +79,9 @@ ENGINES = {
     "lexical": EngineEntry("judge.engines.lexical", "LexicalEngine"),
     "mock": EngineEntry("judge.engines.mock", "MockEngine"),
 }
-_FOR_MODELS = ("hf", "hf-naive", "vllm", "http")
+LOCAL = ("hf", "hf-naive", "vllm")
+"""The engines that ask a model on this machine."""
+_FOR_MODELS = (*LOCAL, "http")
 """The engines that can ask any causal language model."""
 
 _EMBEDDED_FOLDER = Path(__file__).parent.parent / "embedded"
@@ -183,7 +188,10 @@ def _default_engine() -> str:
 
 
 def open_engine(spec: JudgeSpec, options: EngineOptions) -> Engine:
-    """The engine of `spec`; its module is imported now.
+    """The engine of `spec`; vllm, and transformers on CUDA, in a process of its own.
+
+    The environment variable `JUDGE_WORKER` decides for all engines but http if it is 1 (each in a
+    process of its own) or 0 (none).
 
     Raises:
         MissingExtraError: an optional dependency is not installed.
@@ -191,6 +199,28 @@ def open_engine(spec: JudgeSpec, options: EngineOptions) -> Engine:
         UsageError: an option that means nothing to this engine.
     """
     refuse_unused(options, [spec])
+    if _apart(spec, options):
+        engine: Engine = importlib.import_module("judge.engines.worker").WorkerEngine(spec, options)
+        return engine
+    return make_engine(spec, options)
+
+
+def _apart(spec: JudgeSpec, options: EngineOptions) -> bool:
+    """Whether the engine of `spec` gets a process of its own."""
+    wanted = os.environ.get("JUDGE_WORKER", "")
+    if spec.engine == "http" or wanted in {"0", "1"}:
+        return spec.engine != "http" and wanted == "1"
+    if spec.engine in {"hf", "hf-naive"}:
+        return options.device.startswith("cuda") if options.device else cuda_available()
+    return spec.engine == "vllm"
+
+
+def make_engine(spec: JudgeSpec, options: EngineOptions) -> Engine:
+    """The engine of `spec` in this process; its module is imported now.
+
+    Raises:
+        JudgeError: as `open_engine`.
+    """
     entry = ENGINES[spec.engine]
     engine: Engine = getattr(importlib.import_module(entry.module), entry.cls)(spec.model, options)
     return engine

@@ -1,4 +1,4 @@
-"""vLLM in this process: its prefix cache computes what prompts share once.
+"""vLLM, offline: its prefix cache computes what prompts share once.
 
 vLLM keeps the keys and values of every full block of tokens it has computed. Prompts are given to
 it dialogue by dialogue, so that the questions about a dialogue find all but their own tokens there.

@@ -10,6 +10,7 @@ from typing import NamedTuple, TypedDict
 
 from judge.engines import (
     EMBEDDED,
+    LOCAL,
     SERVED,
     Engine,
     EngineOptions,
@@ -41,9 +42,6 @@ __all__ = [
 
 REPLAY = "replay:"
 """What stands before the system whose recorded second questions are asked."""
-
-_LOCAL = ("hf", "hf-naive", "vllm")
-"""The engines that ask a model in this process."""
 
 _HUB_ID = re.compile(r"[\w.-]+/[\w.-]+")
 _DIALOGUE_FILES = {*SUFFIXES, ".gz"}
@@ -209,11 +207,11 @@ def choose_judge_beside(
     others = [(model, playing.model_url), (playing.user or REPLAY, playing.user_url)]
     needed = any(other.startswith(SERVED) and url is None for other, url in others)
     local = any(not other.startswith((SERVED, REPLAY)) for other, _ in others)
-    cannot_write = judge in EMBEDDED and EMBEDDED[judge].engine not in _LOCAL
+    cannot_write = judge in EMBEDDED and EMBEDDED[judge].engine not in LOCAL
     own = keywords.copy()
     if needed and not served and engine != "http":
         own["base_url"] = None
-    if local and engine in _LOCAL and (served or cannot_write):
+    if local and engine in LOCAL and (served or cannot_write):
         own["engine"] = None
     choice = choose_judge(name, own)
     refuse_unused(EngineOptions(samples=choice.options.samples), [choice.spec])
@@ -292,7 +290,7 @@ def _writer(
         raise UsageError(
             f"{option} {name}: the embedded judges cannot write", hint="choose a language model"
         )
-    spec = resolve_judge(name, engine if engine in _LOCAL else None)
+    spec = resolve_judge(name, engine if engine in LOCAL else None)
     return _Writer(spec, own_options(spec, options))
 
 
@@ -307,6 +305,6 @@ def _refuse_idle(
     if engine is not None and engine not in {spec.engine for spec in specs}:
         raise UsageError(
             f"--engine {engine} asks none of {', '.join(dict.fromkeys(s.name for s in specs))}",
-            hint="leave it out; models in this process are asked by hf or vllm",
+            hint="leave it out; models on this machine are asked by hf or vllm",
         )
     refuse_unused(replace(options, samples=None), specs)
