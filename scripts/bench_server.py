@@ -3,6 +3,7 @@
 
     python scripts/bench_server.py                 # 2001 requests, 5% of them faulty
     python scripts/bench_server.py --faults 0
+    python scripts/bench_server.py --gone 60       # away for a minute after the first 500 answers
 
 The server is a stand-in in a process of its own, on this machine. It answers every prompt alike,
 20 ms after it was asked.
@@ -13,6 +14,7 @@ from __future__ import annotations
 import json
 import multiprocessing
 import random
+import resource
 import socket
 import struct
 import tempfile
@@ -39,6 +41,7 @@ METRICS = ("fluency", "speech_style", "demand_matching")
 SHOWN = [{"token": label, "logprob": -0.5 - i} for i, label in enumerate(reversed(LABELS))]
 CHOICE = {"message": {"content": "5"}, "logprobs": {"content": [{"top_logprobs": SHOWN}]}}
 ANSWER = json.dumps({"model": "m", "choices": [CHOICE]}).encode()
+BEFORE_GONE = 500
 RESET = struct.pack("ii", 1, 0)
 
 
@@ -55,11 +58,12 @@ def send(handler: BaseHTTPRequestHandler, status: int, data: bytes, pieces: int 
             time.sleep(0.2)
 
 
-def serve(share: float, pipe: Connection) -> None:
+def serve(share: float, gone: float, pipe: Connection) -> None:  # noqa: C901 - handler and server
     """Tell the port, serve until something comes, then tell what was answered."""
     rng, lock = random.Random(7), threading.Lock()  # noqa: S311
     answered: Counter[str] = Counter()
     faults: Counter[str] = Counter()
+    away = threading.Event()
 
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
@@ -71,6 +75,9 @@ def serve(share: float, pipe: Connection) -> None:
 
         def do_POST(self) -> None:
             body = json.loads(self.rfile.read(int(self.headers["content-length"])))
+            if away.is_set():  # a connection that was open before
+                self.close_connection = True
+                return
             with lock:
                 fault = rng.choice(FAULTS) if rng.random() < share else ""
                 faults[fault] += 1
@@ -100,6 +107,16 @@ def serve(share: float, pipe: Connection) -> None:
     server = Server(("127.0.0.1", 0), Handler)
     threading.Thread(target=server.serve_forever, daemon=True).start()
     pipe.send(server.server_port)
+    if gone:
+        while answered.total() < BEFORE_GONE:
+            time.sleep(0.1)
+        away.set()
+        server.shutdown()
+        server.server_close()
+        time.sleep(gone)
+        away.clear()
+        server = Server(("127.0.0.1", server.server_port), Handler)
+        threading.Thread(target=server.serve_forever, daemon=True).start()
     pipe.recv()
     del faults[""]
     pipe.send({"faults": dict(faults), "twice": sum(n > 1 for n in answered.values())})
@@ -108,10 +125,11 @@ def serve(share: float, pipe: Connection) -> None:
 @click.command(help=__doc__)
 @click.option("--dialogues", default=667, show_default=True, help="Three prompts about each.")
 @click.option("--faults", default=0.05, show_default=True, help="Share of faulty answers.")
-def main(dialogues: int, faults: float) -> None:
+@click.option("--gone", default=0.0, help="Seconds for which nothing listens, half-way.")
+def main(dialogues: int, faults: float, gone: float) -> None:
     """Judge every prompt and print one JSON object."""
     here, there = multiprocessing.Pipe()
-    process = multiprocessing.Process(target=serve, args=(faults, there), daemon=True)
+    process = multiprocessing.Process(target=serve, args=(faults, gone, there), daemon=True)
     process.start()
     items = tuple(
         PromptItem(Dialogue("s", "Ann", str(i), (Turn("q", "a"),)), f"dialogue {i}\n", METRICS)
@@ -127,6 +145,7 @@ def main(dialogues: int, faults: float) -> None:
         judged = sum(judgment.score is not None for judgment in store.judgments())
     here.send("done")
     facts = {"prompts": len(tree), "judged": judged, "per_second": round(judged / seconds)}
+    facts["peak_mib"] = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024
     click.echo(json.dumps({**facts, **here.recv()}))
 
 

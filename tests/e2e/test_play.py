@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import os
+import random
 import signal
 import sqlite3
 import subprocess
@@ -32,6 +33,7 @@ from tests.unit.engines.small import CHATML, NO_SYSTEM, save_model
 
 ROOT = Path(__file__).parents[2]
 CHARACTERS = ("《海贼王》的蒙奇·D·路飞", "小明")
+KILLS = int(os.environ.get("JUDGE_KILLS", "2"))
 SCENES = 4
 PARTS = ("answer1", "question2", "answer2")
 TOKENS = 5
@@ -218,6 +220,33 @@ def test_stopped_again_and_again(judge: Program, server: Server, questions: Path
     assert asked.keys() == once.keys()
     assert asked.total() <= once.total() + len(STOPS)
     assert max(asked.values()) <= 2
+    assert made(judge, "run") == made(judge, "whole")
+
+
+def test_killed_at_random_instants_of_playing(
+    judge: Program, server: Server, questions: Path
+) -> None:
+    """SIGKILL at instants drawn over the whole time: nothing that was said is lost or said twice.
+
+    Of what was under way, one reply is asked again for each kill.
+    """
+    args = ("eval", *server.options(), "--questions", questions, *SMALL, "--concurrency", 1)
+    args = (*args, "--judge", "lexical", "--out")
+    began = time.monotonic()
+    judge.end(judge.start(*args, "whole"))
+    took = time.monotonic() - began
+    once = server.asked()
+    draw = random.Random(3)  # noqa: S311 - instants, not secrets
+    held = 0
+    for _ in range(KILLS):
+        process = judge.start(*args, "run")
+        time.sleep(draw.uniform(0, took))
+        process.kill()
+        process.communicate()
+        assert lines(judge, "run").total() >= held
+        held = lines(judge, "run").total()
+    judge(*args, "run")
+    assert server.asked().total() <= once.total() + KILLS
     assert made(judge, "run") == made(judge, "whole")
 
 
