@@ -190,3 +190,48 @@ def test_memory_does_not_grow_with_the_batches(judge: Program, recorded: Recorde
     with closing(sqlite3.connect(judge.folder / "many" / "judge.sqlite")) as db:
         assert db.execute("SELECT count(*) FROM judgment").fetchone()[0] > 9 * 1200
     assert large - small < 40 * 1024
+
+
+HOSTILE = (
+    "../../outside",
+    "/tmp/outside",  # noqa: S108 - a name
+    "a/b\\c",
+    "..",
+    "CON",
+    "-rf",
+    "$(touch outside)",
+    "=1+1",
+)
+
+
+def test_no_name_leads_out_of_the_folder(judge: Program) -> None:
+    """Systems, characters and scenarios called like paths and commands: all files stay in `--out`.
+
+    They are judged, reported, compared with ratings, ranked, exported and given out as sheets.
+    """
+    work = judge.folder / "a" / "b"
+    rows = [
+        dict.fromkeys(("system", "character", "scenario"), name)
+        | {"round": n, "question": "累", "answer": "睡吧"}
+        for name in HOSTILE
+        for n in (1, 2)
+    ]
+    work.mkdir(parents=True)
+    (work / "rows.json").write_text(json.dumps(rows), encoding="utf-8")
+    places = [{"system": n, "character": n, "scenario": n, "metric": "fluency"} for n in HOSTILE]
+    ratings = [{**place, "rater": "../r", "score": 1 + i % 5} for i, place in enumerate(places)]
+    (work / "ratings.json").write_text(json.dumps(ratings), encoding="utf-8")
+    before = {path for path in judge.folder.rglob("*") if work not in path.parents}
+    for words in (
+        ("eval", "--model", work / "rows.json", "--judge", "mock", "--out", work / "run"),
+        ("report", work / "run", "--out", work / "report"),
+        ("agree", work / "run", "--ratings", work / "ratings.json", "--out", work / "agreement"),
+        ("leaderboard", work / "run", "--out", work / "board"),
+        ("export", work / "run", "--dialogues", "--out", work / "j.csv"),
+        ("ratings", "sheet", work / "rows.json", "--out", work / "sheets", "--raters", 2),
+    ):
+        done = judge(*words, code=None)
+        assert done.code in {0, 1}, done.err
+    after = {path for path in judge.folder.rglob("*") if work not in path.parents}
+    assert after == before
+    assert not Path("/tmp/outside").exists()  # noqa: S108 - one of the names
