@@ -167,13 +167,16 @@ def agree(
       judge agree runs/public-8b runs/public-32b --ratings ratings.csv --out reports/two
       judge agree --table scores.csv --judge gpt-4 --out reports/table
     """
+    from judge.ratings.reference import REFERENCE, is_reference
     from judge.workflows import agree as workflow
     from judge.workflows.inputs import RatingsFile
 
     named = aliases_of(aliases)
     shape = {name: options.pop(name) for name in ("raters", "systems", "mapping")}
-    source = None
-    if ratings is not None:
+    source: RatingsFile | str | None = None
+    if is_reference(ratings):
+        source = REFERENCE
+    elif ratings is not None:
         reading = {n: options[n] for n in ("scale", "step", "sheet", "allow_missing")}
         source = RatingsFile(ratings, named, **reading, **shape)
     elif any(shape.values()):

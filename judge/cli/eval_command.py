@@ -25,6 +25,7 @@ from judge.cli.options import (
     REPORT,
     SERVER,
     calibration_option,
+    characters_file_option,
     engine_options,
     given_ratings,
     json_option,
@@ -59,6 +60,7 @@ __all__ = ["evaluate", "generate"]
     "Dialogues may be given several times.",
 )
 @selection_options
+@characters_file_option
 @judge_option
 @option(
     "--rubric",
@@ -159,6 +161,7 @@ def evaluate(
     help="A model folder, a hub id, or openai:NAME.",
 )
 @selection_options
+@characters_file_option
 @play_options
 @engine_options
 @retry_failed_option

@@ -23,6 +23,7 @@ __all__ = [
     "SERVER",
     "aliases_of",
     "calibration_option",
+    "characters_file_option",
     "confidence_option",
     "engine_options",
     "given_ratings",
@@ -52,6 +53,14 @@ judge_option = option(
     group=JUDGE,
     help="lexical, tiny, mock, a model folder, a hub id, or openai:NAME for a model on a "
     f"server.  [default: {DEFAULT_CUDA} with CUDA, else the better embedded judge]",
+)
+characters_file_option = option(
+    "--characters-file",
+    type=FOLDER_OR_FILE,
+    metavar="FILE",
+    group=GIVEN,
+    help="A characters.toml whose profiles replace those of the rubric set, and of the "
+    "instructions by which a model plays.",
 )
 metrics_option = option(
     "--metrics",

@@ -11,6 +11,7 @@ import click
 
 from judge import rubric as sets
 from judge.cli.command import FOLDER_OR_FILE, Group, echo_json, option, table
+from judge.cli.options import characters_file_option
 from judge.dialogues import read_dialogues, select
 from judge.errors import UsageError
 from judge.rubric import RubricComparison, RubricSet, TextChange, load_rubric
@@ -140,6 +141,7 @@ def _show_set(loaded: RubricSet, as_json: bool) -> None:
 @option("--segments", is_flag=True, help="Put a line with its name before each segment.")
 @option("--rationale", is_flag=True, help="The prompt that asks for a reason first.")
 @_which
+@characters_file_option
 def render(
     file: Path | None,
     metric: str | None,
@@ -149,6 +151,7 @@ def render(
     rationale: bool,
     rubric: str,
     lang: str | None,
+    characters_file: Path | None,
 ) -> None:
     """Print one whole prompt, as a judge reads it but for the marks of its chat template.
 
@@ -160,7 +163,7 @@ def render(
     Example:
       judge rubrics render data/chatanime/gpt-4.1.json --metric coherency --segments
     """
-    loaded = load_rubric(rubric, lang)
+    loaded = load_rubric(rubric, lang, characters_file)
     asked = loaded.rubric.metrics[0] if metric is None else _metric(loaded, metric, "--metric")
     dialogue = sets.SAMPLE
     if file is not None:
@@ -188,10 +191,26 @@ def render(
 
 
 @rubrics.command()
+@click.argument("folder", type=FOLDER_OR_FILE)
+def new(folder: Path) -> None:
+    """Write a small rubric set with comments into FOLDER, to be changed into one of your own.
+
+    \b
+    Example:
+      judge rubrics new ./my-rubric
+    """
+    sets.new_set(folder)
+    for path in sorted(path for path in folder.rglob("*") if path.is_file()):
+        click.echo(str(path))
+    click.echo(f"edit them, then: judge rubrics check --rubric {folder}")
+
+
+@rubrics.command()
 @_rubric_option
+@characters_file_option
 @option("--json", "as_json", is_flag=True, help="Print one JSON array.")
 @click.pass_context
-def check(ctx: click.Context, rubric: str, as_json: bool) -> None:
+def check(ctx: click.Context, rubric: str, characters_file: Path | None, as_json: bool) -> None:
     """Look for every fault of a set, in all its languages.
 
     Missing or needless templates, syntax errors, variables that are not there, levels without
@@ -202,7 +221,7 @@ def check(ctx: click.Context, rubric: str, as_json: bool) -> None:
     Example:
       judge rubrics check --rubric ./my-rubric
     """
-    problems = sets.check(rubric)
+    problems = sets.check(rubric, characters_file)
     if as_json:
         echo_json([{**p._asdict(), "path": str(p.path)} for p in problems])
     else:

@@ -21,10 +21,10 @@ from judge.errors import RubricError
 from judge.rubric.load import read_characters
 from judge.rubric.render import Templates
 from judge.rubric.set_files import (
-    characters_file,
     choose_language,
     find_folder,
     hash_files,
+    profiles_file,
     read_templates,
     read_toml,
 )
@@ -94,7 +94,11 @@ class RoleplayPrompts(Templates):
         return Message(role, text.strip())
 
 
-def load_prompts(name: str | Path = "roleplay", language: str | None = None) -> RoleplayPrompts:
+def load_prompts(
+    name: str | Path = "roleplay",
+    language: str | None = None,
+    characters_file: str | Path | None = None,
+) -> RoleplayPrompts:
     """Read a set of roleplay prompts in one language.
 
     All templates are rendered for every profile and for a character without one, so that faults
@@ -103,6 +107,7 @@ def load_prompts(name: str | Path = "roleplay", language: str | None = None) -> 
     Args:
         name: `roleplay`, which comes with the program, or a folder with a `roleplay.toml`.
         language: one of the set's languages; the first one by default.
+        characters_file: profiles that replace those of the set.
 
     Raises:
         RubricError: there is no such set, or one of its files is wrong.
@@ -114,7 +119,7 @@ def load_prompts(name: str | Path = "roleplay", language: str | None = None) -> 
     what = f"the set of roleplay prompts {top.text('name')}"
     chosen = choose_language(language, top.texts("languages"), what, "--play-lang")
     sources = read_templates(folder / chosen, _CHARACTER, _USER)
-    profiles = characters_file(top)
+    profiles = profiles_file(top, characters_file)
     paths = [top.path, *(path for _, path in sources.values()), *([profiles] if profiles else [])]
     characters = read_characters(profiles)
     prompts = RoleplayPrompts(

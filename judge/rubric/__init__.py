@@ -18,7 +18,7 @@ from judge.rubric.compare import RubricComparison, TextChange, compare
 from judge.rubric.load import languages, load_rubric
 from judge.rubric.render import BLOCKS, RubricSet
 from judge.rubric.reply_sets import is_reply_set, replies_metric, replies_tree
-from judge.rubric.set_files import shipped_sets
+from judge.rubric.set_files import new_set, shipped_sets
 
 __all__ = [
     "BLOCKS",
@@ -32,6 +32,7 @@ __all__ = [
     "is_reply_set",
     "languages",
     "load_rubric",
+    "new_set",
     "replies_metric",
     "replies_tree",
     "shipped_sets",

@@ -60,18 +60,19 @@ class Problem(NamedTuple):
         return ":".join(map(str, filter(None, (self.path, self.line)))) + f": {self.message}"
 
 
-def check(name: str | Path) -> list[Problem]:
+def check(name: str | Path, characters_file: str | Path | None = None) -> list[Problem]:
     """The faults of a rubric set in all its languages; an empty list for a good set.
 
     Args:
         name: a shipped set, or a folder with a `rubric.toml`.
+        characters_file: profiles that replace those of the set.
 
     Raises:
         RubricError: there is no such set.
     """
     folder = find_folder(name)
     try:
-        manifest = read_manifest(folder)
+        manifest = read_manifest(folder, characters_file)
     except RubricError as error:
         return [_problem(error)]
     problems = [Problem(manifest.path, None, fault) for fault in faults(manifest)]

@@ -16,10 +16,10 @@ from judge.errors import RubricError
 from judge.rubric.render import RubricSet
 from judge.rubric.set_files import (
     TomlTable,
-    characters_file,
     choose_language,
     find_folder,
     hash_files,
+    profiles_file,
     read_templates,
     read_toml,
 )
@@ -61,19 +61,22 @@ def languages(name: str | Path) -> tuple[str, ...]:
     return read_manifest(find_folder(name)).languages
 
 
-def load_rubric(name: str | Path, language: str | None = None) -> RubricSet:
+def load_rubric(
+    name: str | Path, language: str | None = None, characters_file: str | Path | None = None
+) -> RubricSet:
     """Read a rubric set in one language.
 
     Args:
         name: a shipped set, with or without its version (`esrp`, `esrp@1.2.0`), or a folder with
             a `rubric.toml`.
         language: one of the set's languages; the first one by default.
+        characters_file: profiles that replace those of the set.
 
     Raises:
         RubricError: there is no such set, or one of its files is wrong.
         UsageError: the set does not have this language.
     """
-    manifest = read_manifest(find_folder(name))
+    manifest = read_manifest(find_folder(name), characters_file)
     what = f"the rubric set {manifest.rubric.name}"
     chosen = choose_language(language, manifest.languages, what, "--lang")
     for fault in faults(manifest):
@@ -98,12 +101,16 @@ def build(
 # rubric.toml
 
 
-def read_manifest(folder: Path) -> RubricManifest:
+def read_manifest(folder: Path, characters: str | Path | None = None) -> RubricManifest:
     """Read the `rubric.toml` of a set. Only types are checked here; `faults` checks the values.
+
+    Args:
+        folder: of the set.
+        characters: a file of profiles that replaces that of the set.
 
     Raises:
         RubricError: it is not TOML, has another format, or a key is missing, unknown or of the
-            wrong type.
+            wrong type; or there is no file `characters`.
     """
     top = read_toml(folder / "rubric.toml")
     keys = ("format", "name", "version", "labels", "languages", "characters")
@@ -128,7 +135,7 @@ def read_manifest(folder: Path) -> RubricManifest:
             metrics=tuple(_metric(table, dimension_of) for table in top.tables("metric")),
         ),
         languages=top.texts("languages"),
-        characters=characters_file(top),
+        characters=profiles_file(top, characters),
     )
 
 

@@ -6,23 +6,26 @@ Every mistake in a TOML file is reported with its file, line and key.
 from __future__ import annotations
 
 import hashlib
+import json
 import re
+import shutil
 import tomllib
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from importlib.resources import files
 from pathlib import Path
 
-from judge.errors import RubricError, UsageError
+from judge.errors import RubricError, StoreError, UsageError
 from judge.limits import CONFIG_BYTES, LimitError, read_regular
 
 __all__ = [
     "FORMAT",
     "TomlTable",
-    "characters_file",
     "choose_language",
     "find_folder",
     "hash_files",
+    "new_set",
+    "profiles_file",
     "read_templates",
     "read_toml",
     "shipped_sets",
@@ -168,6 +171,26 @@ def shipped_sets(manifest: str = "rubric.toml") -> dict[str, Path]:
     return {path.parent.name: path.parent for path in sorted(root.glob(f"*/{manifest}"))}
 
 
+def new_set(folder: Path) -> None:
+    """Write the skeleton of a rubric set, which is named like its folder.
+
+    Raises:
+        UsageError: there is something at `folder` already.
+        StoreError: it cannot be written.
+    """
+    if folder.is_file() or (folder.is_dir() and any(folder.iterdir())):
+        raise UsageError(f"{folder} is there already", hint="name a folder that is not there yet")
+    try:
+        shutil.copytree(Path(str(files("judge.rubric"))) / "skeleton", folder, dirs_exist_ok=True)
+        manifest = folder / "rubric.toml"
+        text = manifest.read_text(encoding="utf-8")
+        name = json.dumps(folder.resolve().name or "mine", ensure_ascii=False)
+        manifest.write_text(text.replace('"mine"', name, 1), encoding="utf-8", newline="\n")
+    except OSError as error:
+        reason = error.strerror or str(error)
+        raise StoreError(f"cannot be written: {reason}", path=folder) from None
+
+
 def find_folder(name: str | Path, manifest: str = "rubric.toml", what: str = "rubric set") -> Path:
     """The folder of a set, given by the name of a shipped set or by its path.
 
@@ -192,15 +215,24 @@ def find_folder(name: str | Path, manifest: str = "rubric.toml", what: str = "ru
     return folder
 
 
-def characters_file(top: TomlTable) -> Path | None:
+def profiles_file(top: TomlTable, chosen: str | Path | None = None) -> Path | None:
     """The file of the profiles: `characters.toml` beside the manifest, or that of another set.
 
     Args:
         top: the manifest, whose key `characters` may name another set.
+        chosen: the file that is used instead.
 
     Raises:
-        RubricError: the other set has no profiles.
+        RubricError: the other set has no profiles, or there is no file `chosen`.
     """
+    if chosen is not None:
+        if not Path(chosen).is_file():
+            raise RubricError(
+                "there is no such file of characters",
+                path=Path(chosen),
+                hint="judge rubrics new FOLDER writes a characters.toml to begin with",
+            )
+        return Path(chosen)
     folder = top.path.parent
     own = folder / "characters.toml"
     if own.is_file():

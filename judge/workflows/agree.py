@@ -36,6 +36,7 @@ from judge.ratings.reference import (
     is_reference,
     reference_dialogues,
     reference_ratings,
+    reference_scores,
 )
 from judge.report.agreement_page import write_agreement, write_comparisons
 from judge.report.agreement_summary import people as compared_with
@@ -324,8 +325,8 @@ def _of_runs(
         run = open_run(*group)
         notes = run.manifest.notices
         if is_reference(ratings):
-            usable = reference_ratings(run.dialogues, run.manifest.rubric.metrics)
             notes = (REFERENCE_NOTE, *_reference_notes(run), *notes)
+            usable = reference_ratings(run.dialogues, run.manifest.rubric.metrics)
         else:
             judged = list(dict.fromkeys(judgment.metric for judgment in run.judgments))
             usable = usable or usable_ratings(
@@ -351,7 +352,8 @@ def _reference_notes(run: StoredRun) -> list[str]:
     """What is to be known of the reference judgments beside this run.
 
     Raises:
-        UsageError: the run holds none of their dialogues, or its judge was fitted to them.
+        UsageError: the run holds none of their dialogues or metrics, or its judge was fitted to
+            them.
     """
     if not reference_dialogues(run.dialogues):
         raise UsageError(
@@ -365,6 +367,13 @@ def _reference_notes(run: StoredRun) -> list[str]:
             hint="its model card has the figures on systems and characters that were left out",
         )
     rubric = run.manifest.rubric
+    known = reference_scores(None).metrics
+    if not any(metric.name in known for metric in rubric.metrics):
+        raise UsageError(
+            f"--ratings {REFERENCE}: none of the metrics of the rubric {rubric.name} has reference "
+            "judgments",
+            hint=f"they are of {', '.join(known)}",
+        )
     if rubric.hash == REFERENCE_RUBRIC_HASH:
         return []
     read = f"{rubric.name} {rubric.version} {rubric.language}"

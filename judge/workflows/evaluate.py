@@ -117,6 +117,7 @@ def evaluate(
     judge: str | Judge | None = None,
     rubric: str | Path | None = None,
     language: str | None = None,
+    characters_file: str | Path | None = None,
     metrics: Sequence[str] = (),
     characters: Sequence[str] = (),
     scenarios: Sequence[str] = (),
@@ -143,6 +144,8 @@ def evaluate(
         judge: the name of a judge, or a `Judge` that is open already; None for the default one.
         rubric: a shipped rubric set or a folder; None for the judge's usual one.
         language: of the rubric; None for its first.
+        characters_file: profiles of the characters that replace those of the rubric, and of the
+            instructions by which a model plays.
         metrics: only these; all otherwise.
         characters: only these: names, or parts that fit one name only.
         scenarios: only these, such as `["1-12", "15"]`.
@@ -171,6 +174,7 @@ def evaluate(
         judge=judge,
         rubric=rubric,
         language=language,
+        characters_file=characters_file,
         metrics=metrics,
         characters=characters,
         scenarios=scenarios,
@@ -188,6 +192,7 @@ def evaluate(
         data={d.system: given.sources.get(d.system, "") for d in given.dialogues},
         options={
             **_recorded_options(model, opened, rubric, options),
+            "characters_file": None if characters_file is None else str(characters_file),
             "metrics": [*tree.questions, *([] if replies is None else [replies])],
             "characters": ",".join(characters),
             "scenarios": ",".join(scenarios),
@@ -272,6 +277,7 @@ def _prepare(
     judge: str | Judge | None = None,
     rubric: str | Path | None = None,
     language: str | None = None,
+    characters_file: str | Path | None = None,
     metrics: Sequence[str] = (),
     characters: Sequence[str] = (),
     scenarios: Sequence[str] = (),
@@ -287,9 +293,9 @@ def _prepare(
         _refuse_play_options(play_keywords, model)
     playing = PlayOptions(**play_keywords)
     if isinstance(judge, Judge):
-        if rubric is not None or language is not None or rationale or engine:
+        if any(v is not None for v in (rubric, language, characters_file)) or rationale or engine:
             raise UsageError(
-                "an open judge has its rubric, its language and its options already",
+                "an open judge has its rubric, language, profiles and options already",
                 hint="give them to Judge(...), or name the judge instead of opening it",
             )
         opened = judge
@@ -298,13 +304,20 @@ def _prepare(
             choice = choose_judge(judge, engine)
         else:
             choice = choose_judge_beside(judge, engine, live, playing)
-        opened = Judge(choice, rubric=rubric, language=language, rationale=rationale)
+        opened = Judge(
+            choice,
+            rubric=rubric,
+            language=language,
+            characters_file=characters_file,
+            rationale=rationale,
+        )
     if live is not None:
         stage = prepare_stage(
             live,
             playing,
             engine,
             opened.choice,
+            characters_file=characters_file,
             characters=characters,
             scenarios=scenarios,
             limit=limit,

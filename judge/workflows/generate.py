@@ -181,6 +181,7 @@ class Stage(NamedTuple):
 def generate(
     model: str | Path,
     *,
+    characters_file: str | Path | None = None,
     characters: Sequence[str] = (),
     scenarios: Sequence[str] = (),
     limit: int | None = None,
@@ -195,6 +196,7 @@ def generate(
 
     Args:
         model: a model folder, a hub id such as `Qwen/Qwen3-8B`, or `openai:NAME` on a server.
+        characters_file: profiles of the characters that replace those of the instructions.
         characters: only these: names, or parts that fit one name only.
         scenarios: only these, such as `["1-12", "15"]`.
         limit: play at most so many scenes, spread over the characters.
@@ -222,6 +224,7 @@ def generate(
         PlayOptions(**play_keywords),
         engine,
         None,
+        characters_file=characters_file,
         characters=characters,
         scenarios=scenarios,
         limit=limit,
@@ -258,6 +261,7 @@ def prepare_stage(
     engine: EngineKeywords,
     judge: JudgeChoice | None,
     *,
+    characters_file: str | Path | None = None,
     characters: Sequence[str] = (),
     scenarios: Sequence[str] = (),
     limit: int | None = None,
@@ -270,6 +274,7 @@ def prepare_stage(
         playing: how it plays, and who asks on.
         engine: how models are asked.
         judge: of the same command, if it has one.
+        characters_file: profiles that replace those of the instructions.
         characters, scenarios, limit, seed: see `select`.
 
     Raises:
@@ -281,7 +286,7 @@ def prepare_stage(
     missing = not model.startswith(SERVED) and not Path(model).exists()
     if missing:
         _log.info("note: %s: no such file or folder, so it is taken for a model of the hub", model)
-    prompts = load_prompts(playing.prompts, playing.play_language)
+    prompts = load_prompts(playing.prompts, playing.play_language, characters_file)
     place, recorded = _questions(playing.questions, model if missing else "")
     everything = scenes_from_dialogues(recorded)
     system = _system_name(model, playing.name)

@@ -73,6 +73,7 @@ class Judge:
             `Qwen/Qwen3-8B`; or `openai:NAME` for a model on a server. None for the default judge.
         rubric: a shipped rubric set or a folder; None for the judge's usual one.
         language: of the rubric; None for its first.
+        characters_file: profiles of the characters that replace those of the rubric.
         rationale: let the judge write its reason before it scores; a number is the most tokens
             of a reason.
         **engine: how the model is asked; see `judge.engines.EngineOptions`.
@@ -95,12 +96,14 @@ class Judge:
         *,
         rubric: str | Path | None = None,
         language: str | None = None,
+        characters_file: str | Path | None = None,
         rationale: bool | int = False,
         **engine: Unpack[EngineKeywords],
     ) -> None:
         self.choice = name if isinstance(name, JudgeChoice) else choose_judge(name, engine)
         spec = self.choice.spec
-        self.rubric = load_rubric(spec.rubric if rubric is None else str(rubric), language)
+        asked_by = spec.rubric if rubric is None else str(rubric)
+        self.rubric = load_rubric(asked_by, language, characters_file)
         self.rationale = RATIONALE_TOKENS if rationale is True else int(rationale)
         self.engine = open_engine(spec, self.choice.options)
         if self.rationale:

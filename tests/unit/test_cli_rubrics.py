@@ -11,8 +11,10 @@ import pytest
 from click.testing import CliRunner
 
 from judge.cli.rubrics_command import rubrics
-from judge.errors import RubricError, UsageError
-from judge.rubric import SAMPLE, load_rubric, shipped_sets
+from judge.errors import RubricError, StoreError, UsageError
+from judge.roleplay import load_prompts
+from judge.rubric import BLOCKS, SAMPLE, load_rubric, shipped_sets
+from judge.types import Character
 
 
 def run(*args: object, code: int = 0) -> str:
@@ -181,6 +183,50 @@ def test_check_of_a_damaged_set(tmp_path: Path) -> None:
     assert lines[1:] == [f"{folder}: 1 problem"]
     (problem,) = json.loads(run("check", "--rubric", folder, "--json", code=2))
     assert (problem["path"], problem["line"]) == (str(layout), 10)
+
+
+def test_new(tmp_path: Path) -> None:
+    """A set without a fault, named like its folder, with every block but those about replies."""
+    folder = tmp_path / "我的 set"
+    lines = run("new", folder).splitlines()
+    assert lines[-1] == f"edit them, then: judge rubrics check --rubric {folder}"
+    assert set(lines[:-1]) == {str(path) for path in folder.rglob("*.*")}
+    assert json.loads(run("check", "--rubric", folder, "--json")) == []
+    made = load_rubric(folder)
+    assert made.rubric.name == "我的 set"
+    assert set(BLOCKS) - set(made.blocks) == {"replies_system", "replies"}
+    (character,) = made.characters.values()
+    empty = Character(name="")
+    fields = [name for name in Character.__dataclass_fields__ if name != "known"]
+    assert [name for name in fields if getattr(character, name) == getattr(empty, name)] == []
+    with pytest.raises(UsageError, match="is there already"):
+        run("new", folder)
+    with pytest.raises(StoreError, match="cannot be written"):
+        run("new", folder / "rubric.toml" / "below")
+
+
+def test_characters_in_a_file_of_their_own(tmp_path: Path) -> None:
+    """They replace those of the set in the prompt and in its hash; a wrong file has its line."""
+    run("new", tmp_path / "mine")
+    file = tmp_path / "mine" / "characters.toml"
+    given = ("--characters-file", file)
+    shown = run("render", recorded(tmp_path / "bot.json"), *given, "--lang", "en")
+    assert "# Character: 路飞\nNo profile" in shown
+    holmes = load_rubric("esrp", "en", file)
+    assert list(holmes.characters) == ["Sherlock Holmes"]
+    assert holmes.rubric.hash != load_rubric("esrp", "en").rubric.hash
+    same = Path(shutil.copy(shipped_sets()["esrp"] / "characters.toml", tmp_path))
+    assert load_rubric("esrp", "en", same).rubric == load_rubric("esrp", "en").rubric
+    assert list(load_prompts("roleplay", "en", file).characters) == ["Sherlock Holmes"]
+    text = file.read_text(encoding="utf-8")
+    file.write_text(text.replace("traits = ", "trait = "), encoding="utf-8")
+    (problem,) = json.loads(run("check", *given, "--json", code=2))
+    line = next(n for n, t in enumerate(text.splitlines(), 1) if t.startswith("traits"))
+    assert (problem["path"], problem["line"]) == (str(file), line)
+    with pytest.raises(RubricError, match="no such file of characters"):
+        load_rubric("esrp", characters_file=tmp_path / "none")
+    with pytest.raises(RubricError, match="no such file of characters"):
+        load_prompts(characters_file=tmp_path / "none")
 
 
 def test_diff_of_an_edited_set(tmp_path: Path) -> None:

@@ -11,12 +11,14 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+from scipy.stats import spearmanr
 
 import judge
 from judge.errors import DataError, RunMismatchError, UsageError
+from judge.rubric import new_set
 from judge.types import Failure
 from judge.workflows.evaluate import plan_evaluation
-from judge.workflows.inputs import dialogue_lines
+from judge.workflows.inputs import RatingsFile, dialogue_lines
 from judge.workflows.opening import PlayKeywords, PlayOptions
 from judge.workflows.report import report
 from tests.unit.roleplay.wire import serving
@@ -283,3 +285,51 @@ def test_a_model_plays() -> None:
     read = judge.read_dialogues(done.path).dialogues
     assert {d.id for d in read} == {d.id for d in done.dialogues}
     assert "mine" in done._repr_html_()
+
+
+def seven(folder: Path) -> Path:
+    """A rubric set of two metrics on the scale 1-7, made of the skeleton."""
+    new_set(folder)
+    manifest = folder / "rubric.toml"
+    text = manifest.read_text(encoding="utf-8")
+    manifest.write_text(text.replace('"5"]', '"5", "6", "7"]'), encoding="utf-8")
+    for path in folder.glob("en/*s*.j2"):
+        path.write_text(path.read_text(encoding="utf-8") + "6: six\n7: seven\n", encoding="utf-8")
+    return folder
+
+
+def test_another_task_goes_the_whole_way(tmp_path: Path) -> None:
+    """Own metrics, seven labels, own characters, three rounds and one: judged, compared, ranked."""
+    dialogues = [
+        judge.Dialogue(
+            system,
+            character,
+            str(scenario),
+            tuple(judge.Turn(f"Q{n}", f"{system} {scenario} {n}") for n in range(rounds)),
+        )
+        for system in ("a", "b", "c")
+        for character, rounds in (("Sherlock Holmes", 3), ("Watson", 1))
+        for scenario in range(4)
+    ]
+    rubric = seven(tmp_path / "mine")
+    done = judge.evaluate(dialogues, judge="mock", rubric=rubric, out=tmp_path / "run")
+    frame = done.run.to_frame()
+    assert set(frame["metric"]) == {"warmth", "usefulness"}
+    assert frame["score"].between(1, 7).all()
+    assert frame["score"].max() > 5
+    assert frame[[f"p{n}" for n in range(1, 8)]].sum(axis=1).to_numpy() == pytest.approx(1)
+    assert done.run.manifest.notes[-1] == "Judged without a profile: Watson."
+    assert done.results.labels == tuple("1234567")
+    # The judge's own scores, rounded, as the ratings of a person.
+    rated = frame[["system", "character", "scenario", "metric", "score"]].assign(rater="r")
+    rated["score"] = rated["score"].round()
+    rated.to_csv(tmp_path / "ratings.csv", index=False)
+    source = RatingsFile(tmp_path / "ratings.csv", scale="1-7")
+    agreement = judge.agree(done.folder, source, resamples=0, out=tmp_path / "agree")
+    assert isinstance(agreement, judge.AgreementReport)
+    warmth = frame["metric"] == "warmth"
+    expected = spearmanr(frame["score"][warmth], rated["score"][warmth]).statistic
+    measure = agreement.agreement.measure("warmth")
+    assert measure.spearman["all"].value == pytest.approx(expected)
+    with pytest.raises(DataError, match="another scale than 1-5"):
+        judge.agree(done.folder, tmp_path / "ratings.csv", out=tmp_path / "wrong")

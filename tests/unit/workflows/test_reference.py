@@ -10,9 +10,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from click.testing import CliRunner
 from scipy.stats import spearmanr
 
 import judge
+from judge.cli.main import cli
 from judge.dialogues import read_dialogues
 from judge.errors import DataError, UsageError
 from judge.ratings.reference import (
@@ -21,7 +23,7 @@ from judge.ratings.reference import (
     REFERENCE_RUBRIC_HASH,
     reference_dialogues,
 )
-from judge.rubric import load_rubric
+from judge.rubric import load_rubric, new_set
 from judge.types import Turn
 
 FILE = Path(judge.__file__).parent / "embedded" / "reference.csv"
@@ -172,6 +174,17 @@ def test_agree_names_it_on_every_page(run: judge.Evaluation, tmp_path: Path) -> 
         assert row.within_item.value == whole["within_item"].value
 
 
+def test_a_rubric_of_other_metrics_has_none_of_it(judge_data: Path, tmp_path: Path) -> None:
+    """The run is reported without it, and `agree` says why there is nothing to compare."""
+    new_set(tmp_path / "mine")
+    read = judge.read_dialogues(judge_data / "chatanime" / "human.json").dialogues
+    held = reference_dialogues(read)[:2]
+    done = judge.evaluate(held, judge="mock", rubric=tmp_path / "mine", out=tmp_path / "run")
+    assert done.results.reference is None
+    with pytest.raises(UsageError, match="none of the metrics of the rubric mine"):
+        judge.agree(done.folder, "reference")
+
+
 def test_a_run_of_other_dialogues_has_none_of_it(tmp_path: Path) -> None:
     """No word of the reference in its report, and `agree` says how to get a run that has it."""
     demo = Path(__file__).parents[3] / "scripts" / "demo_dialogues"
@@ -181,6 +194,9 @@ def test_a_run_of_other_dialogues_has_none_of_it(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="holds none of the public dialogues") as caught:
         judge.agree(done.folder, "reference")
     assert "judge eval --model reference" in caught.value.hint
+    words = ["agree", str(done.folder), "--ratings", "reference"]  # which is no file
+    with pytest.raises(UsageError, match="holds none of the public dialogues"):
+        CliRunner().invoke(cli, words, catch_exceptions=False, standalone_mode=False)
 
 
 def test_without_the_public_dialogues(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
