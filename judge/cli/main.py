@@ -41,6 +41,11 @@ _COMMANDS = {
         "calibrate",
         "Fit the scores of RUNS to human ratings, or to published means.",
     ),
+    "compare": _Entry(
+        "judge.cli.report_command",
+        "compare",
+        "Say where two runs over the same dialogues differ: two judges, rubrics or languages.",
+    ),
     "data": _Entry("judge.cli.data_command", "data", "Get and check dialogues."),
     "doctor": _Entry(
         "judge.cli.operator_command",

@@ -1,14 +1,15 @@
-"""`judge report` and `judge leaderboard`: tables over runs that were judged before."""
+"""`judge report`, `judge leaderboard` and `judge compare`: over runs that were judged before."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from judge.cli.command import FOLDER_OR_FILE, command, echo_json, given_options
+from judge.cli.command import FOLDER_OR_FILE, command, echo_json, given_options, option
 from judge.cli.options import (
     REPORT,
     calibration_option,
@@ -23,7 +24,7 @@ from judge.cli.options import (
 if TYPE_CHECKING:
     from judge.workflows.report import Report
 
-__all__ = ["NEW_RATINGS", "leaderboard", "report", "show_report"]
+__all__ = ["NEW_RATINGS", "compare", "leaderboard", "report", "show_report"]
 
 NEW_RATINGS = (
     "With --calibration: ratings of some dialogues of systems that it has not seen. With the "
@@ -89,6 +90,43 @@ def leaderboard(ctx: click.Context, /, runs: Sequence[Path], as_json: bool, **_:
             click.echo(sentence)
         click.echo(f"leaderboard: {done.page}")
     ctx.exit(1 if done.failed else 0)
+
+
+@command("compare")
+@click.argument("first", type=FOLDER_OR_FILE)
+@click.argument("second", type=FOLDER_OR_FILE)
+@out_option("Folder of the page and its files.", default=Path("comparison"), show_default=True)
+@option(
+    "--most",
+    type=click.IntRange(min=0),
+    default=30,
+    show_default=True,
+    group=REPORT,
+    help="How many dialogues are listed for each metric.",
+)
+@json_option
+def compare(first: Path, second: Path, out: Path, most: int, *, as_json: bool) -> None:
+    """Say where two runs over the same dialogues differ: two judges, rubrics or languages.
+
+    Needs no ratings: it shows how far the two agree with each other, not which of them is right
+    (`judge agree` compares with people).
+
+    \b
+    Example:
+      judge compare runs/answers-lexical runs/answers-Qwen3-8B
+    """
+    from judge.cli.terminal import print_table
+    from judge.report.compare_page import difference_sentences, difference_table
+    from judge.workflows import compare as workflow
+
+    done = workflow.compare(first, second, out=out, most=most)
+    if as_json:
+        echo_json({"page": str(done.page), "differences": asdict(done.differences)})
+        return
+    print_table(difference_table(done.differences))
+    for sentence in difference_sentences(done.differences):
+        click.echo(sentence)
+    click.echo(f"comparison: {done.page}")
 
 
 def show_report(done: Report, *, as_json: bool, **facts: Any) -> None:
