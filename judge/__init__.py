@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from judge.workflows.inputs import RatingsFile, read_dialogues, read_ratings
     from judge.workflows.judging import Judge, Scores
     from judge.workflows.leaderboard import LeaderboardReport, leaderboard
+    from judge.workflows.probe import ProbeReport, probe
 
 __all__ = [
     "AgreementReport",
@@ -39,6 +40,7 @@ __all__ = [
     "JudgeError",
     "JudgeList",
     "LeaderboardReport",
+    "ProbeReport",
     "RatingsFile",
     "Scores",
     "StoredRun",
@@ -51,6 +53,7 @@ __all__ = [
     "leaderboard",
     "load_rubric",
     "open_run",
+    "probe",
     "read_dialogues",
     "read_ratings",
 ]
@@ -69,6 +72,7 @@ _NAMES_OF = {
     "workflows.inputs": ("RatingsFile", "read_dialogues", "read_ratings"),
     "workflows.judging": ("Judge", "Scores"),
     "workflows.leaderboard": ("LeaderboardReport", "leaderboard"),
+    "workflows.probe": ("ProbeReport", "probe"),
 }
 _MODULE_OF = {name: f"judge.{module}" for module, names in _NAMES_OF.items() for name in names}
 

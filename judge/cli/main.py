@@ -72,6 +72,11 @@ _COMMANDS = {
         "leaderboard",
         "Rank the systems of RUNS, folders made with one judge and one rubric.",
     ),
+    "probe": _Entry(
+        "judge.cli.probe_command",
+        "probe",
+        "Probe a judge without human labels: does it see what it should, and only that?",
+    ),
     "ratings": _Entry(
         "judge.cli.ratings_command",
         "ratings",

@@ -112,12 +112,17 @@ _STAND_IN = (
     "answers to one item as that LLM does at a rank correlation of .54 (mean of nine metrics)."
 )
 _MEANINGLESS = "The mock judge draws its scores from a hash: they mean nothing."
+_BAD = "This judge exists to be caught by `judge probe`: its scores mean nothing. It counts {}."
 EMBEDDED = {
     "tiny": JudgeSpec("tiny", "hf", str(_EMBEDDED_FOLDER / "tiny"), "tiny", _TRY_ONLY),
     "lexical": JudgeSpec(
         "lexical", "lexical", str(_EMBEDDED_FOLDER / "lexical.npz"), "tiny", _STAND_IN
     ),
     "mock": JudgeSpec("mock", "mock", "mock", "esrp", _MEANINGLESS),
+    "mock-length": JudgeSpec("mock-length", "mock", "mock-length", "esrp", _BAD.format("length")),
+    "mock-constant": JudgeSpec(
+        "mock-constant", "mock", "mock-constant", "esrp", _BAD.format("nothing at all")
+    ),
 }
 DEFAULT_EMBEDDED = "lexical"
 DEFAULT_CUDA = "Qwen/Qwen3-8B"

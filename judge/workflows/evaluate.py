@@ -187,7 +187,7 @@ def evaluate(
     folder = usual_folder(model, task.name, spec.name) if out is None else Path(out)
     manifest = Manifest.begin(
         rubric=rubric_set.rubric,
-        judge=_judge_facts(opened),
+        judge=opened.facts,
         prompts=prompts_hash(rubric_set.tree((), rationale=opened.rationale)),
         data={d.system: given.sources.get(d.system, "") for d in given.dialogues},
         options={
@@ -404,16 +404,6 @@ def _wanted_replies_metric(task: _Task, metrics: Sequence[str]) -> str | None:
     wanted = metric is not None and (not metrics or metric in metrics)
     can = task.complete and task.judge.choice.spec.engine != "lexical"
     return metric if wanted and can else None
-
-
-def _judge_facts(judge: Judge) -> dict[str, str]:
-    """What the manifest says of the judge."""
-    choice = judge.choice
-    facts = {"name": choice.spec.name, "seed": str(choice.options.seed)}
-    facts |= {"fingerprint": judge.engine.fingerprint, **judge.engine.describe()}
-    if judge.rationale:
-        facts["rationale"] = f"at most {judge.rationale} tokens"
-    return facts
 
 
 def _recorded_options(

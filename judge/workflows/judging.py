@@ -124,6 +124,15 @@ class Judge:
     ) -> None:
         self.close()
 
+    @property
+    def facts(self) -> dict[str, str]:
+        """What the manifest says of the judge."""
+        facts = {"name": self.choice.spec.name, "seed": str(self.choice.options.seed)}
+        facts |= {"fingerprint": self.engine.fingerprint, **self.engine.describe()}
+        if self.rationale:
+            facts["rationale"] = f"at most {self.rationale} tokens"
+        return facts
+
     def close(self) -> None:
         """Give back the memory that the model holds; it is loaded again if it is asked again."""
         self.engine.close()

@@ -12,7 +12,7 @@ import msgspec
 import pytest
 
 from judge import calibration_file, manifest
-from judge.analysis import ranking, results
+from judge.analysis import probe_records, ranking, results
 from judge.analysis.agreement import agreement_records, two_judges
 from judge.analysis.agreement.agreement_records import Agreement
 from judge.analysis.agreement.two_judges import Comparisons
@@ -32,6 +32,7 @@ FORMATS: dict[str, tuple[type, int]] = {
     "leaderboard": (ranking.Leaderboard, ranking.FORMAT),
     "manifest": (Manifest, manifest.FORMAT),
     "played": (playing_summary.PlayingSummary, playing_summary.FORMAT),
+    "probe": (probe_records.ProbeRecord, probe_records.FORMAT),
     "results": (Results, results.FORMAT),
 }
 

@@ -6,6 +6,7 @@ import math
 from dataclasses import replace
 
 import numpy as np
+import pytest
 
 from judge.engines import EngineOptions
 from judge.engines.mock import MockEngine
@@ -135,3 +136,22 @@ def test_it_has_no_tokens() -> None:
     assert engine.can_generate
     assert engine.batch_size == 7
     assert engine.describe() == {"engine": "mock", "model": "mock", "device": "cpu"}
+
+
+def test_the_two_with_a_fault_count_length_and_nothing() -> None:
+    """A longer reply scores higher with one, every reply the same with the other."""
+
+    def scores(model: str) -> list[float]:
+        reads = MockEngine(model, EngineOptions()).score(make_tree(["好", "好" * 150, "好" * 600]))
+        found = []
+        for r in reads:
+            assert not isinstance(r.outcome, Failure)
+            p = np.exp(r.outcome)
+            assert math.fsum(p) == pytest.approx(1, abs=1e-4)
+            found.append(float(p @ np.arange(1, len(p) + 1)))
+        return found[:: len(METRICS)]
+
+    short, middle, long = scores("mock-length")
+    assert short < middle == pytest.approx(3, abs=1e-3)
+    assert middle < long
+    assert len(set(scores("mock-constant"))) == 1
