@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from judge.errors import JudgeError
     from judge.rubric import load_rubric
     from judge.runs import StoredRun, open_run
+    from judge.scaleout import Cluster
     from judge.types import Dialogue, Turn
     from judge.workflows.agree import AgreementReport, JudgeComparison, JudgeList, agree
     from judge.workflows.calibrate import CalibrationFit, calibrate
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
 __all__ = [
     "AgreementReport",
     "CalibrationFit",
+    "Cluster",
     "Dialogue",
     "Evaluation",
     "Generation",
@@ -64,6 +66,7 @@ _NAMES_OF = {
     "errors": ("JudgeError",),
     "rubric": ("load_rubric",),
     "runs": ("StoredRun", "open_run"),
+    "scaleout": ("Cluster",),
     "types": ("Dialogue", "Turn"),
     "workflows.agree": ("AgreementReport", "JudgeComparison", "JudgeList", "agree"),
     "workflows.calibrate": ("CalibrationFit", "calibrate"),

@@ -21,14 +21,26 @@ from judge.errors import RunMismatchError
 from judge.records import read_record_if_present, write_record
 from judge.types import Rubric
 
-__all__ = ["FORMAT", "Manifest", "finish", "merge", "read", "refuse_mismatch", "utc_now", "write"]
+__all__ = [
+    "BESIDE",
+    "FORMAT",
+    "Manifest",
+    "environment",
+    "finish",
+    "merge",
+    "read",
+    "refuse_mismatch",
+    "utc_now",
+    "write",
+]
 
 FORMAT = 1
 """The newest format of manifest.json that this version reads."""
 
 _NAME = "manifest.json"
 _PACKAGES = ("numpy", "scipy", "scikit-learn", "jinja2")
-_BESIDE = " | "
+BESIDE = " | "
+"""Stands between the values of a fact that differed in the course of a run."""
 _UNFINISHED = (
     "This run is not finished: dialogues that were not reached yet are missing from it. "
     "Run the same `judge eval` again, and it goes on."
@@ -40,7 +52,7 @@ def utc_now() -> str:
     return datetime.now(UTC).isoformat(timespec="seconds")
 
 
-def _environment() -> dict[str, str]:
+def environment() -> dict[str, str]:
     """Versions of this program, of Python and of the packages that compute, and the machine."""
     versions = {"esrp-judge": __version__, "python": platform.python_version()}
     versions |= {package: importlib.metadata.version(package) for package in _PACKAGES}
@@ -118,7 +130,7 @@ class Manifest:
         notes: tuple[str, ...] = (),
     ) -> Manifest:
         """The manifest of a run that begins now, on this machine."""
-        return cls(rubric, judge, prompts, data, options, notes, _environment(), utc_now(), None)
+        return cls(rubric, judge, prompts, data, options, notes, environment(), utc_now(), None)
 
     @property
     def notices(self) -> tuple[str, ...]:
@@ -220,5 +232,5 @@ def _both(first: Mapping[str, str], second: Mapping[str, str]) -> dict[str, str]
     merged: dict[str, dict[str, None]] = {}
     for facts in (first, second):
         for key, text in facts.items():
-            merged.setdefault(key, {}).update(dict.fromkeys(text.split(_BESIDE)))
-    return {key: _BESIDE.join(values) for key, values in merged.items()}
+            merged.setdefault(key, {}).update(dict.fromkeys(text.split(BESIDE)))
+    return {key: BESIDE.join(values) for key, values in merged.items()}

@@ -27,6 +27,7 @@ from judge.cli.options import (
     calibration_option,
     characters_file_option,
     engine_options,
+    given_cluster,
     given_ratings,
     json_option,
     judge_option,
@@ -128,6 +129,7 @@ def evaluate(
       judge eval --model answers.json --judge Qwen/Qwen3-8B --limit 100 --out runs/trial
       judge eval --model answers.json --judge Qwen/Qwen3-8B --calibration calibration.json
       judge eval --model answers.json --judge Qwen/Qwen3-8B --rationale --dry-run
+      judge eval --model answers.json --judge Qwen/Qwen3-8B --workers 8
       judge eval --config options.toml --out runs/again
     """
     from judge.workflows import evaluate as workflow
@@ -140,6 +142,7 @@ def evaluate(
     del asked["models"]
     if rationale:
         asked["rationale"] = asked.pop("rationale_tokens", True)
+    asked |= given_cluster(ctx)
     if dry_run:
         asked.pop("retry_failed", None)
         plan = workflow.plan_evaluation(models, **asked)
@@ -180,10 +183,11 @@ def generate(ctx: click.Context, /, model: str, as_json: bool, **_: Any) -> None
       judge generate --model Qwen/Qwen3-8B --user Qwen/Qwen3-32B
       judge generate --model openai:my-model --base-url http://localhost:8000/v1 --limit 20
       judge generate --model ./my-model --user replay:human --out runs/mine
+      judge generate --model Qwen/Qwen3-8B --user replay:human --ray-address auto
     """
     from judge.workflows import generate as workflow
 
-    asked = given_options(ctx, GIVEN, ENGINE, SERVER, PLAYING, REPORT)
+    asked = given_options(ctx, GIVEN, ENGINE, SERVER, PLAYING, REPORT) | given_cluster(ctx)
     del asked["model"]
     with Progress() as progress:
         done = workflow.generate(model, progress=progress, **asked)

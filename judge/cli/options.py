@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     pass
 
 __all__ = [
+    "CLUSTER",
     "ENGINE",
     "GIVEN",
     "JUDGE",
@@ -26,6 +27,7 @@ __all__ = [
     "characters_file_option",
     "confidence_option",
     "engine_options",
+    "given_cluster",
     "given_ratings",
     "json_option",
     "judge_option",
@@ -43,7 +45,7 @@ _Decorated = TypeVar("_Decorated", bound=Callable[..., Any])
 
 # The groups of the help.
 GIVEN, JUDGE, ENGINE = "What is judged", "The judge", "How models are asked"
-SERVER = "How a server is asked"
+SERVER, CLUSTER = "How a server is asked", "Several workers"
 PLAYING, REPORT, RATINGS = "A model that plays", "The report", "Human ratings"
 _POSITIVE = click.IntRange(min=1)
 _SHARE = click.FloatRange(0, 1, min_open=True, max_open=True)
@@ -171,7 +173,41 @@ def engine_options(decorated: _Decorated) -> _Decorated:
             default=0,
             show_default=True,
         ),
+        _cluster(
+            "--workers",
+            "Ask so many copies of a local model at once, each on GPUs of its own or on one CPU; "
+            "needs the extra ray.  [default: 1 in this process; with --ray-address as many as "
+            "there is room for]",
+            type=_POSITIVE,
+        ),
+        _cluster(
+            "--ray-address",
+            "Of the Ray cluster that has the workers: auto, or HOST:PORT.  [default: this machine]",
+        ),
+        _cluster(
+            "--worker-timeout",
+            "Seconds without an answer after which a worker is replaced: more than loading the "
+            "model takes.  [default: 1800]",
+            type=click.FloatRange(min=0, min_open=True),
+        ),
     )
+
+
+def given_cluster(ctx: click.Context) -> dict[str, Any]:
+    """Where the workers are, as the argument of a workflow; empty without workers.
+
+    Raises:
+        UsageError: a timeout of workers that there are not.
+    """
+    given = given_options(ctx, CLUSTER)
+    if not given:
+        return {}
+    if given.keys() == {"worker_timeout"}:
+        raise UsageError("--worker-timeout goes with --workers", hint="add it, or leave both out")
+    from judge.scaleout import Cluster
+
+    names = {"workers": "workers", "ray_address": "address", "worker_timeout": "patience"}
+    return {"cluster": Cluster(**{names[name]: value for name, value in given.items()})}
 
 
 def play_options(decorated: _Decorated) -> _Decorated:
@@ -374,6 +410,10 @@ def _grouped(group: str, flag: str, text: str, name: str | None, **attributes: A
 
 def _engine(flag: str, text: str, **attributes: Any) -> Any:
     return _grouped(ENGINE, flag, text, None, **attributes)
+
+
+def _cluster(flag: str, text: str, **attributes: Any) -> Any:
+    return _grouped(CLUSTER, flag, text, None, **attributes)
 
 
 def _server(flag: str, text: str, **attributes: Any) -> Any:

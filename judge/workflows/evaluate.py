@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping, Sequence
+from contextlib import nullcontext
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any, NamedTuple, Unpack
@@ -205,12 +206,11 @@ def evaluate(
     _announce(manifest, len(given.dialogues), folder, named=opened.choice.named)
     played: tuple[PlayingSummary, ...] = ()
     unsettled = 0
-    with only_writer(folder):
+    with only_writer(folder), nullcontext() if isinstance(judge, Judge) else opened:
         if task.stage is not None:
             refuse_recorded(folder, manifest)  # before hours of playing, not after
-            given, record, unsettled = task.stage.perform(
-                folder, progress, retry_failed=retry_failed
-            )
+            played_now = task.stage.perform(folder, progress, retry_failed=retry_failed)
+            given, record, unsettled = played_now
             for line in record.lines():
                 _log.info(line)
             played = (record,)
@@ -236,8 +236,9 @@ def evaluate(
                 stored = StoredRun((folder,), done.manifest, *judged)
                 reported = of_the_files(stored, given, tree.items)
                 report = write_run_report(reported, folder, means, human, played)
-    outcome = done.outcome
-    tell_outcome(outcome, opened, reported.judgments)
+        outcome = done.outcome
+        tell_outcome(outcome, opened, reported.judgments)
+        reasons = cost_of_reasons(outcome, tree, rubric_set.tree((), list(tree.questions)), opened)
     return Evaluation(
         results=report.results,
         page=report.page,
@@ -246,7 +247,7 @@ def evaluate(
         made=outcome.made,
         reused=outcome.reused,
         played=played,
-        reasons=cost_of_reasons(outcome, tree, rubric_set.tree((), list(tree.questions)), opened),
+        reasons=reasons,
     )
 
 
@@ -262,6 +263,7 @@ def plan_evaluation(
     Raises:
         UsageError, DataError, RubricError, EngineError: as `evaluate`.
     """
+    arguments.pop("cluster", None)  # counting needs no workers
     task = _prepare(model, **arguments)
     name, tree = task.judge.choice.spec.name, task.tree
     if task.stage is not None:
@@ -420,6 +422,8 @@ def _recorded_options(
     name = f"{SERVED}{spec.model}" if spec.engine == "http" else spec.name
     settings = {**asdict(judge.choice.options), **options}
     settings["play_lang"] = settings.pop("play_language", None)
+    cluster = settings.pop("cluster", None)
+    settings["workers"] = cluster and cluster.workers
     return {
         "model": paths_of(model),
         "judge": name,

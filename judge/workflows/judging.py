@@ -11,7 +11,6 @@ from tempfile import TemporaryDirectory
 from types import TracebackType
 from typing import TYPE_CHECKING, Self, Unpack
 
-from judge.engines import open_engine
 from judge.pipeline import JudgingOutcome, refuse_rationale, score
 from judge.rubric import load_rubric
 from judge.runs import score_frame, show_frame
@@ -76,7 +75,8 @@ class Judge:
         characters_file: profiles of the characters that replace those of the rubric.
         rationale: let the judge write its reason before it scores; a number is the most tokens
             of a reason.
-        **engine: how the model is asked; see `judge.engines.EngineOptions`.
+        **engine: how the model is asked; see `judge.engines.EngineOptions`. `cluster` says where
+            several workers ask it at once.
 
     Attributes:
         choice: which judge this is, and the settings of its engine.
@@ -105,7 +105,7 @@ class Judge:
         asked_by = spec.rubric if rubric is None else str(rubric)
         self.rubric = load_rubric(asked_by, language, characters_file)
         self.rationale = RATIONALE_TOKENS if rationale is True else int(rationale)
-        self.engine = open_engine(spec, self.choice.options)
+        self.engine = self.choice.open()
         if self.rationale:
             refuse_rationale(self.engine)
 

@@ -23,6 +23,7 @@ from judge.engines import (
 )
 from judge.errors import UsageError
 from judge.roleplay import Scene, SceneId, recorded_questions
+from judge.scaleout import Cluster, RayTeam
 from judge.tables import SUFFIXES
 
 __all__ = [
@@ -50,11 +51,12 @@ _DIALOGUE_FILES = {*SUFFIXES, ".gz"}
 class EngineKeywords(TypedDict, total=False):
     """How a model is asked. None, or leaving a setting out, leaves the choice to the engine.
 
-    `engine` names the program that asks the model; see `judge.engines.EngineOptions` for the
-    others.
+    `engine` names the program that asks the model, and `cluster` says where several workers do;
+    see `judge.engines.EngineOptions` for the others.
     """
 
     engine: str | None
+    cluster: Cluster | None
     batch_size: int | None
     seed: int
     device: str | None
@@ -133,6 +135,11 @@ class JudgeChoice(NamedTuple):
     spec: JudgeSpec
     options: EngineOptions
     named: bool
+    cluster: Cluster | None = None
+
+    def open(self) -> Engine:
+        """Its engine; see `open_engine`."""
+        return _open(self.spec, self.options, self.cluster)
 
 
 class Players(NamedTuple):
@@ -147,8 +154,8 @@ class _Writer(NamedTuple):
     spec: JudgeSpec
     options: EngineOptions
 
-    def open(self, option: str) -> Engine:
-        opened = open_engine(self.spec, self.options)
+    def open(self, option: str, cluster: Cluster | None) -> Engine:
+        opened = _open(self.spec, self.options, cluster)
         if not opened.can_generate:
             raise UsageError(
                 f"{option} {self.spec.name} cannot write: it only reads labels",
@@ -158,8 +165,30 @@ class _Writer(NamedTuple):
 
 
 def engine_options(keywords: EngineKeywords) -> EngineOptions:
-    """The settings of an engine, without the engine's own name."""
-    return EngineOptions(**{k: v for k, v in keywords.items() if k != "engine"})  # type: ignore[arg-type]
+    """The settings of an engine, without its own name and its workers."""
+    own = {k: v for k, v in keywords.items() if k not in {"engine", "cluster"}}
+    return EngineOptions(**own)  # type: ignore[arg-type]
+
+
+def _open(spec: JudgeSpec, options: EngineOptions, cluster: Cluster | None) -> Engine:
+    """An engine in this process, or a team of workers. A server is asked from here in any case."""
+    if cluster is None or spec.engine == "http":
+        return open_engine(spec, options)
+    refuse_unused(options, [spec])
+    return RayTeam(spec, options, cluster)
+
+
+def _refuse_idle_workers(cluster: Cluster | None, specs: Sequence[JudgeSpec]) -> None:
+    """Refuse workers where every model is on a server.
+
+    Raises:
+        UsageError: so it is.
+    """
+    if cluster is not None and all(spec.engine == "http" for spec in specs):
+        raise UsageError(
+            "--workers have engines of their own, and every model here is on a server",
+            hint="leave it out; --concurrency says how many requests a server gets at once",
+        )
 
 
 def is_model(name: str) -> bool:
@@ -187,7 +216,9 @@ def choose_judge(name: str | None, keywords: EngineKeywords) -> JudgeChoice:
             hint="add --judge NAME, the name that the server has for the model",
         )
     spec = resolve_judge(name or default_judge(), engine, options.base_url)
-    return JudgeChoice(spec, options, named=name is not None)
+    cluster = keywords.get("cluster")
+    _refuse_idle_workers(cluster, [spec])
+    return JudgeChoice(spec, options, name is not None, cluster)
 
 
 def choose_judge_beside(
@@ -209,13 +240,15 @@ def choose_judge_beside(
     local = any(not other.startswith((SERVED, REPLAY)) for other, _ in others)
     cannot_write = judge in EMBEDDED and EMBEDDED[judge].engine not in LOCAL
     own = keywords.copy()
+    own["cluster"] = None  # it may be for a player only
     if needed and not served and engine != "http":
         own["base_url"] = None
     if local and engine in LOCAL and (served or cannot_write):
         own["engine"] = None
     choice = choose_judge(name, own)
     refuse_unused(EngineOptions(samples=choice.options.samples), [choice.spec])
-    return choice._replace(options=own_options(choice.spec, choice.options))
+    own_only = own_options(choice.spec, choice.options)
+    return choice._replace(options=own_only, cluster=keywords.get("cluster"))
 
 
 def open_players(
@@ -239,6 +272,9 @@ def open_players(
         EngineError: there is no such model.
     """
     options, engine, url = engine_options(keywords), keywords.get("engine"), playing.user_url
+    cluster = keywords.get("cluster")
+    if cluster is not None and playing.keep_loaded:
+        raise UsageError("--keep-loaded: the workers have one model at a time", hint="leave it out")
     player = _writer(model, "--model", playing.model_url, engine, options)
     name = playing.user or _judge_as_user(judge)
     if name in {REPLAY, REPLAY.rstrip(":")}:
@@ -248,13 +284,13 @@ def open_players(
     if name.startswith(REPLAY):
         if url is not None:
             raise UsageError("--user-url goes with a user on a server", hint="leave it out")
-        _refuse_idle([player], judge, engine, options)
+        _refuse_idle([player], judge, keywords)
         questions = recorded_questions(scenes, name.removeprefix(REPLAY))
-        return Players(player.open("--model"), questions, name)
+        return Players(player.open("--model", cluster), questions, name)
     user = _writer(name, "--user", url, engine, options)
-    _refuse_idle([player, user], judge, engine, options)
-    plays = player.open("--model")
-    return Players(plays, plays if user == player else user.open("--user"), name)
+    _refuse_idle([player, user], judge, keywords)
+    plays = player.open("--model", cluster)
+    return Players(plays, plays if user == player else user.open("--user", cluster), name)
 
 
 def _judge_as_user(judge: JudgeChoice | None) -> str:
@@ -297,14 +333,15 @@ def _writer(
 def _refuse_idle(
     writers: Sequence[_Writer],
     judge: JudgeChoice | None,
-    engine: str | None,
-    options: EngineOptions,
+    keywords: EngineKeywords,
 ) -> None:
-    """Refuse an engine that asks none of the models, and options that concern none of them."""
+    """Refuse an engine or workers that ask none of the models, and options of none of them."""
+    engine = keywords.get("engine")
     specs = [*(writer.spec for writer in writers), *([judge.spec] if judge else [])]
+    _refuse_idle_workers(keywords.get("cluster"), specs)
     if engine is not None and engine not in {spec.engine for spec in specs}:
         raise UsageError(
             f"--engine {engine} asks none of {', '.join(dict.fromkeys(s.name for s in specs))}",
             hint="leave it out; models on this machine are asked by hf or vllm",
         )
-    refuse_unused(replace(options, samples=None), specs)
+    refuse_unused(replace(engine_options(keywords), samples=None), specs)

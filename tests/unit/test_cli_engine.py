@@ -10,10 +10,11 @@ import pytest
 from click.testing import CliRunner
 
 from judge.cli.command import given_options
-from judge.cli.options import ENGINE, SERVER, engine_options, judge_option
+from judge.cli.options import ENGINE, SERVER, engine_options, given_cluster, judge_option
 from judge.engines import EMBEDDED, ENGINES, EngineOptions, cuda_available
 from judge.engines.servers import SERVERS
 from judge.errors import UsageError
+from judge.scaleout import Cluster
 from judge.workflows.opening import EngineKeywords, JudgeChoice, choose_judge
 
 EVERY = {
@@ -46,7 +47,8 @@ def choose(*words: str) -> tuple[JudgeChoice, int]:
     @click.option("--own", default=4)
     @click.pass_context
     def command(ctx: click.Context, /, judge: str | None, own: int, **_: Any) -> None:
-        given = EngineKeywords(**given_options(ctx, ENGINE, SERVER))  # type: ignore[typeddict-item]
+        options = given_options(ctx, ENGINE, SERVER) | given_cluster(ctx)
+        given = EngineKeywords(**options)  # type: ignore[typeddict-item]
         found.append((choose_judge(judge, given), own))
 
     result = CliRunner().invoke(command, words, standalone_mode=False)
@@ -59,7 +61,7 @@ def test_every_setting_of_an_engine_has_its_option() -> None:
     """The settings and the options are the same list: none can be forgotten."""
     names = {field.name for field in fields(EngineOptions)}
     assert {word[2:].replace("-", "_") for word in EVERY} == names
-    assert EngineKeywords.__annotations__.keys() == {*names, "engine"}
+    assert EngineKeywords.__annotations__.keys() == {*names, "engine", "cluster"}
 
 
 @pytest.mark.parametrize("option", EVERY)
@@ -70,6 +72,29 @@ def test_an_option_becomes_the_setting_of_its_name(option: str) -> None:
     name = option[2:].replace("-", "_")
     assert chosen.options == replace(EngineOptions(), **{name: value})
     assert (chosen.spec.name, chosen.named, own) == ("acme/model", True, 4)
+
+
+@pytest.mark.parametrize(
+    ("words", "cluster"),
+    [
+        ([], None),
+        (["--workers", "8"], Cluster(8)),
+        (["--ray-address", "auto"], Cluster(None, "auto")),
+        (["--workers", "2", "--worker-timeout", "60"], Cluster(2, None, 60.0)),
+    ],
+)
+def test_where_the_workers_are(words: list[str], cluster: Cluster | None) -> None:
+    """Either option gives a cluster; without them the engine is in this process."""
+    assert choose("--judge", "lexical", *words)[0].cluster == cluster
+
+
+def test_workers_that_would_be_idle() -> None:
+    """A timeout of no workers, and workers beside a server, are refused."""
+    with pytest.raises(UsageError, match="--worker-timeout goes with --workers"):
+        choose("--worker-timeout", "60")
+    with pytest.raises(UsageError, match="every model here is on a server") as caught:
+        choose("--judge", "openai:x", "--base-url", "http://localhost:1/v1", "--workers", "2")
+    assert "--concurrency" in (caught.value.hint or "")
 
 
 @pytest.mark.skipif(cuda_available(), reason="this machine has CUDA")
