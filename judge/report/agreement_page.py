@@ -33,7 +33,7 @@ __all__ = [
     "write_comparisons",
 ]
 
-SHOWN = 25
+SHOWN = 8
 """How many dialogues are shown at once, and how many without script."""
 
 _COEFFICIENT_TITLES = {

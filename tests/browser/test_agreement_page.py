@@ -132,7 +132,7 @@ def test_the_keyboard_sorts(opened: Callable[..., Tab], key: str) -> None:
 
 
 def test_the_filters_agree_with_the_record(opened: Callable[..., Tab]) -> None:
-    """Every combination shows as many as the record has, at most 25 of them, and says how many."""
+    """Every combination shows as many as the record has, at most 8 of them, and says how many."""
     found = agreement()
     tab = opened(found)
     metrics = ("", "fluency", "sense", "style")
@@ -158,10 +158,10 @@ def test_the_filters_agree_with_the_record(opened: Callable[..., Tab]) -> None:
             reverse=True,
         )
         shown = tab.run(f"{SHOWN}.map((entry) => entry.querySelector('.score').textContent)")
-        assert [text.strip("+−") for text in shown] == [f"{gap:.2f}" for gap in gaps[:25]]
+        assert [text.strip("+−") for text in shown] == [f"{gap:.2f}" for gap in gaps[:8]]
         said = tab.run(STATUS)
         assert said.startswith(f"{len(gaps)} of {len(found.disagreements)}," if gaps else "None.")
-        assert tab.run(f"{MORE}.hidden") is (len(gaps) <= 25)
+        assert tab.run(f"{MORE}.hidden") is (len(gaps) <= 8)
     assert tab.run("document.getElementById('hits').getAttribute('role')") == "status"
 
 
@@ -179,11 +179,12 @@ def test_a_filter_by_keyboard_and_clear(opened: Callable[..., Tab]) -> None:
 
 
 def test_more_are_shown_on_request(opened: Callable[..., Tab]) -> None:
-    """25, then 50, then all 54; the focus goes to the first new one, the button goes at the end."""
+    """8, then 8 more each time, all 54 at last; the focus goes to the first new one."""
     tab = opened(agreement())
     focused = f"{SHOWN}.indexOf(document.activeElement)"
-    assert tab.run(f"{SHOWN}.length") == 25
-    for shown, first in ((50, 25), (54, 50)):
+    assert tab.run(f"{SHOWN}.length") == 8
+    for first in range(8, 54, 8):
+        shown = min(first + 8, 54)
         tab.run(f"{MORE}.focus()")
         tab.press("Enter")
         assert tab.run(f"{SHOWN}.length") == shown
@@ -259,7 +260,7 @@ def test_a_phone_needs_no_sideways_scrolling(opened: Callable[..., Tab]) -> None
 
 
 def test_it_reads_without_script(opened: Callable[..., Tab], tab: Tab) -> None:
-    """The first 25 are there and the page says that it is so; no control that does nothing."""
+    """The first 8 are there and the page says that it is so; no control that does nothing."""
     tab.call("Emulation.setScriptExecutionDisabled", value=True)
     opened(agreement())
     seen = tab.call("DOM.getDocument")["root"]["nodeId"]
@@ -270,7 +271,7 @@ def test_it_reads_without_script(opened: Callable[..., Tab], tab: Tab) -> None:
         return sum({"name": "display", "value": "none"} not in style for style in styles)
 
     tab.call("CSS.enable")
-    assert boxes("#differences > article") == 25
+    assert boxes("#differences > article") == 8
     assert boxes("noscript") == 1
     assert boxes("#filter") + boxes("#more") + boxes(".sortable button") == 0
 

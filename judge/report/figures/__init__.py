@@ -19,8 +19,8 @@ def figures(agreement: Agreement) -> list[ReportFigure]:
     """
     drawn = [
         forest(agreement),
-        reliability(agreement),
         systems(agreement, "composite"),
+        reliability(agreement),
         systems(agreement, "metric"),
         agreement_radar(agreement),
         confusion(agreement),

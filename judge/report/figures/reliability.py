@@ -39,9 +39,10 @@ def reliability(agreement: Agreement) -> ReportFigure | None:
             height=2.0,
             banners=banners,
         )
+        shared = [m for m in metrics if _same_range(m)]
         for axes, measure in zip(every, metrics, strict=True):
             _curve(axes, measure)
-            _limits(axes, measure)
+            _limits(axes, measure, [m for m in shared if m.scale == measure.scale])
         return finish(
             figure,
             name="reliability",
@@ -72,18 +73,33 @@ def _curve(axes: Axes, measure: MeasureAgreement) -> None:
     axes.locator_params(nbins=6, steps=(1, 2, 5, 10))
 
 
-def _limits(axes: Axes, measure: MeasureAgreement) -> None:
-    """Limits around what is drawn; the same for both axes if judge and people share a scale."""
+def _limits(axes: Axes, measure: MeasureAgreement, alike: list[MeasureAgreement]) -> None:
+    """One square range for all panels in which judge and people share a scale; else their own.
+
+    Args:
+        axes: of the panel.
+        measure: what it shows.
+        alike: the measures, of any panel, with the same scale for judge and people.
+    """
+    if _same_range(measure):
+        ends = _around([value for m in alike for values in _extent(m) for value in values])
+        axes.set(xlim=ends, ylim=ends, box_aspect=1)
+        axes.plot(ends, ends, color=PALETTE["soft"], lw=0.7, ls=(0, (4, 3)), zorder=1)
+    else:
+        judge, human = map(_around, _extent(measure))
+        axes.set(xlim=judge, ylim=human)
+
+
+def _extent(measure: MeasureAgreement) -> tuple[list[float], list[float]]:
+    """What is drawn of a measure along the two axes, error bars included."""
     judge = [b.judge for b in measure.curve]
     human = [b.human + sign * 2 * (b.error or 0) for b in measure.curve for sign in (-1, 1)]
-    if _same_range(measure):
-        judge = human = judge + human
-    for set_limits, values in ((axes.set_xlim, judge), (axes.set_ylim, human)):
-        edge = 0.06 * (max(values) - min(values)) or 0.5
-        set_limits(min(values) - edge, max(values) + edge)
-    if _same_range(measure):
-        ends = axes.get_xlim()
-        axes.plot(ends, ends, color=PALETTE["soft"], lw=0.7, ls=(0, (4, 3)), zorder=1)
+    return judge, human
+
+
+def _around(values: list[float]) -> tuple[float, float]:
+    edge = 0.06 * (max(values) - min(values)) or 0.5
+    return min(values) - edge, max(values) + edge
 
 
 def _caption(metrics: list[MeasureAgreement]) -> str:
@@ -93,7 +109,7 @@ def _caption(metrics: list[MeasureAgreement]) -> str:
         "number of dialogues in the bin."
     )
     if any(map(_same_range, metrics)):
-        text += " Dashed: where the judge gives what people give."
+        text += " Dashed: where the judge gives what people give; panels with it have one range."
     return text
 
 
@@ -102,6 +118,8 @@ def _curve_sentence(measure: MeasureAgreement, title: str) -> str:
     return f"{title}, mean human rating at the judge’s score: {points}."
 
 
+_FEW = 10
+"""A row of fewer ratings is not shaded: its shares say little."""
 _SHADES = ("p1", "p2", "p3", "p4", "p5")
 
 
@@ -128,8 +146,8 @@ def confusion(agreement: Agreement) -> ReportFigure | None:
             name="confusion",
             title="Ratings of people against rounded scores of the judge",
             caption="Counts of single human ratings (rows) by the rounded score of the judge "
-            "(columns). Shade: the share of its row, in steps of a fifth; unshaded: none. "
-            "Framed: the same label.",
+            "(columns). Shade: the share of its row, in steps of a fifth; unshaded: none, or a row "
+            f"of fewer than {_FEW} ratings. Right: the ratings of the row. Framed: the same label.",
             words=[_counts_sentence(measure, titles[measure.name]) for measure in metrics],
             banners=banners,
         )
@@ -139,6 +157,9 @@ def _heat_map(axes: Axes, measure: MeasureAgreement) -> None:
     low, labels = int(measure.scale[0]), len(measure.confusion)
     for row, counts in enumerate(measure.confusion):
         shades = [_shade(n, sum(counts)) for n in counts]
+        total = f"n {count(sum(counts))}"
+        place = (labels - 0.4, row), {"size": SMALL, "color": PALETTE["soft"]}
+        axes.text(*place[0], total, place[1], va="center_baseline", clip_on=False)
         axes.bar(
             range(labels),
             1,
@@ -181,8 +202,8 @@ def _heat_map(axes: Axes, measure: MeasureAgreement) -> None:
 
 
 def _shade(n: int, row: int) -> str:
-    """The colour for a share of a row, in five equal steps; `faint` only for none."""
-    return _SHADES[min(4, 5 * n // row)] if n else "faint"
+    """The colour for a share of a row, in five equal steps; `faint` for none, or of few ratings."""
+    return _SHADES[min(4, 5 * n // row)] if n and row >= _FEW else "faint"
 
 
 def _counts_sentence(measure: MeasureAgreement, title: str) -> str:

@@ -57,7 +57,7 @@ def _has_text(artist: object) -> bool:
 
 def test_every_figure_is_there(drawn: list[ReportFigure]) -> None:
     """A full agreement gives six figures, each with a title, a caption and its numbers in words."""
-    names = ["forest", "reliability", "systems", "systems-metrics", "radar", "confusion"]
+    names = ["forest", "systems", "reliability", "systems-metrics", "radar", "confusion"]
     assert [one.name for one in drawn] == names
     assert all(one.title and one.caption and one.words for one in drawn)
 
@@ -249,11 +249,15 @@ def test_no_radar_over_several_scales(agreement: Agreement) -> None:
 
 
 def test_the_matrix_counts(agreement: Agreement) -> None:
-    """Row by row from below the counts stand in the cells, shaded by fifths of their row."""
+    """Row by row from below the counts stand in the cells, shaded by fifths of their row.
+
+    How many ratings a row has stands at its right; a row of 5 is not shaded.
+    """
     counts = ((0, 10, 0, 0, 0), (1, 1, 1, 1, 1), (8, 2, 0, 0, 0), (0, 0, 0, 3, 7), (0, 0, 0, 0, 0))
     axes = panel(confusion(changed(agreement, "fluency", confusion=counts)), "Fluency")
     texts = {text.get_position(): text.get_text() for text in axes.texts}
-    assert texts == {
+    totals = {(4.6, row): f"n {sum(cells)}" for row, cells in enumerate(counts)}
+    assert texts == totals | {
         (column, row): str(n)
         for row, cells in enumerate(counts)
         for column, n in enumerate(cells)
@@ -264,7 +268,14 @@ def test_the_matrix_counts(agreement: Agreement) -> None:
         for cell in axes.patches
         if cell.get_fill()  # type: ignore[attr-defined]
     }
-    expected = {(1, 0): "p5", (0, 1): "p2", (0, 2): "p5", (1, 2): "p2", (3, 3): "p2", (4, 3): "p4"}
+    expected = {
+        (1, 0): "p5",
+        (0, 1): "faint",
+        (0, 2): "p5",
+        (1, 2): "p2",
+        (3, 3): "p2",
+        (4, 3): "p4",
+    }
     assert {at: shades[at] for at in expected} == {at: PALETTE[p] for at, p in expected.items()}
     assert shades[0, 0] == shades[2, 4] == PALETTE["faint"]
 
