@@ -203,7 +203,7 @@ def _averaged(values: list[LevelValue]) -> LevelValue:
     """The mean over the halves of all splits in which the correlation is defined."""
     defined = [value for value in values if not math.isnan(value.value)]
     if not defined:
-        return LevelValue(math.nan, 0, 0, 0, "no two dialogues differ in their group's mean")
+        return LevelValue(math.nan, 0, 0, 0, "no two of them differ in their group's mean")
     n, groups, undefined = (
         # Per split: twice the mean over halves.
         round(2 * float(np.mean([value[field] for value in defined])))

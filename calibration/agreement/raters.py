@@ -29,7 +29,7 @@ __all__ = [
 
 AlphaMetric = Literal["nominal", "ordinal", "interval"]
 
-NO_CEILING = "no ceiling can be known: no cell has two raters"
+NO_CEILING = "no cell has two raters"
 
 
 class RatedCells(NamedTuple):

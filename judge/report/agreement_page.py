@@ -11,7 +11,6 @@ from markupsafe import Markup
 
 from judge.analysis.agreement.agreement_records import (
     COEFFICIENTS,
-    LEVELS,
     Agreement,
     Disagreement,
     MeasureAgreement,
@@ -20,7 +19,19 @@ from judge.analysis.agreement.agreement_records import FORMAT as AGREEMENT_FORMA
 from judge.analysis.agreement.two_judges import FORMAT as COMPARISON_FORMAT
 from judge.analysis.agreement.two_judges import Comparisons
 from judge.records import replace_files, write_bytes, write_record, write_text
-from judge.report.agreement_summary import LEVEL_TITLES, beaten, headline, people, sentences
+from judge.report.agreement_shape import (
+    LEVEL_TITLES,
+    a_unit,
+    amount,
+    clusters,
+    defined_sentinels,
+    drawn,
+    levels_left_out,
+    of_table,
+    shown_levels,
+    unit,
+)
+from judge.report.agreement_summary import beaten, headline, people, sentences
 from judge.report.figures import figures, inline, pdf, svg
 from judge.report.format import Axis, Footnotes, environment, script, short_title
 from judge.report.paper import write_comparison_tables, write_paper
@@ -104,7 +115,8 @@ def render_agreement(agreement: Agreement, figures: Sequence[tuple[str, Markup, 
         agreement: what to show.
         figures: title, inline SVG and caption of each figure; the SVG is trusted.
     """
-    worst = sorted(agreement.disagreements, key=lambda disagreement: -abs(disagreement.gap))
+    differ = (one for one in agreement.disagreements if abs(one.gap) > 1e-9)
+    worst = sorted(differ, key=lambda disagreement: -abs(disagreement.gap))
     differing = {disagreement.metric for disagreement in worst}
     return (
         environment()
@@ -120,12 +132,21 @@ def render_agreement(agreement: Agreement, figures: Sequence[tuple[str, Markup, 
                 (name, level) in {(loss.sentinel, loss.level) for loss in beaten(measure)}
             ),
             lost=_lost(agreement),
+            unit=unit(agreement),
+            a_unit=a_unit(agreement),
+            tested=any(t.passed is not None for m in agreement.measures for t in m.annotator_tests),
+            amount=amount(agreement),
+            clusters=clusters(agreement),
+            drawn=drawn(agreement),
+            left_out=levels_left_out(agreement),
+            defined_sentinels=defined_sentinels,
+            has_sentinels=any(map(defined_sentinels, agreement.measures)),
             signature=_signature(agreement),
-            in_scenarios=agreement.item == "character and scenario",
+            in_scenarios=not of_table(agreement),
             rows=_rows(agreement),
             short={name: short_title(title) for name, title in agreement.titles.items()},
             coefficients={name: _COEFFICIENT_TITLES[name] for name in COEFFICIENTS},
-            levels=LEVELS,
+            levels=shown_levels(agreement),
             level_titles=LEVEL_TITLES,
             disagreements=worst,
             metrics=[m.name for m in agreement.measures if m.name in differing],

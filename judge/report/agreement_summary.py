@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from typing import NamedTuple
 
@@ -14,10 +15,10 @@ from judge.analysis.agreement.agreement_records import (
     MeasureAgreement,
 )
 from judge.analysis.agreement.two_judges import Comparisons
+from judge.report.agreement_shape import defined_sentinels, shown_levels, unit
 from judge.report.format import count, count_range, fixed, level, many, plural, short_title
 
 __all__ = [
-    "LEVEL_TITLES",
     "SIMULATED",
     "STRONG_LLM",
     "AgreementSummary",
@@ -26,6 +27,7 @@ __all__ = [
     "annotators_tested",
     "beaten",
     "headline",
+    "mean_rho",
     "people",
     "sentences",
     "warnings_of",
@@ -35,15 +37,8 @@ __all__ = [
 SIMULATED = "SIMULATED RATINGS: not people."
 STRONG_LLM = "REFERENCE JUDGMENTS of a strong LLM: not people."
 
-LEVEL_TITLES: dict[Level, str] = {
-    "all": "All dialogues",
-    "within_item": "Within item",
-    "within_system": "Within system",
-    "systems": "Systems",
-}
-
 _AT_LEVEL: dict[Level, str] = {
-    "all": "over all dialogues",
+    "all": "over all",
     "within_item": "within an item",
     "within_system": "within a system",
     "systems": "over systems",
@@ -91,11 +86,21 @@ def warnings_of(record: Agreement | Comparisons) -> tuple[str, ...]:
 
 
 def headline(agreement: Agreement) -> MeasureAgreement | None:
-    """The measure that stands for the judge: the overall score, or the only measure."""
+    """The measure that stands for the judge: the overall score, or the only measure.
+
+    Where there is none, `mean_rho` stands for all.
+    """
     overall = [measure for measure in agreement.measures if measure.kind == "overall"]
     if overall:
         return overall[0]
     return agreement.measures[0] if len(agreement.measures) == 1 else None
+
+
+def mean_rho(agreement: Agreement, at: Level) -> float | None:
+    """The mean of Spearman's rho over the metrics, None if it is undefined for one of them."""
+    rhos = [m.spearman[at].value for m in agreement.measures if m.kind == "metric"]
+    known = [rho for rho in rhos if rho is not None]
+    return math.fsum(known) / len(known) if known and len(known) == len(rhos) else None
 
 
 def beaten(measure: MeasureAgreement) -> list[Beaten]:
@@ -123,33 +128,62 @@ def sentences(agreement: Agreement) -> AgreementSummary:
 
 def _no_headline(agreement: Agreement) -> str:
     if not agreement.measures:
-        return "There is nothing to compare: no dialogue has both a judge's score and a rating."
+        return (
+            f"There is nothing to compare: no {unit(agreement)} has a judge's score and a rating."
+        )
+    n = len(agreement.measures)
+    if agreement.categories:
+        return f"{n} measures are compared, whose labels are categories."
+    found = [(at, mean_rho(agreement, at)) for at in shown_levels(agreement)]
+    means = [f"{fixed(rho)} {_AT_LEVEL[at]}" for at, rho in found if rho is not None]
+    if not means:
+        return f"{n} measures are compared; none has an overall score."
     return (
-        f"{len(agreement.measures)} measures of {count(agreement.systems)} systems are compared; "
-        "there is no overall score that would stand for them all."
+        f"On average over {many(sum(m.kind == 'metric' for m in agreement.measures), 'metric')}, "
+        f"the judge’s score and the {_rating(agreement)} correlate at ρ = {', '.join(means)}."
     )
 
 
 def _headline(measure: MeasureAgreement, agreement: Agreement) -> list[str]:
+    if measure.equal is not None:
+        return [_labels(measure, agreement)]
     return [
         _correlation(measure, agreement),
-        _systems(measure, agreement),
-        _sentinels(measure),
+        *([_systems(measure, agreement)] if agreement.systems > 1 else []),
+        _sentinels(measure, agreement),
         _errors(measure, agreement),
     ]
+
+
+def _labels(measure: MeasureAgreement, agreement: Agreement) -> str:
+    """Of labels without an order."""
+    same, constant = measure.equal, measure.constant.get("equal")
+    if same is None or same.value is None or constant is None or constant.value is None:
+        return "No label of the judge can be compared with one of people."
+    return (
+        f"The judge’s label for {short_title(measure.title)} is that of {people(agreement)} in "
+        f"{fixed(100 * same.value, 0)}% of {many(same.n, 'rating')} of "
+        f"{many(measure.n, unit(agreement))}; the most frequent label, given to everything, would "
+        f"be in {fixed(100 * constant.value, 0)}%. Cohen’s κ = {fixed(measure.kappa.value)}."
+    )
+
+
+def _rating(agreement: Agreement) -> str:
+    if agreement.simulated:
+        return "mean simulated rating"
+    return "reference score" if agreement.reference else "mean human rating"
 
 
 def _correlation(measure: MeasureAgreement, agreement: Agreement) -> str:
     name = short_title(measure.title)
     score = "overall score" if measure.kind == "overall" else f"score for {name}"
-    rating = "reference score" if agreement.reference else "mean human rating"
-    if agreement.simulated:
-        rating = "mean simulated rating"
     over_all, within = measure.spearman["all"], measure.spearman["within_item"]
     said = (
-        f"Over {many(measure.n, 'dialogue')} of {many(agreement.systems, 'system')}, the judge’s "
-        f"{score} and the {rating} correlate at {_rho(over_all, agreement)}. "
+        f"Over {many(measure.n, unit(agreement))} of {many(agreement.systems, 'system')}, the "
+        f"judge’s {score} and the {_rating(agreement)} correlate at {_rho(over_all, agreement)}. "
     )
+    if agreement.systems == 1:
+        return said.rstrip()
     if within.value is None:
         return said + f"Within the same {agreement.item} it is undefined: {within.reason}."
     return said + (
@@ -167,7 +201,7 @@ def _systems(measure: MeasureAgreement, agreement: Agreement) -> str:
         said += (
             f"; the {level(agreement.confidence)} interval of Bonett and Wright, "
             f"{_ends(interval)}, is {fixed(interval.width)} wide (for the order of means over so "
-            "many dialogues)"
+            f"many {unit(agreement)}s)"
         )
     elif agreement.systems_fixed and rho.interval is not None and rho.interval.width is not None:
         said += f", {level(agreement.confidence)} interval of these systems {_ends(rho.interval)}"
@@ -175,18 +209,19 @@ def _systems(measure: MeasureAgreement, agreement: Agreement) -> str:
     return said if p is None else f"{said}, and the permutation test gives p {_p(p)}."
 
 
-def _sentinels(measure: MeasureAgreement) -> str:
-    if not measure.sentinels:
+def _sentinels(measure: MeasureAgreement, agreement: Agreement) -> str:
+    sentinels, what = defined_sentinels(measure), unit(agreement)
+    if not sentinels:
         return "No sentinel could be made to compare the judge with."
     losses = beaten(measure)
     if not losses:
-        names = ", ".join(sentinel.name for sentinel in measure.sentinels)
-        return f"No score that has not read the dialogue ({names}) does as well as the judge."
+        names = ", ".join(sentinel.name for sentinel in sentinels)
+        return f"No score that has not read the {what} ({names}) does as well as the judge."
     said = "; ".join(
         f"{b.sentinel} {_AT_LEVEL[b.level]} ({fixed(b.value)} against {fixed(b.judge)})"
         for b in losses
     )
-    return f"At least as good as the judge without reading the dialogue: {said}."
+    return f"At least as good as the judge without reading the {what}: {said}."
 
 
 def _errors(measure: MeasureAgreement, agreement: Agreement) -> str:
@@ -227,7 +262,8 @@ def _over_metrics(agreement: Agreement) -> Iterator[str]:
                 f"and strongest on {best} ({fixed(high)})."
             )
             break
-    yield _ceiling(metrics)
+    if not agreement.categories:
+        yield _ceiling(metrics)
     tests = [test for measure in agreement.measures for test in measure.annotator_tests]
     if tests:
         yield _annotators(tests, agreement)
@@ -241,8 +277,9 @@ def _ceiling(metrics: list[MeasureAgreement]) -> str:
         if (share := measure.ceiling.share) is not None
     )
     if not shares:
-        why = "; ".join(dict.fromkeys(m.ceiling.share_reason for m in metrics))
-        return f"How near it comes to a perfect judge is not known: {why or 'there is no metric'}."
+        whys = (m.ceiling.share_reason for m in metrics)
+        why = "; ".join(dict.fromkeys(whys)) or "there is no metric"
+        return f"How near it comes to a perfect judge is not known: {why}."
     (low, worst), (high, best) = shares[0], shares[-1]
     head = "Of what a judge that knows the truth would reach with the same raters, it reaches"
     if len(shares) == 1:
@@ -271,7 +308,7 @@ def annotators_tested(agreement: Agreement) -> str:
     cells, people = [test.cells for test in tests], [test.annotators for test in tests]
     each = [number for test in tests for number in test.items]
     return (
-        f"{said}: {count_range(min(cells), max(cells))} dialogues, "
+        f"{said}: {count_range(min(cells), max(cells))} {unit(agreement)}s, "
         f"{count_range(min(people), max(people))} annotators with "
         f"{count_range(min(each), max(each))} each"
     )
@@ -284,11 +321,11 @@ def annotators_left_out(agreement: Agreement) -> str:
         for test in measure.annotator_tests:
             for name, n in test.left_out:
                 most[name] = max(n, most.get(name, 0))
-    if not most:
+    if not most or agreement.raters < 3:  # too few to be tested, whatever each has rated
         return ""
     listed = [f"{name} ({count(n)})" for name, n in sorted(most.items())[:_LISTED]]
     more = f" and {count(len(most) - _LISTED)} more" if len(most) > _LISTED else ""
-    return f"left out, with fewer than 30 such dialogues: {', '.join(listed)}{more}"
+    return f"left out, with fewer than 30 such {unit(agreement)}s: {', '.join(listed)}{more}"
 
 
 def _annotators(tests: list[AltTest], agreement: Agreement) -> str:
@@ -305,7 +342,8 @@ def _annotators(tests: list[AltTest], agreement: Agreement) -> str:
         verdicts = [test.verdict for test in made if test.scores == scores]
         if verdicts:
             passed = verdicts.count("passed")
-            parts.append(f"{passed} of {len(verdicts)} measures with {scores} scores")
+            of = f"{passed} of {many(len(verdicts), 'measure')}"
+            parts.append(of if agreement.categories else f"{of} with {scores} scores")
     left = len(tests) - len(made)
     also = f"; {left} {plural('test', left)} could not be run" if left else ""
     empty = sum(test.verdict == "no claim" for test in made)

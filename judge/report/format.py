@@ -161,10 +161,17 @@ class Footnotes:
 
     def __init__(self) -> None:
         self._marks: dict[str, int] = {}
+        self.skipped: dict[str, list[str]] = {}
 
     def mark(self, reason: str) -> int:
         """The number of this reason, which is a new one unless the table has it already."""
         return self._marks.setdefault(reason or "no reason was recorded", len(self._marks) + 1)
+
+    def skip(self, reason: str, title: str) -> str:
+        """Note that a row is not shown, to be said below; returns nothing to show."""
+        titles = self.skipped.setdefault(reason or "no reason was recorded", [])
+        titles.append(title)
+        return ""
 
     def __iter__(self) -> Iterator[tuple[int, str]]:
         return iter([(mark, reason) for reason, mark in self._marks.items()])

@@ -390,7 +390,8 @@ class Agreement:
         simulated: whether some ratings were drawn by a program. Every page says so.
         partial: which judgments of the run are still missing; "" if none. Every page says so.
         notes: warnings, such as on ratings that were refused or belong to nothing.
-        item: what an item is: `character and scenario`, or `item` in a table.
+        item: what an item is: `character and scenario`, one of them where the other is the same
+            for all, or `item` in a table.
         systems, items, raters, ratings: how many there are.
         cells: how many pairs of dialogue and metric are rated; `cells_repeated` of them more than
             once.

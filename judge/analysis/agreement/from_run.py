@@ -99,7 +99,7 @@ def scores_from_run(
         system=system,
         character=character,
         scenario=scenario,
-        item="character and scenario",
+        item=_item(ids),
         score=_scores(probs, point),
         probs=probs,
         dialogue=rows[own],
@@ -188,6 +188,13 @@ def _notes(
     if codes:
         counts = ", ".join(f"{code} {n:,}" for code, n in codes.most_common())
         yield f"Judgments that could not be made: {codes.total():,} ({counts})."
+
+
+def _item(ids: Sequence[DialogueId]) -> str:
+    """What tells the dialogues of one system apart: character, scenario, or both."""
+    varies = {"character": {i.character for i in ids}, "scenario": {i.scenario for i in ids}}
+    parts = [name for name, values in varies.items() if len(values) > 1]
+    return " and ".join(parts or varies)
 
 
 def _partial(judgments: Sequence[Judgment], ids: Sequence[DialogueId], metrics: int) -> str:

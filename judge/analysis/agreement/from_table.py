@@ -350,14 +350,15 @@ def _provenance(table: JudgedTable, *, has_probs: bool) -> Iterator[tuple[str, s
 def _notes(
     grid: _Grid, both: NDArray[np.bool_], scores: Floats, not_judged: Sequence[str]
 ) -> Iterator[str]:
+    what = "outputs" if len(np.unique(grid.system)) > 1 else "items"
     judged = (~np.isnan(scores)).any(axis=1)
     rated = (grid.people > 0).any(axis=1)
     if not_judged:
         yield f"Rated, but not judged: {', '.join(not_judged)}."
     if missing := int((rated & ~judged).sum()):
-        yield f"Rated items that have no judge's score: {missing:,}."
+        yield f"Rated {what} that have no judge's score: {missing:,}."
     if missing := int((judged & ~rated).sum()):
-        yield f"Judged items that nobody rated: {missing:,}."
+        yield f"Judged {what} that nobody rated: {missing:,}."
     shared = np.bincount(grid.item[both.any(axis=1)]) > 1
     if len(np.unique(grid.system)) > 1 and not shared.any():
         yield "No item has two systems, so that nothing can be said within an item."

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from judge.analysis.agreement.agreement_records import Agreement, Estimate, Level, MeasureAgreement
+from judge.report.agreement_shape import bootstrap, defined_sentinels, shown_levels, unit
 from judge.report.figures.style import (
     PALETTE,
     SINGLE,
@@ -36,14 +38,15 @@ class _Mark(NamedTuple):
 
 
 _MARKS = (
-    _Mark("all", "all dialogues", PALETTE["c0"], "o", 0.18),
+    _Mark("all", "over all", PALETTE["c0"], "o", 0.18),
     _Mark("within_item", "within item", PALETTE["c1"], "D", -0.18),
 )
 
 
 def forest(agreement: Agreement) -> ReportFigure | None:
     """One row for each measure, with its intervals, ceiling and best sentinels."""
-    if not agreement.measures:
+    marks = [mark for mark in _MARKS if mark.level in shown_levels(agreement)]
+    if not marks:
         return None
     titles, rows, banners = short_titles(agreement.titles), _rows(agreement), banners_of(agreement)
     with look():
@@ -54,11 +57,11 @@ def forest(agreement: Agreement) -> ReportFigure | None:
                 y = rows[measure.name]
                 axes.axhspan(y - 0.5, y + 0.5, color=PALETTE["faint"], lw=0, zorder=0)
         axes.axvline(0, color=PALETTE["soft"], lw=0.6)
-        drawn = [_level(axes, agreement, rows, mark) for mark in _MARKS]
+        drawn = [_level(axes, agreement, rows, mark) for mark in marks]
         handles = [line for points, _ in drawn for line in points]
         handles += next((crosses for _, crosses in drawn if crosses), [])
         handles += _ceilings(axes, agreement, rows)
-        _undefined(axes, agreement, rows)
+        _undefined(axes, agreement, rows, marks)
         axes.set_yticks(list(rows.values()), [titles[name] for name in rows])
         for label, measure in zip(axes.get_yticklabels(), agreement.measures, strict=True):
             label.set_fontweight("normal" if measure.kind == "metric" else "bold")
@@ -73,8 +76,8 @@ def forest(agreement: Agreement) -> ReportFigure | None:
             figure,
             name="forest",
             title="Rank correlation of judge and people",
-            caption=_caption(agreement),
-            words=[_sentence(measure, titles) for measure in agreement.measures],
+            caption=_caption(agreement, marks),
+            words=[_sentence(measure, titles, marks) for measure in agreement.measures],
             banners=banners,
         )
 
@@ -133,10 +136,12 @@ def _dots(
     return axes.plot(xs, ys, ls="", marker=shape, **settings) if points else []
 
 
-def _undefined(axes: Axes, agreement: Agreement, rows: dict[str, float]) -> None:
+def _undefined(
+    axes: Axes, agreement: Agreement, rows: dict[str, float], marks: Sequence[_Mark]
+) -> None:
     """An undefined correlation is named at the side, not drawn at 0."""
     for measure in agreement.measures:
-        for mark in _MARKS:
+        for mark in marks:
             if measure.spearman[mark.level].value is None:
                 axes.text(
                     1.02,
@@ -149,12 +154,16 @@ def _undefined(axes: Axes, agreement: Agreement, rows: dict[str, float]) -> None
                 )
 
 
-def _caption(agreement: Agreement) -> str:
-    parts = ["Spearman’s ρ between the judge’s score and the mean human rating, over all dialogues"]
-    parts.append(f"and within item (one {agreement.item}: the mean over items of ρ over systems).")
+def _caption(agreement: Agreement, marks: Sequence[_Mark]) -> str:
+    levels = {
+        "all": f"over all {unit(agreement)}s",
+        "within_item": f"within item (one {agreement.item}: the mean over items of ρ over systems)",
+    }
+    how = " and ".join(levels[mark.level] for mark in marks)
+    parts = [f"Spearman’s ρ between the judge’s score and the mean human rating, {how}."]
     if agreement.resamples:
         parts.append(
-            f"Bars: {level(agreement.confidence)} intervals of the crossed bootstrap, "
+            f"Bars: {level(agreement.confidence)} intervals of the {bootstrap(agreement)}, "
             f"B = {count(agreement.resamples)}."
         )
     if any(m.ceiling.spearman.value is not None for m in agreement.measures):
@@ -162,14 +171,14 @@ def _caption(agreement: Agreement) -> str:
             "Upright tick: the ρ with the mean of all raters but one that can be expected of a "
             "judge who knows the truth."
         )
-    names = list(dict.fromkeys(s.name for m in agreement.measures for s in m.sentinels))
+    names = list(dict.fromkeys(s.name for m in agreement.measures for s in defined_sentinels(m)))
     if names:
         parts.append(
             f"Cross: at the same level, the best of scores that read nothing ({', '.join(names)})."
         )
     titles = short_titles(agreement.titles)
     for measure in agreement.measures:
-        for mark in _MARKS:
+        for mark in marks:
             rho = measure.spearman[mark.level]
             if rho.value is None:
                 why = f"{titles[measure.name]}, {mark.name}: undefined"
@@ -177,8 +186,8 @@ def _caption(agreement: Agreement) -> str:
     return " ".join(parts)
 
 
-def _sentence(measure: MeasureAgreement, titles: dict[str, str]) -> str:
-    parts = [f"{mark.name} {_estimate(measure.spearman[mark.level])}" for mark in _MARKS]
+def _sentence(measure: MeasureAgreement, titles: dict[str, str], marks: Sequence[_Mark]) -> str:
+    parts = [f"{mark.name} {_estimate(measure.spearman[mark.level])}" for mark in marks]
     if measure.ceiling.spearman.value is not None:
         parts.append(f"ceiling {fixed(measure.ceiling.spearman.value)}")
     return f"{titles[measure.name]}: {', '.join(parts)}."

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from judge.analysis.agreement.agreement_records import Agreement, MeasureAgreement
+from judge.report.agreement_shape import unit
 from judge.report.figures.style import (
     PALETTE,
     SMALL,
@@ -47,7 +48,7 @@ def reliability(agreement: Agreement) -> ReportFigure | None:
             figure,
             name="reliability",
             title="Human ratings where the judge gives a score",
-            caption=_caption(metrics),
+            caption=_caption(metrics, unit(agreement)),
             words=[_curve_sentence(measure, titles[measure.name]) for measure in metrics],
             banners=banners,
         )
@@ -102,11 +103,11 @@ def _around(values: list[float]) -> tuple[float, float]:
     return min(values) - edge, max(values) + edge
 
 
-def _caption(metrics: list[MeasureAgreement]) -> str:
+def _caption(metrics: list[MeasureAgreement], what: str) -> str:
     text = (
-        "Dialogues binned by the judge’s score: mean score of each bin against the mean human "
-        "rating in it. Bars: 2 standard errors either way. The area of a mark grows with the "
-        "number of dialogues in the bin."
+        f"{what.capitalize()}s binned by the judge’s score: mean score of each bin against the "
+        "mean human rating in it. Bars: 2 standard errors either way. The area of a mark grows "
+        f"with the number of {what}s in the bin."
     )
     if any(map(_same_range, metrics)):
         text += " Dashed: where the judge gives what people give; panels with it have one range."

@@ -43,7 +43,7 @@ def systems(agreement: Agreement, kind: Literal["metric", "composite"]) -> Repor
     measures = [
         m for m in agreement.measures if (m.kind == "metric") == (kind == "metric") and m.systems
     ]
-    if not measures:
+    if not measures or agreement.systems == 1:
         return None
     titles, names = short_titles(agreement.titles), _ranking(agreement)
     banners = banners_of(agreement)
@@ -66,7 +66,7 @@ def systems(agreement: Agreement, kind: Literal["metric", "composite"]) -> Repor
             figure,
             name="systems-metrics" if kind == "metric" else "systems",
             title=f"Means of the systems by judge and people, {what} by {what}",
-            caption=_caption(len(names)),
+            caption=_caption(agreement, len(names)),
             words=[_sentence(measure, titles[measure.name]) for measure in measures],
             banners=banners,
         )
@@ -160,12 +160,12 @@ def _rho(measure: MeasureAgreement) -> str:
     return f"ρ = {fixed(rho)} [{fixed(interval.lower)}, {fixed(interval.upper)}]"
 
 
-def _caption(count: int) -> str:
+def _caption(agreement: Agreement, count: int) -> str:
     named = "" if count <= _MOST_NAMED else f" The {count} systems are too many to be named."
     return (
         "Mean score of each system by the judge and by people. Bars: 2 standard errors either way, "
-        "clustered by character and scenario. Above: Spearman’s ρ of the systems and, of ten or "
-        f"more, its Bonett-Wright interval.{named}"
+        f"clustered by {agreement.item}. Above: Spearman’s ρ of the systems and, of ten or more, "
+        f"its Bonett-Wright interval.{named}"
     )
 
 

@@ -171,7 +171,7 @@ def _systems(m: MeasureAgreement) -> Iterator[_Row]:
 
 
 def _curve(m: MeasureAgreement) -> Iterator[_Row]:
-    why = "a single dialogue has no standard error"
+    why = "one alone has no standard error"
     for position, bin_ in enumerate(m.curve, start=1):
         subject = f"bin {position}"
         yield _Row("curve", Estimate(bin_.judge, bin_.n), scorer="judge", subject=subject)

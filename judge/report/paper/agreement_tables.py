@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from judge.analysis.agreement.agreement_records import (
-    LEVELS,
     Agreement,
     AltTest,
     Coefficient,
@@ -13,7 +12,14 @@ from judge.analysis.agreement.agreement_records import (
     MeasureAgreement,
     no_share,
 )
-from judge.report.agreement_summary import LEVEL_TITLES, people
+from judge.report.agreement_shape import (
+    LEVEL_TITLES,
+    bootstrap,
+    levels_left_out,
+    shown_levels,
+    unit,
+)
+from judge.report.agreement_summary import people
 from judge.report.format import count, count_range, english_title, fixed
 from judge.report.format import level as percent
 from judge.report.paper.detail_tables import (
@@ -38,6 +44,7 @@ from judge.report.paper.table import (
     interval_entry,
     measure_table,
     number,
+    trimmed,
 )
 
 __all__ = ["agreement_tables"]
@@ -71,14 +78,18 @@ def agreement_tables(agreement: Agreement) -> tuple[PaperTable, ...]:
         *_pair_tables(agreement),
         _provenance_table(agreement),
     )
-    return tuple(table for table in tables if table is not None)
+    main, *others = (table for table in tables if table is not None)
+    return (trimmed(main) or main, *filter(None, map(trimmed, others)))
 
 
 def _main_table(agreement: Agreement) -> PaperTable:
     """Spearman at three levels, errors in points, kappa and the ceiling, by measure."""
     measures = agreement.measures
+    if agreement.categories:
+        return _main_table_of_labels(agreement)
     columns: Columns = [(Column("n"), [Number(m.n, 0) for m in measures])]
-    for level in ("all", "within_item", "systems"):
+    levels = [level for level in shown_levels(agreement) if level != "within_system"]
+    for level in levels:
         columns += _coefficient(agreement, "spearman", level, main=True)
     columns += [
         (Column("MAE"), [number(m.mae) for m in measures]),
@@ -93,33 +104,63 @@ def _main_table(agreement: Agreement) -> PaperTable:
     ]
     return measure_table(
         "main",
-        f"Agreement of {agreement.judge} with {people(agreement)}. Spearman's ρ over all "
-        f"dialogues; between systems within an item ({agreement.item}), mean over items; and "
-        f"between the means of the systems. {_intervals(agreement)}MAE and bias (judge less "
+        f"Agreement of {agreement.judge} with {people(agreement)}. Spearman's ρ "
+        f"{' and '.join(_LEVELS[level].format(agreement.item) for level in levels)}. "
+        f"{levels_left_out(agreement)} {_intervals(agreement)}MAE and bias (judge less "
         "people) in points of the scale; const.: the MAE of one and the same score for everything, "
-        f"the median; κ: {_kappa(agreement)}. Ceiling: the ρ with the mean of the other raters "
-        "that can be expected of a judge who knows the truth, and what share of it the judge "
-        "reaches with the same raters. n: dialogues with both scores.",
+        "the median; κ: quadratic weights, rounded judge against single ratings. "
+        f"{_CEILING if agreement.cells_repeated else ''}n: {unit(agreement)}s with both scores.",
         agreement,
         columns,
     )
 
 
-def _kappa(agreement: Agreement) -> str:
-    if agreement.categories:
-        return f"Cohen's, of the labels {', '.join(agreement.categories)}, without weights"
-    return "quadratic weights, rounded judge against single ratings"
+_CEILING = (
+    "Ceiling: the ρ with the mean of the other raters that can be expected of a judge who knows "
+    "the truth, and what share of it the judge reaches with the same raters. "
+)
+
+_LEVELS: dict[Level, str] = {
+    "all": "over all",
+    "within_item": "between systems on the same {}, as the mean over these,",
+    "systems": "between the means of the systems",
+}
+
+
+def _main_table_of_labels(agreement: Agreement) -> PaperTable:
+    """Equal labels, kappa and alpha, of labels that have no order."""
+    measures = agreement.measures
+    columns: Columns = [
+        (Column("n"), [Number(m.n, 0) for m in measures]),
+        (Column("Ratings"), [Number(m.ratings, 0) for m in measures]),
+        (Column("Equal"), [number(m.equal) if m.equal else Number(None) for m in measures]),
+        (Column("const."), [constant(m, "equal", 2) for m in measures]),
+        (Column("κ"), [number(m.kappa) for m in measures]),
+        (Column("people", "Krippendorff's α"), [number(m.alpha_human) for m in measures]),
+        (Column("with judge", "Krippendorff's α"), [number(m.alpha_with_judge) for m in measures]),
+    ]
+    return measure_table(
+        "main",
+        f"Agreement of {agreement.judge} with {people(agreement)} on labels without an order "
+        f"({', '.join(agreement.categories)}). Equal: the share of ratings that are the judge's "
+        "label; const.: that of the most frequent label, given to everything; κ: Cohen's, of the "
+        "judge with single ratings; α: for nominal data, among people and with the judge as one "
+        f"more rater. n: {unit(agreement)}s with both.",
+        agreement,
+        columns,
+    )
 
 
 def _intervals(agreement: Agreement) -> str:
     """The sentence that says what the intervals of the main table are; empty if there are none."""
     level = percent(agreement.confidence)
-    between = "" if agreement.systems_fixed else "Bonett–Wright for ten systems or more"
+    systems = "systems" in shown_levels(agreement) and not agreement.systems_fixed
+    between = "Bonett–Wright for ten systems or more" if systems else ""
     if not agreement.resamples:
         return f"In brackets {level} intervals: {between}. " if between else ""
-    fixed = ", systems fixed" if agreement.systems_fixed else f"; {between}"
+    fixed = ", systems fixed" if agreement.systems_fixed else f"; {between}" if between else ""
     return (
-        f"In brackets {level} intervals (crossed bootstrap, B = {count(agreement.resamples)}"
+        f"In brackets {level} intervals ({bootstrap(agreement)}, B = {count(agreement.resamples)}"
         f"{fixed}). "
     )
 
@@ -154,15 +195,15 @@ def _level_tables(agreement: Agreement) -> list[PaperTable]:
     """Spearman and Pearson with intervals, and both kinds of Kendall, at all four levels."""
     tables = []
     names: dict[Coefficient, str] = {"spearman": "Spearman's ρ", "pearson": "Pearson's r"}
-    whom = f"{agreement.judge} with {people(agreement)} at four levels."
+    whom = f"{agreement.judge} with {people(agreement)}. {levels_left_out(agreement)}".rstrip()
     for coefficient, name in names.items():
         columns: Columns = []
-        for level in LEVELS:
+        for level in shown_levels(agreement):
             columns += _coefficient(agreement, coefficient, level)
         caption = f"{name} of {whom}"
         if agreement.resamples:
             caption += (
-                f" {percent(agreement.confidence)} intervals of the crossed bootstrap, "
+                f" {percent(agreement.confidence)} intervals of the {bootstrap(agreement)}, "
                 f"B = {count(agreement.resamples)}."
             )
         tables.append(measure_table(coefficient, caption, agreement, columns))
@@ -171,7 +212,7 @@ def _level_tables(agreement: Agreement) -> list[PaperTable]:
             Column(_SYMBOLS[tau], LEVEL_TITLES[level]),
             [number(m.levels[tau][level]) for m in agreement.measures],
         )
-        for level in LEVELS
+        for level in shown_levels(agreement)
         for tau in ("kendall_b", "kendall_c")
     ]
     return [
@@ -181,7 +222,7 @@ def _level_tables(agreement: Agreement) -> list[PaperTable]:
 
 
 def _counts_table(agreement: Agreement) -> PaperTable:
-    """How many dialogues, items and systems the estimates rest on, and how many were left out."""
+    """How much the estimates rest on, and how much was left out."""
     measures = agreement.measures
 
     def of_level(level: Level, field: str) -> list[Entry]:
@@ -190,25 +231,43 @@ def _counts_table(agreement: Agreement) -> PaperTable:
     def of_measure(field: str) -> list[Entry]:
         return [Number(getattr(m, field), 0) for m in measures]
 
+    what = f"{unit(agreement).capitalize()}s"
     columns: Columns = [
-        (Column("compared", "Dialogues"), of_measure("n")),
-        (Column("not rated", "Dialogues"), of_measure("not_rated")),
-        (Column("not judged", "Dialogues"), of_measure("not_judged")),
+        (Column("compared", what), of_measure("n")),
+        (Column("not rated", what), of_measure("not_rated")),
+        (Column("not judged", what), of_measure("not_judged")),
         (Column("Ratings"), of_measure("ratings")),
-        (Column("used", "Items"), of_level("within_item", "groups")),
-        (Column("undefined", "Items"), of_level("within_item", "undefined")),
-        (Column("used", "Systems, within"), of_level("within_system", "groups")),
-        (Column("undefined", "Systems, within"), of_level("within_system", "undefined")),
-        (Column("Systems"), of_level("systems", "n")),
-        (Column("Scale", kind="range"), [_scale(measure) for measure in measures]),
     ]
+    if "within_item" in shown_levels(agreement):
+        columns += [
+            (Column("used", "Items"), of_level("within_item", "groups")),
+            (Column("undefined", "Items"), of_level("within_item", "undefined")),
+        ]
+    if agreement.systems > 1 and not agreement.categories:
+        columns += [
+            (Column("used", "Systems, within"), of_level("within_system", "groups")),
+            (Column("undefined", "Systems, within"), of_level("within_system", "undefined")),
+            (Column("Systems"), of_level("systems", "n")),
+        ]
+    if not agreement.categories:
+        columns.append((Column("Scale", kind="range"), [_scale(measure) for measure in measures]))
+    composite = any(m.kind != "metric" for m in measures)
     observed = not all(m.scale_declared for m in measures)
     return measure_table(
         "counts",
-        "What Spearman's ρ rests on. Dialogues with one of the two scores only are left out, and "
-        "so are items and systems within which a side is constant or has fewer than two scores. "
-        "A composite lacks a dialogue as soon as one of its parts does; its ratings are those of "
-        "raters who rated all its parts.",
+        f"What the figures rest on. {what} with one of the two scores only are left out"
+        + (
+            ", and so are items and systems within which a side is constant or has fewer than two "
+            "scores."
+            if agreement.systems > 1
+            else "."
+        )
+        + (
+            f" A composite lacks a {unit(agreement)} as soon as one of its parts does; its ratings "
+            "are those of raters who rated all its parts."
+            if composite
+            else ""
+        ),
         agreement,
         columns,
         ("The scale is that of the ratings observed; it was not declared.",) if observed else (),
@@ -220,10 +279,11 @@ def _scale(measure: MeasureAgreement) -> Range:
     return Range(*measure.scale, decimals=0 if whole else 2)
 
 
-def _people_table(agreement: Agreement) -> PaperTable:
-    """Krippendorff's alpha, reliability, and both kinds of ceiling."""
+def _people_table(agreement: Agreement) -> PaperTable | None:
+    """Krippendorff's alpha, reliability, and both kinds of ceiling; None for categories."""
+    if agreement.categories:
+        return None
     measures = agreement.measures
-    data = "nominal" if agreement.categories else "interval"
     columns: Columns = [
         (Column("rated", "Cells"), [Number(m.ceiling.cells, 0) for m in measures]),
         (Column("repeated", "Cells"), [Number(m.ceiling.repeated, 0) for m in measures]),
@@ -246,16 +306,20 @@ def _people_table(agreement: Agreement) -> PaperTable:
         (Column("judge", "ρ with the rest"), [number(m.ceiling.judge) for m in measures]),
         (Column("ceiling", "ρ with the rest"), [number(m.ceiling.spearman) for m in measures]),
     ]
+    ceilings = (
+        " Reliability: ICC(1) of one rating, and of the mean of a cell's ratings; its square root "
+        "is the highest Pearson correlation that a judge can have with these means in "
+        "expectation. ρ with the rest: mean Spearman of one rater with the mean of the others, and "
+        "of the judge with the same others on the same cells; its ceiling is the rater's divided "
+        "by the root of the reliability of one rating."
+    )
+    composite = ", of a composite rated by those who rated all its parts"
     return measure_table(
         "people",
-        "Agreement among people, and the ceilings it sets. A cell is one dialogue and one "
-        "measure, of a composite rated by those who rated all its parts; repeated: rated at least "
-        f"twice. Krippendorff's α for {data} data among "
-        "people, and with the judge as one more rater. Reliability: ICC(1) of one rating, and of "
-        "the mean of a cell's ratings; its square root is the highest Pearson correlation that "
-        "a judge can have with these means in expectation. ρ with the rest: mean Spearman of one "
-        "rater with the mean of the others, and of the judge with the same others on the same "
-        "cells; its ceiling is the rater's divided by the root of the reliability of one rating.",
+        f"Agreement among people, and the ceilings it sets. A cell is one {unit(agreement)} and "
+        f"one measure{composite if any(m.kind != 'metric' for m in measures) else ''}; repeated: "
+        "rated at least twice. Krippendorff's α for interval data among people, and with the judge "
+        f"as one more rater.{ceilings if agreement.cells_repeated else ''}",
         agreement,
         columns,
     )
@@ -264,10 +328,8 @@ def _people_table(agreement: Agreement) -> PaperTable:
 def _annotator_table(agreement: Agreement) -> PaperTable | None:
     """The alternative annotator test on continuous and on rounded scores; None if there is none."""
     columns: Columns = []
-    for scores, group in {
-        "continuous": "Continuous scores",
-        "rounded": "Rounded to labels",
-    }.items():
+    labels = "Labels" if agreement.categories else "Rounded to labels"
+    for scores, group in {"continuous": "Continuous scores", "rounded": labels}.items():
         tests = [_test(measure, scores) for measure in agreement.measures]
         if not any(tests):
             continue
@@ -342,7 +404,8 @@ def _pair_tables(agreement: Agreement) -> list[PaperTable]:
         tables.append(
             PaperTable(
                 f"pairs-{len(tables) + 1}",
-                "Spearman's ρ of raters with each other, on the dialogues that both have rated.",
+                f"Spearman's ρ of raters with each other, on the {unit(agreement)}s that both have "
+                "rated.",
                 tuple(heads),
                 tuple(rows),
                 banners(agreement),

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from judge.analysis.agreement.two_judges import COMPARED, ComparedMeasure, Comparisons
-from judge.report.agreement_summary import LEVEL_TITLES, whose_ratings
+from judge.report.agreement_shape import LEVEL_TITLES
+from judge.report.agreement_summary import whose_ratings
 from judge.report.format import count, csv_text, english_title
 from judge.report.paper.references import Paragraph, render_paragraphs
 from judge.report.paper.table import Column, Columns, Number, PaperTable, banners, measure_rows

@@ -5,13 +5,18 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 
 from judge.analysis.agreement.agreement_records import (
-    LEVELS,
     Agreement,
     Estimate,
     Level,
     MeasureAgreement,
 )
-from judge.report.agreement_summary import LEVEL_TITLES
+from judge.report.agreement_shape import (
+    LEVEL_TITLES,
+    clusters,
+    defined_sentinels,
+    shown_levels,
+    unit,
+)
 from judge.report.format import count_range, english_title
 from judge.report.format import level as percent
 from judge.report.paper.table import (
@@ -43,8 +48,10 @@ _ABREAST = 16
 """How many numbers of two decimals fit on a page beside each other and a title."""
 
 
-def order_table(agreement: Agreement) -> PaperTable:
-    """How well the judge orders the systems, and pairs of dialogues of one item."""
+def order_table(agreement: Agreement) -> PaperTable | None:
+    """How well the judge orders the systems, and pairs of one item; None of one system."""
+    if agreement.systems == 1 or agreement.categories:
+        return None
     measures = agreement.measures
     systems, pairs = "Systems", "Pairs within an item"
     columns: Columns = [
@@ -56,20 +63,21 @@ def order_table(agreement: Agreement) -> PaperTable:
         (Column("p", systems), [number(m.permutation_p, 4) for m in measures]),
         (Column("SPA", systems), [number(m.soft_pairwise, 3) for m in measures]),
         (Column("const.", systems), [constant(m, "soft_pairwise") for m in measures]),
-        (Column("pairs", systems), [Number(m.soft_pairwise.n, 0) for m in measures]),
+        (Column("pairs", systems), [_pairs(m.soft_pairwise) for m in measures]),
         (Column("accuracy", pairs), [number(m.pairwise.accuracy, 3) for m in measures]),
         (Column("const.", pairs), [constant(m, "pairwise") for m in measures]),
         (Column("threshold", pairs), [_pairwise(m, m.pairwise.threshold) for m in measures]),
         (Column("at 0", pairs), [_pairwise(m, m.pairwise.at_zero) for m in measures]),
-        (Column("pairs", pairs), [Number(m.pairwise.accuracy.n, 0) for m in measures]),
+        (Column("pairs", pairs), [_pairs(m.pairwise.accuracy) for m in measures]),
         (Column("tied", pairs, unit="%"), [_tied(m) for m in measures]),
     ]
     exact = all(m.permutation_exact for m in measures if m.permutation_p.value is not None)
     how = "over all orders of the systems" if exact else "over all orders, or a sample of them"
     return measure_table(
         "order",
-        "Order of the systems, and of pairs of dialogues. The interval of Spearman's ρ is that of "
-        f"Bonett and Wright; p: two-sided permutation test {how}; SPA: soft pairwise accuracy. "
+        f"Order of the systems, and of pairs of {unit(agreement)}s. The interval of Spearman's ρ "
+        f"is that of Bonett and Wright; p: two-sided permutation test {how}; SPA: soft pairwise "
+        "accuracy. "
         "Pairs within an item: accuracy with ties, where judge scores that differ by at most a "
         "threshold (in points) tie; it is chosen on the other systems, and its mean is shown; at "
         "0, with equal scores as the only ties. Tied: pairs that people tie. "
@@ -82,7 +90,7 @@ def order_table(agreement: Agreement) -> PaperTable:
 def icc_table(agreement: Agreement) -> PaperTable | None:
     """Intraclass correlations over dialogues and over the means of the systems."""
     columns: Columns = []
-    for level in ("all", "systems"):
+    for level in ("all", "systems") if agreement.systems > 1 else ("all",):
         for name in ("ICC(A,1)", "ICC(C,1)", "ICC(A,k)"):
             found = [m.icc.get(level, {}).get(name) for m in agreement.measures]
             if any(found):
@@ -100,8 +108,13 @@ def icc_table(agreement: Agreement) -> PaperTable | None:
         "icc",
         "Intraclass correlations of the judge with the mean rating: A, of absolute agreement; C, "
         "of consistency, where a constant distance costs nothing; 1, of one side, k, of the mean "
-        "of both. Intervals of McGraw and Wong, for independent systems; dialogues are not "
-        "independent, so there are none for them.",
+        "of both."
+        + (
+            f" Intervals of McGraw and Wong, for independent systems; {unit(agreement)}s are not "
+            "independent, so there are none for them."
+            if agreement.systems > 1
+            else ""
+        ),
         agreement,
         columns,
     )
@@ -111,6 +124,10 @@ def constant(measure: MeasureAgreement, statistic: str, decimals: int = 3) -> Nu
     """What one and the same score for everything gets."""
     found = measure.constant.get(statistic)
     return Number(None if found is None else found.value, decimals, "undefined for a constant too")
+
+
+def _pairs(accuracy: Estimate) -> Number:
+    return Number(accuracy.n or None, 0, accuracy.reason or "no pairs")
 
 
 def _pairwise(measure: MeasureAgreement, value: float | None) -> Number:
@@ -125,15 +142,16 @@ def _tied(measure: MeasureAgreement) -> Number:
 
 def sentinel_tables(agreement: Agreement) -> list[PaperTable]:
     """Scores that cannot have read the dialogue beside the judge, at all four levels."""
-    names = list(dict.fromkeys(s.name for m in agreement.measures for s in m.sentinels))
+    names = list(dict.fromkeys(s.name for m in agreement.measures for s in defined_sentinels(m)))
+    levels = shown_levels(agreement)
     if not names:
         return []
     levels_abreast = max(1, _ABREAST // (len(names) + 1))
-    starts = range(0, len(LEVELS), levels_abreast)
+    starts = range(0, len(levels), levels_abreast)
     tables = []
     for part, start in enumerate(starts, start=1):
         columns: Columns = []
-        for level in LEVELS[start : start + levels_abreast]:
+        for level in levels[start : start + levels_abreast]:
             group = LEVEL_TITLES[level]
             judge = [number(m.spearman[level]) for m in agreement.measures]
             columns.append((Column("judge", group, upright=True), judge))
@@ -144,8 +162,8 @@ def sentinel_tables(agreement: Agreement) -> list[PaperTable]:
             measure_table(
                 "sentinels" if len(starts) == 1 else f"sentinels-{part}",
                 "Sentinels: Spearman's ρ with people of scores that cannot have read the "
-                "dialogue, beside the judge. Where they do as well, that level does not show "
-                "what the judge can do.",
+                f"{unit(agreement)}, beside the judge. Where they do as well, that level does "
+                "not show what the judge can do.",
                 agreement,
                 columns,
             )
@@ -162,7 +180,7 @@ def _sentinel(measure: MeasureAgreement, name: str, level: Level) -> Number:
 
 def mean_tables(agreement: Agreement) -> list[PaperTable]:
     """The mean of each system by people and by the judge, with standard errors."""
-    reason = "no standard error: too few characters or scenarios"
+    reason = f"no standard error: too few {clusters(agreement)}"
     tables = []
     for part, (title, measures) in enumerate(chunks(agreement, 4), start=1):
         points = [{point.system: point for point in measure.systems} for measure in measures]
@@ -189,7 +207,8 @@ def mean_tables(agreement: Agreement) -> list[PaperTable]:
             PaperTable(
                 f"means-{part}",
                 f"Mean scores of the systems by people and by the judge: {title}. Standard "
-                "errors are clustered by character and scenario; n: dialogues with both scores.",
+                f"errors are clustered by {agreement.item}; n: {unit(agreement)}s with both "
+                "scores.",
                 (
                     Column("System", kind="text"),
                     Column("n"),
@@ -225,15 +244,15 @@ def curve_tables(agreement: Agreement) -> list[PaperTable]:
                     cells += [""] * 4
                     continue
                 bin_ = measure.curve[position]
-                error = Number(bin_.error, 3, "a single dialogue has no standard error")
+                error = Number(bin_.error, 3, f"a single {unit(agreement)} has no standard error")
                 cells += [Number(bin_.judge), Number(bin_.human), error, Number(bin_.n, 0)]
             rows.append(Row(tuple(cells)))
         if rows:
             tables.append(
                 PaperTable(
                     f"curve-{part}",
-                    f"Reliability curve: {title}. Dialogues in bins of like judge scores, with "
-                    "the mean of either side and the standard error of the human one.",
+                    f"Reliability curve: {title}. {unit(agreement).capitalize()}s in bins of like "
+                    "judge scores, with the mean of either side and people's standard error.",
                     (
                         Column("Bin", kind="text"),
                         *_heads(measures, ("judge", "people", "SE", "n")),
@@ -247,6 +266,8 @@ def curve_tables(agreement: Agreement) -> list[PaperTable]:
 
 def system_tables(agreement: Agreement) -> list[PaperTable]:
     """Spearman within each system, and without each system at three levels, by measure."""
+    if agreement.systems == 1:
+        return []
     tables = _by_system(
         agreement,
         "within",

@@ -16,7 +16,18 @@ from judge.analysis.agreement.agreement_records import (
     Level,
     MeasureAgreement,
 )
-from judge.report.agreement_summary import LEVEL_TITLES, people
+from judge.report.agreement_shape import (
+    LEVEL_TITLES,
+    a_unit,
+    bootstrap,
+    defined_sentinels,
+    drawn,
+    levels_left_out,
+    of_table,
+    shown_levels,
+    unit,
+)
+from judge.report.agreement_summary import people
 from judge.report.format import count, count_range, english_title
 from judge.report.paper.references import Formula, Paragraph, render_paragraphs
 
@@ -32,7 +43,7 @@ _NAMED = ("model", "engine", "rubric", "rubric hash", "prompts hash", "ratings",
 """Which parts of the provenance stand in the text; a table has all of it."""
 
 _STATISTICS: dict[str, Callable[[MeasureAgreement], Estimate]] = {
-    "ρ over all dialogues": lambda m: m.spearman["all"],
+    "ρ over all": lambda m: m.spearman["all"],
     "ρ within item": lambda m: m.spearman["within_item"],
     "ρ of systems": lambda m: m.spearman["systems"],
     "MAE and bias": lambda m: m.mae,
@@ -44,6 +55,9 @@ _STATISTICS: dict[str, Callable[[MeasureAgreement], Estimate]] = {
 }
 """The estimates of the main table: the text says which of them are undefined, and why."""
 
+_OF_SYSTEMS = {"ρ within item", "ρ of systems", "soft pairwise accuracy", "pairwise accuracy"}
+"""Those of them that need several systems."""
+
 _GROUPS: dict[Level, str] = {"within_item": "Items", "within_system": "Systems"}
 """What the groups are called within which a level computes correlations."""
 
@@ -53,7 +67,11 @@ def methods(agreement: Agreement) -> tuple[Paragraph, ...]:
     measures = agreement.measures
     permutations = [m.permutation_exact for m in measures if m.permutation_p.value is not None]
     tests = [test for measure in measures for test in measure.annotator_tests]
-    undefined = (_why_undefined(measures, what, of) for what, of in _STATISTICS.items())
+    undefined = (
+        _why_undefined(measures, what, of)
+        for what, of in _STATISTICS.items()
+        if not agreement.categories and not (agreement.systems == 1 and what in _OF_SYSTEMS)
+    )
     return render_paragraphs(
         "methods.md.j2",
         a=agreement,
@@ -64,7 +82,13 @@ def methods(agreement: Agreement) -> tuple[Paragraph, ...]:
         score=agreement.provenance.get("score", ""),
         composites=any(m.kind != "metric" for m in measures),
         provenance=_provenance(agreement),
-        by_scenario="scenario" in agreement.item,
+        of_table=of_table(agreement),
+        drawn=drawn(agreement),
+        unit=unit(agreement),
+        a_unit=a_unit(agreement),
+        bootstrap=bootstrap(agreement),
+        levels=shown_levels(agreement),
+        left_out=levels_left_out(agreement),
         corrected=_corrected(agreement),
         lost=max((i.undefined for i in _intervals(agreement)), default=0),
         declared=all(m.scale_declared for m in measures),
@@ -72,7 +96,7 @@ def methods(agreement: Agreement) -> tuple[Paragraph, ...]:
         exact=any(permutations),
         sampled=not all(permutations),
         annotators_tested=any(test.winning_rate is not None for test in tests),
-        sentinels=list(dict.fromkeys(s.name for m in measures for s in m.sentinels)),
+        sentinels=list(dict.fromkeys(s.name for m in measures for s in defined_sentinels(m))),
         standard_errors=any(p.human_error is not None for m in measures for p in m.systems),
         compared=count_range(
             min((m.n for m in measures), default=0),
@@ -90,6 +114,7 @@ def methods(agreement: Agreement) -> tuple[Paragraph, ...]:
         undefined_groups=[
             (groups, max((m.spearman[level].undefined for m in measures), default=0))
             for level, groups in _GROUPS.items()
+            if level in shown_levels(agreement)
         ],
         undefined=[text for text in undefined if text],
     )

@@ -37,6 +37,7 @@ __all__ = [
     "missing",
     "number",
     "pages",
+    "trimmed",
 ]
 
 
@@ -171,6 +172,41 @@ def measure_table(
     return PaperTable(name, caption, heads, rows, banners(agreement), notes)
 
 
+def trimmed(table: PaperTable) -> PaperTable | None:
+    """The table without columns and rows in which nothing is known; None if nothing is left.
+
+    A note says which columns are left out, and why.
+    """
+
+    def blank(cell: Entry) -> bool:
+        return cell == "" or missing(cell)
+
+    columns = list(zip(*(row.cells for row in table.rows), strict=True))
+    kept = [at for at, cells in enumerate(columns) if at == 0 or not all(map(blank, cells))]
+    rows = [
+        replace(row, cells=tuple(row.cells[at] for at in kept))
+        for row in table.rows
+        if not all(map(blank, row.cells[1:]))
+    ]
+    if not rows:
+        return None
+    left_out: dict[str, dict[str, None]] = {}
+    for at in sorted(set(range(len(columns))) - set(kept)):
+        whys = dict.fromkeys(cell.reason for cell in columns[at] if missing(cell) and cell.reason)
+        why = "; ".join(whys)
+        column = table.columns[at]
+        group = [i for i, other in enumerate(table.columns) if other.group == column.group]
+        whole = column.group and not set(group) & set(kept)
+        left_out.setdefault(why, {})[column.group if whole else _head(column)] = None
+    notes = [f"Left out, as undefined: {', '.join(of)} ({why})." for why, of in left_out.items()]
+    return replace(
+        table,
+        columns=tuple(table.columns[at] for at in kept),
+        rows=tuple(rows),
+        notes=(*table.notes, *notes),
+    )
+
+
 def chunks(agreement: Agreement, most: int) -> Iterator[tuple[str, tuple[MeasureAgreement, ...]]]:
     """Measures that fit beside each other, with a title for them.
 
@@ -223,7 +259,7 @@ def markdown_table(table: PaperTable) -> str:
     """The caption, the table as GitHub's Markdown, and below it why entries are dashes."""
     numbers = {reason: at for at, reason in enumerate(table.reasons(), start=1)}
     banner = "".join(f"**{escape_markdown(text)}** " for text in table.banners)
-    heads = [_head(column) for column in table.columns]
+    heads = [escape_markdown(_head(column)) for column in table.columns]
     rules = [":--" if column.kind == "text" else "--:" for column in table.columns]
     lines = [f"{banner}{escape_markdown(table.caption)}", "", _line(heads), _line(rules)]
     for row in table.rows:
@@ -239,7 +275,7 @@ def _line(cells: list[str]) -> str:
 
 
 def _head(column: Column) -> str:
-    return escape_markdown(f"{column.group}: {column.head}" if column.group else column.head)
+    return f"{column.group}: {column.head}" if column.group else column.head
 
 
 def _entry(entry: Entry, numbers: dict[str, int]) -> str:

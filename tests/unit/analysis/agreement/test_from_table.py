@@ -61,8 +61,8 @@ def test_one_judge_beside_people(tmp_path: Path) -> None:
     np.testing.assert_array_equal(observed.other_judges["claude"][:, 0], [np.nan] * 4 + [1])
     assert observed.notes == (
         "Rated, but not judged: warmth.",
-        "Rated items that have no judge's score: 2.",
-        "Judged items that nobody rated: 1.",
+        "Rated outputs that have no judge's score: 2.",
+        "Judged outputs that nobody rated: 1.",
     )
     assert observed.provenance["table"] == "table.csv"
 

@@ -72,9 +72,7 @@ def test_sizes_are_those_of_a_paper(drawn: list[ReportFigure]) -> None:
         assert min(text.get_fontsize() for text in texts) >= 7  # type: ignore[attr-defined]
 
 
-@pytest.mark.parametrize(
-    ("level", "label"), [("all", "all dialogues"), ("within_item", "within item")]
-)
+@pytest.mark.parametrize(("level", "label"), [("all", "over all"), ("within_item", "within item")])
 def test_the_forest_shows_spearman_and_its_interval(
     agreement: Agreement, level: Level, label: str
 ) -> None:
@@ -114,11 +112,11 @@ def test_what_is_undefined_is_named_and_not_drawn(agreement: Agreement) -> None:
     drawn = forest(with_spearman(agreement, "coherency", all=UNDEFINED))
     assert drawn is not None
     (axes,) = drawn.figure.axes
-    assert len(dots(axes, "all dialogues")) == len(agreement.measures) - 1
-    assert 0.0 not in [x for x, _ in dots(axes, "all dialogues")]
+    assert len(dots(axes, "over all")) == len(agreement.measures) - 1
+    assert 0.0 not in [x for x, _ in dots(axes, "over all")]
     assert words(drawn).count("undefined") == 1
-    assert "Coherency, all dialogues: undefined (one side is constant)" in drawn.caption
-    assert "Coherency: all dialogues undefined, within item" in drawn.words
+    assert "Coherency, over all: undefined (one side is constant)" in drawn.caption
+    assert "Coherency: over all undefined, within item" in drawn.words
 
 
 def test_the_forest_without_resamples_ceilings_or_sentinels(agreement: Agreement) -> None:
@@ -128,7 +126,7 @@ def test_the_forest_without_resamples_ceilings_or_sentinels(agreement: Agreement
     drawn = forest(replace(agreement, resamples=0, measures=measures))
     assert drawn is not None
     legend = [text.get_text() for text in drawn.figure.legends[0].get_texts()]
-    assert legend == ["all dialogues", "within item"]
+    assert legend == ["over all", "within item"]
     assert "Bars" not in drawn.caption
     assert "tick" not in drawn.caption
     assert "Cross" not in drawn.caption

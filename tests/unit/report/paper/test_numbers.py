@@ -24,7 +24,7 @@ from judge.report.paper.agreement_csv import agreement_csv
 from judge.report.paper.agreement_tables import agreement_tables
 from judge.report.paper.comparison import comparison_csv, comparison_table
 from judge.report.paper.latex import latex_table
-from judge.report.paper.table import PaperTable, markdown_table
+from judge.report.paper.table import Column, Number, PaperTable, Row, markdown_table, trimmed
 from tests.unit.report.page_example import CONSTANT, agreement
 from tests.unit.report.paper.test_compiles import comparisons
 from tests.unit.stored import reread
@@ -75,19 +75,30 @@ def test_the_main_table_has_the_numbers_of_the_record(computed: Agreement) -> No
         assert [Decimal(end) for end in ends] == [
             rounded(end) for end in (interval.lower, interval.upper) if end is not None
         ]
-        between = measure.bonett_wright
-        ends = re.findall(r"-?\d+\.\d+", row[6])
-        assert [Decimal(end) for end in ends] == [
-            rounded(end) for end in (between.lower, between.upper) if end is not None
-        ]
+        assert measure.bonett_wright.lower is None  # too few systems: the column is left out
         middle = measure.constant["mae"].value
-        for at, value in ((7, measure.mae.value), (8, middle), (9, measure.bias.value)):
+        for at, value in ((6, measure.mae.value), (7, middle), (8, measure.bias.value)):
             assert value is not None
             assert Decimal(row[at]) == rounded(value)
         share = measure.ceiling.share
         assert share is not None
-        assert Decimal(row[12]) == rounded(100 * share, 0)
-        assert len(row) == 13
+        assert Decimal(row[11]) == rounded(100 * share, 0)
+        assert len(row) == 12
+
+
+def test_a_column_of_dashes_is_left_out_and_told(computed: Agreement) -> None:
+    """The interval of few systems is one, of a reason; what is known of some measure stays."""
+    main = table(computed, "main")
+    (note,) = (note for note in main.notes if note.startswith("Left out"))
+    assert note.startswith("Left out, as undefined: Systems: 95% CI (an interval of ")
+    entries = (Number(1.0), Number(None, reason="not known")), (Number(2.0), Number(None))
+    columns = (Column("", kind="text"), Column("a"), Column("b", "c"))
+    bare = PaperTable("t", "", columns, tuple(Row((str(i), *e)) for i, e in enumerate(entries)))
+    kept = trimmed(bare)
+    assert kept is not None
+    assert [column.title for column in kept.columns] == ["", "a"]
+    assert kept.notes == ("Left out, as undefined: c (not known).",)
+    assert trimmed(replace(bare, rows=(Row(("x", "", Number(None))),))) is None
 
 
 def test_the_csv_has_every_number_in_full(computed: Agreement) -> None:

@@ -165,7 +165,7 @@ def test_the_methods_state_every_choice(computed: Agreement) -> None:
 def test_the_methods_name_what_is_undefined() -> None:
     """With the measures and the reason."""
     text = to_markdown(methods(agreement()))
-    assert "ρ over all dialogues for Behavioral habit (the judge's score is constant)" in text
+    assert "ρ over all for Behavioral habit (the judge's score is constant)" in text
     assert "up to 7 were judged but not rated and up to 4 were rated but not judged" in text
 
 
