@@ -4,6 +4,7 @@
     pip install '.[bench]'
     python scripts/bench_engine.py                 # everything; about half an hour on a CPU
     python scripts/bench_engine.py --quick --json  # a few minutes
+    python scripts/bench_engine.py --count         # what a GPU would be told for 64 dialogues
 
 The model is a random Qwen3 with the embedded judge's tokenizer: answers mean nothing, the time they
 take does not depend on them. The dialogues are the public ones where --data has them, else those
@@ -29,14 +30,18 @@ from dataclasses import dataclass, replace
 from itertools import cycle, islice
 from pathlib import Path
 from typing import Any
+from unittest.mock import patch
 
 import click
 import numpy as np
 import torch
 import transformers
+from torch.nn.attention import varlen
+from torch.overrides import TorchFunctionMode
+from torch.utils._python_dispatch import TorchDispatchMode
 
 from judge.dialogues import read_dialogues
-from judge.engines import EMBEDDED, EngineOptions
+from judge.engines import EMBEDDED, EngineOptions, attention
 from judge.engines.hf import HfEngine
 from judge.engines.naive import NaiveHfEngine
 from judge.rubric import load_rubric
@@ -193,6 +198,68 @@ def _outcomes(reads: Any) -> Outcomes:
     return [read.outcome for read in reads]
 
 
+class Launches(TorchDispatchMode):
+    """Counts the operations that compute or copy: a GPU has to be told of each."""
+
+    def __init__(self) -> None:
+        super().__init__()  # type: ignore[no-untyped-call]
+        self.number = 0
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        """Views, and memory that is only asked for, are no operations."""
+        aliases = [r.alias_info for r in func._schema.returns]  # noqa: SLF001
+        view = any(alias is not None and not alias.is_write for alias in aliases)
+        self.number += not view and "empty" not in func.name() and "detach" not in func.name()
+        return func(*args, **kwargs or {})
+
+
+class Waits(TorchFunctionMode):
+    """Counts the calls for which a program waits until a GPU has finished all that it was told."""
+
+    number = 0
+    _reads = frozenset(
+        {"item", "tolist", "cpu", "numpy", *(f"__{n}__" for n in ("bool", "int", "float"))}
+    )
+
+    def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        """Numbers that are read, and copies to the GPU that do not say `non_blocking`."""
+        name, kwargs = getattr(func, "__name__", ""), kwargs or {}
+        copies = name == "to" and any(isinstance(a, (str, torch.device)) for a in args[1:])
+        copies |= name == "__getitem__" and isinstance(args[1], list)
+        self.number += name in self._reads or (copies and not kwargs.get("non_blocking"))
+        return func(*args, **kwargs)
+
+
+def count(engine: HfEngine, tree: PromptTree) -> dict[str, int]:
+    """What a GPU would be told, and how often it would be waited for, for `tree`.
+
+    Counted on the CPU, where a stand-in that computes nothing takes the place of the GPU's kernel
+    for attention: the answers are not looked at.
+    """
+    list(engine.score(replace(tree, items=tree.items[:1])))  # the prefix
+
+    def kernel(query: Any, *_: Any, **__: Any) -> Any:
+        out = query.new_zeros(query.shape)
+        return out, out[..., 0].T.float()
+
+    given: list[int] = []
+    hook = engine._judge.model.register_forward_hook(lambda *_: given.append(1))  # noqa: SLF001
+    with (
+        patch.object(attention, "_has_varlen", return_value=True),
+        patch.object(varlen, "varlen_attn", kernel),
+        Launches() as launches,
+        Waits() as waits,
+    ):
+        list(engine.score(tree))
+    hook.remove()
+    return {
+        "dialogues": len(tree.items),
+        "passes": len(given),
+        "launches": launches.number,
+        "waits": waits.number,
+    }
+
+
 def difference(one: Timed, other: Timed) -> float:
     """The greatest difference in log-probability over the prompts that both were asked."""
     size = min(one.prompts, other.prompts)
@@ -234,9 +301,19 @@ def has_lm_eval() -> bool:
 @click.option("--layers", type=int, default=8, show_default=True)
 @click.option("--hidden", type=int, default=512, show_default=True, help="A multiple of 128.")
 @click.option("--threads", type=int, default=1, show_default=True)
+@click.option("--count", "only_count", is_flag=True, help="Count operations, time nothing.")
 @click.option("--quick", is_flag=True, help="Fewer dialogues, and no growth.")
 @click.option("--json", "as_json", is_flag=True, help="End with one JSON object on one line.")
-def main(data: Path, layers: int, hidden: int, threads: int, *, quick: bool, as_json: bool) -> None:
+def main(
+    data: Path,
+    layers: int,
+    hidden: int,
+    threads: int,
+    *,
+    only_count: bool,
+    quick: bool,
+    as_json: bool,
+) -> None:
     """Time the ways and print tables; the last line is JSON with --json."""
     torch.set_num_threads(threads)
     transformers.logging.set_verbosity_error()
@@ -251,6 +328,11 @@ def main(data: Path, layers: int, hidden: int, threads: int, *, quick: bool, as_
 
     with tempfile.TemporaryDirectory() as folder:
         parameters = save_model(Path(folder), layers, hidden)
+        if only_count:
+            engine = HfEngine(folder, EngineOptions(device="cpu"))
+            engine.budget = 1 << 16
+            click.echo(json.dumps(count(engine, trees("esrp")(64, 9))))
+            return
         bench = Bench(Path(folder), trees("esrp"))
         shared, whole = (20, 2) if quick else (100, 6)
         ways = {"packed": shared, "cached": shared, "one_by_one": whole, "padded": whole}

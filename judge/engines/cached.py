@@ -95,11 +95,8 @@ class CachedPrompts:
     def _read(
         self, tokens: TokenTree, cache: Any, item: int, metrics: Sequence[str]
     ) -> list[LabelRead]:
-        rows = self._branch(cache, [tokens.branches[item][metric] for metric in metrics])[0]
-        return [
-            self._judge.read(item, metric, row, tokens.label_ids[metric])
-            for metric, row in zip(metrics, rows, strict=True)
-        ]
+        logits, _ = self._branch(cache, [tokens.branches[item][metric] for metric in metrics])
+        return list(self._judge.read([(item, m) for m in metrics], logits, tokens.label_ids))
 
     def _write(
         self, tokens: TokenTree, cache: Any, item: int, metrics: Sequence[str]
@@ -112,13 +109,12 @@ class CachedPrompts:
         logits, cache = self._branch(cache, [tokens.branches[item][m] for m in metrics])
         decode, ends = self._judge.checkpoint.prompt_tokenizer.decode, self._judge.ends
         while True:
-            stacked = torch.stack(list(logits))
-            for row, token in enumerate(stacked.argmax(-1).tolist()):
+            for row, token in enumerate(logits.argmax(-1).tolist()):
                 draft = drafts[row]
                 if draft.done:
                     continue
                 if len(draft.first) < CHECKED_TOKENS:
-                    logprob = stacked[row].double().log_softmax(-1)[token]
+                    logprob = logits[row].double().log_softmax(-1)[token]
                     draft.first.append((token, float(logprob)))
                 draft.done = token in ends
                 if not draft.done:
@@ -151,8 +147,8 @@ class CachedPrompts:
             self._extend(cache, self._judge.torch.tensor([ids]), self._judge.torch.tensor([0]))
         return cache
 
-    def _branch(self, cache: Any, branches: Sequence[Sequence[int]]) -> tuple[list[Any], Any]:
-        """Next-token logits (vocabulary,) after each branch, and the cache with all of them.
+    def _branch(self, cache: Any, branches: Sequence[Sequence[int]]) -> tuple[Any, Any]:
+        """Next-token logits (branches, vocabulary), and the cache with all branches.
 
         Branches are padded on the right, where nothing reads the padding.
         """
@@ -163,7 +159,7 @@ class CachedPrompts:
         ids = torch.tensor([[*branch, *[0] * (size - len(branch))] for branch in branches])
         ends, column = torch.tensor([len(b) - 1 for b in branches]).unique(return_inverse=True)
         logits = self._extend(cache, ids, ends)
-        return list(logits[torch.arange(len(branches)), column]), cache
+        return logits[torch.arange(len(branches)), column], cache
 
     def _extend(self, cache: Any, ids: Any, ends: Any) -> Any:
         """Adds `ids` (rows, length) to `cache`; next-token logits (rows, ends, vocabulary)."""

@@ -6,7 +6,9 @@ import gc
 import importlib.metadata
 import inspect
 import logging
-from collections.abc import Callable, Sequence
+import math
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, TypeVar
 
@@ -16,7 +18,7 @@ from judge.engines.tokens import TokenTree
 from judge.errors import EngineError
 from judge.types import Failure, LabelRead
 
-__all__ = ["CausalModel", "cache_argument"]
+__all__ = ["CausalModel", "PendingReads", "cache_argument"]
 
 DTYPES = ("float32", "bfloat16", "float16")
 _CACHE_ARGUMENTS = ("cache", "past_key_values", "cache_params")
@@ -24,6 +26,20 @@ _CACHE_ARGUMENTS = ("cache", "past_key_values", "cache_params")
 _log = logging.getLogger(__name__)
 _Part = TypeVar("_Part")
 _Read = TypeVar("_Read")
+
+
+@dataclass(frozen=True, slots=True)
+class PendingReads:
+    """What is read of some prompts, on the device, where it may still be computed.
+
+    Attributes:
+        prompts: item and metric of each.
+        table: (prompts, labels + 1) of float64: the log-probabilities of the labels, and 1 if the
+            most probable token is a label, else 0.
+    """
+
+    prompts: tuple[tuple[int, str], ...]
+    table: Any
 
 
 class CausalModel:
@@ -114,26 +130,66 @@ class CausalModel:
         The logits at every position would fill the memory: most models can leave the others out.
         """
         can_select = "logits_to_keep" in inspect.signature(self.model.forward).parameters
+        ends = ends.to(self.device, non_blocking=True)
         with self.torch.inference_mode():
             logits = self.model(
-                input_ids=ids.to(self.device),
-                **({"logits_to_keep": ends.to(self.device)} if can_select else {}),
+                input_ids=ids.to(self.device, non_blocking=True),
+                **({"logits_to_keep": ends} if can_select else {}),
                 **inputs,
             ).logits
-        return logits if can_select else logits[:, ends.to(self.device)]
+        return logits if can_select else logits[:, ends]
 
-    def read(self, item: int, metric: str, logits: Any, label_ids: Sequence[int]) -> LabelRead:
-        """The labels' log-probabilities under next-token logits (vocabulary,).
+    def begin_reading(
+        self,
+        prompts: Sequence[tuple[int, str]],
+        logits: Any,
+        label_ids: Mapping[str, Sequence[int]],
+    ) -> PendingReads:
+        """Computes what `finish_reading` copies back; on a GPU it returns before that is done.
 
-        In double precision: otherwise the labels of a confident judge may have a mass above 1.
+        Args:
+            prompts: item and metric of each row.
+            logits: next-token logits (rows, vocabulary).
+            label_ids: metric -> the ids of the labels.
         """
-        logprobs = logits.double().log_softmax(-1)
-        labels = logprobs[list(label_ids)]
-        if not bool(labels.isfinite().all()):
-            reason = "the model's probabilities are not finite; try another --dtype"
-            return LabelRead(item, metric, Failure("not_finite", reason))
-        top = int(logprobs.argmax())
-        return LabelRead(item, metric, tuple(labels.tolist()), top_is_label=top in label_ids)
+        torch = self.torch
+        labels = self.on_device([label_ids[metric] for _, metric in prompts])
+        top = logits.amax(-1, keepdim=True)
+        # The labels are computed in double precision, and all other tokens in single precision:
+        # a whole vocabulary of doubles fills the memory. As both parts of the sum are positive, the
+        # labels of a confident judge still have no mass above 1.
+        scores = logits.gather(-1, labels).double() - top.double()
+        others = (logits.float() - top.float()).scatter_(-1, labels, -torch.inf).exp_()
+        total = others.sum(-1, dtype=torch.float64) + scores.exp().sum(-1)
+        top_is_label = (logits.argmax(-1, keepdim=True) == labels).any(-1, keepdim=True)
+        table = torch.cat([scores - total.log()[:, None], top_is_label.double()], dim=-1)
+        return PendingReads(tuple(prompts), table)
+
+    def finish_reading(self, pending: PendingReads) -> Iterator[LabelRead]:
+        """A read for each prompt; everything is copied back at once."""
+        for (item, metric), row in zip(pending.prompts, pending.table.tolist(), strict=True):
+            *logprobs, top_is_label = row
+            if all(map(math.isfinite, logprobs)):
+                yield LabelRead(item, metric, tuple(logprobs), top_is_label=bool(top_is_label))
+            else:
+                reason = "the model's probabilities are not finite; try another --dtype"
+                yield LabelRead(item, metric, Failure("not_finite", reason))
+
+    def read(
+        self,
+        prompts: Sequence[tuple[int, str]],
+        logits: Any,
+        label_ids: Mapping[str, Sequence[int]],
+    ) -> Iterator[LabelRead]:
+        """The labels' log-probabilities: see `begin_reading`."""
+        return self.finish_reading(self.begin_reading(prompts, logits, label_ids))
+
+    def on_device(self, numbers: Sequence[Any], dtype: str = "int64") -> Any:
+        """A tensor of `numbers` on the device; a GPU is not waited for."""
+        made = self.torch.tensor(numbers, dtype=getattr(self.torch, dtype))
+        if self.device.startswith("cuda"):
+            made = made.pin_memory()
+        return made.to(self.device, non_blocking=True)
 
     def in_halves(
         self, run: Callable[[Sequence[_Part]], list[_Read]], parts: Sequence[_Part], unit: str

@@ -24,8 +24,8 @@ from typing import Literal
 from judge.engines.cached import CachedPrompts, CheckedRationale
 from judge.engines.causal import CausalModel, cache_argument
 from judge.engines.interface import EngineOptions
-from judge.engines.naive import TransformersEngine, full_prompt_logits
-from judge.engines.packed import PackedPrompts
+from judge.engines.naive import TransformersEngine, full_prompt_logits, read_whole_prompts
+from judge.engines.packed import PackedPrompts, tokens_at_once
 from judge.engines.tokens import TokenTree
 from judge.errors import EngineError
 from judge.types import Failure, LabelRead, PromptTree, Rationale
@@ -49,12 +49,12 @@ _TOLERANCE = {"float32": 0.01, "bfloat16": 1.0, "float16": 0.25}
 class HfEngine(TransformersEngine):
     """See the module, and for `model` and `options` see `CausalModel`.
 
-    `batch_size` is how many dialogues the engine is given at once. How many of them go through the
-    model together depends on the free memory. `way` is how the model is asked; None decides by the
-    configuration.
+    `batch_size` is how many dialogues the engine is given at once: on a GPU by default those of
+    four characters of the public data. How many of them go through the model together is `budget`.
+    `way` is how the model is asked; None decides by the configuration.
     """
 
-    _on_cpu, _on_gpu = 8, 64
+    _on_cpu, _on_gpu = 8, 240
 
     def __init__(self, model: str, options: EngineOptions, way: Route | None = None) -> None:
         super().__init__(model, options)
@@ -67,13 +67,28 @@ class HfEngine(TransformersEngine):
         return self._chosen or route(self._judge)
 
     @cached_property
+    def budget(self) -> int:
+        """How many tokens go through a packed model at once; 0 for one dialogue at a time."""
+        if self.way != "packed" or not self._judge.device.startswith("cuda"):
+            return 0
+        config = self._judge.checkpoint.text_config
+        return tokens_at_once(
+            self._judge.torch.cuda.mem_get_info(self._judge.device)[1],
+            sum(path.stat().st_size for path in self._judge.checkpoint.weights),
+            config.hidden_size,
+            getattr(config, "intermediate_size", None) or 0,
+        )
+
+    @cached_property
     def fingerprint(self) -> str:
         """The way it is asked, the model's files and the precision it computes in."""
-        return f"hf/2/{_RECORDED[self.way]}/{self._judge.fingerprint}"
+        at_once = f"-{self.budget}" * bool(self.budget)
+        return f"hf/3/{_RECORDED[self.way]}{at_once}/{self._judge.fingerprint}"
 
     def describe(self) -> Mapping[str, str]:
         """See `Engine.describe`."""
-        return {"engine": "hf", "way": _RECORDED[self.way], **self._judge.describe()}
+        at_once = {"tokens at once": str(self.budget)} if self.budget else {}
+        return {"engine": "hf", "way": _RECORDED[self.way], **at_once, **self._judge.describe()}
 
     def score(self, tree: PromptTree) -> Iterator[LabelRead]:
         """See `Engine.score`."""
@@ -131,15 +146,9 @@ class HfEngine(TransformersEngine):
             case "cached":
                 yield from self._cached.read(tokens, prompts)
             case "whole":
-                yield from self._read_whole(tokens, prompts)
-
-    def _read_whole(
-        self, tokens: TokenTree, prompts: Mapping[int, Sequence[str]]
-    ) -> Iterator[LabelRead]:
-        for item, metrics in prompts.items():
-            rows = full_prompt_logits(self._judge, [tokens.prompt(item, m) for m in metrics])
-            for metric, row in zip(metrics, rows, strict=True):
-                yield self._judge.read(item, metric, row, tokens.label_ids[metric])
+                for item, metrics in prompts.items():
+                    asked = [(item, metric) for metric in metrics]
+                    yield from read_whole_prompts(self._judge, tokens, asked)
 
     def _verify_reading(self, tokens: TokenTree, prompts: Mapping[int, Sequence[str]]) -> None:
         """Raises an EngineError if the first prompt, computed whole, has another answer."""
@@ -147,7 +156,7 @@ class HfEngine(TransformersEngine):
             return
         item = min(prompts)
         reads = {read.metric: read for read in self._read(tokens, {item: prompts[item]})}
-        (whole,) = self._read_whole(tokens, {item: prompts[item][:1]})
+        (whole,) = read_whole_prompts(self._judge, tokens, [(item, prompts[item][0])])
         shared = reads[whole.metric].outcome
         if not isinstance(whole.outcome, Failure) and not isinstance(shared, Failure):
             pairs = zip(whole.outcome, shared, strict=True)
@@ -191,7 +200,7 @@ class HfEngine(TransformersEngine):
 
     @cached_property
     def _packed(self) -> PackedPrompts:
-        return PackedPrompts(self._judge)
+        return PackedPrompts(self._judge, self.budget)
 
     @cached_property
     def _cached(self) -> CachedPrompts:

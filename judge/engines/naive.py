@@ -17,10 +17,14 @@ import numpy as np
 from judge.engines.causal import CausalModel
 from judge.engines.chat import Chat, ChatPrompt, chat_too_long, seeds_of
 from judge.engines.interface import EngineOptions, TokenCount
+from judge.engines.tokens import TokenTree
 from judge.errors import EngineError
 from judge.types import Failure, LabelRead, Message, PromptTree, Rationale, Reply, Sampling
 
-__all__ = ["NaiveHfEngine", "TransformersEngine", "full_prompt_logits"]
+__all__ = ["NaiveHfEngine", "TransformersEngine", "full_prompt_logits", "read_whole_prompts"]
+
+_CHATS = 64
+"""The most chats that are replied to at once: each has a cache of its own."""
 
 _SPARE_DRAWS = 2
 """Draws beyond the last token: generation may run on for a step."""
@@ -50,7 +54,8 @@ class TransformersEngine:
         seeds: Sequence[int] | None = None,
     ) -> Iterator[Reply]:
         """See `Engine.generate`; by transformers' own loop."""
-        yield from generate_replies(self._judge, chats, sampling, self.batch_size, seeds)
+        size = min(self.batch_size, _CHATS)
+        yield from generate_replies(self._judge, chats, sampling, size, seeds)
 
     def load(self) -> None:
         """See `Engine.load`."""
@@ -82,20 +87,24 @@ class NaiveHfEngine(TransformersEngine):
             prompts = [(i, m) for i in items for m in tree.items[i].metrics]
             failures = {(i, m): self._judge.too_long(tokens, i, m) for i, m in prompts}
             fitting = [prompt for prompt in prompts if failures[prompt] is None]
-            logits = full_prompt_logits(self._judge, [tokens.prompt(*p) for p in fitting])
-            logits_of = dict(zip(fitting, logits, strict=True))
+            reads = read_whole_prompts(self._judge, tokens, fitting)
             for item, metric in prompts:
                 failure = failures[item, metric]
-                if failure is None:
-                    label_ids = tokens.label_ids[metric]
-                    yield self._judge.read(item, metric, logits_of[item, metric], label_ids)
-                else:
-                    yield LabelRead(item, metric, failure)
+                yield next(reads) if failure is None else LabelRead(item, metric, failure)
 
     def write(self, tree: PromptTree) -> Iterator[Rationale]:
         """Refused: the reference reads labels only."""
         del tree
         raise EngineError("the engine hf-naive writes no reasons", hint="use --engine hf")
+
+
+def read_whole_prompts(
+    judge: CausalModel, tokens: TokenTree, prompts: Sequence[tuple[int, str]]
+) -> Iterator[LabelRead]:
+    """A read for each of `prompts`, item and metric, computed whole."""
+    if prompts:
+        logits = full_prompt_logits(judge, [tokens.prompt(*prompt) for prompt in prompts])
+        yield from judge.read(prompts, judge.torch.stack(logits), tokens.label_ids)
 
 
 def full_prompt_logits(judge: CausalModel, prompts: Sequence[Sequence[int]]) -> list[Any]:

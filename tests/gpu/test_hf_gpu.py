@@ -83,7 +83,7 @@ def test_when_memory_runs_out_batches_are_halved(tmp_path: Path) -> None:
         return logits(ids, *args, **kwargs)
 
     engine._judge.logits = watched  # type: ignore[method-assign]
-    engine._packed._rows = lambda _: 16  # type: ignore[method-assign]
+    engine.budget = 1 << 12
     torch.cuda.empty_cache()
     torch.cuda.set_per_process_memory_fraction(1e9 / torch.cuda.mem_get_info()[1])
     try:

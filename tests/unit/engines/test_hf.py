@@ -15,6 +15,7 @@ import pytest
 import torch
 import transformers
 
+from judge.engines import attention
 from judge.engines.causal import cache_argument
 from judge.engines.hf import HfEngine
 from judge.engines.interface import EngineOptions
@@ -88,7 +89,7 @@ def test_a_shared_prompt_is_read_like_a_whole_one(name: str, template: str | Non
     folder = shared_model(name.partition(" ")[0], template=template, changes=changes)
     engine = HfEngine(str(folder), CPU)
     assert engine.way == way
-    engine._packed._rows = lambda _: 3  # type: ignore[method-assign]
+    engine.budget = 1 << 12
     reads = list(engine.score(TREE))
     whole = list(NaiveHfEngine(str(folder), CPU).score(TREE))
     assert [(r.item, r.metric, r.top_is_label) for r in reads] == [
@@ -104,7 +105,7 @@ def test_items_may_be_asked_different_metrics(qwen: Path, way: Any) -> None:
     items = [replace(i, metrics=m) for i, m in zip(TREE.items, metrics, strict=True)]
     tree = replace(TREE, items=tuple(items))
     engine = HfEngine(str(qwen), CPU, way)
-    engine._packed._rows = lambda _: 5  # type: ignore[method-assign]
+    engine.budget = 1 << 12
     reads = list(engine.score(tree))
     assert [(r.item, r.metric) for r in reads] == [(i, m) for i in range(5) for m in metrics[i]]
     whole = values(list(NaiveHfEngine(str(qwen), CPU).score(tree)))
@@ -127,7 +128,7 @@ def test_what_was_kept_of_one_tree_does_not_leak_into_another(qwen: Path, way: A
 
 
 def test_every_token_of_the_tree_is_computed_once(qwen: Path) -> None:
-    """Packed, the model is given the tokens that the tree counts, padding aside: no more.
+    """Packed, the model is given the tokens that the tree counts, no more.
 
     The profiles are kept, so a second call computes its dialogues and questions only.
     """
@@ -144,8 +145,7 @@ def test_every_token_of_the_tree_is_computed_once(qwen: Path) -> None:
     list(engine.score(TREE))
     count = engine.count(TREE)
     assert count is not None
-    padding = 7 * len(TREE.items)  # a row is filled up to a multiple of 8 with what precedes it
-    assert count.tree <= sum(given) <= count.tree + padding
+    assert sum(given) == count.tree
     first = sum(given)
     list(engine.score(TREE))
     tokens = engine._judge.checkpoint.prompt_tokenizer(TREE)
@@ -193,27 +193,24 @@ def test_a_prompt_longer_than_the_window_is_a_failure(way: Any) -> None:
 
 
 def test_a_model_that_answers_otherwise_in_pieces_is_refused() -> None:
-    """Bloom, whose positions are biases of its own attention, is forced into the packed way."""
-    folder = shared_model("Bloom")
-    engine = HfEngine(str(folder), CPU, "packed")
-    with pytest.raises(EngineError) as caught:
-        list(engine.score(TREE))
-    assert caught.value.hint is not None
-    assert "--engine hf-naive" in caught.value.hint
+    """Phi3 of longrope, forced into the packed way: its positions follow the longest prompt."""
+    engine = HfEngine(str(shared_model("Phi3")), CPU, "packed")
+    with pytest.raises(EngineError, match="answers differently") as caught:
+        list(engine.score(make_tree(["没关系，我陪你。" * 12])))
+    assert "--engine hf-naive" in str(caught.value.hint)
 
 
-def test_a_proof_that_fails_is_an_error(qwen: Path) -> None:
+def test_a_proof_that_fails_is_an_error(qwen: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The first dialogue is asked whole too; another answer ends the run before it begins."""
-    engine = HfEngine(str(qwen), CPU)
-    inputs = engine._packed._inputs
+    see = attention._see
 
-    def sees_too_much(*args: Any) -> Any:
-        ids, positions, mask = inputs(*args)
-        return ids, positions, torch.zeros_like(mask)
+    def sees_what_follows(*args: Any, causal: bool = False) -> Any:
+        del causal
+        return see(*args)
 
-    engine._packed._inputs = sees_too_much  # type: ignore[method-assign]
+    monkeypatch.setattr(attention, "_see", sees_what_follows)
     with pytest.raises(EngineError, match="answers differently"):
-        list(engine.score(TREE))
+        list(HfEngine(str(qwen), CPU).score(TREE))
 
 
 def replace_forward(monkeypatch: pytest.MonkeyPatch, cls: Any, forward: Any) -> None:
@@ -415,7 +412,7 @@ from tests.unit.engines.small import make_tree
 
 torch.set_num_threads(1)
 engine = HfEngine(sys.argv[1], EngineOptions(batch_size=16, device="cpu"))
-engine._packed._rows = lambda _: 16
+engine.budget = 1 << 16
 tree = make_tree(["没考好" * 7 * i for i in range(1, 17)])
 free = [read.outcome for read in engine.score(tree)]
 with open("/proc/self/statm") as file:
