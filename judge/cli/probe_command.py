@@ -15,6 +15,7 @@ from judge.cli.options import (
     SERVER,
     confidence_option,
     engine_options,
+    given_cluster,
     json_option,
     metrics_option,
     out_option,
@@ -95,7 +96,7 @@ def probe(ctx: click.Context, /, as_json: bool, **_: Any) -> None:
     from judge.report.probe_summary import requirement_sentence, terminal_probe
     from judge.workflows import probe as workflow
 
-    asked = given_options(ctx, GIVEN, JUDGE, ENGINE, SERVER, REPORT)
+    asked = given_options(ctx, GIVEN, JUDGE, ENGINE, SERVER, REPORT) | given_cluster(ctx)
     for name in ("judge", "rubric"):
         if name in asked:
             asked[name] = list(asked[name])

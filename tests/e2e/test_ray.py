@@ -27,6 +27,10 @@ if TYPE_CHECKING:
     from judge import Evaluation
     from tests.e2e.conftest import Program
 
+pytest.importorskip("transformers")
+
+from tests.unit.engines import small
+
 ray: Any = pytest.importorskip("ray", reason="the extra ray is not installed")
 cluster_utils: Any = pytest.importorskip("ray.cluster_utils")
 
@@ -253,6 +257,32 @@ def test_a_model_that_is_nowhere_ends_the_run(tmp_path: Path) -> None:
     nowhere = JudgeSpec("nowhere", "lexical", str(tmp_path / "nowhere.npz"), "tiny")
     with pytest.raises(EngineError, match=r"nowhere\.npz"):
         together(team(nowhere), dialogues(), tmp_path)
+
+
+@pytest.mark.usefixtures("nodes")
+def test_a_model_plays_on_two_workers(tmp_path: Path) -> None:
+    """Both sides are played by a language model; every line is as in one process."""
+    model = str(tmp_path / "talker")
+    small.save_model(Path(model), "Qwen3", window=16384, template=small.CHATML)
+    asked: dict[str, Any] = {"user": model, "questions": DEMO, "limit": 6, "max_tokens": 5}
+    asked |= {"batch_size": 2, "device": "cpu"}
+    one = api.generate(model, out=tmp_path / "one", **asked)
+    two = api.generate(model, out=tmp_path / "two", **asked, cluster=Cluster(2))
+    assert one.path.read_bytes() == two.path.read_bytes()
+
+
+@pytest.mark.usefixtures("nodes")
+def test_two_teams_take_turns(tmp_path: Path) -> None:
+    """There is room for the workers of one only: each starts again after the other."""
+    first, second = team(), team()
+    expected = alone(dialogues(), tmp_path)
+    for name, asked in (("1", first), ("2", second), ("3", first)):
+        with Store(tmp_path / name) as store:
+            score(TINY.tree(dialogues()), asked, store)
+            assert store.judgments() == expected
+        assert RayTeam._with_workers is asked
+    assert (len(first._members), second._members) == (2, [])
+    first.close()
 
 
 def test_a_node_is_removed(nodes: Any, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
