@@ -74,9 +74,9 @@ class Database:
         log_is_there = path.with_name(f"{path.name}-wal").exists()
         frozen = not create and not os.access(self.folder, os.W_OK)
         mode = "rwc" if create else _frozen_mode(self.path) if frozen else "rw"
-        uri = f"{self.path.absolute().as_uri()}?mode={mode}"
+        self.uri = f"{self.path.absolute().as_uri()}?mode={mode}"
         with self._errors():
-            self._db = sqlite3.connect(uri, uri=True, isolation_level=None, timeout=_PATIENCE)
+            self._db = sqlite3.connect(self.uri, uri=True, isolation_level=None, timeout=_PATIENCE)
             try:
                 self._prepare(tables)
                 self._file = self._identity()
@@ -122,6 +122,16 @@ class Database:
                 if self._db.in_transaction:
                     self._db.execute("ROLLBACK")
                 raise
+
+    @contextmanager
+    def _attached(self, other: Database) -> Iterator[None]:
+        """The tables of another database under the name `other`."""
+        with self._errors():
+            self._db.execute("ATTACH ? AS other", (other.uri,))
+            try:
+                yield
+            finally:
+                self._db.execute("DETACH other")
 
     def _version(self) -> int:
         return self._pragma("user_version")

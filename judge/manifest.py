@@ -165,7 +165,7 @@ def merge(first: Manifest, second: Manifest) -> Manifest:
     return replace(
         second,
         judge=_both(first.judge, second.judge),
-        data={**first.data, **second.data},
+        data=_both(first.data, second.data),
         notes=tuple(dict.fromkeys((*first.notes, *second.notes))),
         environment=_both(first.environment, second.environment),
         started=min(first.started, second.started),
@@ -232,5 +232,6 @@ def _both(first: Mapping[str, str], second: Mapping[str, str]) -> dict[str, str]
     merged: dict[str, dict[str, None]] = {}
     for facts in (first, second):
         for key, text in facts.items():
-            merged.setdefault(key, {}).update(dict.fromkeys(text.split(BESIDE)))
+            values = filter(None, text.split(BESIDE))
+            merged.setdefault(key, {}).update(dict.fromkeys(values))
     return {key: BESIDE.join(values) for key, values in merged.items()}

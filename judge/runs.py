@@ -17,7 +17,7 @@ from judge.types import Dialogue, Failure, Judgment, Rubric
 if TYPE_CHECKING:
     import pandas as pd
 
-__all__ = ["StoredRun", "group_by_judge", "open_run", "score_frame", "show_frame"]
+__all__ = ["StoredRun", "group_by_judge", "open_run", "run_manifest", "score_frame", "show_frame"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +73,7 @@ def open_run(*folders: str | Path) -> StoredRun:
     dialogues: list[Dialogue] = []
     paths = tuple(map(Path, folders))
     for path in paths:
-        manifest = _manifest(path)
+        manifest = run_manifest(path)
         if merged is not None:
             manifests.refuse_mismatch(path, manifest, merged)
         merged = manifest if merged is None else manifests.merge(merged, manifest)
@@ -94,7 +94,7 @@ def group_by_judge(folders: Iterable[str | Path]) -> list[list[Path]]:
     """
     groups: list[tuple[Manifest, list[Path]]] = []
     for path in map(Path, folders):
-        manifest = _manifest(path)
+        manifest = run_manifest(path)
         for first, members in groups:
             try:
                 manifests.refuse_mismatch(path, manifest, first)
@@ -165,7 +165,12 @@ def _refuse_foreign(folder: Path, judgments: Iterable[Judgment], rubric: Rubric)
             )
 
 
-def _manifest(folder: Path) -> Manifest:
+def run_manifest(folder: Path) -> Manifest:
+    """The manifest of a run folder.
+
+    Raises:
+        StoreError: the folder has none, or it cannot be read.
+    """
     manifest = manifests.read(folder)
     if manifest is None:
         raise StoreError(

@@ -56,14 +56,15 @@ _SPENT = """CREATE TABLE IF NOT EXISTS spent (
     system TEXT NOT NULL PRIMARY KEY, judgments INTEGER NOT NULL, seconds REAL NOT NULL
 ) WITHOUT ROWID"""
 # The columns are named because another process may add columns to a table of format 1.
-_INSERT = """INSERT INTO judgment (
-    system, character, scenario, metric,
-    key, status, reason, logprobs, top_is_label, reading, rationale
-) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO UPDATE SET
+_COLUMNS = """system, character, scenario, metric,
+    key, status, reason, logprobs, top_is_label, reading, rationale"""
+_UPDATE = """ON CONFLICT DO UPDATE SET
     key = excluded.key, status = excluded.status, reason = excluded.reason,
     logprobs = excluded.logprobs, top_is_label = excluded.top_is_label,
     reading = excluded.reading, rationale = excluded.rationale
 WHERE judgment.status <> 'ok'"""
+_PLACES = "?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?"
+_INSERT = f"INSERT INTO judgment ({_COLUMNS}) VALUES ({_PLACES}) {_UPDATE}"  # noqa: S608 - fixed
 _STORED = "SELECT 1 FROM judgment WHERE system=? AND character=? AND scenario=? AND metric=?"
 _FROM_1_TO_2 = (
     "ALTER TABLE judgment ADD COLUMN reading TEXT",
@@ -71,6 +72,21 @@ _FROM_1_TO_2 = (
     "UPDATE judgment SET reading = 'exact' WHERE status = 'ok'",
 )
 """In format 1 every probability was read exactly, and judges wrote no reasons."""
+# One store taken into another, which is attached as `other`.
+_THEIRS = f"SELECT {_COLUMNS} FROM other.judgment"  # noqa: S608 - fixed
+_OF_FORMAT_1 = _THEIRS.replace(
+    "reading, rationale", "CASE status WHEN 'ok' THEN 'exact' END AS reading, NULL AS rationale"
+)
+_OTHER_TEXT = """SELECT system, character, scenario FROM dialogue
+    JOIN other.dialogue AS o USING (system, character, scenario)
+    WHERE dialogue.turns <> o.turns LIMIT 1"""
+_OTHER_ANSWER = """SELECT system, character, scenario, metric FROM judgment
+    JOIN ({theirs}) AS o USING (system, character, scenario, metric)
+    WHERE judgment.key <> o.key OR (judgment.status = 'ok' AND o.status = 'ok' AND (
+        judgment.logprobs <> o.logprobs OR judgment.top_is_label <> o.top_is_label
+        OR judgment.reading <> o.reading OR judgment.rationale IS NOT o.rationale)) LIMIT 1"""
+_OTHER_SPENT = """INSERT INTO spent SELECT * FROM other.spent WHERE true ON CONFLICT DO UPDATE SET
+    judgments = judgments + excluded.judgments, seconds = seconds + excluded.seconds"""
 
 _READINGS: Mapping[str, Reading] = {reading: reading for reading in get_args(Reading)}
 
@@ -222,10 +238,47 @@ class Store(Database):
             if seconds is not None and judgments:
                 self._spend(seconds, Counter(judgment.system for judgment in judgments), new)
 
+    def take_in(self, other: Path) -> None:
+        """Add all rows of the store of another run folder, or none; no row is held in memory.
+
+        A score is never replaced, and a failure is replaced by a score.
+
+        Raises:
+            RunMismatchError: both have another text of a dialogue, or another score or prompt.
+            StoreError: as for `Database`; the other file is missing, damaged or of a newer format.
+        """
+        with Store(other, create=False) as theirs:
+            rows = _THEIRS if theirs._version() > 1 else _OF_FORMAT_1
+            with self._attached(theirs), self.transaction():
+                for query, what in (
+                    (_OTHER_TEXT, "another text of the dialogue"),
+                    (_OTHER_ANSWER.format(theirs=rows), "another score or prompt of"),
+                ):
+                    found = self._db.execute(query).fetchone()
+                    if found is not None:
+                        raise RunMismatchError(
+                            f"it has {what} {'/'.join(found)} than a run before it",
+                            path=other,
+                            hint="merge runs of different dialogues, or of one judge that answers "
+                            "the same twice; or leave this one out",
+                        )
+                self._db.execute(
+                    "INSERT INTO dialogue SELECT * FROM other.dialogue WHERE true "
+                    "ON CONFLICT DO NOTHING"
+                )
+                self._db.execute(f"INSERT INTO judgment ({_COLUMNS}) {rows} WHERE true {_UPDATE}")
+                if theirs._has_table("spent"):
+                    self._db.execute(_SPENT)
+                    self._db.execute(_OTHER_SPENT)
+
+    def _has_table(self, name: str) -> bool:
+        named = self._db.execute("SELECT 1 FROM sqlite_master WHERE name = ?", (name,))
+        return named.fetchone() is not None
+
     def seconds(self) -> dict[str, float]:
         """System -> seconds of judging it, for systems whose judgments were all timed."""
         with self._errors():
-            if not self._db.execute("SELECT 1 FROM sqlite_master WHERE name = 'spent'").fetchone():
+            if not self._has_table("spent"):
                 return {}
             rows = self._db.execute(
                 "SELECT system, seconds FROM spent WHERE judgments = "

@@ -72,6 +72,11 @@ _COMMANDS = {
         "leaderboard",
         "Rank the systems of RUNS, folders made with one judge and one rubric.",
     ),
+    "merge": _Entry(
+        "judge.cli.operator_command",
+        "merge",
+        "Join RUNS, made with one judge and one rubric, in one new run folder.",
+    ),
     "probe": _Entry(
         "judge.cli.probe_command",
         "probe",

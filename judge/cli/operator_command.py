@@ -1,4 +1,4 @@
-"""`judge doctor`, `judge runs` and `judge export`: the machine, and what lies on its disk."""
+"""`judge doctor`, `runs`, `export` and `merge`: the machine, and what lies on its disk."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import click
 from judge.cli.command import FOLDER_OR_FILE, command, echo_json, option, table
 from judge.cli.options import json_option
 
-__all__ = ["doctor", "export", "runs"]
+__all__ = ["doctor", "export", "merge", "runs"]
 
 
 @command("doctor")
@@ -121,3 +121,33 @@ def export(
     else:
         click.echo(f"{done.rows} judgments, {done.failed} of them without a score: {done.path}")
     ctx.exit(1 if done.failed else 0)
+
+
+@command("merge")
+@click.argument("runs", nargs=-1, required=True, type=FOLDER_OR_FILE)
+@option("--out", type=FOLDER_OR_FILE, required=True, metavar="RUN", help="The new run folder.")
+@json_option
+@click.pass_context
+def merge(ctx: click.Context, /, runs: Sequence[Path], out: Path, as_json: bool) -> None:
+    """Join RUNS, made with one judge and one rubric, in one new run folder.
+
+    For runs of one judge on several machines, or of several parts of the dialogues. What two of
+    them have must be equal in both. Ends with 1 if some judgments could not be made, or a run is
+    not finished.
+
+    \b
+    Example:
+      judge merge runs/part-1 runs/part-2 --out runs/whole
+    """
+    from judge.workflows import merge as workflow
+
+    done = workflow.merge(runs, out)
+    if as_json:
+        echo_json(asdict(done))
+    else:
+        click.echo(
+            f"{done.judgments} judgments of {done.dialogues} dialogues of {done.systems} systems, "
+            f"{done.twice} of them in more than one run, {done.failed} without a score: "
+            f"{done.folder}"
+        )
+    ctx.exit(1 if done.failed or not done.finished else 0)
