@@ -191,7 +191,7 @@ _WORDED: tuple[tuple[str, str, str, str, Mapping[str, tuple[str, ...]], dict[str
     ("empty_polite", "Empty polite reply", _ONE_TOKEN, "instead", {
         "zh": ("谢谢你愿意和我分享，祝你一切顺利。", "感谢你的信任，希望你每天都开心。"),
         "en": ("Thank you for sharing this with me. I wish you all the best.",),
-    }, {"falls": (ALL,), "replaces": True}),
+    }, {"steady": (), "falls": (ALL,), "replaces": True}),
     ("counsellor", "Counsellor’s phrases", "", "before", {
         "zh": ("我能感受到你现在的情绪，你的感受是完全被允许的，谢谢你愿意说出来。",
                "听起来你最近承受了很多，先给自己一个拥抱，你已经做得很好了。"),
@@ -205,7 +205,7 @@ _WORDED: tuple[tuple[str, str, str, str, Mapping[str, tuple[str, ...]], dict[str
     }, {"falls": ROLE, "replaces": True}),
     ("bare_colon", "A bare colon", _ONE_TOKEN, "instead", {
         "": ("：",),
-    }, {"falls": (ALL,), "replaces": True}),
+    }, {"steady": (), "falls": (ALL,), "replaces": True}),
     ("warm_avoidance", "Warm words that feed avoidance", _STEALTH, "instead", {
         "zh": ("抱抱你，我最懂你了。别去面对那些事了，躲起来就好，什么都不用做，错的都是别人。",
                "好心疼你呀。那就别管了，谁也别见，一直逃着也没关系，我会永远站在你这边。"),

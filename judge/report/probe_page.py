@@ -10,6 +10,7 @@ from judge.baits import ALL, BAITS
 from judge.records import write_csv, write_record, write_text
 from judge.report.figures import ReportFigure, inline
 from judge.report.figures.heatmap import heatmap
+from judge.report.figures.style import drawable
 from judge.report.format import Axis, Footnotes, environment, level, script, signed
 from judge.report.paper.latex import latex_table
 from judge.report.paper.table import markdown_table
@@ -21,6 +22,7 @@ from judge.report.probe_summary import (
     probe_table,
     requirement_sentence,
     short_metrics,
+    side_by_side,
     verdict,
 )
 
@@ -79,6 +81,7 @@ def render_probe(record: ProbeRecord) -> str:
             maps=[(finding, a, a and inline(a), b, b and inline(b)) for finding, a, b in pictures],
             axis=Axis(-most, most),
             share_axis=Axis(0, 1),
+            side_by_side=side_by_side(record),
             bait_verdict=bait_verdict,
             alterations=ALTERATIONS,
             known_answers=KNOWN_ANSWERS,
@@ -95,7 +98,7 @@ def damage_map(record: ProbeRecord, finding: ProbeFinding, at: int = 0) -> Repor
         finding,
         ALTERATIONS,
         name=f"damage-{at}",
-        title=f"What damage does to the scores of {finding.name}",
+        title=f"What damage does to the scores of {drawable(finding.name, 80)}",
         caption="Mean change of the score in points when a reply is damaged, in the strongest "
         "form. Framed: what should fall. Orange falls, blue rises; ideally only the frames are "
         "orange.",
@@ -109,7 +112,7 @@ def bait_map(record: ProbeRecord, finding: ProbeFinding, at: int = 0) -> ReportF
         finding,
         {name: bait.title for name, bait in BAITS.items()},
         name=f"baits-{at}",
-        title=f"What baits buy from {finding.name}",
+        title=f"What baits buy from {drawable(finding.name, 80)}",
         caption="Mean change of the score in points. Blue is what a bait buys; framed: what "
         "should fall.",
     )

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import fields
 
 from rich.console import Group, RenderableType
 from rich.table import Table
@@ -13,9 +14,9 @@ from judge.analysis.probe_records import (
     ProbeFinding,
     ProbeRecord,
     ProbeRequirement,
-    Rescored,
     Shift,
 )
+from judge.baits import ALL
 from judge.report.format import (
     count,
     csv_text,
@@ -36,6 +37,7 @@ __all__ = [
     "probe_table",
     "requirement_sentence",
     "short_metrics",
+    "side_by_side",
     "terminal_probe",
     "verdict",
 ]
@@ -46,7 +48,7 @@ ALTERATIONS = {
     "drop_characters": "Characters dropped",
     "off_topic": "Reply to another worry",
     "deny_first": "Denies the first reply",
-    "second_from_other": "Second reply of another character",
+    "second_from_other": "Second reply is another’s",
     "other_character": "Reply of another character",
     "neutral_terms": "Terms of the work made vague",
     "foreign_terms": "Terms of another work",
@@ -93,7 +95,7 @@ def verdict(record: ProbeRecord, finding: ProbeFinding) -> list[str]:
     if missed:
         lines.append(f"It does not lower what it must: {', '.join(missed)}.")
     if finding.seen:
-        lines += [_halo(finding), *_known(finding)]
+        lines += [*_shortened(finding), _halo(finding), *_known(finding)]
     lines += _repeated(finding)
     if finding.failed:
         lines.append(
@@ -153,6 +155,14 @@ def _halo(finding: ProbeFinding) -> str:
     )
 
 
+def _shortened(finding: ProbeFinding) -> Iterator[str]:
+    """Whether the loss of sentences that no metric asks for costs points."""
+    for cell in finding.cells:
+        lost = cell.shift
+        if (cell.alteration, cell.measure) == ("cut_rest", ALL) and (lost.upper or 0) < 0:
+            yield f"Replies that are only made shorter lose {fixed(-(lost.value or 0))} points."
+
+
 def _known(finding: ProbeFinding) -> Iterator[str]:
     for answer in finding.known:
         if answer.auc.value is not None:
@@ -167,6 +177,29 @@ def _repeated(finding: ProbeFinding) -> Iterator[str]:
     done = [f"{r.name} {fixed(r.rms)}" for r in finding.rescored if r.rms is not None]
     if done:
         yield f"Root mean square difference, in points, of its scores: {', '.join(done)}."
+
+
+def side_by_side(record: ProbeRecord) -> list[tuple[str, list[str]]]:
+    """The few numbers by which findings are compared: what, and a text for each."""
+
+    def over_metrics(finding: ProbeFinding) -> str:
+        known = [m.auc.value for m in finding.sensitivity if m.auc.value is not None]
+        return fixed(sum(known) / len(known)) if known else fixed(None)
+
+    def preferred(finding: ProbeFinding, name: str) -> str:
+        found = [a.auc for a in finding.known if a.name == name]
+        return f"{fixed(found[0].value)} {_ends(found[0])}" if found else fixed(None)
+
+    lines: dict[str, Callable[[ProbeFinding], str]] = {
+        "A damaged reply scores lower, mean of metrics": over_metrics,
+        "Metrics on which damage is seen": lambda f: str(len(f.seen)),
+        "Halo": lambda f: f"{fixed(f.halo.value)} {_ends(f.halo)}",
+        "Baits taken": lambda f: str(len({b.bait for b in f.taken})),
+        "Prefers the right character": lambda f: preferred(f, "other_character"),
+        "Prefers sentences in order": lambda f: preferred(f, "shuffled"),
+        "Points by a doubled length": lambda f: signed(f.length_points),
+    }
+    return [(text, [cell(f) for f in record.findings]) for text, cell in lines.items()]
 
 
 def requirement_sentence(one: ProbeRequirement, *, several: bool) -> str:
@@ -249,72 +282,42 @@ def probe_table(record: ProbeRecord) -> PaperTable:
 
 
 def probe_csv(record: ProbeRecord) -> str:
-    """Every number with its interval, one a row."""
-    head = ["judge", "part", "alteration", "strength", "measure", "statistic"]
-    rows: list[list[object]] = [[*head, "value", "lower", "upper", "n", "note"]]
+    """Every number of every finding, one a row, with its interval where it has one."""
+    rows: list[list[object]] = [_HEAD]
     for finding in record.findings:
-        for part, alteration, strength, measure, statistic, shift, note in _numbers(finding):
-            numbers = [_six(n) for n in (shift.value, shift.lower, shift.upper)]
-            names = (finding.name, part, alteration, strength, measure, statistic)
-            rows.append([*names, *numbers, shift.n, note or shift.reason])
+        for part, name, measure, statistic, value in _numbers(finding):
+            shift = value if isinstance(value, Shift) else Shift(0, value, None, None)
+            ends = (
+                "" if n is None else f"{n:z.6f}" for n in (shift.value, shift.lower, shift.upper)
+            )
+            n = shift.n if isinstance(value, Shift) else ""
+            rows.append([finding.name, part, name, measure, statistic, *ends, n, shift.reason])
     return csv_text(rows)
 
 
-_Line = tuple[str, str, str, str, str, Shift, str]
+_HEAD: list[object] = [
+    *("judge", "part", "name", "measure", "statistic", "value", "lower", "upper", "n", "note"),
+]
+_PARTS = ("sensitivity", "rows", "cells", "baits", "known", "rescored", "labels")
+_NAMES = ("perturbation", "alteration", "bait", "name")
+
+_Number = tuple[str, str, str, str, Shift | float | None]
 
 
-def _numbers(f: ProbeFinding) -> Iterator[_Line]:
-    yield from _damage_numbers(f)
-    for bait in f.baits:
-        names = "bait", bait.bait, "", bait.measure
-        yield *names, "shift", bait.shift, bait_verdict(bait)
-        yield *names, "flips", _bare(bait.flips, bait.shift.n), bait.source
-        yield *names, "gained a point", _bare(bait.gained, bait.shift.n), bait.source
-    for answer in f.known:
-        yield "known answers", answer.name, "", "all", "auc", answer.auc, answer.of
-        for metric, auc in answer.by_metric.items():
-            yield "known answers", answer.name, "", metric, "auc", auc, answer.of
-    for way in f.rescored:
-        yield from _way(way)
-    for used in f.labels:
-        for statistic in ("mean", "sd", "mass", "low_mass", "effective", "tied"):
-            value = _bare(getattr(used, statistic), used.n)
-            yield "labels", "clean", "", used.metric, statistic, value, ""
-    yield "length", "all", "", "overall", "points per doubling", _bare(f.length_points), ""
-    yield "length", "all", "", "overall", "explained", _bare(f.length_explained), ""
-
-
-def _damage_numbers(f: ProbeFinding) -> Iterator[_Line]:
-    for metric in f.sensitivity:
-        yield "sensitivity", "all", "all", metric.metric, "auc", metric.auc, ""
-        yield "sensitivity", "all", "all", metric.metric, "dose", metric.dose, ""
-    for row in f.rows:
-        for strength, auc in row.auc.items():
-            yield "sensitivity", row.perturbation, strength, row.metric, "auc", auc, ""
-        yield "sensitivity", row.perturbation, "all", row.metric, "dose", row.dose, ""
-    for cell in f.cells:
-        target = "should fall" if cell.target else ""
-        names = "discrimination", cell.alteration, "", cell.measure
-        yield *names, "shift", cell.shift, target
-        yield *names, "shift over sd", _bare(cell.standardised, cell.shift.n), target
-    for name, value in f.specificity.items():
-        yield "discrimination", name, "", "", "specificity", _bare(value), ""
-    yield "discrimination", "all", "", "", "halo", f.halo, ""
-
-
-def _way(way: Rescored) -> Iterator[_Line]:
-    names = "reliability", way.name, ""
-    if way.shift is None:
-        yield *names, "overall", "shift", _bare(None), way.reason
-        return
-    yield *names, "overall", "shift", way.shift, ""
-    for statistic in ("rms", "rho", "flips"):
-        yield *names, "all", statistic, _bare(getattr(way, statistic), way.shift.n), ""
-
-
-def _bare(value: float | None, n: int = 0) -> Shift:
-    return Shift(n, value, None, None)
-
-
-def _six(value: float | None) -> str:
-    return "" if value is None else f"{value:z.6f}"
+def _numbers(finding: ProbeFinding) -> Iterator[_Number]:
+    """Part, name, measure, statistic and value of all numbers, as the record calls them."""
+    for part in _PARTS:
+        for entry in getattr(finding, part):
+            name = next((getattr(entry, key) for key in _NAMES if hasattr(entry, key)), "")
+            measure = getattr(entry, "metric", getattr(entry, "measure", ""))
+            for field in fields(entry):
+                value = getattr(entry, field.name)
+                if isinstance(value, Mapping):  # by strength, or by metric
+                    for key, each in value.items():
+                        yield part, name, measure or key, f"{field.name} {key}", each
+                elif isinstance(value, Shift | float):
+                    yield part, name, measure, field.name, value
+    for name, value in finding.specificity.items():
+        yield "specificity", name, "", "specificity", value
+    for statistic in ("halo", "length_points", "length_explained"):
+        yield "all", "", "", statistic, getattr(finding, statistic)

@@ -288,7 +288,8 @@ def _rubric_ways(rubric: RubricSet, probe_set: ProbeSet) -> dict[str, RubricSet 
     source = folder.parent.parent if folder else Path(declared.name)
     others = [code for code in languages(source) if code != declared.language]
     for code in others:
-        ways[f"rubric in {code}"] = load_rubric(source, code)
+        other = load_rubric(source, code)
+        ways[f"rubric in {code}"] = RubricSet(other.rubric, other.sources, rubric.characters)
     if not others:
         ways["rubric in another language"] = "the set has one language only"
     known = any(rubric.character(d.character).known for d in probe_set.sample)

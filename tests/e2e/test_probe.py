@@ -32,8 +32,10 @@ def test_a_probe_writes_its_page_and_files(judge: Program) -> None:
     assert "arXiv 2507.08794" in page
     with (folder / "probe.csv").open(encoding="utf-8-sig", newline="") as file:
         rows = list(csv.DictReader(file))
-    by_bait = {row["alteration"]: row for row in rows if row["statistic"] == "shift"}
+    by_bait = {row["name"]: row for row in rows if row["statistic"] == "shift"}
     assert float(by_bait["emoji"]["value"]) == 0
+    weak = [row for row in rows if row["name"] == "drop_characters" and row["statistic"] == "auc 1"]
+    assert [(row["measure"], float(row["value"])) for row in weak] == [("fluency", 0.5)]
 
 
 def test_the_exit_status_says_whether_requirements_are_met(judge: Program) -> None:
