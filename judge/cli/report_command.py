@@ -117,7 +117,7 @@ def compare(first: Path, second: Path, out: Path, most: int, *, as_json: bool) -
     """
     from judge.cli.terminal import print_table
     from judge.report.compare_page import difference_sentences, difference_table
-    from judge.workflows import compare as workflow
+    from judge.workflows import report as workflow
 
     done = workflow.compare(first, second, out=out, most=most)
     if as_json:

@@ -1,4 +1,4 @@
-"""One report over judged runs: a page, a table of scores and the results for programs."""
+"""Reports over judged runs: one of several together, and where two of them differ."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ from judge.analysis.published import PAPER_SOURCE, PublishedMeans, paper_diversi
 from judge.analysis.reference_agreement import agree_with_reference
 from judge.analysis.reply_diversity import summarize_diversity, word_segmenter
 from judge.analysis.results import Results
+from judge.analysis.run_differences import RunDifferences, compare_runs
 from judge.analysis.summary import summarize
 from judge.calibration_file import Calibration, MadeWith
 from judge.dialogues import DialogueSet
@@ -23,6 +24,7 @@ from judge.manifest import Manifest
 from judge.ratings import Ratings
 from judge.ratings.reference import FITTED_NOTE, fitted_to_reference, reference_dialogues
 from judge.report import write_report
+from judge.report.compare_page import write_differences
 from judge.roleplay.playing_summary import PlayingSummary, read_playing_summary
 from judge.rubric import is_reply_set
 from judge.runs import StoredRun, open_run, show_frame
@@ -35,6 +37,8 @@ if TYPE_CHECKING:
 __all__ = [
     "HumanScale",
     "Report",
+    "RunComparison",
+    "compare",
     "human_scale",
     "of_the_files",
     "report",
@@ -271,3 +275,41 @@ def of_the_files(stored: StoredRun, given: DialogueSet, items: Sequence[PromptIt
             j for j in stored.judgments if f"{j.system}/{j.character}/{j.scenario}" not in aside
         ),
     )
+
+
+@dataclass(frozen=True, slots=True)
+class RunComparison:
+    """A comparison that was written.
+
+    Attributes:
+        differences: everything that it says.
+        page: its HTML page; compare.csv lies beside it.
+    """
+
+    differences: RunDifferences = field(repr=False)
+    page: Path
+
+
+def compare(
+    first: str | Path | Sequence[str | Path],
+    second: str | Path | Sequence[str | Path],
+    *,
+    out: str | Path = "comparison",
+    most: int = 30,
+) -> RunComparison:
+    """Say where two judges, rubrics or languages differ on the same dialogues.
+
+    Args:
+        first, second: each a run folder, or several of one judge and one rubric.
+        out: the folder of the page and its files.
+        most: how many dialogues are listed for each metric.
+
+    Raises:
+        StoreError: a folder is no run, or the page cannot be written.
+        RunMismatchError: the runs have other scales, or no metric or dialogue in common.
+        UsageError: `out` is a run folder.
+    """
+    folder = report_folder(out)
+    runs = [open_run(*run_folders(run)) for run in (first, second)]
+    differences = compare_runs(*runs, most=most)
+    return RunComparison(differences, write_differences(differences, folder))
