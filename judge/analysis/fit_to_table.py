@@ -15,8 +15,12 @@ from judge.analysis.fit_calibration import AUTO, fit_samples, library_versions
 from judge.calibration_file import Calibration, MadeWith
 from judge.errors import UsageError
 from judge.manifest import utc_now
+from judge.ratings import Scale
 
 __all__ = ["TableCalibration", "TableScore", "calibrate_table"]
+
+_MOST_OFF = 0.01
+"""The largest share of a judge's scores that may lie off its scale."""
 
 _MOST_LABELS = 20
 """A scale of more whole numbers than this is no rating scale."""
@@ -45,6 +49,7 @@ def calibrate_table(
     scores: PairedScores,
     source: tuple[str, str],
     *,
+    judge_scale: Scale | None = None,
     candidate: str = AUTO,
     confidence: float = 0.9,
     progress: Callable[[int, int], None] = lambda *_: None,
@@ -54,19 +59,31 @@ def calibrate_table(
     Args:
         scores: of one judge, beside people.
         source: name and SHA-256 of the table.
+        judge_scale: what the judge's scores may be; None for the scale of people.
         candidate: see `fit_calibration.calibrate`.
         confidence: of every interval.
         progress: told how many metrics are done, of how many.
 
     Raises:
-        UsageError: the scale of people or judge is not one of whole numbers.
+        UsageError: the scale of people is not one of whole numbers, or more than 1% of the judge's
+            scores are off its scale.
     """
-    low, high = _scale(scores)
+    low, high = _scale(scores, judge_scale)
     labels = high - low + 1
-    on_scale = (scores.score >= low) & (scores.score <= high)
+    ends = (low, high) if judge_scale is None else (judge_scale.low, judge_scale.high)
+    seen = np.interp(scores.score, ends, (low, high))
+    on_scale = (scores.score >= ends[0]) & (scores.score <= ends[1])
+    of_judge = f"{ends[0]:g}-{ends[1]:g}"
+    off = int((~on_scale & ~np.isnan(seen)).sum())
+    if off > _MOST_OFF * np.isfinite(seen).sum():
+        raise UsageError(
+            f"{off:,} of {np.isfinite(seen).sum():,} scores of the judge {scores.judge} are not on "
+            f"{of_judge}: they go from {np.nanmin(scores.score):g} to {np.nanmax(scores.score):g}",
+            hint="name the judge's own scale: --judge-scale 0-100",
+        )
     probs = scores.probs
     if probs is None or probs.shape[2] != labels:
-        probs = as_distributions(np.where(on_scale, scores.score - low + 1, np.nan), labels)
+        probs = as_distributions(np.where(on_scale, seen - low + 1, np.nan), labels)
     samples = []
     for column in range(len(scores.metrics)):
         rows = scores.metric == column
@@ -87,8 +104,9 @@ def calibrate_table(
         confidence,
         progress,
     )
-    off = int((~on_scale & ~np.isnan(scores.score)).sum())
-    notes = [f"{off} scores of the judge are not on {low}-{high} and were left out."] if off else []
+    notes = [f"{off} scores of the judge are not on {of_judge} and were left out."] if off else []
+    if judge_scale is not None:
+        notes.append(f"The judge's scores on {of_judge} were brought to {low}-{high} first.")
     if low != 1:
         notes.append(f"In this file the labels are counted from 1, which stands for {low}.")
     calibration = Calibration(
@@ -115,18 +133,18 @@ def calibrate_table(
     return TableCalibration(calibration, tuple(_scores(scores, calibration, probs, low)))
 
 
-def _scale(scores: PairedScores) -> tuple[int, int]:
+def _scale(scores: PairedScores, judge_scale: Scale | None) -> tuple[int, int]:
     """The ends of the scale of all metrics, wide enough for the judge if none was declared."""
     ends = [*scores.scale.values()]
     low, high = min(end[0] for end in ends), max(end[1] for end in ends)
-    if not scores.scale_declared:
+    if not scores.scale_declared and judge_scale is None:
         low = min(low, np.floor(np.nanmin(scores.score)))
         high = max(high, np.ceil(np.nanmax(scores.score)))
     if low != round(low) or high != round(high) or high - low + 1 > _MOST_LABELS or low == high:
         raise UsageError(
             f"people and judge use {low:g} to {high:g}, which is no scale of at most "
             f"{_MOST_LABELS} whole numbers",
-            hint="bring the judge's scores to the scale of the people, and name it: --scale 1-5",
+            hint="name both scales: --scale 1-5 --judge-scale 0-100",
         )
     return round(low), round(high)
 

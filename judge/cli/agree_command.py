@@ -10,20 +10,20 @@ from typing import Any
 import click
 
 from judge.cli.agreement_text import show_agreement, show_comparisons, show_overview
-from judge.cli.command import FOLDER_OR_FILE, NameList, Progress, command, echo_json, option
+from judge.cli.command import FOLDER_OR_FILE, Progress, command, echo_json, option
 from judge.cli.options import (
+    TABLE,
     aliases_of,
     confidence_option,
     json_option,
     metrics_option,
     out_option,
     rating_options,
+    table_options,
 )
 from judge.errors import UsageError
 
 __all__ = ["agree"]
-
-_TABLE = "A table instead of RUNS"
 
 
 @command("agree")
@@ -37,7 +37,7 @@ _TABLE = "A table instead of RUNS"
     "tables",
     type=FOLDER_OR_FILE,
     multiple=True,
-    group=_TABLE,
+    group=TABLE,
     help="Instead of RUNS: a table of anything judged, with item, system, dimension, rater, "
     "rater_type and score; or with probabilities p1, p2, ... for score; or with item, system, "
     "measure and score. Repeatable.",
@@ -46,23 +46,10 @@ _TABLE = "A table instead of RUNS"
     "--judge",
     "judges",
     multiple=True,
-    group=_TABLE,
+    group=TABLE,
     help="Of --table: this judge. Twice: compare.",
 )
-@option(
-    "--people",
-    type=NameList(),
-    default="",
-    group=_TABLE,
-    help="Of --table: the measures that people gave.",
-)
-@option(
-    "--where",
-    multiple=True,
-    metavar="COLUMN=VALUE",
-    group=_TABLE,
-    help="Of --table: only these rows; COLUMN!=VALUE: only others. Repeatable.",
-)
+@table_options
 @metrics_option
 @option(
     "--point",
@@ -141,7 +128,7 @@ def agree(
       judge agree runs/public --ratings ratings.csv
       judge agree runs/public --ratings reference
       judge agree runs/public-8b runs/public-32b --ratings ratings.csv --out reports/two
-      judge agree --table scores.csv --judge gpt-4 --out reports/table
+      judge agree --table judged.csv --judge gpt-4
     """
     from judge.ratings.reference import REFERENCE, is_reference
     from judge.workflows import agree as workflow
@@ -155,8 +142,10 @@ def agree(
     elif ratings is not None:
         reading = {n: options[n] for n in ("scale", "step", "sheet", "allow_missing")}
         source = RatingsFile(ratings, named, **reading, **shape)
-    elif any(shape.values()):
-        raise UsageError("--raters, --systems and --mapping go with --ratings", hint="add it")
+    if any(shape.values()) and not isinstance(source, RatingsFile):
+        raise UsageError(
+            "--raters, --systems and --mapping go with a file of --ratings", hint="name one"
+        )
     with Progress() as progress:
         done = workflow.agree(
             runs,

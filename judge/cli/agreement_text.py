@@ -144,24 +144,30 @@ def show_comparisons(found: Comparisons) -> None:
 def show_overview(found: Sequence[Overview], notes: Sequence[str], *, simulated: bool) -> None:
     """One row for each judge and dimension."""
     _banners(simulated=simulated)
-    click.echo(
-        "Spearman's rho with people, ICC(A,1) of systems; in brackets: one and the same score for "
-        "everything; --judge NAME gives the whole report and the reason of each dash"
-    )
     from judge.analysis.agreement.agreement_records import LEVELS
 
-    heads = ("ICC", "SPA", "alt-test", "whole")
-    rows = [("judge", "dimension", "n", *(level.replace("_", " ") for level in LEVELS), *heads)]
+    labels = any(row.equal for row in found)
+    first = "shares of equal labels" if labels else "Spearman's rho with people"
+    heads: list[str] = ["judge", "dimension", "n", "equal", "kappa"]
+    heads += [level.replace("_", " ") for level in LEVELS]
+    rows = [(*heads, "ICC", "SPA", "alt-test", "whole")]
     rows += [
         (
             row.judge,
             row.dimension,
             str(row.n),
+            _beside(row.equal.value, row.constant["equal"].value) if row.equal else _DASH,
+            _number(row.kappa.value, 3) if row.kappa else _DASH,
             *(_number(row.levels["spearman"][level].value, 3) for level in LEVELS),
             *_without_skill(row),
         )
         for row in found
     ]
+    rows = _without_dashes(rows)
+    click.echo(
+        f"{first}{', ICC(A,1) of systems' if 'ICC' in rows[0] else ''}; in brackets: one and the "
+        "same score for everything; --judge NAME gives the whole report and what is undefined"
+    )
     click.echo(table(rows))
     for note in notes:
         click.echo(f"note: {note}")

@@ -21,12 +21,14 @@ from judge.cli.options import (
     JUDGE,
     RATINGS,
     REPORT,
+    TABLE,
     aliases_of,
     given_ratings,
     json_option,
     metrics_option,
     out_option,
     rating_options,
+    table_options,
 )
 
 if TYPE_CHECKING:
@@ -51,11 +53,20 @@ CANDIDATES = ("mode", "expected", "shift", "linear", "isotonic", "ridge", "ordin
 @option(
     "--table",
     type=FOLDER_OR_FILE,
+    group=TABLE,
     help="Instead of RUNS: a table of anything judged, as `judge agree --table` reads it, with the "
     "scores of judges and of people. The calibrated scores are written beside --out, as "
     "OUT-scores.csv.",
 )
-@option("--judge", metavar="NAME", help="Of --table: this judge.")
+@option("--judge", metavar="NAME", group=TABLE, help="Of --table: this judge.")
+@table_options
+@option(
+    "--judge-scale",
+    metavar="LOW-HIGH",
+    group=TABLE,
+    help="Of --table: what the judge's scores may be, such as 0-100, where that is not the scale "
+    "of people. They are brought to theirs by a straight line before anything is fitted.",
+)
 @metrics_option
 @option(
     "--rung",
@@ -84,7 +95,6 @@ def calibrate(
     /,
     runs: Sequence[Path],
     table: Path | None,
-    judge: str | None,
     as_json: bool,
     **_: Any,
 ) -> None:
@@ -101,12 +111,13 @@ def calibrate(
       judge calibrate runs/public --ratings ratings.csv
       judge calibrate runs/a runs/b --ratings survey.xlsx --alias 打分人=rater --metrics fluency
       judge calibrate runs/public --published paper --out paper.json
-      judge calibrate --table scores.csv --judge gpt-4 --scale 1-5 --out gpt-4.json
+      judge calibrate --table judged.csv --judge gpt-4 --scale 1-5 --out gpt-4.json
     """
     from judge.workflows import calibrate as workflow
     from judge.workflows.inputs import RatingsFile
 
-    given = given_options(ctx, JUDGE, REPORT)
+    given = given_options(ctx, JUDGE, REPORT, TABLE)
+    given.pop("table", None)
     if table is None:
         given |= given_ratings(ctx)
     else:
@@ -114,7 +125,7 @@ def calibrate(
         ratings, aliases = reading.pop("ratings", None), aliases_of(reading.pop("aliases", ()))
         given |= {"ratings": ratings, "table": RatingsFile(table, aliases, **reading)}
     with Progress() as progress:
-        done = workflow.calibrate(runs, judge=judge, progress=progress, **given)
+        done = workflow.calibrate(runs, progress=progress, **given)
     if as_json:
         echo_json({"out": str(done.path), **done.calibration.to_dict()})
     else:
@@ -146,7 +157,7 @@ def _show(found: Calibration) -> None:
         if tried:
             _show_ladder(tried)
         if fitted:
-            _show_chosen(fitted, found.confidence)
+            _show_chosen(fitted, found.confidence, of_table=not found.made_with.rubric_hash)
     with_line = {metric: fit for metric, fit in found.fits.items() if fit.details}
     if found.kind == "published" and with_line:
         _show_lines(with_line)
@@ -190,27 +201,27 @@ def _show_ladder(fitted: Mapping[str, Fit]) -> None:
         click.echo(f"- {reason}")
 
 
-def _show_chosen(fitted: Mapping[str, Fit], confidence: float) -> None:
+def _show_chosen(fitted: Mapping[str, Fit], confidence: float, *, of_table: bool) -> None:
     """The raw score and the chosen rung, each tried on what was left out."""
     errors: list[tuple[str, ...]] = [("metric", "rung", "MAE", "bias", "QWK")]
-    others: list[tuple[str, ...]] = [
-        ("metric", "pairs", "order", "character", "scenario", "rating")
-    ]
+    what, factors = ("item", ("item",)) if of_table else ("dialogue", ("character", "scenario"))
+    left_out = " and on ".join(f"{factor}s" for factor in factors)
+    others: list[tuple[str, ...]] = [("metric", "pairs", "order", *factors, "rating")]
     for metric, fit in fitted.items():
         errors.append((metric, fit.details["rung"], *_errors(fit.details)))
-        others.append((metric, *_others(fit.details)))
+        others.append((metric, *_others(fit.details, of_table=of_table)))
     click.echo("\nraw > calibrated, on systems left out")
     click.echo(text_table(errors))
     click.echo(
         "\npairs: of systems in the right order, both left out; rank-invariant: the map rises\n"
-        "and changes no rank correlation of dialogues; MAE on characters and on scenarios left\n"
+        f"and changes no rank correlation of {what}s; MAE on {left_out} left\n"
         f"out; half the {confidence:.0%} interval for one rating, and how many ratings of each\n"
         "system left out it covered"
     )
     click.echo(text_table(others))
     why = {fit.details["item_intervals"]["reason"] for fit in fitted.values()} - {""}
     for reason in sorted(why):
-        click.echo(f"no interval for a single dialogue: {reason}")
+        click.echo(f"no interval for a single {what}: {reason}")
 
 
 def _errors(details: Mapping[str, Any]) -> Iterator[str]:
@@ -220,11 +231,11 @@ def _errors(details: Mapping[str, Any]) -> Iterator[str]:
         yield f"{_number(before[name])} > {_number(after[name])}"
 
 
-def _others(details: Mapping[str, Any]) -> Iterator[str]:
+def _others(details: Mapping[str, Any], *, of_table: bool) -> Iterator[str]:
     values = (details[name]["value"] for name in ("pairs_before", "pairs"))
     yield " > ".join("-" if value is None else f"{value:.2f}" for value in values)
     yield "rank-invariant" if details["rank_invariant"] else "may change"
-    for way in ("by_character", "by_scenario"):
+    for way in ("by_character",) if of_table else ("by_character", "by_scenario"):
         yield _number(details[way].get("mae"))
     intervals = details["item_intervals"]
     if intervals["reason"]:

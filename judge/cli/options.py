@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import Any, TypeVar
 
 import click
 
 from judge.cli.command import FOLDER_OR_FILE, NameList, given_options, option
 from judge.engines import DEFAULT_CUDA, ENGINES
 from judge.errors import UsageError
-
-if TYPE_CHECKING:
-    pass
 
 __all__ = [
     "CLUSTER",
@@ -22,6 +19,7 @@ __all__ = [
     "PLAYING",
     "REPORT",
     "SERVER",
+    "TABLE",
     "aliases_of",
     "calibration_option",
     "characters_file_option",
@@ -39,6 +37,7 @@ __all__ = [
     "retry_failed_option",
     "selection_options",
     "shape_options",
+    "table_options",
 ]
 
 _Decorated = TypeVar("_Decorated", bound=Callable[..., Any])
@@ -47,6 +46,7 @@ _Decorated = TypeVar("_Decorated", bound=Callable[..., Any])
 GIVEN, JUDGE, ENGINE = "What is judged", "The judge", "How models are asked"
 SERVER, CLUSTER = "How a server is asked", "Several workers"
 PLAYING, REPORT, RATINGS = "A model that plays", "The report", "Human ratings"
+TABLE = "A table instead of RUNS"
 _POSITIVE = click.IntRange(min=1)
 _SHARE = click.FloatRange(0, 1, min_open=True, max_open=True)
 
@@ -353,6 +353,27 @@ def shape_options(decorated: _Decorated) -> _Decorated:
             "For the export of a questionnaire: a table with the columns heading, system, "
             "character, scenario and metric that says what each question is of.",
             type=FOLDER_OR_FILE,
+        ),
+    )
+
+
+def table_options(decorated: _Decorated) -> _Decorated:
+    """Which rows of a `--table` are people's, and which are left out."""
+    return _all(
+        decorated,
+        option(
+            "--people",
+            type=NameList(),
+            default="",
+            group=TABLE,
+            help="Of --table: the measures that people gave.",
+        ),
+        option(
+            "--where",
+            multiple=True,
+            metavar="COLUMN=VALUE",
+            group=TABLE,
+            help="Of --table: only these rows; COLUMN!=VALUE: only others. Repeatable.",
         ),
     )
 

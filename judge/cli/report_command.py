@@ -88,6 +88,8 @@ def leaderboard(ctx: click.Context, /, runs: Sequence[Path], as_json: bool, **_:
         print_table(terminal_leaderboard(done.board))
         for sentence in sentences(done.board):
             click.echo(sentence)
+        for note in done.board.notes:
+            click.echo(f"note: {note}")
         click.echo(f"leaderboard: {done.page}")
     ctx.exit(1 if done.failed else 0)
 

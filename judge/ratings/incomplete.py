@@ -147,10 +147,11 @@ def _too_much_lost(path: Path, missing: str, faults: Collection[Fault]) -> DataE
 # Tables of judges' scores
 
 
-def on_scale(table: JudgedTable, scale: Scale | None) -> JudgedTable:
+def on_scale(table: JudgedTable, scale: Scale | None, of_judge: Scale | None = None) -> JudgedTable:
     """The table without scores that are not on the scale of people, all of them counted in notes.
 
-    A judge may have a scale of its own: one most of whose scores lie off that of people keeps them.
+    A judge may have a scale of its own: one most of whose scores lie off that of people keeps them,
+    and where `of_judge` names it, only those off that are set aside.
     Where no scale is named, -1 among scores that are otherwise not negative is what many programs
     write for an answer that they could not read, and taken as missing.
 
@@ -189,14 +190,15 @@ def on_scale(table: JudgedTable, scale: Scale | None) -> JudgedTable:
                 continue
             notes.append(f"{name}: -1, which stands for no score, {int(unread.sum()):,} times.")
         else:
-            unread = rows & ~((scale.low <= table.score) & (table.score <= scale.high))
+            own = of_judge or scale
+            unread = rows & ~((own.low <= table.score) & (table.score <= own.high))
             if not unread.any():
                 continue
             if 2 * np.count_nonzero(unread) > len(score):
-                notes.append(f"{name} has a scale of its own: most of its scores are off {scale}.")
+                notes.append(f"{name} has a scale of its own: most of its scores are off {own}.")
                 continue
             notes.append(
-                f"Scores of {name} off the scale {scale}, missing: {_counts(table, unread)}."
+                f"Scores of {name} off the scale {own}, missing: {_counts(table, unread)}."
             )
         off |= unread
     found = replace(table, notes=(*table.notes, *notes))

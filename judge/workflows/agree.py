@@ -48,6 +48,7 @@ from judge.workflows.inputs import (
     RatingsFile,
     RatingsSource,
     as_file,
+    reference_or_file,
     usable_ratings,
     usual_table_name,
 )
@@ -141,11 +142,7 @@ class JudgeList:
     simulated: bool
 
     def to_frame(self) -> pd.DataFrame:
-        """One row for each judge and dimension.
-
-        n, each coefficient at each level, the intraclass correlations, soft pairwise accuracy, and
-        the annotator test with its verdict.
-        """
+        """One row for each judge and dimension: n, coefficients, and the annotator test."""
         import pandas as pd
 
         return pd.DataFrame(
@@ -163,6 +160,8 @@ class JudgeList:
                     for level, coefficients in row.icc.items()
                     for name, icc in coefficients.items()
                 },
+                **({} if row.equal is None else {"equal": row.equal.value}),
+                **({} if row.kappa is None else {"kappa": row.kappa.value}),
                 "soft_pairwise": row.soft_pairwise.value,
                 **{f"alt_test_{test.scores}": test.winning_rate for test in row.annotator_tests},
                 **{f"alt_verdict_{test.scores}": test.verdict for test in row.annotator_tests},
@@ -270,8 +269,9 @@ def agree(
     else:
         if judges or people or where:
             raise UsageError("--judge, --people and --where go with --table", hint="leave them out")
-        if isinstance(ratings, str | Path) and not is_reference(ratings):
-            ratings = RatingsFile(ratings, aliases or {}, scale, step, sheet, allow_missing)
+        if isinstance(ratings, str | Path):
+            file = RatingsFile(ratings, aliases or {}, scale, step, sheet, allow_missing)
+            ratings = reference_or_file(file)
         chosen = _of_runs(folders, ratings, metrics=metrics, point=point)
         if out is None and len(folders) > 1:
             raise UsageError(
@@ -393,6 +393,7 @@ def scores_of_table(
     allow_missing: bool,
     metrics: Sequence[str],
     point: Point,
+    judge_scale: Scale | None = None,
 ) -> list[PairedScores] | JudgeList:
     """What the named judges said; a list of all where none is named and there are several."""
     if len(judges) > 2:
@@ -423,7 +424,7 @@ def scores_of_table(
             f"--scale {of_people}: the labels are categories: {', '.join(judged.categories)}",
             hint="leave --scale out",
         )
-    judged = on_scale(judged, of_people)
+    judged = on_scale(judged, of_people, judge_scale)
     judged = ensure_complete_table(judged, judges, metrics, allow_missing=allow_missing)
     known = table_judges(judged)
     if not judges and len(known) > 1:

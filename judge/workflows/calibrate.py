@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from judge import calibration_file
+from judge.analysis.agreement.data import PairedScores
 from judge.analysis.fit_calibration import AUTO
 from judge.analysis.fit_calibration import calibrate as calibrate_to_ratings
 from judge.analysis.fit_to_published import calibrate_to_published
@@ -17,6 +18,7 @@ from judge.analysis.fit_to_table import calibrate_table
 from judge.analysis.published import PublishedMeans
 from judge.calibration_file import Calibration, MadeWith
 from judge.errors import UsageError
+from judge.ratings import Scale
 from judge.records import write_csv
 from judge.report.format import csv_text
 from judge.runs import open_run, show_frame
@@ -90,6 +92,9 @@ def calibrate(
     published: str | Path | PublishedMeans | None = None,
     table: str | Path | RatingsFile | None = None,
     judge: str | None = None,
+    people: Sequence[str] = (),
+    where: Sequence[str] = (),
+    judge_scale: str | None = None,
     metrics: Sequence[str] = (),
     candidate: str | None = None,
     confidence: float = 0.9,
@@ -106,6 +111,9 @@ def calibrate(
         published: in place of ratings: a CSV of published means, or `paper`.
         table: in place of runs: a table of scores that a judge and people gave to anything.
         judge: of the table; None where it has one judge.
+        people, where: of the table, as of `agree`.
+        judge_scale: of the table: what the judge's scores may be, as `0-100`; None for the scale of
+            people.
         metrics: only these.
         candidate: with ratings: which map. None chooses for each metric the simplest map within
             one standard error of the best, on systems left out.
@@ -127,9 +135,12 @@ def calibrate(
                 "--table goes without RUNS, --ratings and --published: it holds scores and ratings",
                 hint="judge calibrate --table FILE --judge NAME",
             )
-        return _of_table(table, judge, metrics, candidate or AUTO, confidence, out, fitting)
-    if judge is not None:
-        raise UsageError("--judge goes with --table", hint="leave it out")
+        seen = None if judge_scale is None else Scale.parse(judge_scale, 0)
+        chosen = _scores_of(table, judge, people, where, metrics, seen)
+        return _of_table(chosen, seen, candidate or AUTO, confidence, out, fitting)
+    for name in ("judge", "people", "where", "judge_scale"):
+        if locals()[name]:
+            raise UsageError(f"--{name.replace('_', '-')} goes with --table", hint="leave it out")
     if not run_folders(runs):
         raise UsageError("name run folders, or a table with --table", hint="judge calibrate RUN")
     if (ratings is None) == (published is None):
@@ -168,21 +179,21 @@ def calibrate(
     return CalibrationFit(path, fitted)
 
 
-def _of_table(
+def _scores_of(
     table: str | Path | RatingsFile,
     judge: str | None,
+    people: Sequence[str],
+    where: Sequence[str],
     metrics: Sequence[str],
-    candidate: str,
-    confidence: float,
-    out: str | Path | None,
-    progress: Callable[[int, int], None],
-) -> CalibrationFit:
+    judge_scale: Scale | None,
+) -> tuple[Path, PairedScores]:
+    """The table's path, and what one judge and people said."""
     file = table if isinstance(table, RatingsFile) else RatingsFile(table)
     found = scores_of_table(
         file.path,
         [judge] if judge else [],
-        (),
-        (),
+        people,
+        where,
         file.aliases,
         file.scale,
         file.step,
@@ -190,20 +201,38 @@ def _of_table(
         allow_missing=file.allow_missing,
         metrics=metrics,
         point="expected",
+        judge_scale=judge_scale,
     )
     if isinstance(found, JudgeList):
         names = ", ".join(dict.fromkeys(row.judge for row in found.rows))
         raise UsageError(
             "the table holds several judges: name one with --judge", hint=f"there are {names}"
         )
-    usual = usual_table_name("calibration", file.path, [found[0].judge])
-    path, target = Path(file.path), Path(out or f"{usual}.json")
+    return Path(file.path), found[0]
+
+
+def _of_table(
+    table: tuple[Path, PairedScores],
+    judge_scale: Scale | None,
+    candidate: str,
+    confidence: float,
+    out: str | Path | None,
+    progress: Callable[[int, int], None],
+) -> CalibrationFit:
+    path, found = table
+    usual = usual_table_name("calibration", path, [found.judge])
+    target = Path(out or f"{usual}.json")
     beside = target.with_name(f"{target.stem}-scores.csv")
     if path.resolve() in (target.resolve(), beside.resolve()):
         raise UsageError(f"--out {target}: the table would be replaced", hint="name another file")
     source = (path.name, hashlib.sha256(path.read_bytes()).hexdigest() if path.is_file() else "")
     fitted, scores = calibrate_table(
-        found[0], source, candidate=candidate, confidence=confidence, progress=progress
+        found,
+        source,
+        judge_scale=judge_scale,
+        candidate=candidate,
+        confidence=confidence,
+        progress=progress,
     )
     calibration_file.write(target, fitted)
     rows = [["item", "system", "metric", "score", "calibrated", "lower", "upper"]]

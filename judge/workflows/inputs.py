@@ -43,6 +43,7 @@ __all__ = [
     "published_means",
     "read_dialogues",
     "read_ratings",
+    "reference_or_file",
     "usable_ratings",
     "usual_folder",
     "usual_table_name",
@@ -135,6 +136,23 @@ def read_ratings(
     if isinstance(source, str | Path):
         source = RatingsFile(source, aliases or {}, scale, step)
     return _ratings(source, metrics)
+
+
+def reference_or_file(file: RatingsFile) -> str | RatingsFile:
+    """A file of ratings, or `reference`, whose judgments no option says how to read.
+
+    Raises:
+        UsageError: one does.
+    """
+    if not is_reference(file.path):
+        return file
+    if file != RatingsFile(file.path):
+        raise UsageError(
+            "--alias, --scale, --step, --sheet and --allow-missing say how a file is read, and "
+            f"--ratings {REFERENCE} is none",
+            hint="leave them out",
+        )
+    return REFERENCE
 
 
 def usable_ratings(

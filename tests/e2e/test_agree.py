@@ -362,6 +362,9 @@ def test_tables_that_cannot_be_used_are_refused(judge: Program) -> None:
 
 
 NONSENSE: list[tuple[tuple[str, ...], str]] = [
+    (("run", "--ratings", "reference", "--scale", "1-7"), "--ratings reference is none"),
+    (("run", "--ratings", "reference", "--alias", "a=fluency"), "--ratings reference is none"),
+    (("run", "--ratings", "reference", "--raters", "a,b"), "go with a file of --ratings"),
     ((), "name run folders or --table"),
     (("run", "--table", "table.csv"), "name run folders or --table"),
     (("--table", "table.csv", "--ratings", "ratings.csv"), "--ratings goes with RUNS"),
@@ -495,9 +498,13 @@ def test_labels_that_are_no_numbers(judge: Program) -> None:
     assert "the labels are categories: A, B" in message
     two = [[*row[:3], "k", *row[4:]] for row in rows if row[3] == "j"]
     table(judge, [*rows, *two])
-    message, hint = judge.mistake("agree", "--table", "table.csv")
-    assert "no correlation to list the judges by" in message
-    assert "--judge: j, k" in hint
+    listed = json.loads(judge("agree", "--table", "table.csv", "--json").out)["judges"]
+    assert [row["judge"] for row in listed] == ["j", "k"]
+    for row in listed:
+        assert row["equal"]["value"] == 35 / 40
+        assert row["kappa"]["value"] == pytest.approx(0.6)
+        assert row["constant"]["equal"]["value"] == 0.75
+    assert "shares of equal labels; in brackets" in judge("agree", "--table", "table.csv").out
     pair = ("--judge", "j", "--judge", "k", "--out", "two")
     assert "categories have none" in judge.mistake("agree", "--table", "table.csv", *pair)[0]
 

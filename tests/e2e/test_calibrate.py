@@ -300,6 +300,24 @@ def test_a_table_of_somebody_else_is_calibrated(judge: Program) -> None:
     ):
         error, _ = judge.mistake(*words, *extra)
         assert message in error
+    # Another scale is declared: 0 to 8 in place of 1 to 5 is the same by a straight line.
+    with path.open(encoding="utf-8", newline="") as file:
+        rows = list(csv.DictReader(file))
+    for row in rows:
+        if row["rater"] == "low":
+            row["score"] = str(2 * (float(row["score"]) - 1))
+    with (judge.folder / "wide.csv").open("w", encoding="utf-8", newline="") as file:
+        wide = csv.DictWriter(file, rows[0])
+        wide.writeheader()
+        wide.writerows(rows)
+    words = ("calibrate", "--table", "wide.csv", "--scale", "1-5", "--judge", "low")
+    judge(*words, "--judge-scale", "0-8")
+    beside = judge.folder / "calibration-wide-low-scores.csv"
+    with beside.open(encoding="utf-8-sig", newline="") as file:
+        brought = [float(row["calibrated"]) for row in csv.DictReader(file)]
+    assert brought == pytest.approx([float(row["calibrated"]) for row in scores], abs=1e-6)
+    judge(*words, "--judge-scale", "0-8", "--where", "dimension!=m1", "--out", "m0.json")
+    assert list(json.loads((judge.folder / "m0.json").read_text())["fits"]) == ["m0"]
     before = path.rename(judge.folder / "low-scores.csv").read_bytes()
     words = ("calibrate", "--table", "low-scores.csv", "--judge", "low", "--out", "low.json")
     assert "the table would be replaced" in judge.mistake(*words)[0]

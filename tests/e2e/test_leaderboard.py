@@ -8,6 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import numpy as np
 import pytest
 
 from judge.roleplay.playing_summary import FlagCount, PlayingSummary, write_playing_summary
@@ -196,3 +197,16 @@ def test_on_the_human_scale(judge: Program, recorded: Recorded) -> None:
     assert order == [row["system"] for row in board(judge)]
     text = (judge.folder / "r" / "report.html").read_text(encoding="utf-8")
     assert "ordered by the calibrated overall score" in text
+    with path.open(encoding="utf-8", newline="") as file:
+        rated = list(csv.DictReader(file))
+    rng = np.random.default_rng(4)
+    with path.open("w", newline="", encoding="utf-8") as file:
+        rows = csv.writer(file)
+        rows.writerow(rated[0])
+        rows.writerows([*list(row.values())[:-1], rng.integers(1, 6)] for row in rated)
+    four = [f"runs/{name}" for name in names[:4]]
+    judge("calibrate", *four, "--ratings", path, "--out", "noise.json", code=1)
+    said = judge("leaderboard", *four, "--calibration", "noise.json").out
+    page = (judge.folder / "leaderboard" / "leaderboard.html").read_text(encoding="utf-8")
+    assert "The judge adds nothing here: " in said
+    assert "The judge adds nothing here: " in page

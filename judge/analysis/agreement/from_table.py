@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from calibration.agreement.levels import level_correlations
 from judge.analysis.agreement import statistics
 from judge.analysis.agreement.agreement_records import AltTest, Coefficient, Estimate, Level
+from judge.analysis.agreement.categories import categorical_agreement
 from judge.analysis.agreement.data import GroupCodes, PairedScores, measure_scores
 from judge.analysis.agreement.rater_statistics import MOST_RATERS, alt_tests
 from judge.analysis.agreement.statistics import level_estimates
@@ -35,8 +36,9 @@ class Overview:
         n: how many things both the judge and people have scored; the correlations are over these.
         not_rated, not_judged: how many only the judge, and only people, have scored.
         levels: coefficient -> level -> correlation, without interval.
-        soft_pairwise, constant, annotator_tests, icc: as of `MeasureAgreement`, with the defaults
-            of a report.
+        soft_pairwise, constant, annotator_tests, icc, equal, kappa: as of `MeasureAgreement`, with
+            the defaults of a report. Of labels without an order only `equal`, `kappa` and the test
+            are defined; `equal` and `kappa` are None of others.
     """
 
     judge: str
@@ -49,6 +51,8 @@ class Overview:
     constant: Mapping[str, Estimate]
     annotator_tests: tuple[AltTest, ...]
     icc: Mapping[str, Mapping[str, Estimate]]
+    equal: Estimate | None = None
+    kappa: Estimate | None = None
 
 
 def table_judges(table: JudgedTable) -> tuple[str, ...]:
@@ -144,12 +148,6 @@ def overview(
         UsageError: there is no such judge or dimension.
         DataError: no judge and people have scored anything in common.
     """
-    if table.categories:
-        names = judges or table_judges(table)
-        raise UsageError(
-            "the labels are categories, which have no correlation to list the judges by",
-            hint=f"name one with --judge: {', '.join(names[:_LISTED])}",
-        )
     grid = _Grid(table, metrics)
     human = grid.means()
     rows = []
@@ -166,6 +164,24 @@ def overview(
             n = int((~np.isnan(judged + rated)).sum())
             if not n:
                 continue
+            not_rated, not_judged = (int(np.isnan(side).sum()) for side in (rated, judged))
+            measure = measures[name]
+            if table.categories:
+                found = categorical_agreement(
+                    measure, paired.raters, paired.annotators or "crowd", 1
+                )
+                rows.append(
+                    Overview(
+                        *(judge, name, n, not_rated, not_judged, found.levels),
+                        found.soft_pairwise,
+                        found.constant,
+                        found.annotator_tests,
+                        {},
+                        found.equal,
+                        found.kappa,
+                    )
+                )
+                continue
             levels = {
                 coefficient: level_estimates(
                     level_correlations(
@@ -174,8 +190,6 @@ def overview(
                 )
                 for coefficient in coefficients
             }
-            not_rated, not_judged = (int(np.isnan(side).sum()) for side in (rated, judged))
-            measure = measures[name]
             soft, human_p = statistics.soft_pairwise(measure, groups, seed=0)
             rows.append(
                 Overview(

@@ -179,7 +179,7 @@ def compare_judges(
     if first.categories:
         raise UsageError(
             "two judges are compared by correlations, and categories have none",
-            hint="name one judge at a time",
+            hint="without --judge all judges of the table are listed side by side",
         )
     rows_first, rows_second = _common_rows(first, second)
     of_second = {(measure.name, measure.parts): measure for measure in measure_scores(second)}
