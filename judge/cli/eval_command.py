@@ -172,7 +172,7 @@ def evaluate(
 @json_option
 @click.pass_context
 def generate(ctx: click.Context, /, model: str, as_json: bool, **_: Any) -> None:
-    """Let a model play the characters, two rounds in every scenario.
+    """Let a model play the characters in every scenario.
 
     Writes dialogues.jsonl, all that was played in the run folder, which `judge eval` judges. Can
     be stopped at any time: the same command goes on where it stopped, and run again it writes
@@ -232,8 +232,7 @@ def _show_plan(plan: EvaluationPlan, rate: float | None, *, as_json: bool) -> No
 
 def _facts_of_plan(plan: EvaluationPlan) -> dict[str, object]:
     if plan.model is not None:  # its answers are not there to be counted
-        scenes = plan.dialogues
-        facts = {"model": plan.model, "scenes": scenes, "replies": 2 * scenes}
+        facts = {"model": plan.model, "scenes": plan.dialogues, "replies": plan.replies}
         return {**facts, "prompts": plan.prompts}
     facts = {"judge": plan.judge, "dialogues": plan.dialogues, "prompts": plan.prompts}
     if plan.tokens is None:

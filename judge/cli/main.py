@@ -65,7 +65,7 @@ _COMMANDS = {
     "generate": _Entry(
         "judge.cli.eval_command",
         "generate",
-        "Let a model play the characters, two rounds in every scenario.",
+        "Let a model play the characters in every scenario.",
     ),
     "leaderboard": _Entry(
         "judge.cli.report_command",

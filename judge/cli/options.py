@@ -219,6 +219,13 @@ def play_options(decorated: _Decorated) -> _Decorated:
             "Who asks on after the first answer: a model, openai:NAME, or replay:SYSTEM for "
             "the recorded questions to that system.  [default: the judge, if it is a model]",
         ),
+        _play(
+            "--rounds",
+            "Questions and answers of a dialogue.",
+            type=_POSITIVE,
+            default=2,
+            show_default=True,
+        ),
         _play("--model-url", "The server of openai: models.  [default: --base-url]"),
         _play("--user-url", "The server of an openai: user.  [default: --base-url]"),
         _play(

@@ -1,9 +1,9 @@
 """A model plays characters in scenarios: instructions, playing, and a summary of the replies."""
 
 from judge.roleplay.playing import (
-    PARTS,
     Cast,
     Scene,
+    parts_of,
     play,
     played_dialogues,
     recorded_questions,
@@ -15,7 +15,6 @@ from judge.roleplay.prompts import RoleplayPrompts, load_prompts
 from judge.roleplay.transcript import Part, SceneId, Transcript
 
 __all__ = [
-    "PARTS",
     "Cast",
     "Part",
     "PlayingSummary",
@@ -24,6 +23,7 @@ __all__ = [
     "SceneId",
     "Transcript",
     "load_prompts",
+    "parts_of",
     "play",
     "played_dialogues",
     "recorded_questions",

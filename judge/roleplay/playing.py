@@ -1,7 +1,7 @@
 """Playing: a model answers as a character, the user asks again, and the model answers again.
 
-All first answers are written first, then all second questions, then all second answers, so that
-only one of the two models has to be in memory at a time. What is written does not depend on where
+All first answers are written first, then all second questions, and so on, so that only one of the
+two models has to be in memory at a time. What is written does not depend on where
 playing was interrupted: batches are cut from all scenes, not from the unfinished ones, and the
 random draws of a reply depend on its chat alone. Replies of a server are stored one by one.
 """
@@ -12,20 +12,21 @@ import hashlib
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
+from itertools import takewhile
 
 from judge.engines.chat import seeds_of
 from judge.engines.interface import Batch, Engine, OneByOne
 from judge.errors import DataError, EngineError, RunMismatchError, UsageError
 from judge.pipeline import run_batches
 from judge.roleplay.prompts import RoleplayPrompts
-from judge.roleplay.transcript import Part, SceneId, Transcript, TranscriptLine
-from judge.types import Dialogue, Failure, Message, Reply, Sampling, Turn
+from judge.roleplay.transcript import Part, SceneId, Transcript, TranscriptLine, round_of
+from judge.types import Character, Dialogue, Failure, Message, Reply, Sampling, Turn
 
 __all__ = [
-    "PARTS",
     "Cast",
     "PlayingProgress",
     "Scene",
+    "parts_of",
     "play",
     "played_dialogues",
     "recorded_questions",
@@ -37,7 +38,11 @@ Chat = Sequence[Message]
 PlayingProgress = Callable[[Part, int, int], None]
 """Called with (part, lines written, lines in all) at the start of a part and after every batch."""
 
-PARTS: tuple[Part, ...] = ("answer1", "question2", "answer2")
+
+def parts_of(rounds: int) -> tuple[Part, ...]:
+    """What models write in dialogues of so many rounds, in the order in which it is written."""
+    later = (f"{what}{n}" for n in range(2, rounds + 1) for what in ("question", "answer"))
+    return ("answer1", *later)
 
 
 # What is played
@@ -51,13 +56,13 @@ class Scene:
         character: whom the model plays.
         scenario: what the user is worried about.
         question: the user's first question.
-        recorded: system -> the second question that was recorded for that system.
+        recorded: system -> the questions from the second on that were recorded for that system.
     """
 
     character: str
     scenario: str
     question: str
-    recorded: Mapping[str, str]
+    recorded: Mapping[str, tuple[str, ...]]
 
     @property
     def id(self) -> SceneId:
@@ -74,7 +79,7 @@ def scenes_from_dialogues(dialogues: Iterable[Dialogue]) -> tuple[Scene, ...]:
         DataError: there are no dialogues, or a dialogue has no first question.
     """
     first: dict[SceneId, Counter[str]] = {}
-    second: dict[SceneId, dict[str, str]] = {}
+    later: dict[SceneId, dict[str, tuple[str, ...]]] = {}
     for d in dialogues:
         if not d.turns or not d.turns[0].question.strip():
             raise DataError(
@@ -82,14 +87,15 @@ def scenes_from_dialogues(dialogues: Iterable[Dialogue]) -> tuple[Scene, ...]:
             )
         scene_id = (d.character, d.scenario)
         first.setdefault(scene_id, Counter())[d.turns[0].question] += 1
-        recorded = second.setdefault(scene_id, {})
-        if len(d.turns) > 1 and d.turns[1].question.strip():
-            recorded[d.system] = d.turns[1].question
+        recorded = later.setdefault(scene_id, {})
+        questions = tuple(takewhile(str.strip, (turn.question for turn in d.turns[1:])))
+        if questions:
+            recorded[d.system] = questions
     if not first:
         raise DataError("there is no question to begin with", hint="judge data fetch")
     return tuple(
-        Scene(*scene_id, questions.most_common(1)[0][0], second[scene_id])
-        for scene_id, questions in first.items()
+        Scene(*scene_id, asked.most_common(1)[0][0], later[scene_id])
+        for scene_id, asked in first.items()
     )
 
 
@@ -101,14 +107,23 @@ def unanswered_dialogues(system: str, scenes: Iterable[Scene]) -> list[Dialogue]
     ]
 
 
-def recorded_questions(scenes: Sequence[Scene], system: str) -> dict[SceneId, str]:
-    """The recorded second questions that `system` was asked.
+def recorded_questions(
+    scenes: Sequence[Scene], system: str, rounds: int = 2
+) -> dict[SceneId, tuple[str, ...]]:
+    """The recorded questions that `system` was asked from the second round on.
 
     Raises:
-        UsageError: no scene has one.
+        UsageError: no scene has enough of them for so many rounds.
     """
-    questions = {scene.id: scene.recorded[system] for scene in scenes if system in scene.recorded}
+    asked = {scene.id: scene.recorded.get(system, ()) for scene in scenes}
+    questions = {scene_id: found for scene_id, found in asked.items() if len(found) > rounds - 2}
     if not questions:
+        most = max(map(len, asked.values()), default=0) + 1
+        if most > 1:
+            raise UsageError(
+                f"--rounds {rounds}: the recorded dialogues of {system} have {most} at most",
+                hint="choose fewer rounds, or a model as --user",
+            )
         known = sorted({name for scene in scenes for name in scene.recorded})
         raise UsageError(
             f"--user replay:{system}: no recorded question of that system",
@@ -126,20 +141,22 @@ class Cast:
 
     Attributes:
         model: plays the characters.
-        user: the model that writes the user's second questions, or recorded second questions.
+        user: the model that writes the user's questions from the second on, or recorded ones.
         prompts: the instructions of both.
         sampling: of the character's answers.
         user_sampling: of the user's questions.
         keep_loaded: keep both models in memory until the end. Otherwise one is unloaded before
             the other is loaded.
+        rounds: questions and answers of a dialogue.
     """
 
     model: Engine
-    user: Engine | Mapping[SceneId, str]
+    user: Engine | Mapping[SceneId, tuple[str, ...]]
     prompts: RoleplayPrompts
     sampling: Sampling
     user_sampling: Sampling
     keep_loaded: bool = False
+    rounds: int = 2
 
 
 def play(
@@ -153,8 +170,8 @@ def play(
     """Write the lines that `transcript` lacks, and unload the models afterwards.
 
     Lines that failed in a way that may have been passing are written again; with `retry_failed` all
-    that failed. A scene ends early where the model's first answer is empty or failed, or where
-    there is no second question.
+    that failed. A scene ends early where an answer is empty or failed, or where there is no further
+    question.
 
     Raises:
         RunMismatchError: `transcript` holds a line of another model, chat or setting.
@@ -162,62 +179,66 @@ def play(
         StoreError: `transcript` cannot be written.
     """
     _refuse_other_questions(cast, transcript)
-    prompts, model = cast.prompts, cast.model
-    first_chats = {
-        scene.id: prompts.character_chat(prompts.character(scene.character), scene.question)
-        for scene in scenes
-    }
     writing = _Writing(transcript, progress, retry_failed)
-    answers = _write("answer1", first_chats, model, cast.sampling, writing)
-    answered = [scene for scene in scenes if scene.id in answers]
-    if isinstance(cast.user, Mapping):
-        questions = cast.user
-    else:
-        user_chats = {
-            scene.id: prompts.user_chat(
-                prompts.character(scene.character), scene.question, answers[scene.id]
-            )
-            for scene in answered
+    profiles = {scene.id: cast.prompts.character(scene.character) for scene in scenes}
+    asked = {scene.id: scene.question for scene in scenes}
+    said: dict[SceneId, tuple[Turn, ...]] = dict.fromkeys(asked, ())
+    for number in range(1, cast.rounds + 1):
+        if number > 1:
+            asked = _next_questions(number, cast, profiles, said, writing)
+        chats = {
+            scene_id: cast.prompts.character_chat(profiles[scene_id], question, said[scene_id])
+            for scene_id, question in asked.items()
         }
-        alternate = cast.user is not model and not cast.keep_loaded
-        if alternate:
-            model.close()
-        questions = _write("question2", user_chats, cast.user, cast.user_sampling, writing)
-        if alternate:
-            cast.user.close()
-    second_chats = {
-        scene.id: prompts.second_chat(
-            prompts.character(scene.character),
-            scene.question,
-            answers[scene.id],
-            questions[scene.id],
-        )
-        for scene in answered
-        if scene.id in questions
-    }
-    _write("answer2", second_chats, model, cast.sampling, writing)
-    model.close()
+        answers = _write(f"answer{number}", chats, cast.model, cast.sampling, writing)
+        said = {i: (*said[i], Turn(asked[i], answer)) for i, answer in answers.items()}
+    cast.model.close()
     if not isinstance(cast.user, Mapping):
         cast.user.close()
 
 
-def played_dialogues(system: str, transcript: Transcript) -> dict[SceneId, Dialogue]:
+def _next_questions(
+    number: int,
+    cast: Cast,
+    profiles: Mapping[SceneId, Character],
+    said: Mapping[SceneId, Sequence[Turn]],
+    writing: _Writing,
+) -> dict[SceneId, str]:
+    """What the user asks in round `number`, 2 or more, of the scenes that have gone on so far."""
+    if isinstance(cast.user, Mapping):
+        return {i: cast.user[i][number - 2] for i in said if len(cast.user.get(i, ())) > number - 2}
+    chats = {i: cast.prompts.user_chat(profiles[i], turns) for i, turns in said.items()}
+    alternate = cast.user is not cast.model and not cast.keep_loaded
+    if alternate:
+        cast.model.close()
+    questions = _write(f"question{number}", chats, cast.user, cast.user_sampling, writing)
+    if alternate:
+        cast.user.close()
+    return questions
+
+
+def played_dialogues(
+    system: str, transcript: Transcript, rounds: int = 2
+) -> dict[SceneId, Dialogue]:
     """All dialogues that were played to their end, sorted by character and scenario.
 
-    A first answer that is empty or failed ends its dialogue. A failed answer is stored as an empty
-    one, which cannot be judged and is reported as such.
+    An answer that is empty or failed ends its dialogue. A failed answer is stored as an empty one,
+    which cannot be judged and is reported as such.
 
     Args:
         system: the model's name.
         transcript: the lines of the model.
+        rounds: of a dialogue.
     """
-    second = transcript.lines("answer2")
+    answers = [transcript.lines(f"answer{number}") for number in range(1, rounds + 1)]
     dialogues = {}
-    for scene_id, line in transcript.lines("answer1").items():
-        turns = [Turn(line.in_reply_to, _text(line))]
-        if turns[0].answer and scene_id in second:
-            turns.append(Turn(second[scene_id].in_reply_to, _text(second[scene_id])))
-        if len(turns) > 1 or not turns[0].answer:
+    for scene_id in answers[0]:
+        turns: list[Turn] = []
+        for lines in answers:
+            if scene_id not in lines or (turns and not turns[-1].answer):
+                break
+            turns.append(Turn(lines[scene_id].in_reply_to, _text(lines[scene_id])))
+        if len(turns) == rounds or not turns[-1].answer:
             dialogues[scene_id] = Dialogue(system, *scene_id, tuple(turns))
     return dialogues
 
@@ -334,21 +355,30 @@ def _stored_lines(
 
 
 def _refuse_other_questions(cast: Cast, transcript: Transcript) -> None:
-    """Refuse to mix recorded and written second questions, before any model is asked."""
-    written, answered = transcript.lines("question2"), transcript.lines("answer2")
-    recorded = isinstance(cast.user, Mapping)
-    if written if recorded else answered.keys() - written.keys():
+    """Refuse to mix written and recorded questions, or to shorten, before any model is asked."""
+    rounds = max((round_of(part) for part in transcript.parts()), default=0)
+    if rounds > cast.rounds:
         raise RunMismatchError(
-            "the second questions in this folder "
-            + ("were written by a model" if recorded else "are recorded ones"),
+            f"its dialogues have --rounds {rounds}, not {cast.rounds}",
             path=transcript.folder,
-            hint="choose another --out, or the --user that it was begun with",
+            hint="choose another --out",
         )
+    recorded = isinstance(cast.user, Mapping)
+    for number in range(2, rounds + 1):
+        written = transcript.lines(f"question{number}")
+        answered = transcript.lines(f"answer{number}")
+        if written if recorded else answered.keys() - written.keys():
+            raise RunMismatchError(
+                "the later questions in this folder "
+                + ("were written by a model" if recorded else "are recorded ones"),
+                path=transcript.folder,
+                hint="choose another --out, or the --user that it was begun with",
+            )
 
 
 def _refuse_hopeless(part: Part, lines: Mapping[SceneId, TranscriptLine]) -> None:
     """Raise an EngineError if all replies of a part failed, or if the user wrote nothing at all."""
-    user = part == "question2"
+    user = part.startswith("question")
     outcomes = [line.reply.outcome for line in lines.values()]
     reasons = [outcome.reason for outcome in outcomes if isinstance(outcome, Failure)]
     silent_user = user and not any(map(_text, lines.values()))

@@ -9,19 +9,19 @@ from pathlib import Path
 from typing import Any
 
 from judge.records import plain_record, read_record_if_present, write_record
-from judge.roleplay.playing import PARTS, played_dialogues
+from judge.roleplay.playing import parts_of, played_dialogues
 from judge.roleplay.prompts import RoleplayPrompts
 from judge.roleplay.reply_flags import count_flags, flag_reply
-from judge.roleplay.transcript import Part, SceneId, Transcript, TranscriptLine, Usage
+from judge.roleplay.transcript import Part, SceneId, Transcript, TranscriptLine, Usage, round_of
 from judge.roleplay.user_fidelity import UserFidelity, measure_user_fidelity
 from judge.types import Dialogue, Failure
 
 __all__ = [
     "FILE_NAME",
     "FORMAT",
-    "PART_TITLES",
     "FlagCount",
     "PlayingSummary",
+    "part_title",
     "read_playing_summary",
     "summarize_playing",
     "write_playing_summary",
@@ -32,14 +32,16 @@ FORMAT = 1
 
 FILE_NAME = "played.json"
 
-PART_TITLES: Mapping[str, str] = {
-    "answer1": "first answers",
-    "question2": "second questions",
-    "answer2": "second answers",
-}
-"""The parts of a dialogue in words."""
+_ORDINALS = ("first", "second", "third", "fourth", "fifth")
 
-_ANSWERS: tuple[tuple[Part, int], ...] = (("answer1", 1), ("answer2", 2))
+
+def part_title(part: Part) -> str:
+    """A part of a dialogue in words, such as `first answers`."""
+    number = round_of(part)
+    what = part.removesuffix(str(number))
+    if number <= len(_ORDINALS):
+        return f"{_ORDINALS[number - 1]} {what}s"
+    return f"{what}s of round {number}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,12 +68,12 @@ class PlayingSummary:
         dialogues: scenes that were played to their end.
         replies: answers of the model.
         marks: flag -> the replies that have it (see `judge.roleplay.reply_flags`).
-        broken: scenes that were not played to their end, for instance because the user's second
-            question failed.
+        broken: scenes that were not played to their end, for instance because a question of the
+            user failed.
         reasons: why replies or questions failed -> how many did for this reason.
         took: part -> the time and tokens that writing it took.
-        imitation: how closely the user simulator behaves like recorded users; None where the
-            second questions were recorded ones.
+        imitation: how closely the user simulator behaves like recorded users, in its second
+            questions; None where there are none, or where they were recorded ones.
     """
 
     system: str
@@ -99,13 +101,18 @@ class PlayingSummary:
     @property
     def tokens(self) -> int | None:
         """How many tokens the model's answers have; None where nobody counted them."""
-        return sum(self.took[part].tokens for part, _ in _ANSWERS if part in self.took) or None
+        return sum(usage.tokens for usage in self.of_answers) or None
+
+    @property
+    def of_answers(self) -> tuple[Usage, ...]:
+        """What writing the answers of each round took."""
+        return tuple(usage for part, usage in self.took.items() if part.startswith("answer"))
 
     def lines(self) -> list[str]:
         """The summary as lines of text for a terminal."""
         lines = [f"{self.system}: {self.dialogues} of {self.scenes} scenes played"]
         if self.broken:
-            lines.append(f"{self.broken} left out: without a second question, or not gone on with")
+            lines.append(f"{self.broken} left out: without another question, or not gone on with")
         lines += [
             f"{flag.replace('_', ' ')}: {count.replies} of {self.replies} replies, "
             f"such as {count.example}"
@@ -114,7 +121,7 @@ class PlayingSummary:
         ]
         lines += [f"{count} times: {reason}" for reason, count in self.reasons.items()]
         for part, usage in self.took.items():
-            line = f"{PART_TITLES[part]}: {usage.seconds:.1f} s of writing"
+            line = f"{part_title(part)}: {usage.seconds:.1f} s of writing"
             if usage.tokens and usage.seconds:
                 line += f", {usage.tokens} tokens, {usage.tokens / usage.seconds:.1f} tokens/s"
             lines.append(line)
@@ -155,6 +162,7 @@ def summarize_playing(
     transcript: Transcript,
     prompts: RoleplayPrompts,
     recorded: Sequence[Dialogue] | None,
+    rounds: int = 2,
 ) -> PlayingSummary:
     """Summarise all that was played in a folder.
 
@@ -165,22 +173,24 @@ def summarize_playing(
         prompts: the instructions, for their language and characters.
         recorded: recorded dialogues. The second questions of those in the scenes that were played
             are compared with the simulated ones. None where the second questions were recorded.
+        rounds: of a dialogue.
     """
-    lines = {part: transcript.lines(part) for part in PARTS}
-    begun, finished = lines["answer1"], played_dialogues(system, transcript)
+    parts = parts_of(rounds)
+    lines = {part: transcript.lines(part) for part in parts}
+    begun, finished = lines["answer1"], played_dialogues(system, transcript, rounds)
     flags_of_replies = [
         (f"{'/'.join(scene_id)}, round {number}", flag_reply(line.reply, prompts.language))
-        for part, number in _ANSWERS
-        for scene_id, line in lines[part].items()
+        for number in range(1, rounds + 1)
+        for scene_id, line in lines[f"answer{number}"].items()
     ]
     counts = count_flags((flags for _, flags in flags_of_replies), prompts.language)
     fidelity = None
-    if recorded is not None:
+    if recorded is not None and rounds > 1:
         same_scenes = [d for d in recorded if (d.character, d.scenario) in finished]
         fidelity = measure_user_fidelity(list(finished.values()), same_scenes, prompts.character)
     engines = {
-        "model": transcript.engine("answer1", "answer2"),
-        "user": transcript.engine("question2"),
+        "model": transcript.engine(*parts[::2]),
+        "user": transcript.engine(*parts[1::2]),
     }
     engine_facts = {
         f"{role} {name}": text
@@ -202,7 +212,7 @@ def summarize_playing(
         },
         broken=len(begun) - len(finished),
         reasons=_failure_reasons(lines),
-        took={part: transcript.usage(part) for part in PARTS if lines[part]},
+        took={part: transcript.usage(part) for part in parts if lines[part]},
         imitation=fidelity,
     )
 

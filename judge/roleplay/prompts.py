@@ -13,7 +13,7 @@ and the answer it should react to would stand where a model expects instructions
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Literal
 
@@ -28,7 +28,7 @@ from judge.rubric.set_files import (
     read_templates,
     read_toml,
 )
-from judge.types import Character, Message
+from judge.types import Character, Message, Turn
 
 __all__ = ["RoleplayPrompts", "load_prompts"]
 
@@ -36,6 +36,7 @@ _MANIFEST = "roleplay.toml"
 _CHARACTER, _USER = "character.j2", "user.j2"
 
 Chat = tuple[Message, ...]
+_Role = Literal["system", "user", "assistant"]
 
 
 class RoleplayPrompts(Templates):
@@ -65,39 +66,40 @@ class RoleplayPrompts(Templates):
         self.language = language
         self.hash = hash
 
-    def character_chat(self, character: Character, question: str) -> Chat:
-        """The chat to which the character's first answer replies. RubricError: see `Templates`."""
-        return (
-            self._message("system", self.render_template(_CHARACTER, {"character": character})),
-            self._message("user", question),
-        )
-
-    def second_chat(
-        self, character: Character, question1: str, answer1: str, question2: str
+    def character_chat(
+        self, character: Character, question: str, before: Sequence[Turn] = ()
     ) -> Chat:
-        """The chat to which the character's second answer replies."""
+        """The chat to which the character answers `question`, after the rounds `before`.
+
+        Raises:
+            RubricError: see `Templates`.
+        """
+        system = self.render_template(_CHARACTER, {"character": character})
+        said = (self._message(role, text) for turn in before for role, text in _messages(turn))
+        return (self._message("system", system), *said, self._message("user", question))
+
+    def user_chat(self, character: Character, turns: Sequence[Turn]) -> Chat:
+        """The chat to which the user simulator replies with the next question, after `turns`."""
+        seen = {"character": character, "turns": tuple(turns)}
+        last = {"question": turns[-1].question, "answer": turns[-1].answer}
         return (
-            *self.character_chat(character, question1),
-            self._message("assistant", answer1),
-            self._message("user", question2),
+            self._message("system", self.render_block(_USER, "system", seen)),
+            self._message("user", self.render_block(_USER, "chat", {**seen, **last})),
         )
 
-    def user_chat(self, character: Character, question1: str, answer1: str) -> Chat:
-        """The chat to which the user simulator replies with the second question."""
-        chat = {"character": character, "question": question1, "answer": answer1}
-        return (
-            self._message("system", self.render_block(_USER, "system", {"character": character})),
-            self._message("user", self.render_block(_USER, "chat", chat)),
-        )
-
-    def _message(self, role: Literal["system", "user", "assistant"], text: str) -> Message:
+    def _message(self, role: _Role, text: str) -> Message:
         return Message(role, text.strip())
+
+
+def _messages(turn: Turn) -> tuple[tuple[_Role, str], ...]:
+    return ("user", turn.question), ("assistant", turn.answer)
 
 
 def load_prompts(
     name: str | Path = "roleplay",
     language: str | None = None,
     characters_file: str | Path | None = None,
+    rounds: int = 2,
 ) -> RoleplayPrompts:
     """Read a set of roleplay prompts in one language.
 
@@ -108,6 +110,7 @@ def load_prompts(
         name: `roleplay`, which comes with the program, or a folder with a `roleplay.toml`.
         language: one of the set's languages; the first one by default.
         characters_file: profiles that replace those of the set.
+        rounds: that are played; from three on, the user has to see more than one answer.
 
     Raises:
         RubricError: there is no such set, or one of its files is wrong.
@@ -126,15 +129,16 @@ def load_prompts(
         top.text("name"), top.text("version"), chosen, hash_files(paths), sources, characters
     )
     for character in (*characters.values(), Character(name="?")):
-        _check_chats(prompts, character)
+        _check_chats(prompts, character, rounds)
     return prompts
 
 
-def _check_chats(prompts: RoleplayPrompts, character: Character) -> None:
+def _check_chats(prompts: RoleplayPrompts, character: Character, rounds: int) -> None:
     """Raise a RubricError if a chat has an empty instruction or does not show the dialogue."""
-    question, answer = "<question>", "<answer>"
-    of_character = prompts.character_chat(character, question)[0].text
-    of_user, chat = (message.text for message in prompts.user_chat(character, question, answer))
+    turns = [Turn("<question>", "<answer>"), Turn("<later question>", "<later answer>")]
+    turns = turns[: 2 if rounds > 2 else 1]
+    of_character = prompts.character_chat(character, turns[0].question)[0].text
+    of_user, chat = (message.text for message in prompts.user_chat(character, turns))
     for template, what, text in (
         (_CHARACTER, "the template", of_character),
         (_USER, "block `system`", of_user),
@@ -145,10 +149,13 @@ def _check_chats(prompts: RoleplayPrompts, character: Character) -> None:
                 path=prompts.template_path(template),
                 hint="write instructions into it",
             )
-    for variable, text in (("question", question), ("answer", answer)):
+    for text in (text for turn in turns for text in (turn.question, turn.answer)):
         if text not in chat:
+            variable = text.strip("<>")
             raise RubricError(
                 f"block `chat` does not show the {variable}",
                 path=prompts.template_path(_USER),
-                hint=f"put {{{{ {variable} }}}} into it",
+                hint=f"put {{{{ {variable} }}}} into it"
+                if len(turns) == 1
+                else "with --rounds 3 or more it has to loop over `turns`, as the shipped one does",
             )

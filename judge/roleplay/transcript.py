@@ -5,18 +5,19 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal, NamedTuple, get_args
+from typing import Any, NamedTuple
 
 from judge.database import Database
 from judge.types import Failure, Reply
 
-__all__ = ["FORMAT", "Part", "SceneId", "Transcript", "TranscriptLine", "Usage"]
+__all__ = ["FORMAT", "Part", "SceneId", "Transcript", "TranscriptLine", "Usage", "round_of"]
 
 FORMAT = 1
 """The newest format of play.sqlite that this version reads, stored as its `user_version`."""
 
-Part = Literal["answer1", "question2", "answer2"]
-"""The parts of a dialogue that models write. The first question is given by the scenario."""
+Part = str
+"""A part of a dialogue that models write: `answer1`, `question2`, `answer2` and so on, by rounds.
+The first question is given by the scenario."""
 
 SceneId = tuple[str, str]
 """A character and a scenario."""
@@ -44,6 +45,11 @@ _INSERT = """INSERT INTO line VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLI
     cut = excluded.cut
 WHERE line.status <> 'ok'"""
 _SEPARATOR = " | "
+
+
+def round_of(part: Part) -> int:
+    """The number of the round that a part is of, from 1."""
+    return int(part.removeprefix("answer").removeprefix("question"))
 
 
 class TranscriptLine(NamedTuple):
@@ -99,9 +105,14 @@ class Transcript(Database):
             )
             return {(row[0], row[1]): _line(row[2:]) for row in rows}
 
+    def parts(self) -> tuple[Part, ...]:
+        """The parts that have lines, in no order."""
+        with self._errors():
+            return tuple(part for (part,) in self._db.execute("SELECT DISTINCT part FROM line"))
+
     def unsettled(self) -> int:
         """How many lines failed in a way that may have been passing."""
-        parts: tuple[Part, ...] = get_args(Part)
+        parts = self.parts()
         outcomes = (line.reply.outcome for part in parts for line in self.lines(part).values())
         return sum(isinstance(outcome, Failure) and outcome.passing for outcome in outcomes)
 

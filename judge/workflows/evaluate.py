@@ -88,6 +88,7 @@ class EvaluationPlan:
         rationale: the most tokens of a reason, 0 without reasons.
         tokens: of the prompts; None for a judge that counts none, or where a model is to play.
         model: the name of the model that is to play; None for recorded dialogues.
+        replies: that it would write.
     """
 
     judge: str
@@ -96,6 +97,7 @@ class EvaluationPlan:
     rationale: int
     tokens: TokenPlan | None = None
     model: str | None = None
+    replies: int = 0
 
 
 class _Task(NamedTuple):
@@ -267,8 +269,9 @@ def plan_evaluation(
     task = _prepare(model, **arguments)
     name, tree = task.judge.choice.spec.name, task.tree
     if task.stage is not None:
-        scenes = len(task.stage.chosen)
-        return EvaluationPlan(name, scenes, len(tree), tree.rationale, None, task.stage.system)
+        stage = task.stage
+        scenes, replies = len(stage.chosen), len(stage.chosen) * stage.cast.rounds
+        return EvaluationPlan(name, scenes, len(tree), tree.rationale, None, stage.system, replies)
     tokens = plan_tokens(tree, task.judge.engine)
     return EvaluationPlan(name, len(tree.items), len(tree), tree.rationale, tokens)
 

@@ -29,7 +29,11 @@ from judge.roleplay import (
     summarize_playing,
     unanswered_dialogues,
 )
-from judge.roleplay.playing_summary import PART_TITLES, write_playing_summary
+from judge.roleplay.playing_summary import (
+    part_title,
+    read_playing_summary,
+    write_playing_summary,
+)
 from judge.runs import show_frame
 from judge.store import only_writer
 from judge.types import Dialogue, Sampling
@@ -136,12 +140,20 @@ class Stage(NamedTuple):
         """
 
         def tell(part: Part, done: int, total: int) -> None:
-            progress(PART_TITLES[part], done, total)
+            progress(part_title(part), done, total)
 
         _log.info("questions: %s", self.names["questions"])
+        before = read_playing_summary(folder)  # its dialogues may have been judged
+        rounds = str(self.cast.rounds)
+        if before is not None and before.facts.get("rounds", "2") != rounds:
+            raise RunMismatchError(
+                f"its dialogues have --rounds {before.facts.get('rounds', '2')}, not {rounds}",
+                path=folder,
+                hint="choose another --out",
+            )
         with Transcript(folder) as transcript:
             play(self.chosen, self.cast, transcript, tell, retry_failed=retry_failed)
-            ended = played_dialogues(self.system, transcript)
+            ended = played_dialogues(self.system, transcript, self.cast.rounds)
             unsettled = transcript.unsettled()
             replay = isinstance(self.cast.user, Mapping)
             played = summarize_playing(
@@ -150,6 +162,7 @@ class Stage(NamedTuple):
                 transcript,
                 self.cast.prompts,
                 None if replay else self.recorded,
+                self.cast.rounds,
             )
         known = [scene.id for scene in self.everything]
         others = sorted(ended.keys() - set(known))
@@ -172,7 +185,7 @@ class Stage(NamedTuple):
         if not isinstance(cast.user, Mapping):
             facts["user fingerprint"] = cast.user.fingerprint
         facts["prompts"] = f"{prompts.name} {prompts.version} {prompts.language}"
-        facts["prompts hash"] = prompts.hash
+        facts |= {"prompts hash": prompts.hash, "rounds": str(cast.rounds)}
         return facts | {
             name.replace("_", " "): str(value) for name, value in asdict(cast.sampling).items()
         }
@@ -190,7 +203,7 @@ def generate(
     progress: Progress = no_progress,
     **options: Unpack[WriterKeywords],
 ) -> Generation:
-    """Let a model play two rounds in every scenario, as every character.
+    """Let a model play every character in every scenario, two rounds unless `rounds` says more.
 
     What is in the run folder already is not written again.
 
@@ -286,7 +299,7 @@ def prepare_stage(
     missing = not model.startswith(SERVED) and not Path(model).exists()
     if missing:
         _log.info("note: %s: no such file or folder, so it is taken for a model of the hub", model)
-    prompts = load_prompts(playing.prompts, playing.play_language, characters_file)
+    prompts = load_prompts(playing.prompts, playing.play_language, characters_file, playing.rounds)
     place, recorded = _questions(playing.questions, model if missing else "")
     everything = scenes_from_dialogues(recorded)
     system = _system_name(model, playing.name)
@@ -317,6 +330,7 @@ def prepare_stage(
         sampling=sampling,
         user_sampling=sampling,
         keep_loaded=playing.keep_loaded,
+        rounds=playing.rounds,
     )
     digest = hashlib.sha256(dialogue_lines(recorded).encode()).hexdigest()
     questions = f"{len(recorded)} dialogues of {place} (SHA-256 {digest[:16]})"

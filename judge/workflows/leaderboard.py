@@ -24,8 +24,6 @@ if TYPE_CHECKING:
 
 __all__ = ["LeaderboardReport", "leaderboard"]
 
-_ANSWERS = ("answer1", "answer2")
-
 
 @dataclass(frozen=True, slots=True)
 class LeaderboardReport:
@@ -148,7 +146,7 @@ def _costs(runs: Sequence[Path]) -> Mapping[str, SystemCost]:
         for system in systems:
             cost = SystemCost(judging=judging_seconds.get(system))
             if played is not None and played.system == system:
-                took = [played.took[part] for part in _ANSWERS if part in played.took]
+                took = played.of_answers
                 writing = sum(part.seconds for part in took) if took else None
                 cost = SystemCost(played.tokens, writing, cost.judging)
             costs[system] = _sum_of_costs(costs[system], cost) if system in costs else cost

@@ -89,6 +89,7 @@ class PlayKeywords(TypedDict, total=False):
     max_tokens: int
     thinking: bool
     keep_loaded: bool
+    rounds: int
 
 
 class WriterKeywords(PlayKeywords, EngineKeywords, total=False):
@@ -113,6 +114,7 @@ class PlayOptions:
         max_tokens: the longest reply.
         thinking: let models that can think do so before they reply.
         keep_loaded: hold the model and the user in memory at once.
+        rounds: questions and answers of a dialogue, 1 or more.
     """
 
     user: str | None = None
@@ -127,6 +129,7 @@ class PlayOptions:
     max_tokens: int = 512
     thinking: bool = False
     keep_loaded: bool = False
+    rounds: int = 2
 
 
 class JudgeChoice(NamedTuple):
@@ -146,7 +149,7 @@ class Players(NamedTuple):
     """The model that plays and what asks on: another one, the same one, or recorded questions."""
 
     model: Engine
-    user: Engine | Mapping[SceneId, str]
+    user: Engine | Mapping[SceneId, tuple[str, ...]]
     user_name: str
 
 
@@ -276,6 +279,15 @@ def open_players(
     if cluster is not None and playing.keep_loaded:
         raise UsageError("--keep-loaded: the workers have one model at a time", hint="leave it out")
     player = _writer(model, "--model", playing.model_url, engine, options)
+    if playing.rounds < 1:
+        raise UsageError(f"--rounds {playing.rounds}: there is at least 1", hint="leave it out")
+    if playing.rounds == 1:
+        if playing.user is not None or url is not None:
+            raise UsageError(
+                "--user asks from the second round on, and --rounds 1 has none", hint="leave it out"
+            )
+        _refuse_idle([player], judge, keywords)
+        return Players(player.open("--model", cluster), {}, "nobody: one round")
     name = playing.user or _judge_as_user(judge)
     if name in {REPLAY, REPLAY.rstrip(":")}:
         raise UsageError(
@@ -285,7 +297,7 @@ def open_players(
         if url is not None:
             raise UsageError("--user-url goes with a user on a server", hint="leave it out")
         _refuse_idle([player], judge, keywords)
-        questions = recorded_questions(scenes, name.removeprefix(REPLAY))
+        questions = recorded_questions(scenes, name.removeprefix(REPLAY), playing.rounds)
         return Players(player.open("--model", cluster), questions, name)
     user = _writer(name, "--user", url, engine, options)
     _refuse_idle([player, user], judge, keywords)

@@ -329,7 +329,7 @@ def test_recorded_questions(judge: Program, server: Server, questions: Path) -> 
     args = ("--model", "openai:small", *url, "--user", "replay:cook", "--questions", questions)
     done = judge("eval", *args, *SMALL, "--judge", "lexical", "--out", "run", code=1)
     without = len(CHARACTERS)
-    assert f"{without} left out: without a second question, or not gone on with" in done.err
+    assert f"{without} left out: without another question, or not gone on with" in done.err
     played = made(judge, "run")["played"]
     assert (played["dialogues"], played["broken"]) == (SCENES - without, without)
     assert played["imitation"] is None
@@ -341,4 +341,4 @@ def test_recorded_questions(judge: Program, server: Server, questions: Path) -> 
     message, _ = judge.mistake(
         "generate", *server.options(), "--questions", questions, *SMALL, "--out", "run"
     )
-    assert "the second questions in this folder are recorded ones" in message
+    assert "the later questions in this folder are recorded ones" in message

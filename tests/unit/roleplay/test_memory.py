@@ -11,10 +11,12 @@ pytest.importorskip("transformers")
 
 from judge.engines import EngineOptions
 from judge.engines.hf import HfEngine
-from judge.roleplay import PARTS, Scene, Transcript, play
+from judge.roleplay import Scene, Transcript, parts_of, play
 from judge.types import Sampling
 from tests.unit.engines.small import NO_SYSTEM, save_model
 from tests.unit.roleplay.wire import cast, serving
+
+PARTS = parts_of(2)
 
 SCENES = [Scene("小明", "1", "难过。", {})]
 

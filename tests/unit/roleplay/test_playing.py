@@ -14,11 +14,13 @@ import pytest
 
 from judge.engines.servers import api
 from judge.errors import EngineError, RunMismatchError
-from judge.roleplay import PARTS, Transcript, play, played_dialogues
+from judge.roleplay import Transcript, parts_of, play, played_dialogues
 from judge.roleplay.transcript import TranscriptLine
-from judge.types import Failure, Reply, Sampling
+from judge.types import Failure, Reply, Sampling, Turn
 from tests.unit.engines.recorded import wire as http
 from tests.unit.roleplay.wire import PROMPTS, Chat, cast, chats, scene_list, serving
+
+PARTS = parts_of(2)
 
 SCENES = scene_list()
 Kept = dict[str, dict[tuple[str, str], TranscriptLine]]
@@ -60,8 +62,9 @@ def test_what_each_side_is_asked(tmp_path: Path) -> None:
         assert isinstance(words[0], str)
         assert isinstance(words[1], str)
         first.append(shown(PROMPTS.character_chat(stranger, scene.question)))
-        question.append(shown(PROMPTS.user_chat(stranger, scene.question, words[0])))
-        second.append(shown(PROMPTS.second_chat(stranger, scene.question, *words)))
+        said_first = [Turn(scene.question, words[0])]
+        question.append(shown(PROMPTS.user_chat(stranger, said_first)))
+        second.append(shown(PROMPTS.character_chat(stranger, words[1], said_first)))
         turns = found[scene.id].turns
         assert [turn.question for turn in turns] == [scene.question, words[1]]
         assert [turn.answer for turn in turns] == [words[0], again.reply.outcome]
@@ -165,15 +168,59 @@ def test_recorded_questions(tmp_path: Path) -> None:
 
     A user simulator is refused in the same folder afterwards.
     """
-    recorded = {scene.id: f"那第{scene.scenario}次呢？" for scene in SCENES[1:]}
+    recorded = {scene.id: (f"那第{scene.scenario}次呢？",) for scene in SCENES[1:]}
     with serving() as wire, Transcript(tmp_path) as transcript:
         play(SCENES, cast(wire, user=recorded), transcript)
         assert chats(wire, "asker") == []
         found = played_dialogues("player", transcript)
-        assert {at: d.turns[1].question for at, d in found.items()} == recorded
+        assert {at: (d.turns[1].question,) for at, d in found.items()} == recorded
         with pytest.raises(RunMismatchError, match="recorded ones"):
             play(SCENES, cast(wire), transcript)
         assert chats(wire, "asker") == []
+
+
+def test_three_rounds_and_one(tmp_path: Path) -> None:
+    """Both sides see all that was said before; two rounds can become three, but not one.
+
+    What a model says here depends on its whole chat, so equal lines had equal chats.
+    """
+    stranger = PROMPTS.character("小明")
+    told: list[tuple[str, int, int]] = []
+    with serving() as wire, Transcript(tmp_path / "three") as transcript:
+        play(SCENES, cast(wire, rounds=3), transcript, lambda *news: told.append(news))
+        asked = {name: chats(wire, name) for name in ("player", "asker")}
+        whole = played_dialogues("player", transcript, 3)
+        with pytest.raises(RunMismatchError, match="have --rounds 3, not 2"):
+            play(SCENES, cast(wire), transcript)
+    assert list(dict.fromkeys(part for part, _, _ in told)) == list(parts_of(3))
+    assert parts_of(3) == ("answer1", "question2", "answer2", "question3", "answer3")
+    assert len(whole) == len(SCENES)
+    for dialogue in whole.values():
+        first, second, third = dialogue.turns
+        last = PROMPTS.character_chat(stranger, third.question, [first, second])
+        assert [m.role for m in last] == ["system", *["user", "assistant"] * 2, "user"]
+        assert [m.text for m in last][1:] == [
+            *(first.question, first.answer, second.question, second.answer, third.question)
+        ]
+        assert shown(last) in asked["player"]
+        user = shown(PROMPTS.user_chat(stranger, [first, second]))
+        assert user in asked["asker"]
+        places = [user[-1]["content"].index(text) for text in (first.answer, second.question)]
+        assert places == sorted(places)
+    with serving() as wire, Transcript(tmp_path / "grown") as transcript:
+        play(SCENES, cast(wire), transcript)
+        shorter = played_dialogues("player", transcript)
+        assert {at: d.turns for at, d in shorter.items()} == {
+            at: d.turns[:2] for at, d in whole.items()
+        }
+        assert played_dialogues("player", transcript, 3) == {}
+        play(SCENES, cast(wire, rounds=3), transcript)
+        assert played_dialogues("player", transcript, 3) == whole
+    with serving() as wire, Transcript(tmp_path / "one") as transcript:
+        play(SCENES, cast(wire, user={}, rounds=1), transcript)
+        assert chats(wire, "asker") == []
+        found = played_dialogues("player", transcript, 1)
+    assert {at: d.turns for at, d in found.items()} == {at: d.turns[:1] for at, d in whole.items()}
 
 
 def of(scenario: str, chat: Chat) -> bool:

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from judge.errors import StoreError
-from judge.roleplay import PARTS, PlayingSummary, Transcript, summarize_playing
+from judge.roleplay import PlayingSummary, Transcript, parts_of, summarize_playing
 from judge.roleplay.playing_summary import (
     FILE_NAME,
     FORMAT,
@@ -22,6 +22,8 @@ from judge.roleplay.transcript import TranscriptLine, Usage
 from judge.roleplay.user_fidelity import measure_user_fidelity
 from judge.types import Character, Dialogue, Failure, Reply, Turn
 from tests.unit.roleplay.wire import PROMPTS
+
+PARTS = parts_of(2)
 
 SUMMARY = PlayingSummary(
     system="me",
@@ -86,7 +88,7 @@ def test_what_is_told() -> None:
     """Counts are shown unchanged; a rate belongs to one part, and needs counted tokens."""
     assert SUMMARY.lines() == [
         "me: 3 of 5 scenes played",
-        "2 left out: without a second question, or not gone on with",
+        "2 left out: without another question, or not gone on with",
         "cut: 2 of 7 replies, such as 小明/2, round 1",
         "as user: 1 of 7 replies, such as 小明/1, round 2",
         "3 times: the chat is too long",

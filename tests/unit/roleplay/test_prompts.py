@@ -15,7 +15,7 @@ import rubrics
 from judge.errors import JudgeError, RubricError, UsageError
 from judge.roleplay import RoleplayPrompts, load_prompts
 from judge.rubric import check, load_rubric, shipped_sets
-from judge.types import Character
+from judge.types import Character, Turn
 
 SHIPPED = Path(rubrics.__file__).parent / "roleplay"
 GOLDEN = Path(__file__).parents[2] / "golden" / "roleplay"
@@ -75,7 +75,7 @@ def test_the_second_chat_goes_on_from_the_first(language: str) -> None:
     """It has the same two messages, the character's own answer, and the second question."""
     prompts, luffy = PROMPTS[language], PROFILES[LUFFY]
     first = prompts.character_chat(luffy, "一")
-    second = prompts.second_chat(luffy, "一", "二\n", "三")
+    second = prompts.character_chat(luffy, "三", [Turn("一", "二\n")])
     assert second[:2] == first
     assert [(m.role, m.text) for m in second[2:]] == [("assistant", "二"), ("user", "三")]
 
@@ -86,10 +86,10 @@ def test_no_message_begins_a_line_of_the_users_chat(
     language: str, question: str, answer: str
 ) -> None:
     """Only the template's five lines begin at the margin, whatever the messages contain."""
-    system, shown = PROMPTS[language].user_chat(PROFILES[LUFFY], question, answer)
+    system, shown = PROMPTS[language].user_chat(PROFILES[LUFFY], [Turn(question, answer)])
     margin = [line for line in shown.text.split("\n") if line.strip() and line[0] != " "]
     assert len(margin) == 5
-    assert system == PROMPTS[language].user_chat(PROFILES[LUFFY], "", "")[0]
+    assert system == PROMPTS[language].user_chat(PROFILES[LUFFY], [Turn("", "")])[0]
     for text in (question, answer):  # it is all there, apart from how its lines are broken
         assert "".join(text.split()) in "".join(shown.text.split())
 
@@ -98,7 +98,8 @@ def test_no_message_begins_a_line_of_the_users_chat(
 def test_messages_are_shown_not_run(language: str) -> None:
     """Jinja code in a message is plain text for both models."""
     prompts, luffy = PROMPTS[language], PROFILES[LUFFY]
-    chats = prompts.user_chat(luffy, "?", HOSTILE), prompts.second_chat(luffy, "?", HOSTILE, "?")
+    turns = [Turn("?", HOSTILE)]
+    chats = prompts.user_chat(luffy, turns), prompts.character_chat(luffy, "?", turns)
     for chat in chats:
         assert "{{ character.name }} {% if 1 %}x{% endif %}" in "".join(m.text for m in chat)
 
@@ -108,7 +109,7 @@ def test_both_languages_ask_for_themselves() -> None:
     for language, word in (("zh", "用中文"), ("en", "in English")):
         chats = (
             PROMPTS[language].character_chat(PROFILES[LUFFY], "?"),
-            PROMPTS[language].user_chat(PROFILES[LUFFY], "?", "!"),
+            PROMPTS[language].user_chat(PROFILES[LUFFY], [Turn("?", "!")]),
         )
         assert all(word in chat[0].text for chat in chats)
 
@@ -121,8 +122,10 @@ def golden(prompts: RoleplayPrompts) -> str:
         chat
         for profile in PROFILES.values()
         for chat in (
-            prompts.second_chat(profile, "我把伞忘在车上了。", "哈哈，痛快！", "你不怕感冒？"),
-            prompts.user_chat(profile, "我把伞忘在车上了。", HOSTILE),
+            prompts.character_chat(
+                profile, "你不怕感冒？", [Turn("我把伞忘在车上了。", "哈哈，痛快！")]
+            ),
+            prompts.user_chat(profile, [Turn("我把伞忘在车上了。", HOSTILE)]),
         )
     ]
     parts = [f"=== {message.role}\n{message.text}\n" for chat in chats for message in chat]
@@ -182,7 +185,7 @@ def test_a_folder_without_profiles(folder: Path) -> None:
     ("file", "old", "new", "message"),
     [
         ("roleplay.toml", "format = 1", "format = 2", "format: 2 is not one this version reads"),
-        ("roleplay.toml", 'version = "1.0.0"', "version = 1", "version: must be text"),
+        ("roleplay.toml", 'version = "1.1.0"', "version = 1", "version: must be text"),
         ("roleplay.toml", "name =", "nmae =", "nmae: unknown key"),
         ("roleplay.toml", '"esrp"', '"esrpp"', "characters: there is no"),
         ("roleplay.toml", 'name = "roleplay"', "name = roleplay", "not valid TOML"),
@@ -191,7 +194,7 @@ def test_a_folder_without_profiles(folder: Path) -> None:
         ("zh/character.j2", "{{ character.name }}", "{{ question }}", "'question' is undefined"),
         ("zh/character.j2", "{{ character.name }}", "{{ character.name", "template syntax"),
         ("zh/user.j2", "{{ character.name }}", "{{ answer }}", "'answer' is undefined"),
-        ("zh/user.j2", "{{ answer |", "{{ (1 / 0) |", "division by zero"),
+        ("zh/user.j2", "{{ turn.answer |", "{{ (1 / 0) |", "division by zero"),
     ],
 )
 def test_faults_at_a_line(folder: Path, file: str, old: str, new: str, message: str) -> None:
@@ -248,3 +251,16 @@ def test_what_is_not_there(folder: Path) -> None:
     (folder / "zh" / "user.j2").write_bytes("用户".encode("gb18030"))
     with pytest.raises(JudgeError, match="can't decode"):
         load_prompts(folder)
+
+
+def test_a_user_who_sees_one_answer_only(folder: Path) -> None:
+    """The variables `question` and `answer` are enough for two rounds; three need the loop."""
+    template = folder / "zh" / "user.j2"
+    template.write_text(
+        "{% block system %}x{% endblock %}{% block chat %}{{ question }}{{ answer }}{% endblock %}"
+    )
+    chat = load_prompts(folder).user_chat(PROFILES[LUFFY], [Turn("一", "二")])
+    assert chat[1].text == "一二"
+    with pytest.raises(RubricError, match="block `chat` does not show the question") as caught:
+        load_prompts(folder, rounds=3)
+    assert "loop over `turns`" in str(caught.value.hint)

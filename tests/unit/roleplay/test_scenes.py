@@ -32,7 +32,7 @@ def test_one_scene_for_each_character_and_scenario() -> None:
         ]
     )
     assert found == (
-        Scene("A", "2", "早。", {"x": "然后呢？", "y": "所以呢？"}),
+        Scene("A", "2", "早。", {"x": ("然后呢？",), "y": ("所以呢？",)}),
         Scene("A", "1", "晚。", {}),
     )
 
@@ -60,10 +60,21 @@ def test_recorded_questions_of_one_system() -> None:
     found = scenes_from_dialogues(
         [said("x", "早。", "然后呢？"), said("y", "早。"), said("y", "晚。", scenario="2")]
     )
-    assert recorded_questions(found, "x") == {("A", "1"): "然后呢？"}
+    assert recorded_questions(found, "x") == {("A", "1"): ("然后呢？",)}
     with pytest.raises(UsageError, match="replay:y: no recorded question") as caught:
         recorded_questions(found, "y")
     assert caught.value.hint == "choose from x"
+
+
+def test_recorded_questions_for_more_rounds() -> None:
+    """Only scenes with enough of them; the error says how many rounds there are."""
+    found = scenes_from_dialogues(
+        [said("x", "早。", "二？", "三？"), said("x", "晚。", "二？", scenario="2")]
+    )
+    assert recorded_questions(found, "x", 3) == {("A", "1"): ("二？", "三？")}
+    assert len(recorded_questions(found, "x")) == 2
+    with pytest.raises(UsageError, match="--rounds 4: the recorded dialogues of x have 3 at most"):
+        recorded_questions(found, "x", 4)
 
 
 def test_the_public_dialogues(judge_data: Path) -> None:

@@ -287,6 +287,37 @@ def test_a_model_plays() -> None:
     assert "mine" in done._repr_html_()
 
 
+@pytest.mark.parametrize("rounds", [1, 3])
+def test_a_model_plays_any_number_of_rounds(rounds: int) -> None:
+    """They are judged as played; a folder refuses another number before anyone is asked."""
+    user = {} if rounds == 1 else {"user": "openai:asker"}
+    with serving() as wire:
+
+        def play(number: int, **options: str) -> judge.Evaluation:
+            return judge.evaluate(
+                "openai:player",
+                judge="mock",
+                questions=DEMO,
+                base_url=wire.url,
+                limit=2,
+                out="run",
+                rounds=number,
+                **options,  # type: ignore[arg-type]
+            )
+
+        done = play(rounds, **user)
+        assert [len(d.turns) for d in done.run.dialogues] == [rounds, rounds]
+        assert (done.made, done.failed) == (18, 0)
+        assert done.played[0].facts["rounds"] == str(rounds)
+        assert play(rounds, **user).made == 0
+        asked = len(wire.requests)
+        with pytest.raises(RunMismatchError, match=f"have --rounds {rounds}, not 2"):
+            play(2, user="openai:asker")
+        assert not [r for r in wire.requests[asked:] if r.path == "/v1/chat/completions"]
+        with pytest.raises(UsageError, match="from the second round on"):
+            play(1, user="openai:asker")
+
+
 def seven(folder: Path) -> Path:
     """A rubric set of two metrics on the scale 1-7, made of the skeleton."""
     new_set(folder)
