@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib.util
 import json
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import fields, replace
 from pathlib import Path
 from types import SimpleNamespace
@@ -15,12 +15,14 @@ import numpy as np
 import pytest
 import torch
 import transformers
+from hypothesis import given
+from hypothesis import strategies as st
 from safetensors.torch import load_file, save_file
 
 from judge.engines import EngineOptions, open_engine, resolve_judge
 from judge.engines.checkpoint import missing_names
 from judge.engines.naive import NaiveHfEngine
-from judge.engines.vllm import VllmEngine, _label_read, _llm_arguments, _load_error
+from judge.engines.vllm import VllmEngine, _label_read, _llm_arguments, _load_error, _SharedHashes
 from judge.errors import EngineError, MissingExtraError
 from judge.types import Failure, LabelRead, PromptTree, Question
 from tests.unit.engines.small import CHATML, bpe, make_tree, save_model
@@ -158,6 +160,48 @@ def test_what_is_read_of_a_completion(
     assert _label_read(4, "m", completion, (7, 8)) == expected
 
 
+class Hashed:
+    """A request as vLLM makes it: its tokens and the hashes of its first blocks."""
+
+    def __init__(self, ids: Sequence[int]) -> None:
+        self.all_token_ids, self.block_hashes = list(ids), []  # type: ignore[var-annotated]
+
+
+@given(
+    st.lists(st.lists(st.integers(0, 2), max_size=20), max_size=6),
+    st.integers(1, 5),
+)
+def test_shared_blocks_are_hashed_once(prompts: list[list[int]], size: int) -> None:
+    """With the hashes that each prompt would have alone, and only of blocks unlike the last one's.
+
+    The hash of a block stands here for itself and all tokens before it.
+    """
+    hashed = 0
+
+    def hash_blocks(request: Any) -> list[tuple[int, ...]]:
+        nonlocal hashed
+        ids, known = request.all_token_ids, len(request.block_hashes)
+        new = [tuple(ids[: n * size]) for n in range(known + 1, len(ids) // size + 1)]
+        hashed += len(new)
+        return new
+
+    hasher, before, unlike = _SharedHashes(hash_blocks, size), [], 0
+    for ids in prompts:
+        request = Hashed(ids)
+        request.block_hashes.extend(hasher(request))
+        blocks = [tuple(ids[: n * size]) for n in range(1, len(ids) // size + 1)]
+        assert request.block_hashes == blocks
+        unlike += len(set(blocks) - set(before))
+        before = blocks
+        request.all_token_ids += [7] * size  # as its answer grows
+        request.block_hashes.extend(hasher(request))
+        assert request.block_hashes[-1] == tuple(
+            request.all_token_ids[: len(request.block_hashes) * size]
+        )
+        unlike += 1
+    assert hashed == unlike
+
+
 def model(folder: Path, architecture: str = "Qwen3", **changes: Any) -> Path:
     sizes = {"n_embd": 64} if architecture == "GPT2" else SIZES
     return save_model(folder, architecture, template=CHATML, changes=sizes | changes)
@@ -202,6 +246,8 @@ def test_reads_equal_those_of_transformers(tmp_path: Path, architecture: str) ->
     ]
     assert values(reads) == pytest.approx(values(expected), abs=1e-4)
     assert vllm.count(tree) == naive.count(tree)
+    core = vllm._llm.llm_engine.engine_core.engine_core
+    assert isinstance(core.request_block_hasher, _SharedHashes)
     tokens = vllm._checkpoint.prompt_tokenizer(tree)
     prompts = [tokens.prompt(read.item, read.metric) for read in reads]
     begun = {prompt[:end] for prompt in prompts for end in range(1, len(prompt) + 1)}
