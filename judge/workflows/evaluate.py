@@ -450,10 +450,12 @@ def _notes(judge: Judge, dialogues: Sequence[Dialogue]) -> tuple[str, ...]:
 
 def _announce(manifest: Manifest, dialogues: int, folder: Path, *, named: bool) -> None:
     """Tell who judges what by which rubric, and what to know of it."""
-    rubric = manifest.rubric
+    rubric, judge = manifest.rubric, manifest.judge
+    engine = f", engine {judge['engine']}" * (judge["engine"] != judge["name"])
+    engine += f" on {judge['device']}" * (bool(engine) and "device" in judge)
     _log.info(
-        "judge %s%s, rubric %s %s %s %s, %d dialogues, run folder %s",
-        *(manifest.judge["name"], "" if named else " (no --judge given)"),
+        "judge %s%s%s, rubric %s %s %s %s, %d dialogues, run folder %s",
+        *(judge["name"], "" if named else " (no --judge given)", engine),
         *(rubric.name, rubric.version, rubric.language, rubric.hash[:8]),
         *(dialogues, folder),
     )

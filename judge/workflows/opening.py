@@ -218,7 +218,7 @@ def choose_judge(name: str | None, keywords: EngineKeywords) -> JudgeChoice:
             "a server is asked for one of its models, and --judge names none",
             hint="add --judge NAME, the name that the server has for the model",
         )
-    spec = resolve_judge(name or default_judge(), engine, options.base_url)
+    spec = resolve_judge(name or default_judge(), engine, options.base_url, options.device)
     cluster = keywords.get("cluster")
     _refuse_idle_workers(cluster, [spec])
     return JudgeChoice(spec, options, name is not None, cluster)
@@ -338,7 +338,7 @@ def _writer(
         raise UsageError(
             f"{option} {name}: the embedded judges cannot write", hint="choose a language model"
         )
-    spec = resolve_judge(name, engine if engine in LOCAL else None)
+    spec = resolve_judge(name, engine if engine in LOCAL else None, device=options.device)
     return _Writer(spec, own_options(spec, options))
 
 

@@ -94,6 +94,7 @@ def test_vllm_is_preferred_where_it_can_run(
     monkeypatch.setattr("importlib.util.find_spec", lambda _: object() if installed else None)
     assert resolve_judge("acme/model").engine == ("vllm" if cuda and installed else "hf")
     assert resolve_judge("tiny").engine == "hf"
+    assert resolve_judge("acme/model", device="cuda:1").engine == "hf"  # vLLM takes no device
 
 
 def test_a_lexical_judge_of_ones_own() -> None:
