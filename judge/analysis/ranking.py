@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import combinations
@@ -13,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from calibration.intervals import MeanInterval, mean_interval, ranks
+from judge.analysis.breakdown import Scene, SceneScores, scene_scores
 from judge.analysis.judgment_table import judgment_table
 from judge.analysis.results import OVERALL, CalibratedMean, Measure, Results, SystemResults
 from judge.analysis.summary import undefined_reason
@@ -42,11 +42,7 @@ HUMAN = "human"
 """The system whose replies people wrote."""
 
 
-_SceneScores = Mapping[tuple[str, str], float]
-"""(character, scenario) -> overall score of one system, where there is one."""
-
-SceneScores = Mapping[str, _SceneScores]
-"""System -> its overall scores."""
+_Scores = Mapping[Scene, float]
 
 
 @dataclass(frozen=True, slots=True)
@@ -223,11 +219,12 @@ def leaderboard(
             f"there is no overall score to order by: only {', '.join(results.metrics)} were judged",
             hint="run the same `judge eval` without --metrics: it adds the others to the run",
         )
-    raw, calibration = _overall_scores(results, judgments), results.calibration
+    raw: SceneScores = _overall_scores(results, judgments)
+    calibration = results.calibration
     on_human_scale = calibration is not None and calibration.orders
-    scores = {s.system: calibrated.get(s.system, {}) for s in results.systems}
-    if not on_human_scale:
-        scores = raw
+    scores = raw
+    if on_human_scale:
+        scores = {s.system: calibrated.get(s.system, {}) for s in results.systems}
 
     def order(system: SystemResults) -> tuple[bool, float, str]:
         mean = system.mean(OVERALL)
@@ -275,7 +272,7 @@ def _calibrated_mean(calibrated: CalibratedMean | None) -> float | None:
     return None if calibrated is None else calibrated.mean
 
 
-def _too_few(scores: _SceneScores) -> str:
+def _too_few(scores: _Scores) -> str:
     """Why a system has no rank; "" if it has enough characters and scenarios."""
     sizes = [len({scene[part] for scene in scores}) for part in (0, 1)]
     if min(sizes) >= LEAST_TO_RANK:
@@ -287,26 +284,20 @@ def _too_few(scores: _SceneScores) -> str:
     )
 
 
-def _overall_scores(results: Results, judgments: Sequence[Judgment]) -> dict[str, _SceneScores]:
+def _overall_scores(results: Results, judgments: Sequence[Judgment]) -> SceneScores:
     """System -> its overall scores, in the order of the dialogues."""
     judged = [j for j in judgments if j.metric in results.metrics]
     table = judgment_table(judged, results.metrics, len(results.labels))
-    scores: dict[str, dict[tuple[str, str], float]] = {s.system: {} for s in results.systems}
-    for dialogue, score in zip(table.dialogue_ids, table.score.mean(axis=1).tolist(), strict=True):
-        if not math.isnan(score):
-            system, *scene = dialogue
-            scores[system][scene[0], scene[1]] = score
-    return {**scores}
+    found = scene_scores(table)
+    return {s.system: found.get(s.system, {}) for s in results.systems}
 
 
-def _interval(scores: _SceneScores, confidence: float) -> MeanInterval:
+def _interval(scores: _Scores, confidence: float) -> MeanInterval:
     characters, scenarios = ([scene[part] for scene in scores] for part in (0, 1))
     return mean_interval(list(scores.values()), characters, scenarios, confidence)
 
 
-def _pair(
-    one: str, other: str, first: _SceneScores, second: _SceneScores, confidence: float
-) -> SystemPair:
+def _pair(one: str, other: str, first: _Scores, second: _Scores, confidence: float) -> SystemPair:
     differences = {scene: first[scene] - second[scene] for scene in first if scene in second}
     mean = _interval(differences, confidence)
     if not mean.n:

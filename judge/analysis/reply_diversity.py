@@ -179,6 +179,19 @@ class DiversityResults:
         return any(system.judged.mean is not None for system in self.systems)
 
     @property
+    def most_varied_first(self) -> list[SystemDiversity]:
+        """The systems by their judged means, or by the first measure where none was judged."""
+
+        def order(system: SystemDiversity) -> tuple[bool, float]:
+            value, sign = system.judged.mean, -1
+            if not self.judged and self.measures:
+                name = self.measures[0]
+                value, sign = system.measured[name].mean, -1 if self.more_is_varied(name) else 1
+            return value is None, sign * (value or 0)
+
+        return sorted(self.systems, key=order)
+
+    @property
     def missing(self) -> tuple[str, ...]:
         """Why values are missing: each reason once, with its measure and the systems it is of."""
         systems: dict[str, dict[str, None]] = {}

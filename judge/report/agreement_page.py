@@ -18,7 +18,7 @@ from judge.analysis.agreement.agreement_records import (
 from judge.analysis.agreement.agreement_records import FORMAT as AGREEMENT_FORMAT
 from judge.analysis.agreement.two_judges import FORMAT as COMPARISON_FORMAT
 from judge.analysis.agreement.two_judges import Comparisons
-from judge.records import replace_files, write_bytes, write_record, write_text
+from judge.records import replace_files, write_record, write_text
 from judge.report.agreement_shape import (
     LEVEL_TITLES,
     a_unit,
@@ -32,7 +32,7 @@ from judge.report.agreement_shape import (
     unit,
 )
 from judge.report.agreement_summary import beaten, headline, people, sentences
-from judge.report.figures import figures, inline, pdf, svg
+from judge.report.figures import figures, inline, write_figure
 from judge.report.format import Axis, Footnotes, environment, script, short_title
 from judge.report.paper import write_comparison_tables, write_paper
 
@@ -75,10 +75,7 @@ def write_agreement(agreement: Agreement, folder: Path) -> AgreementFiles:
     drawn = figures(agreement)
     written = write_paper(agreement, folder, {figure.name: figure.caption for figure in drawn})
     for figure in drawn:
-        written += [
-            write_text(folder / "figures" / f"{figure.name}.svg", svg(figure)),
-            write_bytes(folder / "figures" / f"{figure.name}.pdf", pdf(figure)),
-        ]
+        written += write_figure(figure, folder)
     page = render_agreement(
         agreement, [(figure.title, inline(figure), figure.caption) for figure in drawn]
     )

@@ -149,9 +149,9 @@ class Script(NamedTuple):
     sha256: str
 
 
-def script() -> Script:
-    """The script that sorts and filters the tables of a page."""
-    source = (files("judge.report") / "templates" / "agreement.js").read_text("utf-8")
+def script(name: str = "agreement.js") -> Script:
+    """A script of the pages: by default the one that sorts and filters their tables."""
+    source = (files("judge.report") / "templates" / name).read_text("utf-8")
     digest = base64.b64encode(hashlib.sha256(source.encode()).digest()).decode()
     return Script(Markup(source), digest)  # noqa: S704 - a file of this package
 

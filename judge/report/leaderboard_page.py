@@ -12,10 +12,9 @@ from rich.table import Table
 from rich.text import Text
 
 from judge.analysis.ranking import FORMAT, HUMAN, Leaderboard, SystemStanding
-from judge.analysis.results import CalibratedMean, Results
+from judge.analysis.results import CalibratedMean
 from judge.records import write_csv, write_record, write_text
-from judge.report.figures import ReportFigure, inline
-from judge.report.figures.radar import leaderboard_radar
+from judge.report.figures import ReportFigure, inline, write_figure
 from judge.report.format import (
     Axis,
     Footnotes,
@@ -41,6 +40,7 @@ from judge.report.paper.table import (
 )
 
 __all__ = [
+    "human_sentence",
     "leaderboard_csv",
     "leaderboard_table",
     "render_leaderboard",
@@ -60,10 +60,10 @@ _HEAD_WIDTH, _NAME_WIDTH = 10, 18
 """How many letters stand on a line of a head and of a system's name: all fits in 80 columns."""
 
 
-def write_leaderboard(board: Leaderboard, results: Results, folder: Path) -> Path:
-    """Write `leaderboard.html`, `.json`, `.csv`, `.md` and `.tex`, and return the page.
+def write_leaderboard(board: Leaderboard, picture: ReportFigure | None, folder: Path) -> Path:
+    """Write `leaderboard.html`, `.json`, `.csv`, `.md`, `.tex` and `figures/`; return the page.
 
-    The same board and results give the same bytes.
+    The same board and picture give the same bytes.
 
     Raises:
         StoreError: the folder cannot be written.
@@ -73,8 +73,9 @@ def write_leaderboard(board: Leaderboard, results: Results, folder: Path) -> Pat
     write_csv(folder / "leaderboard.csv", leaderboard_csv(board))
     write_text(folder / "leaderboard.md", markdown_table(table))
     write_text(folder / "leaderboard.tex", latex_table(table))
-    page = render_leaderboard(board, leaderboard_radar(results))
-    return write_text(folder / "leaderboard.html", page)
+    if picture is not None:
+        write_figure(picture, folder)
+    return write_text(folder / "leaderboard.html", render_leaderboard(board, picture))
 
 
 def render_leaderboard(board: Leaderboard, picture: ReportFigure | None = None) -> str:
@@ -131,11 +132,12 @@ def sentences(board: Leaderboard) -> list[str]:
     pairs = many(len(board.pairs), "pair")
     lines.append(f"Told apart: {count(shown)} of {pairs} of systems{left}.")
     if any(row.system == HUMAN for row in ranked):
-        lines.append(_human_sentence(board))
+        lines.append(human_sentence(board))
     return lines
 
 
-def _human_sentence(board: Leaderboard) -> str:
+def human_sentence(board: Leaderboard) -> str:
+    """Where the human fans stand, who have a rank."""
     row = next(row for row in board.ranked if row.system == HUMAN)
     better, worse = map(len, board.shown(HUMAN))
     rest = len(board.ranked) - 1 - better - worse

@@ -8,11 +8,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from judge import manifest as manifests
+from judge.analysis.breakdown import SceneScores, break_down
 from judge.analysis.calibrated_scores import apply_calibration
-from judge.analysis.ranking import Leaderboard, SceneScores, SystemCost
+from judge.analysis.ranking import Leaderboard, SystemCost
 from judge.analysis.ranking import leaderboard as rank_systems
 from judge.analysis.summary import summarize
 from judge.errors import UsageError
+from judge.report.figures.dots import systems_plot
 from judge.report.leaderboard_page import write_leaderboard
 from judge.roleplay.playing_summary import read_playing_summary
 from judge.runs import open_run, show_frame
@@ -114,7 +116,9 @@ def leaderboard(
         confidence=confidence,
         calibrated=calibrated,
     )
-    return LeaderboardReport(board, write_leaderboard(board, results, folder), run.failed)
+    breakdown = break_down(results, judgments, confidence=confidence, calibrated=calibrated)
+    picture = systems_plot(results, breakdown)
+    return LeaderboardReport(board, write_leaderboard(board, picture, folder), run.failed)
 
 
 def _refuse_namesakes(runs: Sequence[Path]) -> None:

@@ -10,11 +10,13 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from judge import calibration_file
 from judge import manifest as manifests
+from judge.analysis.breakdown import break_down
 from judge.analysis.calibrated_scores import CalibratedScores, apply_calibration
 from judge.analysis.published import PAPER_SOURCE, PublishedMeans, paper_diversity
+from judge.analysis.ranking import leaderboard
 from judge.analysis.reference_agreement import agree_with_reference
 from judge.analysis.reply_diversity import summarize_diversity, word_segmenter
-from judge.analysis.results import Results
+from judge.analysis.results import OVERALL, Results
 from judge.analysis.run_differences import RunDifferences, compare_runs
 from judge.analysis.summary import summarize
 from judge.calibration_file import Calibration, MadeWith
@@ -22,13 +24,18 @@ from judge.dialogues import DialogueSet
 from judge.errors import UsageError
 from judge.manifest import Manifest
 from judge.ratings import Ratings
-from judge.ratings.reference import FITTED_NOTE, fitted_to_reference, reference_dialogues
+from judge.ratings.reference import (
+    FITTED_NOTE,
+    fitted_to_reference,
+    reference_dialogues,
+    reference_ratings,
+)
 from judge.report import write_report
 from judge.report.compare_page import write_differences
 from judge.roleplay.playing_summary import PlayingSummary, read_playing_summary
 from judge.rubric import is_reply_set
 from judge.runs import StoredRun, open_run, show_frame
-from judge.types import PromptItem
+from judge.types import Dialogue, PromptItem
 from judge.workflows.inputs import RatingsSource, published_means, usable_ratings
 
 if TYPE_CHECKING:
@@ -248,8 +255,29 @@ def write_run_report(
     summed_up = CalibratedScores(results, {})
     if human is not None:
         summed_up = apply_calibration(results, human.calibration, judgments, human.ratings)
-    files = write_report(summed_up.results, folder, judgments=judgments, items=summed_up.items)
-    return Report(summed_up.results, files.html, run.failed)
+    results, calibrated = summed_up.results, summed_up.overall
+    files = write_report(
+        results,
+        folder,
+        judgments=judgments,
+        breakdown=break_down(results, judgments, calibrated=calibrated),
+        board=leaderboard(results, judgments, calibrated=calibrated)
+        if OVERALL in results.titles
+        else None,
+        dialogues=dialogues,
+        items=summed_up.items,
+        beside=_ratings_beside(dialogues, manifest, rated),
+    )
+    return Report(results, files.html, run.failed)
+
+
+def _ratings_beside(
+    dialogues: Sequence[Dialogue], manifest: Manifest, rated: Ratings | None
+) -> dict[str, Ratings]:
+    """What is shown beside the judge's scores of single dialogues, by its title."""
+    beside = {} if rated is None else {"People": rated}
+    reference = reference_ratings(dialogues, manifest.rubric.metrics)
+    return beside | ({"Reference": reference} if reference.dialogues else {})
 
 
 def of_the_files(stored: StoredRun, given: DialogueSet, items: Sequence[PromptItem]) -> StoredRun:

@@ -110,8 +110,10 @@ class Tab:
         """A command to this page."""
         return self._chrome.call(method, self._session, **params)
 
-    def open(self, path: Path, *, width: int = 1280, dark: bool = False) -> None:
-        """Load a file, and wait until it is there."""
+    def open(
+        self, path: Path, *, width: int = 1280, dark: bool = False, fragment: str = ""
+    ) -> None:
+        """Load a file, at a place in it if there is one, and wait until it is there."""
         self.call(
             "Emulation.setDeviceMetricsOverride",
             width=width,
@@ -122,7 +124,7 @@ class Tab:
         scheme = {"name": "prefers-color-scheme", "value": "dark" if dark else "light"}
         self.call("Emulation.setEmulatedMedia", features=[scheme])
         del self._chrome.events[:]
-        self.call("Page.navigate", url=path.as_uri())
+        self.call("Page.navigate", url=path.as_uri() + fragment)
         while not self.events("Page.loadEventFired"):
             self._chrome.next()
 

@@ -36,7 +36,14 @@ METRICS = [
     "experience_sharing",
     "demand_matching",
 ]
-FILES = ["judge.sqlite", "manifest.json", "report.html", "results.json", "scores.csv"]
+FILES = [
+    "dialogues.html",
+    "judge.sqlite",
+    "manifest.json",
+    "report.html",
+    "results.json",
+    "scores.csv",
+]
 Recorded = Callable[..., Path]
 
 
@@ -51,10 +58,10 @@ def contents(folder: Path) -> dict[str, bytes]:
 def test_from_dialogues_to_report(judge: Program) -> None:
     """The embedded judge scores the shipped dialogues on nine metrics.
 
-    The table is on stdout, notices on stderr, five files in the run folder, exit 0.
+    The table is on stdout, notices on stderr, exit 0; the run folder has six files and the plot.
     """
     done = judge.end(judge.start("eval", "--model", DEMO, "--judge", "lexical", "--out", "run"))
-    assert sorted(p.name for p in (judge.folder / "run").iterdir()) == FILES
+    assert sorted(p.name for p in (judge.folder / "run").iterdir()) == sorted([*FILES, "figures"])
     rows = judge.scores("run")
     dialogues = sum(
         len(v) for f in DEMO.glob("*.json") for v in json.loads(f.read_bytes()).values()
@@ -589,7 +596,7 @@ def test_a_run_made_with_something_else(judge: Program, recorded: Recorded) -> N
     assert "another text of the dialogue bot/《海贼王》的蒙奇·D·路飞/1" in message
     after = contents(judge.folder / "run")
     assert after.keys() == before.keys()
-    for name in ("scores.csv", "report.html", "results.json"):
+    for name in ("scores.csv", "report.html", "dialogues.html", "results.json"):
         assert after[name] == before[name]
     recorded()
     assert "0 judgments made" in judge(*base, "mock").err

@@ -63,7 +63,7 @@ def test_runs_in_one_table(judge: Program, recorded: Recorded) -> None:
     done = judge("leaderboard", *runs)
     assert done.out.splitlines()[-1] == "leaderboard: leaderboard/leaderboard.html"
     assert "The human fans (human) have rank" in done.out
-    assert {path.name for path in (judge.folder / "leaderboard").iterdir()} == FILES
+    assert {path.name for path in (judge.folder / "leaderboard").iterdir()} == FILES | {"figures"}
     rows = board(judge)
     means = {}
     for run in runs:
@@ -89,9 +89,10 @@ def test_json_is_what_the_file_holds(judge: Program, recorded: Recorded) -> None
     assert (found["page"], found["failed"]) == ("leaderboard/leaderboard.html", 0)
     folder = judge.folder / "leaderboard"
     assert json.loads((folder / "leaderboard.json").read_bytes()) == found["leaderboard"]
-    before = {path.name: path.read_bytes() for path in folder.iterdir()}
+    before = {path.name: path.read_bytes() for path in folder.rglob("*.*")}
+    assert "dots.pdf" in before
     judge("leaderboard", "runs/ace", "runs/bo", "--out", "again")
-    assert {p.name: p.read_bytes() for p in (judge.folder / "again").iterdir()} == before
+    assert {p.name: p.read_bytes() for p in (judge.folder / "again").rglob("*.*")} == before
 
 
 def test_a_higher_confidence_is_wider(judge: Program, recorded: Recorded) -> None:

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import base64
+import gzip
 import json
 import math
+import re
 import shutil
 import sqlite3
 from collections.abc import Callable
@@ -29,7 +32,7 @@ def made(judge: Program, path: Path, run: str, *options: object) -> dict[str, by
 def test_the_report_of_a_run_can_be_written_again(judge: Program, recorded: Recorded) -> None:
     """Byte for byte what `eval` wrote; the judgments and the manifest stay as they are."""
     before = made(judge, recorded(), "run")
-    for name in ("report.html", "scores.csv", "results.json"):
+    for name in ("report.html", "dialogues.html", "scores.csv", "results.json"):
         (judge.folder / "run" / name).unlink()
     done = judge("report", "run")
     assert done.out.splitlines()[-1] == "report: run/report.html"
@@ -171,6 +174,8 @@ def test_old_runs_still_read(judge: Program, version: int) -> None:
     assert row["reading"] == ("exact" if version == 1 else "truncated")
     reason = "" if version == 1 else "“走，先吃肉！”\n像脱口而出；没有“套路”, <b>不加分</b>。"
     assert rows["1", "fluency"]["rationale"] == reason
-    page = (folder / "report.html").read_text(encoding="utf-8")
-    assert "我被打趴下过好多次" in page
-    assert ("没有“套路”, &lt;b&gt;" in page) == (version > 1)
+    page = (folder / "dialogues.html").read_text(encoding="utf-8")
+    (packed,) = re.findall('id="block-0">([^<]*)<', page)
+    texts = gzip.decompress(base64.b64decode(packed)).decode()
+    assert "我被打趴下过好多次" in texts
+    assert ("没有“套路”, <b>" in texts) == (version > 1)

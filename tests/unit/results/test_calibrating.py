@@ -15,6 +15,7 @@ from scipy import stats
 
 from calibration.calibrators import Linear
 from calibration.published_line import published_line
+from judge.analysis.breakdown import break_down
 from judge.analysis.calibrated_scores import apply_calibration
 from judge.analysis.fit_calibration import calibrate
 from judge.analysis.fit_to_published import calibrate_to_published
@@ -283,7 +284,7 @@ def test_a_new_system_on_the_human_scale(
     assert radius is not None
     inside = [k for k in range(1, 6) if abs(k - score) <= radius]
     assert (lower, upper) == (min(inside or [round(score)]), max(inside or [round(score)]))
-    text = render_html(results)
+    text = render_html(results, break_down(results, new))
     assert "On the human scale" in text
     assert "raw judge scores, and calibrated ones (r.csv" in text
 
@@ -493,7 +494,9 @@ def test_lines_to_published_means(
     assert known is not None
     assert (known.basis, known.lower) == ("fitted", None)
     assert any("Nothing is known of single dialogues" in n for n in results.calibration.notes)
-    assert "Nothing is known of single dialogues" in render_html(results)
+    assert "Nothing is known of single dialogues" in render_html(
+        results, break_down(results, judgments)
+    )
 
 
 def test_a_line_that_falls_is_not_used(

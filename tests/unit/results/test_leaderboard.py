@@ -18,7 +18,6 @@ from judge.analysis.summary import summarize
 from judge.errors import StoreError
 from judge.report.leaderboard_page import (
     leaderboard_csv,
-    leaderboard_radar,
     leaderboard_table,
     render_leaderboard,
     sentences,
@@ -235,7 +234,7 @@ def rows_of(page: str) -> list[list[str]]:
 
 def test_the_page(full: tuple[Leaderboard, Results]) -> None:
     """Every system with rank, scores and costs; a dash with its reason for what is unknown."""
-    page = render_leaderboard(full[0], leaderboard_radar(full[1]))
+    page = render_leaderboard(full[0])
     first, human, void = rows_of(page)
     assert first[1] == "&lt;b&gt;&amp;_"
     assert first[0].split() == ["1", "could", "be", "1"]

@@ -14,11 +14,13 @@ import pytest
 from rich.cells import cell_len
 from rich.console import Console
 
+from judge.analysis.breakdown import break_down
 from judge.analysis.published import PublishedMeans
+from judge.analysis.ranking import leaderboard
 from judge.analysis.results import Results
 from judge.analysis.summary import summarize
 from judge.errors import StoreError
-from judge.report import render_html, terminal_table, write_report
+from judge.report import ReportFiles, render_html, terminal_table, write_report
 from judge.report.format import fixed, share
 from judge.types import Dialogue, Failure, Judgment, Rubric, Turn
 from tests.unit.stored import reread
@@ -101,20 +103,33 @@ def published() -> PublishedMeans:
     return PublishedMeans("means.csv", {s: dict.fromkeys(METRICS, x) for s, x in means.items()})
 
 
+def rendered(results: Results, judgments: list[Judgment]) -> str:
+    """Its page, with ranks where there is an overall score."""
+    board = leaderboard(results, judgments) if "overall" in results.titles else None
+    return render_html(results, break_down(results, judgments), board)
+
+
+def written(results: Results, folder: Path, judgments: list[Judgment]) -> ReportFiles:
+    """Its files."""
+    breakdown = break_down(results, judgments)
+    return write_report(results, folder, judgments=judgments, breakdown=breakdown)
+
+
 @pytest.mark.parametrize("systems", [1, 4])
 @pytest.mark.parametrize("compared", [False, True])
 def test_the_page_asks_nobody_and_runs_nothing(
     judgments: list[Judgment], rubric: Rubric, systems: int, compared: bool
 ) -> None:
-    """Well-formed, no script, no link, no address to load from; hostile text stays text."""
+    """Well-formed, no script, nothing to load from elsewhere; hostile text stays text."""
     some = [j for j in judgments if systems == 4 or j.system == "one"]
-    html = render_html(drawn(some, rubric, published=published() if compared else None))
+    html = rendered(drawn(some, rubric, published=published() if compared else None), some)
     page = Page(html)
     assert not {"script", "link", "img", "iframe", "object", "base"} & set(page.tags)
     names = {name for name, _ in page.attributes}
     assert not {"src", "srcset", "action"} & names
-    # A drawing refers to its own parts.
-    assert all(value.startswith("#") for name, value in page.attributes if name == "href")
+    # A drawing refers to its own parts, a number to the page of dialogues beside this one.
+    links = [str(value).partition("#")[0] for name, value in page.attributes if name == "href"]
+    assert set(links) <= {"", "dialogues.html"}
     assert not [name for name in names if name.startswith("on")]
     assert "url(" not in html
     assert "@import" not in html
@@ -122,16 +137,18 @@ def test_the_page_asks_nobody_and_runs_nothing(
 
 
 def test_the_page_says_what_it_should(judgments: list[Judgment], rubric: Rubric) -> None:
-    """Title, signature, notes, every metric, failures, extremes and the method are there."""
-    text = Page(render_html(drawn(judgments, rubric, published=published()))).text
+    """Title, signature, notes, verdict, every metric, failures and the method are there."""
+    text = Page(rendered(drawn(judgments, rubric, published=published()), judgments)).text
     for part in (
         "4 systems, 16 dialogues judged",
         "small 1.2.0 zh 01234567",
         "Character knowledge (角色知识)",
         "Role (角色)",
         "too_long",
-        "Lowest scores",
-        "Highest scores",
+        "three has the highest mean",
+        "published human means",
+        "By character",
+        "By scenario",
         "How these numbers were made",
         "Cameron, Gelbach and Miller 2011",
         "order of only 3 systems",
@@ -142,20 +159,15 @@ def test_the_page_says_what_it_should(judgments: list[Judgment], rubric: Rubric)
 
 def test_an_undefined_error_is_a_dash_with_its_reason(rubric: Rubric, judged: Make) -> None:
     """One character: the page says why there is no standard error, and shows none."""
-    text = Page(render_html(summarize([judged("s/a/1", "style", 3)], rubric))).text
+    js = [judged("s/a/1", "style", 3)]
+    text = Page(rendered(summarize(js, rubric), js)).text
     assert "only one character and one scenario" in text
     assert re.search(r"Style \(风格\)\s*3\.00\s*–", text)
 
 
-def test_missing_text_is_said(rubric: Rubric, judged: Make) -> None:
-    """Extremes without their dialogue files keep their scores and say what is missing."""
-    text = Page(render_html(summarize([judged("s/a/1", "style", 3)], rubric))).text
-    assert "file of dialogues was not found" in text
-
-
 def test_scores_csv(judgments: list[Judgment], rubric: Rubric, tmp_path: Path) -> None:
     """The exact columns, in order of system, character, scenario by number, metric by rubric."""
-    files = write_report(drawn(judgments, rubric), tmp_path, judgments=judgments)
+    files = written(drawn(judgments, rubric), tmp_path, judgments)
     with files.scores.open(encoding="utf-8-sig", newline="") as file:
         rows = list(csv.DictReader(file))
     assert ",".join(rows[0]) == (
@@ -191,7 +203,7 @@ def test_scores_csv_says_how_and_why(rubric: Rubric, judged: Make, tmp_path: Pat
         judged("s/a/2", "style", 3, reading="truncated"),
         judged("s/a/3", "style", Failure("too_long", "x"), reason="why"),
     ]
-    files = write_report(summarize(js, rubric), tmp_path, judgments=js)
+    files = written(summarize(js, rubric), tmp_path, js)
     with files.scores.open(encoding="utf-8-sig", newline="") as file:
         rows = [(r["status"], r["reading"], r["rationale"]) for r in csv.DictReader(file)]
     assert rows == [
@@ -206,33 +218,16 @@ def test_sampled_scores_are_marked(rubric: Rubric, judged: Make, systems: int) -
     """In the page and on the terminal, at the means, at the scores and with their number."""
     js = [judged(f"s{i}/a/1", "style", 3, reading="sampled") for i in range(systems)]
     results = summarize(js, rubric)
-    text = Page(render_html(results)).text
+    text = Page(rendered(results, js)).text
     assert "Mean, sampled" in text
-    assert "3.00 sampled" in text
     assert f"Sampled: {systems} of {systems} scores" in text
     console = Console(width=80, record=True, file=io.StringIO())
     console.print(terminal_table(results))
     table, _, signature = console.export_text().partition("rubric: ")
     assert table.count("sampled") == systems
     assert f"sampled: {systems} of {systems}" in signature
-    plain = summarize([judged("s/a/1", "style", 3)], rubric)
-    assert "sampled" not in render_html(plain)
-
-
-def test_the_page_shows_reasons(rubric: Rubric, judged: Make) -> None:
-    """As text, however they read; an empty one is said to be; without any there is no place."""
-    js = [
-        judged("s/a/1", "style", 3, reason=f"“a” {EVIL}"),
-        judged("s/a/1", "fluency", 3, reason=""),
-        judged("s/a/1", "sense", 3),
-    ]
-    page = Page(render_html(summarize(js, rubric)))
-    assert "script" not in page.tags
-    assert f"“a” {EVIL}" in page.text
-    assert re.search(r"Fluency\s*\(nothing written\)", page.text)
-    assert page.text.count("The judge’s reasons") == 1
-    plain = render_html(summarize([judged("s/a/1", "style", 3)], rubric))
-    assert "reasons</summary>" not in plain
+    js = [judged("s/a/1", "style", 3)]
+    assert "sampled" not in rendered(summarize(js, rubric), js)
 
 
 def test_the_same_judgments_give_the_same_bytes(
@@ -240,8 +235,8 @@ def test_the_same_judgments_give_the_same_bytes(
 ) -> None:
     """Judgments in another order write identical files."""
     backwards = judgments[::-1]
-    a = write_report(drawn(judgments, rubric), tmp_path / "a", judgments=judgments)
-    b = write_report(drawn(backwards, rubric), tmp_path / "b", judgments=backwards)
+    a = written(drawn(judgments, rubric), tmp_path / "a", judgments)
+    b = written(drawn(backwards, rubric), tmp_path / "b", backwards)
     for one, other in zip(a, b, strict=True):
         assert one.read_bytes() == other.read_bytes()
 
@@ -249,7 +244,7 @@ def test_the_same_judgments_give_the_same_bytes(
 def test_results_json_reads_back(judgments: list[Judgment], rubric: Rubric, tmp_path: Path) -> None:
     """`results.json` holds the results."""
     results = drawn(judgments, rubric, published=published())
-    files = write_report(results, tmp_path, judgments=judgments)
+    files = written(results, tmp_path, judgments)
     assert reread(json.loads(files.results.read_text(encoding="utf-8")), Results, 5) == results
 
 
@@ -260,7 +255,7 @@ def test_a_folder_that_cannot_be_written_is_an_error(
     blocked = tmp_path / "file"
     blocked.write_text("")
     with pytest.raises(StoreError, match="cannot be written") as caught:
-        write_report(drawn(judgments, rubric), blocked, judgments=judgments)
+        written(drawn(judgments, rubric), blocked, judgments)
     assert caught.value.path is not None
     assert caught.value.hint
 

@@ -13,7 +13,6 @@ from matplotlib.colors import to_hex
 from judge.analysis.agreement.agreement_records import Agreement, Estimate, Level, MeasureAgreement
 from judge.report.figures import ReportFigure, figures
 from judge.report.figures.forest import forest
-from judge.report.figures.radar import agreement_radar
 from judge.report.figures.reliability import confusion, reliability
 from judge.report.figures.style import PALETTE
 from judge.report.figures.systems import systems
@@ -56,8 +55,8 @@ def _has_text(artist: object) -> bool:
 
 
 def test_every_figure_is_there(drawn: list[ReportFigure]) -> None:
-    """A full agreement gives six figures, each with a title, a caption and its numbers in words."""
-    names = ["forest", "systems", "reliability", "systems-metrics", "radar", "confusion"]
+    """A full agreement gives five, each with a title, a caption and its numbers in words."""
+    names = ["forest", "systems", "reliability", "systems-metrics", "confusion"]
     assert [one.name for one in drawn] == names
     assert all(one.title and one.caption and one.words for one in drawn)
 
@@ -219,31 +218,6 @@ def test_one_measure_is_enough(agreement: Agreement) -> None:
         "confusion",
     ]
     assert {drawn.figure.get_figwidth() for drawn in small} == {3.3}
-
-
-def test_the_radar_pairs_judge_and_people(agreement: Agreement) -> None:
-    """Best, middle and worst system by people; judge solid, people dashed, in one colour."""
-    drawn = agreement_radar(agreement)
-    assert drawn is not None
-    (axes,) = drawn.figure.axes
-    order = [p.system for p in agreement.measure("overall").systems]
-    for system in (order[0], order[5], order[10]):
-        judge, human = (
-            next(line for line in axes.lines if line.get_label() == f"{system}, {side}")
-            for side in ("judge", "people")
-        )
-        assert judge.get_color() == human.get_color()
-        assert (judge.get_linestyle(), human.get_linestyle()) == ("-", "--")
-        point = next(p for p in agreement.measure("fluency").systems if p.system == system)
-        assert np.asarray(judge.get_xydata())[0] == pytest.approx((0, (point.judge - 1) / 4))
-        assert np.asarray(human.get_xydata())[0] == pytest.approx((0, (point.human - 1) / 4))
-
-
-def test_no_radar_over_several_scales(agreement: Agreement) -> None:
-    """Means on different scales have no common axis; fewer than three metrics no area."""
-    assert agreement_radar(changed(agreement, "fluency", scale=(0, 100))) is None
-    assert agreement_radar(changed(agreement, "fluency", mae=UNDEFINED)) is None
-    assert agreement_radar(replace(agreement, measures=agreement.measures[:2])) is None
 
 
 def test_the_matrix_counts(agreement: Agreement) -> None:

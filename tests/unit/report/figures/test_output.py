@@ -14,9 +14,10 @@ import pytest
 
 import judge.report
 from judge.analysis.agreement.agreement_records import Agreement
+from judge.analysis.breakdown import MeanOf
 from judge.report.figures import inline, pdf, svg
+from judge.report.figures.dots import DotPanel, dot_plot
 from judge.report.figures.forest import forest
-from judge.report.figures.radar import agreement_radar
 from judge.report.figures.style import PALETTE, ReportFigure, drawable, short_titles
 from judge.report.figures.systems import systems
 
@@ -44,9 +45,13 @@ def renamed(agreement: Agreement) -> Agreement:
 
 @pytest.fixture(scope="module")
 def hostile(agreement: Agreement) -> list[ReportFigure]:
-    """The two figures that show names of systems."""
+    """The figures that show names of systems."""
     other = renamed(agreement)
-    return [d for d in (systems(other, "composite"), agreement_radar(other)) if d is not None]
+    names = [point.system for point in other.measures[0].systems]
+    means = [MeanOf(1, point.judge) for point in other.measures[0].systems]
+    texts = {"marked": "", "title": "Means", "caption": "", "scale": (1, 5)}
+    dots = dot_plot(names, [DotPanel("Overall", means)], **texts)  # type: ignore[arg-type]
+    return [d for d in (systems(other, "composite"), dots) if d is not None]
 
 
 def test_the_same_bytes_each_time(agreement: Agreement, drawn: list[ReportFigure]) -> None:

@@ -1,0 +1,149 @@
+"""The first words of a run's report: who is ahead, and how far its scores can be trusted."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+
+from judge.analysis.breakdown import Breakdown, MeanOf
+from judge.analysis.ranking import HUMAN, Leaderboard
+from judge.analysis.results import OVERALL, CalibratedResults, Results
+from judge.report.format import fixed, level, many, short_title
+from judge.report.leaderboard_page import human_sentence, sentences
+
+__all__ = ["standing_sentences", "trust_sentences"]
+
+_MOST_PAIRS = 4
+"""How many pairs that are not told apart are named."""
+
+
+def standing_sentences(
+    results: Results, breakdown: Breakdown, board: Leaderboard | None
+) -> list[str]:
+    """Who is ahead and by how much, what cannot be told apart, where the human fans stand.
+
+    Args:
+        results: of the run.
+        breakdown: of these results.
+        board: the ranks; None without an overall score.
+    """
+    if OVERALL not in breakdown.measures or board is None:
+        asked = ", ".join(short_title(results.titles[metric]) for metric in results.metrics)
+        return [f"No overall score: of the rubric's metrics only these were judged: {asked}."]
+    means = [
+        (system.system, mean)
+        for system in results.systems
+        if (mean := breakdown.measures[OVERALL].get(system.system)) is not None
+        and mean.mean is not None
+    ]
+    if not means:
+        return ["No dialogue has an overall score."]
+    of = f" of {breakdown.scale[1]:g} overall"
+    of += " on the human scale" if breakdown.human_scale else ""
+    (first, best), *others = means
+    if not others:
+        return [f"{first} has {_with_ends(best, breakdown, of)}."]
+    ranked = [standing.system for standing in board.ranked]
+    if len(ranked) < 2:
+        second, next_best = others[0]
+        lead = f"{first} has the highest mean, {_with_ends(best, breakdown, of)}; {second} has "
+        return [f"{lead}{_with_ends(next_best, breakdown)}.", *sentences(board)]
+    lead = f"{first} has the highest mean, {_with_ends(best, breakdown, of)}."
+    people = [human_sentence(board)] if HUMAN in ranked else []
+    return [f"{lead} {_lead(board)}", *_told_apart(board), *people]
+
+
+def _lead(board: Leaderboard) -> str:
+    """By how much the first is ahead of the second, and whom it is shown to be better than."""
+    first, second, *_ = (standing.system for standing in board.ranked)
+    pair = next((p for p in board.pairs if (p.one, p.other) == (first, second)), None)
+    ahead = ""
+    if pair is not None and pair.difference is not None:
+        ahead = f"It is {fixed(pair.difference)} ahead of {second}"
+        if pair.lower is not None and pair.upper is not None:
+            ahead += f" ({fixed(pair.lower)} to {fixed(pair.upper)})"
+        ahead += ", and "
+    worse = board.shown(first)[1]
+    others = len(board.ranked) - 1
+    if len(worse) == others:
+        shown = "shown to be better than " + ("it" if others == 1 else "every other system")
+    elif worse:
+        shown = f"shown to be better than {len(worse)} of the {many(others, 'other system')}"
+    else:
+        shown = "not shown to be better than any other system"
+    return f"{ahead}{shown}." if ahead else f"It is {shown}."
+
+
+def _told_apart(board: Leaderboard) -> Iterator[str]:
+    open_pairs = [pair for pair in board.pairs if pair.better is None]
+    if not open_pairs:
+        yield f"All {many(len(board.pairs), 'pair')} of systems are told apart."
+        return
+    named = "; ".join(f"{pair.one} and {pair.other}" for pair in open_pairs[:_MOST_PAIRS])
+    more = len(open_pairs) - _MOST_PAIRS
+    named += f"; and {many(more, 'other pair')}" if more > 0 else ""
+    yield (f"Cannot be told apart, {len(open_pairs)} of {many(len(board.pairs), 'pair')}: {named}.")
+
+
+def trust_sentences(results: Results) -> list[str]:
+    """What is known of the judge's agreement with people, with the reference, or with neither."""
+    told = list(_people(results))
+    if not told:
+        told.append(
+            "Whether this judge agrees with people is not known from this run: no human ratings "
+            "were set beside it. `judge agree RUN --ratings FILE` compares the two."
+        )
+    return [*told, *_reference(results)]
+
+
+def _people(results: Results) -> Iterator[str]:
+    calibration = results.calibration
+    if calibration is not None:
+        yield from _calibration(results, calibration)
+    published = next((row for row in results.agreement if row.measure == OVERALL), None)
+    if published is not None and published.rho is not None:
+        yield (
+            f"The judge’s order of {published.n} systems and that of their published human means "
+            f"agree at ρ = {fixed(published.rho)} overall: so few systems that it can be chance."
+        )
+
+
+def _calibration(results: Results, calibration: CalibratedResults) -> Iterator[str]:
+    mapped = [m for m in calibration.metrics if m.before is not None and m.after is not None]
+    if mapped:
+        before, after = (
+            math.fsum(values) / len(mapped)
+            for values in zip(*((m.before or 0, m.after or 0) for m in mapped), strict=True)
+        )
+        what = "a dialogue" if calibration.kind == "ratings" else "the mean of a system"
+        yield (
+            f"Calibrated on {calibration.source} for {len(mapped)} of "
+            f"{many(len(results.metrics), 'metric')}: on systems left out of the fit, the error of "
+            f"{what} is {fixed(after)} points, where the raw scores are {fixed(before)} off."
+        )
+    else:
+        yield f"Calibrated on {calibration.source}: for no metric was a map found."
+    if calibration.verdict:
+        yield calibration.verdict
+    if not calibration.orders:
+        yield "The overall score is not calibrated, so the systems stand by their raw scores."
+
+
+def _reference(results: Results) -> Iterator[str]:
+    if results.reference is None:
+        return
+    overall = next((row for row in results.reference.measures if row.measure == OVERALL), None)
+    if overall is None or overall.within_item.value is None:
+        return
+    yield (
+        "With the reference judgments, which are a strong LLM's and not people's, its overall "
+        f"score agrees at ρ = {fixed(overall.within_item.value)} within an item; the reference "
+        f"read twice reaches {fixed(overall.readings_within_item.value)} with itself."
+    )
+
+
+def _with_ends(found: MeanOf, breakdown: Breakdown, of: str = "") -> str:
+    if found.lower is None or found.upper is None:
+        return f"{fixed(found.mean)}{of}"
+    ends = f"{fixed(found.lower)} to {fixed(found.upper)}"
+    return f"{fixed(found.mean)}{of} ({level(breakdown.confidence)} interval {ends})"
