@@ -90,7 +90,7 @@ def heatmap(
                 if (row, column) in outlined:
                     _box(axes, x, y, fill=False, ec=PALETTE["ink"], lw=0.9)
                 number = axes.text(x, y, fixed(value, decimals), color=PALETTE[ink])
-                number.set(ha="center", va="center_baseline")
+                number.set(ha="center", va="center_baseline", in_layout=False)
         axes.set_xlim(-0.5, across[-1] + 0.5)
         axes.set_ylim(down[-1] + 0.5, down[0] - 0.6)
         axes.set_xticks(across, heads, rotation=90 if upright else 0)
@@ -115,4 +115,4 @@ def _colour(value: float, low: float, high: float) -> tuple[str, float]:
 def _box(axes: Axes, x: float, y: float, **look_of_it: Any) -> None:
     from matplotlib.patches import Rectangle  # noqa: PLC0415 - slow, needed for reports only
 
-    axes.add_patch(Rectangle((x - 0.48, y - 0.46), 0.96, 0.92, **look_of_it))
+    axes.add_patch(Rectangle((x - 0.48, y - 0.46), 0.96, 0.92, in_layout=False, **look_of_it))
