@@ -122,7 +122,6 @@ class _Finder:
     def finding(
         self, judged: JudgedAs, others: Mapping[str, Sequence[Judgment] | str]
     ) -> ProbeFinding:
-        cells = tuple(self._cells())
         rows, sensitivity = self._sensitivity()
         points, explained = self._length()
         return ProbeFinding(
@@ -133,8 +132,8 @@ class _Finder:
             folder=judged.folder,
             sensitivity=sensitivity,
             rows=rows,
-            cells=cells,
-            specificity={name: self._specificity(name, cells) for name in self._targeted()},
+            cells=tuple(self._cells()),
+            specificity={name: self._specificity(name) for name in self._targeted()},
             halo=self._halo(),
             baits=tuple(self._baits()),
             known=tuple(self._known()),
@@ -170,7 +169,7 @@ class _Finder:
                 aucs[metric] += shares
                 doses[metric] += steps
                 names = (variant.partition("@")[2] for variant in strengths)
-                auc = dict(zip(names, map(self._share, shares), strict=True))
+                auc = {n: self._pooled([own]) for n, own in zip(names, shares, strict=True)}
                 rows.append(SensitivityRow(name, metric, auc, self._pooled(steps)))
         by_metric = tuple(
             MetricSensitivity(metric, self._pooled(aucs[metric]), self._pooled(doses[metric]))
@@ -178,15 +177,13 @@ class _Finder:
         )
         return tuple(rows), by_metric
 
-    def _pooled(self, parts: Sequence[Floats]) -> Shift:
-        """The mean over pairs of several alterations, (n,) each."""
+    def _pooled(self, parts: Sequence[Floats], resamples: PairResamples | None = None) -> Shift:
+        """The mean of the shares of several alterations or metrics, (n,) each."""
         if not parts:
-            return Shift(0, None, None, None, "no perturbation concerns it")
+            return Shift(0, None, None, None, "nothing that was judged concerns it")
         rows = np.tile(np.arange(len(parts[0])), len(parts))
-        return _shift(self.resamples.mean(np.concatenate(parts), rows, share=True))
-
-    def _share(self, values: Floats) -> Shift:
-        return _shift(self.resamples.mean(values, share=True))
+        mean = (resamples or self.resamples).mean(np.concatenate(parts), rows, share=True)
+        return _shift(mean)
 
     def _mean(self, values: Floats) -> Shift:
         return _shift(self.resamples.mean(values))
@@ -205,18 +202,15 @@ class _Finder:
                 scaled = shift.value / sd if sd and shift.value is not None else None
                 yield AlteredCell(name, measure, shift, scaled, measure in targets)
 
-    def _specificity(self, name: str, cells: Sequence[AlteredCell]) -> float | None:
-        shifts = {
-            c.measure: c.shift.value for c in cells if c.alteration == name and c.measure != ALL
-        }
-        targets = self.perturbations[name].lowers
-        inside = [v for m, v in shifts.items() if m in targets]
-        outside = [v for m, v in shifts.items() if m not in targets]
-        known = [v for v in (*inside, *outside) if v is not None]
-        if len(known) < len(shifts) or not inside or not outside:
+    def _specificity(self, name: str) -> float | None:
+        """In points; None where a mean is missing or no metric is left out."""
+        shifts = self.scores[self._strengths(name)[-1]].score - self.clean.score
+        known = shifts[~np.isnan(shifts).any(axis=1), :-1]
+        target = np.array([metric in self.perturbations[name].lowers for metric in self.metrics])
+        if target.all() or not len(known):
             return None
-        fall = -sum(known[: len(inside)]) / len(inside)
-        return fall - sum(map(abs, known[len(inside) :])) / len(outside)
+        means = known.mean(axis=0)
+        return float(-means[target].mean() - np.abs(means[~target]).mean())
 
     def _halo(self) -> Shift:
         parts, wholes = [], []
@@ -312,13 +306,9 @@ class _Finder:
     ) -> KnownAnswer:
         columns = {m: self.metrics.index(m) for m in metrics if m in self.metrics}
         shares = {m: lowered(right.score[:, at], wrong.score[:, at]) for m, at in columns.items()}
-        if not shares:
-            none = Shift(0, None, None, None, "none of its metrics was judged")
-            return KnownAnswer(name, (), none, {}, of)
-        rows = np.tile(np.arange(len(right.score)), len(shares))
-        pooled = resamples.mean(np.concatenate(list(shares.values())), rows, share=True)
-        each = {m: _shift(resamples.mean(own, share=True)) for m, own in shares.items()}
-        return KnownAnswer(name, tuple(shares), _shift(pooled), each, of)
+        each = {m: self._pooled([share], resamples) for m, share in shares.items()}
+        pooled = self._pooled(list(shares.values()), resamples)
+        return KnownAnswer(name, tuple(shares), pooled, each, of)
 
     def _rescored(self, others: Mapping[str, Sequence[Judgment] | str]) -> Iterator[Rescored]:
         yield self._compared("the same once more", self.scores[REPEATED])

@@ -33,6 +33,7 @@ __all__ = [
     "ALTERATIONS",
     "KNOWN_ANSWERS",
     "bait_verdict",
+    "number_rows",
     "probe_csv",
     "probe_table",
     "requirement_sentence",
@@ -282,22 +283,27 @@ def probe_table(record: ProbeRecord) -> PaperTable:
 
 
 def probe_csv(record: ProbeRecord) -> str:
-    """Every number of every finding, one a row, with its interval where it has one."""
-    rows: list[list[object]] = [_HEAD]
+    """`number_rows` as CSV, with six decimals."""
+    rows = (row.values() for row in number_rows(record))
+    text = ([f"{v:z.6f}" if isinstance(v, float) else v for v in row] for row in rows)
+    return csv_text([_HEAD, *text])
+
+
+def number_rows(record: ProbeRecord) -> Iterator[dict[str, str | float | int | None]]:
+    """Every number of every finding, with its interval and its pairs where it has them."""
     for finding in record.findings:
         for part, name, measure, statistic, value in _numbers(finding):
             shift = value if isinstance(value, Shift) else Shift(0, value, None, None)
-            ends = (
-                "" if n is None else f"{n:z.6f}" for n in (shift.value, shift.lower, shift.upper)
-            )
-            n = shift.n if isinstance(value, Shift) else ""
-            rows.append([finding.name, part, name, measure, statistic, *ends, n, shift.reason])
-    return csv_text(rows)
+            names = (finding.name, part, name, measure, statistic)
+            n = shift.n if isinstance(value, Shift) else None
+            cells = (*names, shift.value, shift.lower, shift.upper, n, shift.reason)
+            yield dict(zip(_HEAD, cells, strict=True))
 
 
-_HEAD: list[object] = [
-    *("judge", "part", "name", "measure", "statistic", "value", "lower", "upper", "n", "note"),
-]
+_HEAD = (
+    *("judge", "part", "name", "measure", "statistic"),
+    *("value", "lower", "upper", "n", "note"),
+)
 _PARTS = ("sensitivity", "rows", "cells", "baits", "known", "rescored", "labels")
 _NAMES = ("perturbation", "alteration", "bait", "name")
 

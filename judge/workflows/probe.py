@@ -21,6 +21,7 @@ from judge.manifest import Manifest
 from judge.perturbations import Pool
 from judge.pipeline import run
 from judge.report.probe_page import write_probe
+from judge.report.probe_summary import number_rows
 from judge.rubric import RubricSet, languages, load_rubric
 from judge.runs import show_frame
 from judge.scoring import prompts_hash
@@ -65,29 +66,14 @@ class ProbeReport:
         return tuple(one for one in self.record.requirements if not one.met)
 
     def to_frame(self) -> pd.DataFrame:
-        """One row for each judge, alteration and measure.
+        """One row for each number, in the columns of probe.csv.
 
-        Columns: `judge`, `alteration`, `measure`, `shift` in points with `lower` and `upper`,
-        `standardised` over the standard deviation of the unaltered scores, `target` (whether it
-        should fall) and `n` pairs.
+        Columns: `judge`, `part`, `name` of what was done to the replies, `measure`, `statistic`,
+        `value` with `lower` and `upper`, `n` pairs, `note`.
         """
         import pandas as pd
 
-        return pd.DataFrame(
-            {
-                "judge": finding.name,
-                "alteration": cell.alteration,
-                "measure": cell.measure,
-                "shift": cell.shift.value,
-                "lower": cell.shift.lower,
-                "upper": cell.shift.upper,
-                "standardised": cell.standardised,
-                "target": cell.target,
-                "n": cell.shift.n,
-            }
-            for finding in self.record.findings
-            for cell in finding.cells
-        )
+        return pd.DataFrame(number_rows(self.record))
 
     def _repr_html_(self) -> str:
         return show_frame(self.to_frame(), f"probe: {self.page}")
