@@ -55,10 +55,10 @@ __all__ = ["evaluate", "generate"]
     multiple=True,
     required=True,
     group=GIVEN,
-    help="A model to let play: a folder, a hub id, or openai:NAME. Or recorded dialogues: a "
-    "ChatAnime JSON file, a folder of them, a table (.csv, .tsv, .jsonl, .parquet, .xlsx), or "
-    "`reference`: the 440 public dialogues that a strong LLM has scored, to check a judge. "
-    "Dialogues may be given several times.",
+    help="A model to let play: a folder, a hub id, a GGUF file, or openai:NAME. Or recorded "
+    "dialogues: a ChatAnime JSON file, a folder of them, a table (.csv, .tsv, .jsonl, .parquet, "
+    ".xlsx), or `reference`: the 440 public dialogues that a strong LLM has scored, to check a "
+    "judge. Dialogues may be given several times.",
 )
 @selection_options
 @characters_file_option

@@ -53,8 +53,8 @@ _SHARE = click.FloatRange(0, 1, min_open=True, max_open=True)
 judge_option = option(
     "--judge",
     group=JUDGE,
-    help="lexical, tiny, mock, a model folder, a hub id, or openai:NAME for a model on a "
-    f"server.  [default: {DEFAULT_CUDA} with CUDA, else the better embedded judge]",
+    help="lexical, tiny, mock, a model folder, a hub id, a GGUF file, or openai:NAME for a model "
+    f"on a server.  [default: {DEFAULT_CUDA} with CUDA, else the better embedded judge]",
 )
 characters_file_option = option(
     "--characters-file",

@@ -1,7 +1,7 @@
 """The table of engines; each is imported only when it is used.
 
-A *judge* is what the user names with `--judge`: an embedded judge, a local model folder, a hub id
-or a model on a server. An *engine* is the program that asks it.
+A *judge* is what the user names with `--judge`: an embedded judge, a local model folder or GGUF
+file, a hub id or a model on a server. An *engine* is the program that asks it.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
 
-from judge.engines.interface import Engine, EngineOptions, TokenCount
+from judge.engines.interface import GGUF, Engine, EngineOptions, TokenCount
 from judge.errors import UsageError
 
 __all__ = [
@@ -21,6 +21,7 @@ __all__ = [
     "DEFAULT_EMBEDDED",
     "EMBEDDED",
     "ENGINES",
+    "GGUF",
     "LOCAL",
     "SERVED",
     "Engine",
@@ -168,8 +169,11 @@ def resolve_judge(
     elif engine == "lexical":
         spec = replace(EMBEDDED["lexical"], name=name, model=name)
     else:
-        spec = JudgeSpec(name, "hf" if engine or device else _default_engine(), name, "esrp")
-    able = _FOR_MODELS if spec.engine in _FOR_MODELS else (spec.engine,)
+        chosen = "hf" if engine or device or name.endswith(GGUF) else _default_engine()
+        spec = JudgeSpec(name, chosen, name, "esrp")
+    able: tuple[str, ...] = _FOR_MODELS if spec.engine in _FOR_MODELS else (spec.engine,)
+    if name.endswith(GGUF):  # vLLM needs a plugin for it; a server may call its model so
+        able = tuple(one for one in able if one != "vllm")
     if engine is not None and engine not in able:
         raise UsageError(
             f"--engine {engine} cannot ask the judge {name}",

@@ -46,7 +46,7 @@ class CausalModel:
     """A model, the device it computes on and its precision; it loads when first used.
 
     Args:
-        model: a folder or a hub id.
+        model: a folder, a hub id or a GGUF file.
         options: `device` defaults to cuda where there is one, `dtype` to bfloat16 there and
             float32 on the CPU; `quantization` is 4bit or 8bit, by bitsandbytes. Weights that are
             stored quantized need no option.
@@ -69,6 +69,11 @@ class CausalModel:
         refuse_unknown("dtype", self.dtype, DTYPES)
         refuse_unknown("quantization", self.quantization, ("4bit", "8bit"))
         if self.quantization:
+            if self.checkpoint.gguf:
+                raise EngineError(
+                    f"--quantization {self.quantization}: {model} is read as it is",
+                    hint="leave it out, or name a folder with safetensors",
+                )
             for package in ("bitsandbytes", "accelerate"):
                 import_extra(package, extra="bnb")
         try:
@@ -244,11 +249,12 @@ class CausalModel:
                 folder,
                 dtype=getattr(torch, self.dtype),
                 use_safetensors=True,
-                trust_remote_code=self.checkpoint.trust_code,
                 output_loading_info=True,
+                **self.checkpoint.loading,
                 **smaller,
             )
             model = (model if smaller else model.to(self.device)).eval()
+            looks_ahead = self._looks_ahead(model)
         except torch.OutOfMemoryError as error:
             raise EngineError(
                 self._no_room(),
@@ -258,9 +264,9 @@ class CausalModel:
             self.checkpoint.refuse_code(error)
             raise EngineError(
                 f"the weights cannot be loaded: {first_line(error)}",
-                path=folder,
-                hint="the folder needs the config.json and *.safetensors of one causal language "
-                "model",
+                path=self.checkpoint.weights[0] if self.checkpoint.gguf else folder,
+                hint="one causal language model is needed: a folder with config.json and "
+                "*.safetensors, or a GGUF file of a kind that transformers reads",
             ) from error
         if report["missing_keys"]:  # transformers fills them with random numbers
             raise EngineError(
@@ -268,7 +274,7 @@ class CausalModel:
                 path=folder,
                 hint="choose a causal language model, not a classifier or an embedding model",
             )
-        if self._looks_ahead(model):
+        if looks_ahead:
             raise EngineError(
                 f"this {type(model).__name__} is not causal: what follows changes what came before",
                 path=folder,

@@ -1,4 +1,4 @@
-"""The files of a causal language model, in a folder or on the hub.
+"""The files of a causal language model: in a folder, on the hub, or one GGUF file.
 
 The small files of a hub model are fetched first and its weights only when they are needed, so that
 tokens can be counted without them.
@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from judge.engines.chat import Chats
+from judge.engines.interface import GGUF
 from judge.engines.tokens import PromptTokenizer, TokenTree, local_prompt_tokenizer
 from judge.errors import EngineError, MissingExtraError
 
@@ -35,7 +36,7 @@ class Checkpoint:
     """The files of a model; nothing is read before it is needed.
 
     Args:
-        name: a folder or a hub id.
+        name: a folder, a hub id, or a file that ends in .gguf.
         trust_code: run Python files of the model. They can do whatever the user can.
     """
 
@@ -43,6 +44,7 @@ class Checkpoint:
         self.name = name
         self.trust_code = trust_code
         self._transformers: Any = import_extra("transformers")
+        self.gguf = name.endswith(GGUF)
 
     @cached_property
     def folder(self) -> Path:
@@ -50,8 +52,15 @@ class Checkpoint:
 
         Raises:
             EngineError: it does not exist, or cannot be fetched.
+            MissingExtraError: a library that reads GGUF files is not installed.
         """
         local = Path(self.name)
+        if self.gguf:
+            for package in ("accelerate", "gguf"):
+                import_extra(package, extra="gguf")
+            if not local.is_file():
+                raise EngineError("there is no such file", path=local, hint="check the path")
+            return local.parent
         if local.is_dir():
             if not (local / "config.json").is_file():
                 raise EngineError(
@@ -69,6 +78,14 @@ class Checkpoint:
         return self._fetch(*self._small)
 
     @property
+    def loading(self) -> dict[str, Any]:
+        """Arguments of every `from_pretrained`, after the folder."""
+        return {
+            "trust_remote_code": self.trust_code,
+            **({"gguf_file": Path(self.name).name} if self.gguf else {}),
+        }
+
+    @property
     def _small(self) -> tuple[str, ...]:
         """The files that are read whatever the model is asked."""
         return (*_SMALL, *_CODE) if self.trust_code else _SMALL
@@ -81,6 +98,8 @@ class Checkpoint:
             EngineError: there are none, or they cannot be fetched.
         """
         folder = self.folder
+        if self.gguf:
+            return [Path(self.name)]
         if not Path(self.name).is_dir():
             folder = self._fetch(_WEIGHTS, _INDEX, revision=folder.name)
         files = sorted(folder.glob(_WEIGHTS))
@@ -122,16 +141,15 @@ class Checkpoint:
         Raises:
             EngineError: transformers cannot read config.json.
         """
+        folder = self.folder
         try:
-            config = self._transformers.AutoConfig.from_pretrained(
-                self.folder, trust_remote_code=self.trust_code
-            )
+            config = self._transformers.AutoConfig.from_pretrained(folder, **self.loading)
             return config.get_text_config()
         except Exception as error:  # a wrong value may raise anything
             self.refuse_code(error)
             raise EngineError(
-                f"config.json cannot be read: {first_line(error)}",
-                path=self.folder,
+                f"{'its head' if self.gguf else 'config.json'} cannot be read: {first_line(error)}",
+                path=Path(self.name) if self.gguf else self.folder,
                 hint="upgrade transformers, or choose another model",
             ) from error
 
@@ -157,12 +175,12 @@ class Checkpoint:
         """
         _ = self.text_config  # if it is broken that is the reason to give, not the tokenizer
         hint = "copy tokenizer.json and tokenizer_config.json of the model into it"
-        if not any(path for pattern in _TOKENIZER for path in self.folder.glob(pattern)):
+        if self.gguf:
+            hint = "use the folder that the file was made from"
+        elif not any(path for pattern in _TOKENIZER for path in self.folder.glob(pattern)):
             raise EngineError("the model folder has no tokenizer", path=self.folder, hint=hint)
         try:
-            return self._transformers.AutoTokenizer.from_pretrained(
-                self.folder, trust_remote_code=self.trust_code
-            )
+            return self._transformers.AutoTokenizer.from_pretrained(self.folder, **self.loading)
         except Exception as error:  # tokenizers raises bare Exception on a broken file
             self.refuse_code(error)
             raise EngineError(
@@ -254,9 +272,14 @@ class Checkpoint:
     def sha256(self) -> str:
         """A hash of the names and contents of configuration, tokenizer and weights.
 
+        Of a GGUF file, which has all three, its SHA-256.
+
         Raises:
             EngineError: there are no weights, or they cannot be fetched.
         """
+        if self.gguf:
+            _ = self.folder  # it may not exist
+            return _sha256(Path(self.name))
         files = {path for pattern in (*self._small, _INDEX) for path in self.folder.glob(pattern)}
         ordered = sorted(files | set(self.weights), key=lambda path: path.name)
         digest = hashlib.sha256()

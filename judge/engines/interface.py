@@ -10,6 +10,7 @@ from judge.errors import EngineError
 from judge.types import Failure, LabelRead, Message, PromptTree, Rationale, Reply, Sampling
 
 __all__ = [
+    "GGUF",
     "Answer",
     "Batch",
     "Engine",
@@ -22,6 +23,9 @@ __all__ = [
 
 _Answers = TypeVar("_Answers")
 _Answers_co = TypeVar("_Answers_co", covariant=True)
+
+GGUF = ".gguf"
+"""The ending of files that are a model with its tokenizer, as llama.cpp has them."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,6 +10,7 @@ from typing import NamedTuple, TypedDict
 
 from judge.engines import (
     EMBEDDED,
+    GGUF,
     LOCAL,
     SERVED,
     Engine,
@@ -197,7 +198,7 @@ def _refuse_idle_workers(cluster: Cluster | None, specs: Sequence[JudgeSpec]) ->
 def is_model(name: str) -> bool:
     """Whether this names a model that can play, not a file or a folder of dialogues."""
     path = Path(name)
-    if name.startswith(SERVED) or (path / "config.json").is_file():
+    if name.startswith(SERVED) or name.endswith(GGUF) or (path / "config.json").is_file():
         return True
     if name.startswith((".", "/", "~")) and path.suffix:
         return False
