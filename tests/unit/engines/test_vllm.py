@@ -22,7 +22,8 @@ from safetensors.torch import load_file, save_file
 from judge.engines import EngineOptions, open_engine, resolve_judge
 from judge.engines.checkpoint import missing_names
 from judge.engines.naive import NaiveHfEngine
-from judge.engines.vllm import VllmEngine, _label_read, _llm_arguments, _load_error, _SharedHashes
+from judge.engines.vllm import VllmEngine, _label_read
+from judge.engines.vllm_core import SharedHashes, llm_arguments, load_error
 from judge.errors import EngineError, MissingExtraError
 from judge.types import Failure, LabelRead, PromptTree, Question
 from tests.unit.engines.small import CHATML, bpe, make_tree, save_model
@@ -37,7 +38,7 @@ ON_GPU = torch.cuda.is_available()
 
 
 def arguments(*, window: int | None = 512, cpu: bool = False, **options: Any) -> dict[str, Any]:
-    return _llm_arguments(Path("m"), window, "bfloat16", EngineOptions(**options), cpu=cpu)
+    return llm_arguments(Path("m"), window, "bfloat16", EngineOptions(**options), cpu=cpu)
 
 
 @pytest.mark.parametrize(
@@ -98,7 +99,7 @@ def test_vllm_knows_every_argument() -> None:
 )
 def test_a_model_that_does_not_load(said: str, message: str, hint: str) -> None:
     """The first line of what vLLM says, and what the weights need where memory is short."""
-    error = _load_error(ValueError(said), Path("m"), 16_400_000_000, 9 * 1024**3, "cuda (X)")
+    error = load_error(ValueError(said), Path("m"), 16_400_000_000, 9 * 1024**3, "cuda (X)")
     assert str(error).startswith("m: ")
     assert message in str(error)
     assert "more" not in error.message.partition(": ")[2]
@@ -112,7 +113,7 @@ def test_the_fault_that_pydantic_found_is_named() -> None:
         def errors(self) -> list[dict[str, object]]:
             return [{"loc": ("cache", "share"), "msg": "Value error, must be at most 1"}]
 
-    error = _load_error(FaultError("1 validation error for X"), Path("m"), 1, 1, "cpu")
+    error = load_error(FaultError("1 validation error for X"), Path("m"), 1, 1, "cpu")
     assert str(error) == "m: vLLM cannot load this model: cache: share: must be at most 1"
 
 
@@ -185,7 +186,7 @@ def test_shared_blocks_are_hashed_once(prompts: list[list[int]], size: int) -> N
         hashed += len(new)
         return new
 
-    hasher, before, unlike = _SharedHashes(hash_blocks, size), [], 0
+    hasher, before, unlike = SharedHashes(hash_blocks, size), [], 0
     for ids in prompts:
         request = Hashed(ids)
         request.block_hashes.extend(hasher(request))
@@ -247,7 +248,7 @@ def test_reads_equal_those_of_transformers(tmp_path: Path, architecture: str) ->
     assert values(reads) == pytest.approx(values(expected), abs=1e-4)
     assert vllm.count(tree) == naive.count(tree)
     core = vllm._llm.llm_engine.engine_core.engine_core
-    assert isinstance(core.request_block_hasher, _SharedHashes)
+    assert isinstance(core.request_block_hasher, SharedHashes)
     tokens = vllm._checkpoint.prompt_tokenizer(tree)
     prompts = [tokens.prompt(read.item, read.metric) for read in reads]
     begun = {prompt[:end] for prompt in prompts for end in range(1, len(prompt) + 1)}
