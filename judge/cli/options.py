@@ -147,6 +147,7 @@ def engine_options(decorated: _Decorated) -> _Decorated:
             "Load the weights in a smaller format, which needs less memory and changes scores a "
             "little: 4bit or 8bit with hf; with vllm what it knows, such as fp8, awq or gptq.",
         ),
+        _engine("--adapter", "The folder of a LoRA adapter of the judge, as PEFT saves it."),
         _engine("--tensor-parallel", "GPUs that share the model.", type=_POSITIVE),
         _engine(
             "--gpu-memory",

@@ -66,7 +66,7 @@ ENGINES = {
         frozenset(
             {
                 *("dtype", "quantization", "trust_remote_code"),
-                *("tensor_parallel", "gpu_memory", "reproducible"),
+                *("adapter", "tensor_parallel", "gpu_memory", "reproducible"),
             }
         ),
     ),

@@ -39,6 +39,7 @@ class EngineOptions:
         dtype: float32, bfloat16 or float16.
         quantization: how the weights are made smaller when they are loaded; each engine has its
             own list of methods.
+        adapter: the folder of a LoRA adapter of the judge.
         tensor_parallel: how many GPUs share the model.
         gpu_memory: the share of the GPU's memory that may be used, in (0, 1].
         reproducible: the same numbers whatever else is in the batch, at the cost of speed.
@@ -56,6 +57,7 @@ class EngineOptions:
     device: str | None = None
     dtype: str | None = None
     quantization: str | None = None
+    adapter: str | None = None
     tensor_parallel: int | None = None
     gpu_memory: float | None = None
     reproducible: bool | None = None

@@ -24,6 +24,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from functools import cached_property
 from typing import Any
 
+from judge.engines.adapter import read_adapter
 from judge.engines.causal import DTYPES
 from judge.engines.chat import seeds_of
 from judge.engines.checkpoint import Checkpoint, first_line, import_extra, refuse_unknown
@@ -101,6 +102,7 @@ class VllmEngine:
                     hint="leave it out; NVIDIA GPUs of compute capability 8.0 and newer can",
                 )
             os.environ[_INVARIANT] = "1"  # vLLM reads it when it loads the weights
+        self._adapter = None if options.adapter is None else read_adapter(options.adapter)
         self.batch_size = options.batch_size or (32 if self._on_cpu else 256)
         self._prompt_tokens = self._cached_tokens = 0
 
@@ -114,6 +116,7 @@ class VllmEngine:
             self._options.tensor_parallel or 1,
             "reproducible" if self._reproducible else "fast",
             self._checkpoint.sha256,
+            *([f"adapter-{self._adapter.sha256}"] if self._adapter else []),
         )
         return "vllm/1/" + "/".join(map(str, parts))
 
@@ -131,6 +134,7 @@ class VllmEngine:
             "device": self._device,
             "dtype": self._dtype,
             **({"quantization": options.quantization} if options.quantization else {}),
+            **({"adapter": options.adapter} if options.adapter else {}),
             "tensor_parallel": str(options.tensor_parallel or 1),
             "reproducible": "yes" if self._reproducible else "no",
             "prefix_caching": "on, emptied before each batch",
@@ -253,6 +257,7 @@ class VllmEngine:
                     [{"prompt_token_ids": prompt} for prompt in prompts],
                     list(sampling),
                     use_tqdm=False,
+                    lora_request=self._lora_request,
                 )
         except Exception as error:  # vLLM, torch and the kernels each have their own errors
             reason = first_line(error)
@@ -264,6 +269,14 @@ class VllmEngine:
         self._cached_tokens += sum(output.num_cached_tokens or 0 for output in outputs)
         _log.debug("%d of %d tokens were cached", self._cached_tokens, self._prompt_tokens)
         return [output.outputs[0] for output in outputs]
+
+    @cached_property
+    def _lora_request(self) -> Any:
+        """What tells vLLM to use the adapter, if there is one."""
+        if self._adapter is None:
+            return None
+        request = importlib.import_module("vllm.lora.request").LoRARequest
+        return request("adapter", 1, str(self._adapter.folder))
 
     def _too_long(self, length: int, answer_tokens: int) -> Failure | None:
         room: int = self._llm.model_config.max_model_len
@@ -288,7 +301,12 @@ class VllmEngine:
         weights = self._checkpoint.weights
         self._checkpoint.refuse_missing_weights()
         arguments = llm_arguments(
-            weights[0].parent, self._checkpoint.window, self._dtype, self._options, cpu=self._on_cpu
+            weights[0].parent,
+            self._checkpoint.window,
+            self._dtype,
+            self._options,
+            self._adapter,
+            cpu=self._on_cpu,
         )
         size = sum(path.stat().st_size for path in weights) // arguments["tensor_parallel_size"]
         free = self._free_memory()

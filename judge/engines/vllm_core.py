@@ -8,6 +8,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
+from judge.engines.adapter import Adapter
 from judge.engines.checkpoint import first_line
 from judge.engines.interface import EngineOptions
 from judge.errors import EngineError
@@ -18,14 +19,26 @@ _CPU_CACHE_BYTES = 4 * 2**30
 """For keys and values on the CPU, where vLLM would take nearly all of the memory."""
 _DEFAULT_WINDOW = 32768
 """Tokens that a prompt may have if the model sets no limit, as models with a state do."""
+_RANKS = (1, 8, 16, 32, 64, 128, 256, 320, 512)
+"""What `max_lora_rank` may be, in vLLM 0.24 to 0.33."""
 OTHER_ENGINE = "VLLM_LOGGING_LEVEL=INFO shows what vLLM did; --engine hf can ask more models"
 """What to do where vLLM cannot go on."""
 
 
 def llm_arguments(
-    folder: Path, window: int | None, dtype: str, options: EngineOptions, *, cpu: bool
+    folder: Path,
+    window: int | None,
+    dtype: str,
+    options: EngineOptions,
+    adapter: Adapter | None = None,
+    *,
+    cpu: bool,
 ) -> dict[str, Any]:
-    """The arguments of `vllm.LLM` for the weights in `folder` of a model with this window."""
+    """The arguments of `vllm.LLM` for the weights in `folder` of a model with this window.
+
+    Raises:
+        EngineError: the rank of the adapter is larger than vLLM allows.
+    """
     arguments: dict[str, Any] = {
         "model": str(folder),
         "runner": "generate",
@@ -41,6 +54,15 @@ def llm_arguments(
         "use_tqdm_on_load": False,
         "trust_remote_code": bool(options.trust_remote_code),
     }
+    if adapter is not None:
+        fitting = [rank for rank in _RANKS if rank >= adapter.rank]
+        if not fitting:
+            raise EngineError(
+                f"--adapter: its rank is {adapter.rank}, vLLM takes {_RANKS[-1]} at most",
+                path=adapter.folder,
+                hint="merge it into the model",
+            )
+        arguments |= {"enable_lora": True, "max_lora_rank": fitting[0]}
     if options.gpu_memory is not None:
         arguments["gpu_memory_utilization"] = options.gpu_memory
     elif cpu and not os.environ.get("VLLM_CPU_KVCACHE_SPACE"):

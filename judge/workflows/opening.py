@@ -63,6 +63,7 @@ class EngineKeywords(TypedDict, total=False):
     device: str | None
     dtype: str | None
     quantization: str | None
+    adapter: str | None
     tensor_parallel: int | None
     gpu_memory: float | None
     reproducible: bool | None
@@ -250,7 +251,8 @@ def choose_judge_beside(
     if local and engine in LOCAL and (served or cannot_write):
         own["engine"] = None
     choice = choose_judge(name, own)
-    refuse_unused(EngineOptions(samples=choice.options.samples), [choice.spec])
+    judges = EngineOptions(samples=choice.options.samples, adapter=choice.options.adapter)
+    refuse_unused(judges, [choice.spec])
     own_only = own_options(choice.spec, choice.options)
     return choice._replace(options=own_only, cluster=keywords.get("cluster"))
 
@@ -340,7 +342,7 @@ def _writer(
             f"{option} {name}: the embedded judges cannot write", hint="choose a language model"
         )
     spec = resolve_judge(name, engine if engine in LOCAL else None, device=options.device)
-    return _Writer(spec, own_options(spec, options))
+    return _Writer(spec, replace(own_options(spec, options), adapter=None))
 
 
 def _refuse_idle(
@@ -357,4 +359,10 @@ def _refuse_idle(
             f"--engine {engine} asks none of {', '.join(dict.fromkeys(s.name for s in specs))}",
             hint="leave it out; models on this machine are asked by hf or vllm",
         )
-    refuse_unused(replace(engine_options(keywords), samples=None), specs)
+    options = engine_options(keywords)
+    if judge is None and options.adapter is not None:
+        raise UsageError(
+            "--adapter is of a judge, and nothing is judged here",
+            hint="leave it out, or merge the adapter into the model that plays",
+        )
+    refuse_unused(replace(options, samples=None, adapter=None), specs)

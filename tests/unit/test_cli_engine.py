@@ -26,6 +26,7 @@ EVERY = {
     "--device": ("cuda:1", "cuda:1"),
     "--dtype": ("bfloat16", "bfloat16"),
     "--quantization": ("fp8", "fp8"),
+    "--adapter": ("my-lora", "my-lora"),
     "--tensor-parallel": ("2", 2),
     "--gpu-memory": ("0.5", 0.5),
     "--reproducible": (None, True),

@@ -32,9 +32,13 @@ from judge.workflows.opening import (
     JudgeChoice,
     Players,
     PlayOptions,
+    _writer,
     choose_judge_beside,
     is_model,
     open_players,
+)
+from judge.workflows.opening import (
+    engine_options as options_of,
 )
 from tests.unit.roleplay.wire import serving
 
@@ -233,6 +237,19 @@ def test_samples_are_for_the_judge() -> None:
         assert "samples" not in found.model.fingerprint
         with pytest.raises(UsageError, match="--samples means nothing to the engine lexical"):
             cast(*words, "--judge", "lexical")
+
+
+def test_an_adapter_is_for_the_judge() -> None:
+    """A model that plays is itself, also where it is the judge too; nothing is dropped unsaid."""
+    words = ("--model", "acme/model", *REPLAY, "--engine", "vllm", "--adapter", "lora")
+    assert beside(*words, "--judge", "acme/model").options.adapter == "lora"
+    line = taken(words)
+    options = options_of(line.engine)
+    assert _writer("acme/model", "--model", None, "vllm", options).options.adapter is None
+    with pytest.raises(UsageError, match="--adapter means nothing to the engine lexical"):
+        beside(*words, "--judge", "lexical")
+    with pytest.raises(UsageError, match="--adapter is of a judge, and nothing is judged here"):
+        open_players(line.model, line.playing, line.engine, None, SCENES)
 
 
 # What is refused

@@ -186,6 +186,7 @@ GIVEN: dict[str, Any] = {
     "device": "cpu",
     "dtype": "float32",
     "quantization": "8bit",
+    "adapter": "my-lora",
     "tensor_parallel": 2,
     "gpu_memory": 0.5,
     "reproducible": True,

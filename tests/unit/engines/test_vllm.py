@@ -20,6 +20,7 @@ from hypothesis import strategies as st
 from safetensors.torch import load_file, save_file
 
 from judge.engines import EngineOptions, open_engine, resolve_judge
+from judge.engines.adapter import Adapter
 from judge.engines.checkpoint import missing_names
 from judge.engines.naive import NaiveHfEngine
 from judge.engines.vllm import VllmEngine, _label_read
@@ -57,6 +58,20 @@ def test_an_option_reaches_vllm(option: str, value: object, name: str) -> None:
     assert {k: v for k, v in given.items() if k != name} == {
         k: v for k, v in default.items() if k != name
     }
+
+
+@pytest.mark.parametrize(("rank", "room"), [(1, 1), (3, 8), (8, 8), (400, 512)])
+def test_room_is_made_for_an_adapter(rank: int, room: int) -> None:
+    """The least of the ranks that vLLM has, and no such thing without one."""
+    adapter = Adapter(Path("a"), rank, "0")
+    found = llm_arguments(Path("m"), 512, "bfloat16", EngineOptions(), adapter, cpu=False)
+    assert found == arguments() | {"enable_lora": True, "max_lora_rank": room}
+
+
+def test_an_adapter_of_too_high_a_rank() -> None:
+    """It is refused before the model is loaded."""
+    with pytest.raises(EngineError, match="--adapter: its rank is 513, vLLM takes 512 at most"):
+        llm_arguments(Path("m"), 512, "x", EngineOptions(), Adapter(Path("a"), 513, ""), cpu=False)
 
 
 def test_on_the_cpu_nothing_is_compiled_and_some_memory_is_left(
@@ -356,6 +371,43 @@ def edit(folder: Path, change: Callable[[dict[str, torch.Tensor]], object]) -> N
     weights = load_file(folder / "model.safetensors")
     change(weights)
     save_file(weights, folder / "model.safetensors", metadata={"format": "pt"})
+
+
+@needs_vllm
+def test_an_adapter_is_what_its_weights_would_be_in_the_model(tmp_path: Path) -> None:
+    """Reads equal those of transformers with alpha / r B A added to the weights, to 1e-4.
+
+    The fingerprint has its hash.
+    """
+    folder = model(tmp_path / "model")
+    merged = model(tmp_path / "merged")
+    lora, rank, alpha = tmp_path / "lora", 3, 6
+    lora.mkdir()
+    generator, parts = torch.Generator().manual_seed(0), {}
+
+    def merge(weights: dict[str, torch.Tensor]) -> None:
+        for name, weight in weights.items():
+            if name.endswith(("q_proj.weight", "v_proj.weight")):
+                a = torch.randn(rank, weight.shape[1], generator=generator) / 4
+                b = torch.randn(weight.shape[0], rank, generator=generator) / 4
+                place = f"base_model.model.{name.removesuffix('.weight')}"
+                parts.update({f"{place}.lora_A.weight": a, f"{place}.lora_B.weight": b})
+                weights[name] = weight + alpha / rank * (b @ a)
+
+    edit(merged, merge)
+    save_file(parts, lora / "adapter_model.safetensors")
+    config = {"peft_type": "LORA", "r": rank, "lora_alpha": alpha}
+    config["target_modules"] = ["q_proj", "v_proj"]
+    (lora / "adapter_config.json").write_text(json.dumps(config))
+    tree = tree_of(*ragged(seed=5, size=4))
+    adapted, plain = engine(folder, adapter=str(lora)), engine(folder)
+    assert adapted.fingerprint.startswith(f"{plain.fingerprint}/adapter-")
+    assert adapted.describe()["adapter"] == str(lora)
+    reads = values(list(adapted.score(tree)))
+    adapted.close()
+    naive = NaiveHfEngine(str(merged), EngineOptions(device="cpu", dtype="float32"))
+    assert reads == pytest.approx(values(list(naive.score(tree))), abs=1e-4)
+    assert np.abs(reads - values(list(plain.score(tree)))).max() > 0.1
 
 
 @needs_vllm
