@@ -61,8 +61,7 @@ characters_file_option = option(
     type=FOLDER_OR_FILE,
     metavar="FILE",
     group=GIVEN,
-    help="A characters.toml whose profiles replace those of the rubric set, and of the "
-    "instructions by which a model plays.",
+    help="Profiles that replace those of the rubric set and of the playing instructions.",
 )
 metrics_option = option(
     "--metrics",
@@ -220,13 +219,7 @@ def play_options(decorated: _Decorated) -> _Decorated:
             "Who asks on after the first answer: a model, openai:NAME, or replay:SYSTEM for "
             "the recorded questions to that system.  [default: the judge, if it is a model]",
         ),
-        _play(
-            "--rounds",
-            "Questions and answers of a dialogue.",
-            type=_POSITIVE,
-            default=2,
-            show_default=True,
-        ),
+        _play("--rounds", "Of a dialogue.", type=_POSITIVE, default=2, show_default=True),
         _play("--model-url", "The server of openai: models.  [default: --base-url]"),
         _play("--user-url", "The server of an openai: user.  [default: --base-url]"),
         _play(

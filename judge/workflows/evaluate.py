@@ -35,12 +35,12 @@ from judge.workflows.inputs import (
 )
 from judge.workflows.judging import Judge, cost_of_reasons, tell_outcome
 from judge.workflows.opening import (
-    PlayKeywords,
     PlayOptions,
     WriterKeywords,
     choose_judge,
     choose_judge_beside,
-    is_model,
+    playing_model,
+    refuse_play_options,
 )
 from judge.workflows.report import Report, human_scale, of_the_files, write_run_report
 
@@ -293,9 +293,9 @@ def _prepare(
     """The judge opened, and what it is to judge: read, or ready to be played."""
     engine, play_keywords = split_keywords(options)
     seed = engine.get("seed", 0)
-    live = _plays(model)
+    live = playing_model(paths_of(model))
     if live is None:
-        _refuse_play_options(play_keywords, model)
+        refuse_play_options(play_keywords, paths_of(model))
     playing = PlayOptions(**play_keywords)
     if isinstance(judge, Judge):
         if any(v is not None for v in (rubric, language, characters_file)) or rationale or engine:
@@ -350,38 +350,6 @@ def _name_of(model: DialogueSource | Sequence[str | Path]) -> str:
         return "dialogues"
     name = paths[0].parent.name if paths[0].name == PLAYED else paths[0].stem
     return name if len(paths) == 1 else f"{name}-and-{len(paths) - 1}-more"
-
-
-def _plays(model: DialogueSource | Sequence[str | Path]) -> str | None:
-    """The model that is to play, None for recorded dialogues.
-
-    Raises:
-        UsageError: several models.
-    """
-    names = paths_of(model)
-    live = [name for name in names if is_model(name)]
-    if live and len(names) > 1:
-        raise UsageError(
-            f"--model {live[0]} is a model that plays, and it plays alone",
-            hint="evaluate every model by itself; `judge leaderboard` puts them in one table",
-        )
-    return live[0] if live else None
-
-
-def _refuse_play_options(play: PlayKeywords, model: DialogueSource | Sequence[str | Path]) -> None:
-    """Refuse options of playing for recorded dialogues, where they would mean nothing.
-
-    Raises:
-        UsageError: one was given.
-    """
-    for name in play:
-        option = {"play_language": "play-lang"}.get(name, name.replace("_", "-"))
-        shown = ", ".join(paths_of(model)) or "that was given"
-        raise UsageError(
-            f"--{option} goes with a model that plays, and --model {shown} is none",
-            hint="leave it out; a model is a folder with a config.json, a hub id such as "
-            "Qwen/Qwen3-8B, or openai:NAME",
-        )
 
 
 def _dialogue_metrics(metrics: Sequence[str], rubric: RubricSet) -> list[str]:

@@ -40,6 +40,8 @@ __all__ = [
     "engine_options",
     "is_model",
     "open_players",
+    "playing_model",
+    "refuse_play_options",
 ]
 
 REPLAY = "replay:"
@@ -205,6 +207,37 @@ def is_model(name: str) -> bool:
         return False
     hub_id = _HUB_ID.fullmatch(name) is not None and path.suffix.lower() not in _DIALOGUE_FILES
     return hub_id and not path.exists()
+
+
+def playing_model(names: Sequence[str]) -> str | None:
+    """The one of `names` that is a model that is to play, None for recorded dialogues.
+
+    Raises:
+        UsageError: several models.
+    """
+    live = [name for name in names if is_model(name)]
+    if live and len(names) > 1:
+        raise UsageError(
+            f"--model {live[0]} is a model that plays, and it plays alone",
+            hint="evaluate every model by itself; `judge leaderboard` puts them in one table",
+        )
+    return live[0] if live else None
+
+
+def refuse_play_options(play: PlayKeywords, names: Sequence[str]) -> None:
+    """Refuse options of playing for recorded dialogues, where they would mean nothing.
+
+    Raises:
+        UsageError: one was given.
+    """
+    for name in play:
+        option = {"play_language": "play-lang"}.get(name, name.replace("_", "-"))
+        shown = ", ".join(names) or "that was given"
+        raise UsageError(
+            f"--{option} goes with a model that plays, and --model {shown} is none",
+            hint="leave it out; a model is a folder with a config.json, a hub id such as "
+            "Qwen/Qwen3-8B, or openai:NAME",
+        )
 
 
 def choose_judge(name: str | None, keywords: EngineKeywords) -> JudgeChoice:

@@ -81,7 +81,7 @@ def test_the_options_of_eval_stand_in_groups() -> None:
             "How a server is asked",
             "A model that plays",
         ),
-        *("The report", "Human ratings", "Options"),
+        *("Several workers", "The report", "Human ratings", "Options"),
     }
     assert max(map(len, groups.values())) <= 15
     rest = ["dry-run", "tokens-per-second", "save-config", "json", "config", "verbose"]
