@@ -30,6 +30,7 @@ class TokenPlan:
     one_by_one: int
     shared_once: int
     written: int
+    window: int | None = None
 
     @property
     def ratio(self) -> float | None:
@@ -63,6 +64,7 @@ def plan_tokens(tree: PromptTree, engine: Engine) -> TokenPlan | None:
         one_by_one=passes * count.naive + written,
         shared_once=passes * count.tree + written,
         written=written,
+        window=count.window,
     )
 
 

@@ -307,6 +307,10 @@ def _reading_notes(readings: Mapping[Reading, int]) -> Iterator[str]:
         )
 
 
+_SAME, _NEARLY_ALL, _ENOUGH = 0.05, 0.95, 20
+"""A judge that gives such a share of so many scores within so little tells nothing apart."""
+
+
 def _result_notes(table: JudgmentTable, published: PublishedMeans | None) -> Iterator[str]:
     scenes: dict[str, set[tuple[str, str]]] = {}
     for system, character, scenario in table.dialogue_ids:
@@ -315,6 +319,18 @@ def _result_notes(table: JudgmentTable, published: PublishedMeans | None) -> Ite
         yield (
             "The systems were not judged on the same characters and scenarios: "
             "their means differ for that reason too."
+        )
+    same = []
+    for name, scores in zip(table.metrics, table.score.T, strict=True):
+        known = scores[~np.isnan(scores)]
+        if len(known) >= _ENOUGH:
+            middle = np.median(known)
+            if np.mean(np.abs(known - middle) <= _SAME) >= _NEARLY_ALL:
+                same.append(f"{name} ({middle:.2f})")
+    if same:
+        yield (
+            f"The judge gives nearly the same score to everything ({_NEARLY_ALL:.0%} within "
+            f"{_SAME:g} of the middle), so that it tells nothing apart: {', '.join(same)}."
         )
     if published is not None:
         named = {metric for row in published.means.values() for metric in row}

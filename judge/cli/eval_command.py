@@ -223,6 +223,10 @@ def _show_plan(plan: EvaluationPlan, rate: float | None, *, as_json: bool) -> No
         click.echo("no estimate of time: this judge counts no tokens")
     elif rate is None:
         click.echo("for an estimate of time give --tokens-per-second")
+    if tokens is not None and tokens.window is not None and tokens.longest > tokens.window:
+        click.echo(
+            f"warning: the model's window is {tokens.window} tokens: prompts that are longer fail"
+        )
     if tokens is not None and plan.rationale:
         click.echo(
             "with reasons every prompt is read twice, and the reasons once more: tokens and times "
@@ -240,6 +244,7 @@ def _facts_of_plan(plan: EvaluationPlan) -> dict[str, object]:
     tokens = plan.tokens
     facts |= {
         "longest_prompt": tokens.longest,
+        **({} if tokens.window is None else {"window": tokens.window}),
         "tokens_one_by_one": tokens.one_by_one,
         "tokens_shared_parts_once": tokens.shared_once,
         "ratio": None if tokens.ratio is None else round(tokens.ratio, 1),

@@ -307,7 +307,7 @@ def rating_options(what_for: str) -> Callable[[_Decorated], _Decorated]:
                 metavar="NAME=METRIC",
                 multiple=True,
             ),
-            _ratings("--scale", "What a rating may be.  [default: 1-5]", metavar="LOW-HIGH"),
+            _ratings("--scale", "What a rating may be.  [default: 1-5; of a --table, what people used]", metavar="LOW-HIGH"),
             _ratings(
                 "--step",
                 "Distance of two neighbouring ratings of the scale: --step 0.5 takes half points "

@@ -11,14 +11,16 @@ import importlib
 import re
 from collections.abc import Collection, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 from judge.engines.chat import Chats
-from judge.engines.interface import GGUF
+from judge.engines.interface import GGUF, TokenCount
 from judge.engines.tokens import PromptTokenizer, TokenTree, local_prompt_tokenizer
 from judge.errors import EngineError, MissingExtraError
+from judge.types import PromptTree
 
 __all__ = ["Checkpoint", "first_line", "import_extra", "missing_names", "refuse_unknown"]
 
@@ -210,6 +212,10 @@ class Checkpoint:
         """The most tokens that a prompt may have, if the model has a limit."""
         window: int | None = getattr(self.text_config, "max_position_embeddings", None)
         return window
+
+    def count(self, tree: PromptTree) -> TokenCount:
+        """The tokens of a tree, and the window that its prompts have to fit into."""
+        return replace(self.prompt_tokenizer(tree).count(), window=self.window)
 
     def refuse_missing_weights(self) -> None:
         """Refuse a checkpoint that lacks weights of its model, as far as names can tell.

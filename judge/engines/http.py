@@ -138,7 +138,9 @@ class HttpEngine:
     def count(self, tree: PromptTree) -> TokenCount | None:
         """Tokens of the tree, by the server's tokenizer; None for a server that takes texts."""
         prompt_tokenizer = self._server.prompt_tokenizer
-        return None if prompt_tokenizer is None else prompt_tokenizer(tree).count()
+        if prompt_tokenizer is None:
+            return None
+        return replace(prompt_tokenizer(tree).count(), window=self._server.window)
 
     def score(self, tree: PromptTree) -> Iterator[LabelRead]:
         """See `Engine.score`.

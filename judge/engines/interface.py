@@ -79,12 +79,14 @@ class TokenCount:
         naive: tokens of all prompts, each counted in full.
         tree: tokens if every shared segment is counted once.
         longest: tokens of the longest prompt.
+        window: the most tokens that a prompt may have; None where that is not known.
     """
 
     prompts: int
     naive: int
     tree: int
     longest: int
+    window: int | None = None
 
 
 class Engine(Protocol):

@@ -45,7 +45,7 @@ class TransformersEngine:
 
     def count(self, tree: PromptTree) -> TokenCount | None:
         """See `Engine.count`; loads the tokenizer only."""
-        return self._judge.checkpoint.prompt_tokenizer(tree).count()
+        return self._judge.checkpoint.count(tree)
 
     def generate(
         self,

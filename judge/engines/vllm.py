@@ -145,7 +145,7 @@ class VllmEngine:
 
     def count(self, tree: PromptTree) -> TokenCount | None:
         """See `Engine.count`; loads the tokenizer only."""
-        return self._checkpoint.prompt_tokenizer(tree).count()
+        return self._checkpoint.count(tree)
 
     def score(self, tree: PromptTree) -> Iterator[LabelRead]:
         """See `Engine.score`; a prompt that fills the window has no room for its answer."""

@@ -22,7 +22,7 @@ from judge.runs import StoredRun
 from judge.scoring import prompts_hash
 from judge.store import Store, only_writer
 from judge.token_plan import TokenPlan, plan_tokens
-from judge.types import Dialogue, PromptTree
+from judge.types import PromptTree
 from judge.workflows import Progress, no_progress
 from judge.workflows.generate import PLAYED, Stage, prepare_stage, refuse_recorded, split_keywords
 from judge.workflows.inputs import (
@@ -33,7 +33,7 @@ from judge.workflows.inputs import (
     read_dialogues,
     usual_folder,
 )
-from judge.workflows.judging import Judge, cost_of_reasons, tell_outcome
+from judge.workflows.judging import Judge, cost_of_reasons, judge_notes, tell_outcome
 from judge.workflows.opening import (
     PlayOptions,
     WriterKeywords,
@@ -202,7 +202,7 @@ def evaluate(
             "limit": limit,
             "batch_size": opened.engine.batch_size,
         },
-        notes=(*given.notes, *_notes(opened, given.dialogues)),
+        notes=(*given.notes, *judge_notes(opened, given.dialogues)),
     )
     human = human_scale(calibration, ratings, manifest)
     _announce(manifest, len(given.dialogues), folder, named=opened.choice.named)
@@ -405,15 +405,6 @@ def _recorded_options(
             if value is not None and not key.endswith("_url")
         },
     }
-
-
-def _notes(judge: Judge, dialogues: Sequence[Dialogue]) -> tuple[str, ...]:
-    names = dict.fromkeys(d.character for d in dialogues)
-    strangers = [name for name in names if not judge.rubric.character(name).known]
-    notes = [judge.choice.spec.note] if judge.choice.spec.note else []
-    if strangers:
-        notes.append(f"Judged without a profile: {', '.join(strangers)}.")
-    return tuple(notes)
 
 
 def _announce(manifest: Manifest, dialogues: int, folder: Path, *, named: bool) -> None:

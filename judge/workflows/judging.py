@@ -12,6 +12,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Self, Unpack
 
 from judge.pipeline import JudgingOutcome, refuse_rationale, score
+from judge.roleplay.reply_flags import share_of_language
 from judge.rubric import load_rubric
 from judge.runs import score_frame, show_frame
 from judge.store import Store
@@ -24,9 +25,12 @@ from judge.workflows.opening import EngineKeywords, JudgeChoice, choose_judge
 if TYPE_CHECKING:
     import pandas as pd
 
-__all__ = ["RATIONALE_TOKENS", "Judge", "Scores", "cost_of_reasons", "tell_outcome"]
+__all__ = ["RATIONALE_TOKENS", "Judge", "Scores", "cost_of_reasons", "judge_notes", "tell_outcome"]
 
 _log = logging.getLogger(__name__)
+
+_FROM_CHINESE = ("lexical", "tiny")
+"""The embedded judges that have read Chinese only."""
 
 RATIONALE_TOKENS = 512
 """The longest reason that a judge may write, where nothing else is asked for."""
@@ -211,3 +215,19 @@ def cost_of_reasons(
     if outcome.rationales_cut:
         _log.info("%d reasons were cut at %d tokens", outcome.rationales_cut, tree.rationale)
     return facts
+
+
+def judge_notes(judge: Judge, dialogues: Sequence[Dialogue]) -> tuple[str, ...]:
+    """What every report is to say of this judge on these dialogues."""
+    names = dict.fromkeys(d.character for d in dialogues)
+    strangers = [name for name in names if not judge.rubric.character(name).known]
+    notes = [judge.choice.spec.note] if judge.choice.spec.note else []
+    chinese = share_of_language(" ".join(t.answer for d in dialogues for t in d.turns), "zh")
+    if judge.choice.spec.name in _FROM_CHINESE and chinese is not None and chinese < 0.5:
+        notes.append(
+            f"The embedded judge {judge.choice.spec.name} has learnt from Chinese, and these "
+            "dialogues are not in Chinese: its scores say nothing of them."
+        )
+    if strangers:
+        notes.append(f"Judged without a profile: {', '.join(strangers)}.")
+    return tuple(notes)

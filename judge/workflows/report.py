@@ -233,12 +233,13 @@ def write_run_report(
     fitted = fitted_to_reference(manifest.judge)
     of_the_paper = published is not None and published.source == PAPER_SOURCE
     told = [FITTED_NOTE] if fitted and reference_dialogues(dialogues) else []
+    given = (*manifest.notices, *told, *incomplete)
     results = summarize(
         judgments,
         manifest.rubric,
         dialogues=dialogues,
         provenance=manifest.provenance,
-        notes=(*manifest.notices, *told, *incomplete),
+        notes=given,
         published=published,
         diversity=summarize_diversity(
             judgments,
@@ -249,6 +250,8 @@ def write_run_report(
         ),
         played=played,
     )
+    for note in results.notes[len(given) :]:
+        _log.info("note: %s", note)
     if not fitted:
         reference = agree_with_reference(judgments, dialogues, manifest.rubric)
         results = replace(results, reference=reference)

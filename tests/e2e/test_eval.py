@@ -127,6 +127,26 @@ def test_dry_run_counts_tokens(judge: Program, recorded: Recorded) -> None:
     assert f"tokens written at most:      {36 * 512}" in lines
     assert "for an estimate of time give --tokens-per-second" in lines
     assert "read twice" in lines[-1]
+    # The embedded model has a window of so many tokens, as its config.json says.
+    window = json.loads((ROOT / "judge" / "embedded" / "tiny" / "config.json").read_text())
+    assert plan["window"] == window["max_position_embeddings"]
+    warned = any("prompts that are longer fail" in line for line in lines)
+    longest = int(next(line.split()[-1] for line in lines if line.startswith("longest prompt")))
+    assert warned == (longest > plan["window"])
+
+
+def test_an_embedded_judge_of_chinese_says_what_it_cannot_read(
+    judge: Program, recorded: Recorded
+) -> None:
+    """On the terminal and on the page; of Chinese dialogues nothing is said."""
+    said = "has learnt from Chinese, and these dialogues are not in Chinese"
+    english = dict.fromkeys((1, 2), "You did what you could, and tomorrow is another day." * 9)
+    for name, replies in (("en", english), ("zh", None)):
+        path = recorded(name, replies=replies)
+        told = judge("eval", "--model", path, "--judge", "lexical", "--out", name).err
+        assert (said in told) == (name == "en")
+        page = (judge.folder / name / "report.html").read_text(encoding="utf-8")
+        assert (said in page) == (name == "en")
 
 
 def test_a_second_run_changes_nothing(judge: Program, recorded: Recorded) -> None:

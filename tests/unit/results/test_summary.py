@@ -225,6 +225,18 @@ def test_equal_systems_have_no_rank_agreement(rubric: Rubric, judged: Make) -> N
     assert (row.rho, row.n, row.reason) == (None, 3, "one side is constant")
 
 
+def test_a_judge_that_gives_one_score_to_everything_is_told(rubric: Rubric, judged: Make) -> None:
+    """19 of 20 alike are nearly all of enough; 18 are not, nor are 19 of 19, which are few."""
+    noted = {}
+    for n, alike in ((20, 19), (20, 18), (19, 19)):
+        scores = [5] * alike + [1] * (n - alike)
+        js = [judged(f"s/a/{i}", "fluency", x) for i, x in enumerate(scores)]
+        notes = summarize(js, rubric).notes
+        noted[n, alike] = [note for note in notes if "nearly the same score" in note]
+    assert [len(notes) for notes in noted.values()] == [1, 0, 0]
+    assert noted[20, 19][0].endswith("so that it tells nothing apart: fluency (5.00).")
+
+
 def test_unlike_dialogues_are_noted(rubric: Rubric, judged: Make) -> None:
     """Systems judged on different scenarios are not silently compared."""
     alike = summarize([judged("s/a/1", "style", 3), judged("t/a/1", "style", 3)], rubric)
