@@ -10,7 +10,7 @@ from typing import Any
 import click
 
 from judge.cli.agreement_text import show_agreement, show_comparisons, show_overview
-from judge.cli.command import FOLDER_OR_FILE, Progress, command, echo_json, option
+from judge.cli.command import FOLDER_OR_FILE, NameList, Progress, command, echo_json, option
 from judge.cli.options import (
     TABLE,
     aliases_of,
@@ -19,11 +19,29 @@ from judge.cli.options import (
     metrics_option,
     out_option,
     rating_options,
-    table_options,
 )
 from judge.errors import UsageError
 
-__all__ = ["agree"]
+__all__ = ["agree", "table_options"]
+
+
+def table_options(decorated: Any) -> Any:
+    """Which rows of a `--table` are people's, and which are left out."""
+    people = option(
+        "--people",
+        type=NameList(),
+        default="",
+        group=TABLE,
+        help="Of --table: the measures that people gave.",
+    )
+    where = option(
+        "--where",
+        multiple=True,
+        metavar="COLUMN=VALUE",
+        group=TABLE,
+        help="Of --table: only these rows; COLUMN!=VALUE: only others. Repeatable.",
+    )
+    return people(where(decorated))
 
 
 @command("agree")

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from judge.cli.agree_command import table_options
 from judge.cli.command import (
     FOLDER_OR_FILE,
     Progress,
@@ -28,7 +29,6 @@ from judge.cli.options import (
     metrics_option,
     out_option,
     rating_options,
-    table_options,
 )
 
 if TYPE_CHECKING:

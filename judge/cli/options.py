@@ -37,7 +37,6 @@ __all__ = [
     "retry_failed_option",
     "selection_options",
     "shape_options",
-    "table_options",
 ]
 
 _Decorated = TypeVar("_Decorated", bound=Callable[..., Any])
@@ -307,7 +306,11 @@ def rating_options(what_for: str) -> Callable[[_Decorated], _Decorated]:
                 metavar="NAME=METRIC",
                 multiple=True,
             ),
-            _ratings("--scale", "What a rating may be.  [default: 1-5; of a --table, what people used]", metavar="LOW-HIGH"),
+            _ratings(
+                "--scale",
+                "What a rating may be.  [default: 1-5; --table: as used]",
+                metavar="LOW-HIGH",
+            ),
             _ratings(
                 "--step",
                 "Distance of two neighbouring ratings of the scale: --step 0.5 takes half points "
@@ -354,27 +357,6 @@ def shape_options(decorated: _Decorated) -> _Decorated:
             "For the export of a questionnaire: a table with the columns heading, system, "
             "character, scenario and metric that says what each question is of.",
             type=FOLDER_OR_FILE,
-        ),
-    )
-
-
-def table_options(decorated: _Decorated) -> _Decorated:
-    """Which rows of a `--table` are people's, and which are left out."""
-    return _all(
-        decorated,
-        option(
-            "--people",
-            type=NameList(),
-            default="",
-            group=TABLE,
-            help="Of --table: the measures that people gave.",
-        ),
-        option(
-            "--where",
-            multiple=True,
-            metavar="COLUMN=VALUE",
-            group=TABLE,
-            help="Of --table: only these rows; COLUMN!=VALUE: only others. Repeatable.",
         ),
     )
 

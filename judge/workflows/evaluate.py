@@ -24,10 +24,11 @@ from judge.store import Store, only_writer
 from judge.token_plan import TokenPlan, plan_tokens
 from judge.types import PromptTree
 from judge.workflows import Progress, no_progress
-from judge.workflows.generate import PLAYED, Stage, prepare_stage, refuse_recorded, split_keywords
+from judge.workflows.generate import Stage, prepare_stage, refuse_recorded, split_keywords
 from judge.workflows.inputs import (
     DialogueSource,
     RatingsSource,
+    name_of,
     paths_of,
     published_means,
     read_dialogues,
@@ -337,19 +338,10 @@ def _prepare(
         )
         complete = len(chosen) == len(select(found.dialogues, characters=characters))
         complete = complete and not any(map(is_reference, paths_of(model)))
-        given, name = DialogueSet(chosen, found.sources, found.notes), _name_of(model)
+        given, name = DialogueSet(chosen, found.sources, found.notes), name_of(model)
     wanted = _dialogue_metrics(metrics, opened.rubric)
     tree = opened.rubric.tree(given.dialogues, wanted, rationale=opened.rationale)
     return _Task(name, opened, given, complete, tree, stage)
-
-
-def _name_of(model: DialogueSource | Sequence[str | Path]) -> str:
-    """What is judged, for the name of the run folder: a file, or the run that a model played in."""
-    paths = [Path(name).resolve() for name in paths_of(model)]
-    if not paths:
-        return "dialogues"
-    name = paths[0].parent.name if paths[0].name == PLAYED else paths[0].stem
-    return name if len(paths) == 1 else f"{name}-and-{len(paths) - 1}-more"
 
 
 def _dialogue_metrics(metrics: Sequence[str], rubric: RubricSet) -> list[str]:

@@ -38,7 +38,7 @@ from judge.runs import show_frame
 from judge.store import only_writer
 from judge.types import Dialogue, Sampling
 from judge.workflows import Progress, no_progress
-from judge.workflows.inputs import dialogue_lines, read_dialogues
+from judge.workflows.inputs import PLAYED, dialogue_lines, read_dialogues
 from judge.workflows.opening import (
     EngineKeywords,
     JudgeChoice,
@@ -53,9 +53,6 @@ if TYPE_CHECKING:
     import pandas as pd
 
 __all__ = ["Generation", "Stage", "generate", "prepare_stage", "refuse_recorded", "split_keywords"]
-
-PLAYED = "dialogues.jsonl"
-"""The file of a run folder that has all that was played in it."""
 
 _log = logging.getLogger(__name__)
 

@@ -34,11 +34,13 @@ if TYPE_CHECKING:
     import pandas as pd
 
 __all__ = [
+    "PLAYED",
     "DialogueSource",
     "RatingsFile",
     "RatingsSource",
     "as_file",
     "dialogue_lines",
+    "name_of",
     "paths_of",
     "published_means",
     "read_dialogues",
@@ -48,6 +50,9 @@ __all__ = [
     "usual_folder",
     "usual_table_name",
 ]
+
+PLAYED = "dialogues.jsonl"
+"""The file of a run folder that has all that was played in it."""
 
 
 class RatingsFile(NamedTuple):
@@ -287,6 +292,15 @@ def paths_of(model: DialogueSource | Sequence[str | Path]) -> list[str]:
     if not isinstance(given, Sequence):
         return []
     return [str(one) for one in given if isinstance(one, str | Path)]
+
+
+def name_of(model: DialogueSource | Sequence[str | Path]) -> str:
+    """What is judged, for the name of the run folder: a file, or the run that a model played in."""
+    paths = [Path(name).resolve() for name in paths_of(model)]
+    if not paths:
+        return "dialogues"
+    name = paths[0].parent.name if paths[0].name == PLAYED else paths[0].stem
+    return name if len(paths) == 1 else f"{name}-and-{len(paths) - 1}-more"
 
 
 def usual_folder(model: DialogueSource | Sequence[str | Path], name: str, judge: str) -> Path:
