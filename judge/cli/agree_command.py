@@ -138,8 +138,8 @@ def agree(
     """Compare the scores of RUNS with human ratings, and write a report for a paper.
 
     RUNS are folders made with one judge and one rubric, or with two: then the two are compared.
-    The report is a page, LaTeX with tables and a paragraph on methods, Markdown, CSV, and every
-    figure as SVG and PDF.
+    Of one judge the report is a page, LaTeX with tables and a paragraph on methods, Markdown, CSV,
+    and every figure as SVG and PDF; of two it is the same without page and figures.
 
     \b
     Example:
