@@ -40,10 +40,9 @@ def agree_with_reference(
     systems of Bonett and Wright. The same run gives the same numbers.
     """
     held = reference_dialogues(dialogues)
-    asked = [metric for metric in rubric.metrics if metric.name in reference_scores(None).metrics]
-    if not (held and asked):
+    ratings = reference_ratings(held, rubric.metrics)
+    if not ratings.dialogues:
         return None
-    ratings = reference_ratings(held, asked)
     known = {(d.system, d.character, d.scenario) for d in held}
     judged = [j for j in judgments if (j.system, j.character, j.scenario) in known]
     if not any(j.metric in ratings.metrics and not isinstance(j.outcome, Failure) for j in judged):
@@ -51,7 +50,7 @@ def agree_with_reference(
     scores = scores_from_run(judged, held, rubric, ratings, judge="", provenance={}, notes=())
     groups, measures = GroupCodes.of(scores), measure_scores(scores)
     resampled = resample(measures, groups, RESAMPLES, CONFIDENCE, 0, systems_fixed=False)
-    everything = reference_scores(asked)
+    everything = reference_scores(rubric.metrics)
     twice, readings = _between_readings(scores, everything)
     return ReferenceAgreement(
         dialogues=int(np.any([measure.both for measure in measures], axis=0).sum()),

@@ -95,9 +95,12 @@ def reference_scores(metrics: Iterable[Metric] | None) -> Ratings:
 
 
 def reference_ratings(dialogues: Iterable[Dialogue], metrics: Sequence[Metric]) -> Ratings:
-    """The reference judgments of those of `dialogues` that have any; maybe none."""
-    known = {DialogueId(d.system, d.character, d.scenario) for d in reference_dialogues(dialogues)}
-    found = reference_scores(metrics)
+    """The reference judgments of those of `dialogues` and `metrics` that have any; maybe none."""
+    everything = reference_scores(None)
+    asked = [metric for metric in metrics if metric.name in everything.metrics]
+    found = reference_scores(asked) if asked else everything
+    held = reference_dialogues(dialogues) if asked else ()
+    known = {DialogueId(d.system, d.character, d.scenario) for d in held}
     kept = np.array([name in known for name in found.dialogues])
     rows = kept[found.dialogue]
     new_code = np.cumsum(kept, dtype=np.int32) - 1

@@ -30,7 +30,7 @@ from judge.report.format import (
     many,
     short_title,
 )
-from judge.report.reference_summary import reference_sentences, with_ends
+from judge.report.reference_summary import with_ends
 from judge.report.scores_table import scores_csv
 from judge.report.verdict import standing_sentences, trust_sentences
 from judge.types import Dialogue, Judgment
@@ -130,7 +130,6 @@ def render_html(
         sections=list(_sections(results, maps)),
         agreement={row.measure: row for row in results.agreement},
         compared=max((row.n for row in results.agreement), default=0),
-        reference_words=reference_sentences(results),
         with_ends=with_ends,
         undefined_errors=_undefined_errors(results),
         fallbacks=_fallbacks(results),
