@@ -41,7 +41,7 @@ __all__ = [
 SERVED = "openai:"
 """The prefix of a model's name that says that it is on a server."""
 
-_ON_TORCH = {"device", "dtype", "quantization", "trust_remote_code"}
+_ON_TORCH = {"device", "dtype", "quantization", "adapter", "trust_remote_code"}
 _COMMON = {"batch_size", "seed"}
 
 

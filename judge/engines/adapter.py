@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import hashlib
+import textwrap
+import warnings
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import msgspec
 
+from judge.engines.checkpoint import import_extra
 from judge.errors import EngineError
 from judge.limits import RECORD_BYTES, LimitError, read_regular
 
-__all__ = ["Adapter", "read_adapter"]
+__all__ = ["Adapter", "merged", "read_adapter"]
 
 _CONFIG, _WEIGHTS = "adapter_config.json", "adapter_model.safetensors"
 
@@ -69,3 +73,32 @@ def read_adapter(folder: str) -> Adapter:
         )
     digest = hashlib.sha256(encoded + weights.encode()).hexdigest()
     return Adapter(path.resolve(), max(ranks), digest)
+
+
+def merged(adapter: Adapter, model: Any) -> Any:
+    """A model of transformers with the adapter added to its weights, in place, by PEFT.
+
+    Raises:
+        MissingExtraError: PEFT is not installed.
+        EngineError: the adapter was made for another model.
+    """
+    peft = import_extra("peft", extra="lora")
+    name, folder = "judge", str(adapter.folder)
+
+    def misfit(why: str) -> EngineError:
+        return EngineError(
+            f"--adapter: it does not fit the {type(model).__name__}: {why}",
+            path=adapter.folder,
+            hint=f"use it with the model that it was trained on: {_CONFIG} names it",
+        )
+
+    try:
+        with warnings.catch_warnings(action="ignore"):  # of what is missing, an error below
+            adapted = peft.PeftModel(model, peft.PeftConfig.from_pretrained(folder), name)
+            found = adapted.load_adapter(folder, name, torch_device=str(model.device))
+            foreign = [*found.missing_keys, *found.unexpected_keys]
+            if not foreign:
+                return adapted.merge_and_unload(safe_merge=True)
+    except Exception as error:  # torch, PEFT and safetensors each have their own
+        raise misfit(textwrap.shorten(str(error), 200, placeholder=" ...")) from error
+    raise misfit(f"{min(foreign)} is in one of them only")

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, TypeVar
 
+from judge.engines.adapter import merged, read_adapter
 from judge.engines.checkpoint import Checkpoint, first_line, import_extra, refuse_unknown
 from judge.engines.interface import EngineOptions
 from judge.engines.tokens import TokenTree
@@ -49,7 +50,7 @@ class CausalModel:
         model: a folder, a hub id or a GGUF file.
         options: `device` defaults to cuda where there is one, `dtype` to bfloat16 there and
             float32 on the CPU; `quantization` is 4bit or 8bit, by bitsandbytes. Weights that are
-            stored quantized need no option.
+            stored quantized need no option. An `adapter` is merged into the weights when they load.
 
     Raises:
         MissingExtraError: torch, transformers or bitsandbytes is not installed.
@@ -66,6 +67,12 @@ class CausalModel:
         self.on_cpu = self.device.startswith("cpu")
         self.dtype = options.dtype or ("float32" if self.on_cpu else "bfloat16")
         self.quantization = options.quantization
+        self.adapter = None if options.adapter is None else read_adapter(options.adapter)
+        if self.adapter and self.quantization:
+            raise EngineError(
+                "--adapter: it cannot be added to weights that --quantization has rounded",
+                hint="leave one of them out",
+            )
         refuse_unknown("dtype", self.dtype, DTYPES)
         refuse_unknown("quantization", self.quantization, ("4bit", "8bit"))
         if self.quantization:
@@ -86,9 +93,10 @@ class CausalModel:
 
     @property
     def fingerprint(self) -> str:
-        """The precision it computes in and a hash of the files of the model."""
+        """The precision it computes in, and hashes of the files of the model and its adapter."""
         precision = "-".join(filter(None, (self.dtype, self.quantization)))
-        return f"{precision}/{self.checkpoint.sha256}"
+        adapter = f"/adapter-{self.adapter.sha256}" if self.adapter else ""
+        return f"{precision}/{self.checkpoint.sha256}{adapter}"
 
     def describe(self) -> dict[str, str]:
         """What the manifest says of the model and where it computes."""
@@ -101,6 +109,7 @@ class CausalModel:
             "device": device,
             "dtype": self.dtype,
             **({"quantization": self.quantization} if self.quantization else {}),
+            **({"adapter": str(self.adapter.folder)} if self.adapter else {}),
             **{n: importlib.metadata.version(n) for n in packages},
             **self.checkpoint.chats.describe(),
         }
@@ -274,6 +283,8 @@ class CausalModel:
                 path=folder,
                 hint="choose a causal language model, not a classifier or an embedding model",
             )
+        if self.adapter:
+            model = merged(self.adapter, model)
         if looks_ahead:
             raise EngineError(
                 f"this {type(model).__name__} is not causal: what follows changes what came before",
