@@ -3,7 +3,7 @@
 
     python scripts/bench_gpu.py --json                   # Qwen3-8B's sizes, bfloat16, CUDA
     python scripts/bench_gpu.py --quick                  # the same with fewer dialogues
-    python scripts/bench_gpu.py --size 32M --device cpu --dtype float32 --dialogues 20   # a try
+    python scripts/bench_gpu.py --size 5M --device cpu --dtype float32 --dialogues 20   # a try
 
 Throughput only: random weights answer nonsense in the time that trained ones take. Every engine
 runs in a process of its own, one after the other, as in `judge eval --model X --judge Y`: what is
@@ -38,9 +38,9 @@ from judge.rubric import load_rubric
 from judge.types import PromptTree
 
 SIZES: dict[str, dict[str, Any]] = {
-    "32M": {
-        "hidden_size": 512, "intermediate_size": 1536, "num_hidden_layers": 8,
-        "num_attention_heads": 8, "num_key_value_heads": 4, "head_dim": 64,
+    "5M": {
+        "hidden_size": 256, "intermediate_size": 512, "num_hidden_layers": 4,
+        "num_attention_heads": 4, "num_key_value_heads": 2, "head_dim": 64,
     },
     "8B": {
         "hidden_size": 4096, "intermediate_size": 12288, "num_hidden_layers": 36,

@@ -233,7 +233,7 @@ class Batch(Protocol[_Answers_co]):
 
 @runtime_checkable
 class Team(Protocol):
-    """Several equal engines that are asked at the same time, as if they were one."""
+    """Several equal engines, or one in another process, that are asked while we do other things."""
 
     def ask_all(self, batches: Sequence[Batch[_Answers]]) -> Iterator[_Answers]:
         """The answers of all batches, in the order in which they come.

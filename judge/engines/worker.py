@@ -3,7 +3,8 @@
 vLLM does not free a GPU before its process ends, and a fault of CUDA, or the system when memory
 runs out, ends the process that it happens in. So `WorkerEngine` is an `Engine` whose work is done
 by another engine in a worker process. It is spawned, gets calls and sends answers over two pipes as
-MessagePack, and ends with `close`; the next call starts another one. If it dies, that is an
+MessagePack, and ends with `close`; the next call starts another one. It computes the next batch
+while we store the last one. If it dies, that is an
 `EngineError`, and what was judged before is kept.
 
 No worker outlives us: it ends itself when its pipe ends, and Linux ends it when we die. It has a
@@ -25,6 +26,7 @@ import threading
 import traceback
 import weakref
 from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from functools import cached_property
 from pathlib import Path
 from typing import IO, Any, NamedTuple, NoReturn, TypeVar, cast
@@ -33,7 +35,7 @@ import msgspec
 
 from judge import errors
 from judge.engines import JudgeSpec, make_engine
-from judge.engines.interface import Engine, EngineOptions, TokenCount
+from judge.engines.interface import Batch, Engine, EngineOptions, TokenCount
 from judge.errors import EngineError, JudgeError
 from judge.types import LabelRead, Message, PromptTree, Rationale, Reply, Sampling
 
@@ -140,6 +142,7 @@ class WorkerEngine:
     def __init__(self, spec: JudgeSpec, options: EngineOptions) -> None:
         self._spec, self._options = spec, options
         self._process: _Process | None = None
+        self._given_up = False
         self.cached_share: float | None = None
         try:
             facts = self._start()
@@ -188,6 +191,25 @@ class WorkerEngine:
         )
         yield from self._ask(call, list[Reply])
 
+    def ask_all(self, batches: Sequence[Batch[_Value]]) -> Iterator[_Value]:
+        """See `Team.ask_all`; while the answers to a batch are stored, the next one is computed."""
+        with ThreadPoolExecutor(1) as pool:
+            ahead = pool.submit(list, batches[0].ask(self))
+            try:
+                for following in [*batches[1:], None]:
+                    answers = ahead.result()
+                    if following is not None:
+                        ahead = pool.submit(list, following.ask(self))
+                    yield from answers
+            except BaseException:
+                self._given_up = not ahead.done()  # what the thread still does, nobody wants
+                if self._given_up:
+                    self._kill()
+                raise
+            finally:
+                pool.shutdown()
+                self._given_up = False
+
     def load(self) -> None:
         """See `Engine.load`."""
         self._ask(_Call("load"), type(None))
@@ -217,6 +239,8 @@ class WorkerEngine:
         return self._answer(_Opening(self._spec, self._options, level, bound), _Facts)
 
     def _ask(self, call: _Call, kind: type[_Value]) -> _Value:
+        if self._process is None and self._given_up:
+            raise EngineError("given up", hint=_GOES_ON)
         if self._process is None:
             self._start()
         return self._answer(call, kind)

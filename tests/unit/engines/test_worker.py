@@ -6,17 +6,18 @@ import logging
 import os
 import signal
 import threading
+import time
 from collections.abc import Callable, Iterator
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from judge.engines import EngineOptions, JudgeSpec, make_engine, open_engine, resolve_judge
+from judge.engines import Engine, EngineOptions, JudgeSpec, make_engine, open_engine, resolve_judge
 from judge.engines.worker import WorkerEngine
 from judge.errors import EngineError, MissingExtraError
-from judge.types import Failure, Message, Sampling
+from judge.types import Failure, LabelRead, Message, PromptTree, Sampling
 from tests.unit.engines.small import CHATML, make_tree, save_model
 
 MOCK = resolve_judge("mock")
@@ -234,6 +235,73 @@ Mock.score = score
         list(engine.score(make_tree(["a", "b", "c", "d"])))
     assert gone(old)
     assert list(engine.score(TREE)) == expected
+
+
+@dataclass
+class Whole:
+    """A batch that is one tree."""
+
+    tree: PromptTree
+    lane: str = ""
+
+    def ask(self, engine: Engine) -> Iterator[list[LabelRead]]:
+        yield list(engine.score(self.tree))
+
+
+def test_the_next_batch_is_computed_while_one_is_stored(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, start: Start
+) -> None:
+    """And no other; answers come in order, and those before an error too."""
+    code = f"""
+from pathlib import Path
+old = Mock.score
+def score(self, tree):
+    if tree.items[0].text == "bad":
+        raise RuntimeError("no")
+    Path({str(tmp_path)!r}, tree.items[0].text).touch()
+    return old(self, tree)
+Mock.score = score
+"""
+    trees = [make_tree([text]) for text in ("a", "b", "c")]
+    expected = [list(make_engine(MOCK, EngineOptions()).score(tree)) for tree in trees]
+    patched(monkeypatch, tmp_path, code)
+    engine = start()
+    answers: list[list[LabelRead]] = []
+    for answer in engine.ask_all([Whole(tree) for tree in trees]):
+        answers.append(answer)
+        for name in ("a", "b", "c")[: len(answers) + 1]:
+            deadline = time.monotonic() + 60
+            while not (tmp_path / name).exists():
+                assert time.monotonic() < deadline
+                time.sleep(0.005)
+        if len(answers) == 1:
+            assert not (tmp_path / "c").exists()
+    assert answers == expected
+    found = engine.ask_all([Whole(trees[0]), Whole(make_tree(["bad"]))])
+    assert next(found) == expected[0]
+    with pytest.raises(EngineError, match="RuntimeError: no"):
+        next(found)
+
+
+def test_a_batch_that_nobody_waits_for_is_given_up(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, start: Start
+) -> None:
+    """Where the answers to the one before cannot be stored."""
+    code = """
+import time
+old = Mock.score
+def score(self, tree):
+    if tree.items[0].text == "slow":
+        time.sleep(600)
+    return old(self, tree)
+Mock.score = score
+"""
+    patched(monkeypatch, tmp_path, code)
+    engine = start()
+    found = engine.ask_all([Whole(make_tree(["a"])), Whole(make_tree(["slow"]))])
+    next(found)
+    found.close()  # type: ignore[attr-defined]
+    assert children() == []
 
 
 def test_started_from_a_thread_it_outlives_the_thread(start: Start) -> None:
