@@ -97,6 +97,7 @@ def _index(
             "names": [harmless(name) for name in known],
             "codes": [code_of[name] for name in column.tolist()],
         }
+    calibrated = _calibrated(table, items)
     failed = table.code != "ok"
     codes = sorted({str(code) for code in table.code[failed].tolist()})
     state = np.where(table.mass < FLAG_BELOW, _FLAGGED, 0)
@@ -109,11 +110,18 @@ def _index(
         "whole": "Overall" if OVERALL in results.titles else "Mean of its metrics",
         "failures": codes,
         **names,
-        "score": _ints(_calibrated(table, items) if items else table.score),
-        "calibrated": bool(items),
+        "score": _ints(calibrated if _on_human_scale(results, items) else table.score),
+        "calibrated": _ints(calibrated) if items else None,
+        "first": "calibrated" if _on_human_scale(results, items) else "raw",
         "state": state.T.tolist(),
         "beside": {title: _ints(_means(table, given)) for title, given in beside.items()},
     }
+
+
+def _on_human_scale(results: Results, items: Mapping[ItemKey, ItemScore]) -> bool:
+    """Whether the list shows calibrated scores: all metrics have to be calibrated for that."""
+    calibration = results.calibration
+    return bool(items) and calibration is not None and all(m.map for m in calibration.metrics)
 
 
 def _calibrated(table: JudgmentTable, items: Mapping[ItemKey, ItemScore]) -> NDArray[np.float64]:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from judge import calibration_file
 from judge import manifest as manifests
+from judge.analysis.agreement.data import simulated
 from judge.analysis.breakdown import break_down
 from judge.analysis.calibrated_scores import CalibratedScores, apply_calibration
 from judge.analysis.published import PAPER_SOURCE, PublishedMeans, paper_diversity
@@ -278,7 +279,9 @@ def _ratings_beside(
     dialogues: Sequence[Dialogue], manifest: Manifest, rated: Ratings | None
 ) -> dict[str, Ratings]:
     """What is shown beside the judge's scores of single dialogues, by its title."""
-    beside = {} if rated is None else {"People": rated}
+    beside = {}
+    if rated is not None:
+        beside["Simulated" if simulated(rated.raters) else "People"] = rated
     reference = reference_ratings(dialogues, manifest.rubric.metrics)
     return beside | ({"Reference": reference} if reference.dialogues else {})
 

@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import base64
-import gzip
 import json
 import math
-import re
 import shutil
 import sqlite3
 from collections.abc import Callable
@@ -15,6 +12,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+
+from tests.unit.stored import unpacked
 
 if TYPE_CHECKING:
     from tests.e2e.conftest import Program
@@ -175,7 +174,6 @@ def test_old_runs_still_read(judge: Program, version: int) -> None:
     reason = "" if version == 1 else "“走，先吃肉！”\n像脱口而出；没有“套路”, <b>不加分</b>。"
     assert rows["1", "fluency"]["rationale"] == reason
     page = (folder / "dialogues.html").read_text(encoding="utf-8")
-    (packed,) = re.findall('id="block-0">([^<]*)<', page)
-    texts = gzip.decompress(base64.b64decode(packed)).decode()
+    texts = json.dumps(unpacked(page, "block-0"), ensure_ascii=False)
     assert "我被打趴下过好多次" in texts
     assert ("没有“套路”, <b>" in texts) == (version > 1)

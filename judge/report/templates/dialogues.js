@@ -136,12 +136,12 @@
   async function side(row) {
     const [rounds, judged] = await textOf(row);
     const article = make("article"), turns = make("div", undefined, "turns");
-    article.append(make("h3", `${name("system", row)}: ${points(overall[row])} ${whole.toLowerCase()}`));
+    article.append(make("h3", `${name("system", row)}: ${points(overall[row])} ${whole.toLowerCase()}${index.calibrated ? `, ${index.first}` : ""}`));
     if (!rounds.length) turns.append(make("p", "The text is not at hand: the file of dialogues was not found.", "muted"));
     for (const [question, answer] of rounds) turns.append(make("p", question, "question"), make("p", answer.trim() ? answer : "(nothing)", "answer"));
     const table = make("table", undefined, "reads"), heads = make("tr");
     const known = besides.filter(([, columns]) => columns.some((column) => column[row] !== NONE));
-    const titles = ["Metric", ...(index.calibrated ? ["Calibrated", "Raw"] : ["Judge"]), ...known.map(([title]) => title), "Labels"];
+    const titles = ["Metric", ...(index.calibrated ? ["Raw", "Calibrated"] : ["Judge"]), ...known.map(([title]) => title), "Labels"];
     for (const title of titles) {
       heads.append(make("th", title, title === "Metric" || title === "Labels" ? undefined : "n"));
       heads.lastChild.scope = "col";
@@ -152,8 +152,8 @@
       const one = judged[at], line = make("tr"), last = make("td");
       line.append(make("th", title));
       line.firstChild.scope = "row";
-      line.append(make("td", points(score[at][row]) + (state[at][row] === FLAGGED ? " ⚑" : ""), "n"));
-      if (index.calibrated) line.append(make("td", one && one[4] !== null ? one[4].toFixed(2) : "–", "n"));
+      line.append(make("td", (one && one[4] !== null ? one[4].toFixed(2) : "–") + (state[at][row] === FLAGGED ? " ⚑" : ""), "n"));
+      if (index.calibrated) line.append(make("td", points(index.calibrated[at][row]), "n"));
       for (const [, columns] of known) line.append(make("td", points(columns[at][row]), "n"));
       if (!one) last.textContent = "not judged";
       else if (typeof one[0] === "string") last.textContent = `✕ ${one[0]}: ${one[1]}`;

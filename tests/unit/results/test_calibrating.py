@@ -16,7 +16,7 @@ from scipy import stats
 from calibration.calibrators import Linear
 from calibration.published_line import published_line
 from judge.analysis.breakdown import break_down
-from judge.analysis.calibrated_scores import apply_calibration
+from judge.analysis.calibrated_scores import ItemScore, apply_calibration
 from judge.analysis.fit_calibration import calibrate
 from judge.analysis.fit_to_published import calibrate_to_published
 from judge.analysis.published import PublishedMeans, paper_means, read_published
@@ -26,8 +26,9 @@ from judge.calibration_file import Calibration, MadeWith
 from judge.errors import DataError, StoreError, UsageError
 from judge.ratings import Ratings, Scale, read_ratings
 from judge.report import render_html
+from judge.report.dialogues_page import render_dialogues
 from judge.types import Failure, Judgment, Rubric
-from tests.unit.stored import reread
+from tests.unit.stored import reread, unpacked
 
 Make = Callable[..., Judgment]
 Row = tuple[str, str, float]
@@ -284,6 +285,16 @@ def test_a_new_system_on_the_human_scale(
     assert radius is not None
     inside = [k for k in range(1, 6) if abs(k - score) <= radius]
     assert (lower, upper) == (min(inside or [round(score)]), max(inside or [round(score)]))
+    scores_of = {key: ItemScore(*item) for key, item in items.items()}
+    page = render_dialogues(results, new, [], items=scores_of, beside={})
+    index = unpacked(page, "index")
+    assert index["first"] == "calibrated"
+    # The list has the calibrated scores, in ten thousandths; what is opened has the raw ones too.
+    style = index["metrics"].index("Style")
+    assert index["score"][style][0] == pytest.approx(
+        1e4 * items["new", "c0", "0", "style"][0], abs=1
+    )
+    assert unpacked(page, "block-0")[0][1][style][4] == 2.0
     text = render_html(results, break_down(results, new))
     assert "On the human scale" in text
     assert "raw judge scores, and calibrated ones (r.csv" in text
