@@ -12,8 +12,8 @@ from __future__ import annotations
 
 import math
 import zlib
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, fields
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import NamedTuple
 
@@ -27,7 +27,6 @@ __all__ = [
     "DiversityMeasures",
     "DiversitySettings",
     "measure_diversity",
-    "refuse_unequal",
     "self_bleu",
 ]
 
@@ -277,16 +276,6 @@ def measure_diversity(
         name: _figure(values[:, :, column], short[name]) for column, name in enumerate(names)
     }
     return DiversityMeasures(settings, len(groups), texts, figures)
-
-
-def refuse_unequal(settings: Iterable[DiversitySettings]) -> None:
-    """Raises ValueError if two settings differ, except in the version of zlib."""
-    known = list(settings)
-    for name in (f.name for f in fields(DiversitySettings) if f.compare):
-        distinct = dict.fromkeys(getattr(each, name) for each in known)
-        if len(distinct) > 1:
-            values = " and ".join(str(value) or "none" for value in distinct)
-            raise ValueError(f"figures at unequal budgets do not compare: {name} {values}")
 
 
 def _measure_diversity_iv(

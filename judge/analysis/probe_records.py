@@ -14,13 +14,13 @@ __all__ = [
     "BaitFinding",
     "KnownAnswer",
     "LabelsUsed",
+    "MeanShift",
     "MetricSensitivity",
     "ProbeFinding",
     "ProbeRecord",
     "ProbeRequirement",
     "Rescored",
     "SensitivityRow",
-    "Shift",
 ]
 
 FORMAT = 1
@@ -30,7 +30,7 @@ Expectation = Literal["steady", "falls"]
 
 
 @dataclass(frozen=True, slots=True)
-class Shift:
+class MeanShift:
     """A mean over pairs with its interval. None, with a reason, where undefined.
 
     Attributes:
@@ -64,8 +64,8 @@ class SensitivityRow:
 
     perturbation: str
     metric: str
-    auc: Mapping[str, Shift]
-    dose: Shift
+    auc: Mapping[str, MeanShift]
+    dose: MeanShift
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,8 +79,8 @@ class MetricSensitivity:
     """
 
     metric: str
-    auc: Shift
-    dose: Shift
+    auc: MeanShift
+    dose: MeanShift
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,7 +98,7 @@ class AlteredCell:
 
     alteration: str
     measure: str
-    shift: Shift
+    shift: MeanShift
     standardised: float | None
     target: bool
 
@@ -125,7 +125,7 @@ class BaitFinding:
     source: str
     measure: str
     expected: Expectation
-    shift: Shift
+    shift: MeanShift
     flips: float | None
     gained: float | None
     equivalent: bool
@@ -146,8 +146,8 @@ class KnownAnswer:
 
     name: str
     metrics: tuple[str, ...]
-    auc: Shift
-    by_metric: Mapping[str, Shift]
+    auc: MeanShift
+    by_metric: Mapping[str, MeanShift]
     of: str
 
 
@@ -165,7 +165,7 @@ class Rescored:
     """
 
     name: str
-    shift: Shift | None = None
+    shift: MeanShift | None = None
     rms: float | None = None
     rho: float | None = None
     flips: float | None = None
@@ -233,7 +233,7 @@ class ProbeFinding:
     rows: tuple[SensitivityRow, ...]
     cells: tuple[AlteredCell, ...]
     specificity: Mapping[str, float | None]
-    halo: Shift
+    halo: MeanShift
     baits: tuple[BaitFinding, ...]
     known: tuple[KnownAnswer, ...]
     rescored: tuple[Rescored, ...]

@@ -20,11 +20,11 @@ from judge.analysis.probe_records import (
     Expectation,
     KnownAnswer,
     LabelsUsed,
+    MeanShift,
     MetricSensitivity,
     ProbeFinding,
     Rescored,
     SensitivityRow,
-    Shift,
 )
 from judge.analysis.probe_set import CLEAN, FANS, REPEATED, SHUFFLED, ProbeSet, levels
 from judge.analysis.ranking import HUMAN
@@ -177,15 +177,15 @@ class _Finder:
         )
         return tuple(rows), by_metric
 
-    def _pooled(self, parts: Sequence[Floats], resamples: PairResamples | None = None) -> Shift:
+    def _pooled(self, parts: Sequence[Floats], resamples: PairResamples | None = None) -> MeanShift:
         """The mean of the shares of several alterations or metrics, (n,) each."""
         if not parts:
-            return Shift(0, None, None, None, "nothing that was judged concerns it")
+            return MeanShift(0, None, None, None, "nothing that was judged concerns it")
         rows = np.tile(np.arange(len(parts[0])), len(parts))
         mean = (resamples or self.resamples).mean(np.concatenate(parts), rows, share=True)
         return _shift(mean)
 
-    def _mean(self, values: Floats) -> Shift:
+    def _mean(self, values: Floats) -> MeanShift:
         return _shift(self.resamples.mean(values))
 
     # Discrimination
@@ -212,7 +212,7 @@ class _Finder:
         means = known.mean(axis=0)
         return float(-means[target].mean() - np.abs(means[~target]).mean())
 
-    def _halo(self) -> Shift:
+    def _halo(self) -> MeanShift:
         parts, wholes = [], []
         for name, perturbation in self._targeted().items():
             target = np.array([metric in perturbation.lowers for metric in self.metrics])
@@ -222,7 +222,7 @@ class _Finder:
             parts.append(fall[:, ~target].mean(axis=1))
             wholes.append(fall[:, target].mean(axis=1))
         if not parts:
-            return Shift(0, None, None, None, "no damage leaves a metric out")
+            return MeanShift(0, None, None, None, "no damage leaves a metric out")
         part, whole = np.concatenate(parts), np.concatenate(wholes)
         both = np.where(np.isnan(part), np.nan, whole)
         rows = np.tile(np.arange(len(self.clean.score)), len(parts))
@@ -241,7 +241,7 @@ class _Finder:
         facts = name, bait.title, bait.source, measure, expected
         after = self.scores.get(name)
         if after is None:
-            shift = Shift(0, None, None, None, "it applies to no dialogue of the sample")
+            shift = MeanShift(0, None, None, None, "it applies to no dialogue of the sample")
             return BaitFinding(*facts, shift, None, None, equivalent=False, resisted=None)
         every = measure == ALL
         columns = list(range(len(self.metrics))) if every else [self.metrics.index(measure)]
@@ -374,7 +374,7 @@ def _tables(design: ProbeDesign, judgments: Sequence[Judgment]) -> Iterator[tupl
         yield variant, _Scores(np.column_stack([score, score.mean(axis=1)]), top)
 
 
-def _resisted(shift: Shift, expected: Expectation) -> bool | None:
+def _resisted(shift: MeanShift, expected: Expectation) -> bool | None:
     if shift.lower is None or shift.upper is None:
         return None
     if expected == "steady":
@@ -402,6 +402,6 @@ def _known(value: float) -> float | None:
     return None if math.isnan(value) else value
 
 
-def _shift(mean: PairMean) -> Shift:
+def _shift(mean: PairMean) -> MeanShift:
     value, lower, upper = map(_known, (mean.value, mean.lower, mean.upper))
-    return Shift(mean.n, value, lower, upper, mean.reason)
+    return MeanShift(mean.n, value, lower, upper, mean.reason)

@@ -16,7 +16,7 @@ from typing import Any
 
 from judge.errors import EngineError
 
-__all__ = ["Layers", "Parts", "Plan", "attend", "attending"]
+__all__ = ["AttentionPlan", "Layers", "Parts", "attend", "attending"]
 
 _SCORES = 1 << 26
 """How many attention scores `_plain` computes at once."""
@@ -61,7 +61,7 @@ class Parts:
 
 
 @dataclass
-class Plan:
+class AttentionPlan:
     """What the attention of one forward pass sees, and what it stores.
 
     Attributes:
@@ -81,11 +81,11 @@ class Plan:
     stored: Layers = field(default_factory=dict)
 
 
-_PLAN: ContextVar[Plan | None] = ContextVar("plan", default=None)
+_PLAN: ContextVar[AttentionPlan | None] = ContextVar("plan", default=None)
 
 
 @contextmanager
-def attending(plan: Plan) -> Iterator[None]:
+def attending(plan: AttentionPlan) -> Iterator[None]:
     """`attend` follows the plan meanwhile."""
     token = _PLAN.set(plan)
     try:

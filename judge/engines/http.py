@@ -27,12 +27,12 @@ from judge.engines.interface import Answer, EngineOptions, TokenCount
 from judge.engines.servers import SERVERS, open_server
 from judge.engines.servers.api import Api
 from judge.engines.servers.arrivals import as_they_come, in_order
-from judge.engines.servers.drawn_labels import label_in
 from judge.engines.servers.faults import GaveUpError, RefusedError, refuse_malformed
 from judge.engines.servers.server import (
     ANSWER_TOKENS,
     Server,
     ServerPrompt,
+    label_in,
     prompt_seed,
     refuses_system_role,
 )

@@ -24,7 +24,7 @@ from functools import cached_property
 from itertools import accumulate, chain
 from typing import Any
 
-from judge.engines.attention import Layers, Parts, Plan, attend, attending
+from judge.engines.attention import AttentionPlan, Layers, Parts, attend, attending
 from judge.engines.causal import CausalModel, PendingReads
 from judge.engines.tokens import TokenTree
 from judge.errors import EngineError
@@ -103,17 +103,17 @@ class PackedPrompts:
 
     def _plan(
         self, segments: _Segments, past: Layers, start: int, back: Parts | None = None
-    ) -> Plan:
+    ) -> AttentionPlan:
         """What `segments` see after the `start` tokens of the `past`."""
         lengths = [len(ids) for _, ids in segments]
         whole, own = self._parts([sum(lengths)], [start]), self._parts(lengths, lengths)
         assert own is not None, "every pass has a token"  # noqa: S101 - for mypy
-        return Plan(past, whole, own, back)
+        return AttentionPlan(past, whole, own, back)
 
     def _parts(self, queries: Sequence[int], keys: Sequence[int]) -> Parts | None:
         return Parts.of(self._judge.on_device, queries, keys)
 
-    def _run(self, segments: _Segments, ends: Sequence[int], plan: Plan) -> Any:
+    def _run(self, segments: _Segments, ends: Sequence[int], plan: AttentionPlan) -> Any:
         """Next-token logits (ends, vocabulary) after the tokens at `ends` of all segments."""
         judge, mask = self._judge, self._mask
         with attending(plan):

@@ -14,8 +14,8 @@ from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
 from judge.errors import DataError
+from judge.names import fold
 from judge.ratings.incomplete import MOST_LOST, list_counts, refuse_half_points
-from judge.ratings.match import match_dialogues
 from judge.ratings.record import DialogueId, Fault, IntArray, Ratings
 
 __all__ = [
@@ -223,7 +223,7 @@ def compare(
     known = set(dialogues)
     parts = [{dialogue[i] for dialogue in known} for i in range(3)]
     accepted = known | {dialogue._replace(scenario="") for dialogue in known}
-    matched = match_dialogues(ratings.dialogues, accepted)
+    matched = _match_dialogues(ratings.dialogues, accepted)
     unknown = np.array([dialogue is None for dialogue in matched], dtype=bool)[ratings.dialogue]
     files = [Path(name) for name in ratings.sources]
     places = (a[unknown].tolist() for a in (ratings.file, ratings.row, ratings.dialogue))
@@ -274,7 +274,7 @@ def join_ratings(
     """
     row_of = {tuple(dialogue): row for row, dialogue in enumerate(dialogues)}
     column_of = {metric: column for column, metric in enumerate(metrics)}
-    matched = match_dialogues(ratings.dialogues, row_of)
+    matched = _match_dialogues(ratings.dialogues, row_of)
     row = np.array([-1 if d is None else row_of[d] for d in matched], dtype=np.int64)
     column = np.array([column_of.get(metric, -1) for metric in ratings.metrics], dtype=np.int64)
     return JoinedRatings(row[ratings.dialogue], column[ratings.metric])
@@ -337,3 +337,38 @@ def _describe_unknown(dialogue: DialogueId, parts: list[set[str]]) -> str:
         if value not in known
     ]
     return "no dialogue " + (f"of {' and '.join(missing)}" if missing else "/".join(dialogue))
+
+
+def _match_dialogues(
+    rated: Sequence[DialogueId], known: Collection[tuple[str, ...]]
+) -> list[tuple[str, ...] | None]:
+    """The known dialogue that each rated one is; None if it is none, or could be several.
+
+    Names are the same whatever their width, case and blanks. A character may have a short name,
+    which is a part of one known name only.
+
+    Args:
+        rated: (system, character, scenario) as the ratings have them.
+        known: the same as the dialogues have them.
+    """
+    exact = set(known)
+    if all(dialogue in exact for dialogue in rated):
+        return list(rated)
+    folded: dict[tuple[str, ...], set[tuple[str, ...]]] = {}
+    for dialogue in known:
+        folded.setdefault(tuple(map(fold, dialogue)), set()).add(dialogue)
+    characters = {dialogue[1] for dialogue in folded}
+
+    def full(name: str) -> str:
+        if name in characters or not name:
+            return name
+        longer = [other for other in characters if name in other or (other and other in name)]
+        return longer[0] if len(longer) == 1 else name
+
+    full_names = {name: full(fold(name)) for name in {dialogue.character for dialogue in rated}}
+    found: list[tuple[str, ...] | None] = []
+    for dialogue in rated:
+        key = (fold(dialogue.system), full_names[dialogue.character], fold(dialogue.scenario))
+        same = {dialogue} if dialogue in exact else folded.get(key, set())
+        found.append(next(iter(same)) if len(same) == 1 else None)
+    return found

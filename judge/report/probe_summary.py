@@ -11,10 +11,10 @@ from rich.text import Text
 
 from judge.analysis.probe_records import (
     BaitFinding,
+    MeanShift,
     ProbeFinding,
     ProbeRecord,
     ProbeRequirement,
-    Shift,
 )
 from judge.baits import ALL
 from judge.report.format import (
@@ -223,7 +223,7 @@ def bait_verdict(bait: BaitFinding) -> str:
     return "equivalent" if bait.equivalent else "resists"
 
 
-def _ends(shift: Shift) -> str:
+def _ends(shift: MeanShift) -> str:
     return "" if shift.lower is None else f"[{fixed(shift.lower)}, {fixed(shift.upper)}]"
 
 
@@ -293,9 +293,9 @@ def number_rows(record: ProbeRecord) -> Iterator[dict[str, str | float | int | N
     """Every number of every finding, with its interval and its pairs where it has them."""
     for finding in record.findings:
         for part, name, measure, statistic, value in _numbers(finding):
-            shift = value if isinstance(value, Shift) else Shift(0, value, None, None)
+            shift = value if isinstance(value, MeanShift) else MeanShift(0, value, None, None)
             names = (finding.name, part, name, measure, statistic)
-            n = shift.n if isinstance(value, Shift) else None
+            n = shift.n if isinstance(value, MeanShift) else None
             cells = (*names, shift.value, shift.lower, shift.upper, n, shift.reason)
             yield dict(zip(_HEAD, cells, strict=True))
 
@@ -307,7 +307,7 @@ _HEAD = (
 _PARTS = ("sensitivity", "rows", "cells", "baits", "known", "rescored", "labels")
 _NAMES = ("perturbation", "alteration", "bait", "name")
 
-_Number = tuple[str, str, str, str, Shift | float | None]
+_Number = tuple[str, str, str, str, MeanShift | float | None]
 
 
 def _numbers(finding: ProbeFinding) -> Iterator[_Number]:
@@ -321,7 +321,7 @@ def _numbers(finding: ProbeFinding) -> Iterator[_Number]:
                 if isinstance(value, Mapping):  # by strength, or by metric
                     for key, each in value.items():
                         yield part, name, measure or key, f"{field.name} {key}", each
-                elif isinstance(value, Shift | float):
+                elif isinstance(value, MeanShift | float):
                     yield part, name, measure, field.name, value
     for name, value in finding.specificity.items():
         yield "specificity", name, "", "specificity", value

@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import math
 import re
+import unicodedata
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -32,6 +33,7 @@ __all__ = [
     "chat_messages",
     "content_filter_failure",
     "cut_failure",
+    "label_in",
     "message_text",
     "message_thought",
     "no_logprobs_error",
@@ -63,6 +65,8 @@ _EDITION = re.compile(r"(-\d{4}-?\d{2}-?\d{2}|:latest)$")
 """What providers add to a model's name to say which edition of it has answered."""
 
 _Found = TypeVar("_Found")
+_NUMBER = re.compile(r"[-−]?\d+(?:[.,]\d+)?")
+_MARKS = "*_`#\"'“”‘’「」[]()<>:：。.!！ \t\r\n"
 _BLANKS = " \t\r\n\u2581"
 _NO_SYSTEM = re.compile(
     r"system (role|message|prompt)|\brole.{0,30}\bsystem|roles must alternate|only user",
@@ -402,3 +406,25 @@ def content_filter_failure(choice: Mapping[str, Any]) -> Failure | None:
 def refuses_system_role(message: str) -> bool:
     """Whether a server's refusal is about the system role, which some templates do not know."""
     return bool(_NO_SYSTEM.search(message))
+
+
+def label_in(text: str, labels: Sequence[str], prefill: str) -> str | None:
+    """The one label that `text` names; None if it names none or several.
+
+    "4", "4.", "**4**", "４" and "评分：4分" name 4. "4/5" and "4, not 3" name two labels, and 4.5
+    none. Labels that are no numbers have to stand alone.
+
+    Args:
+        text: the answer.
+        labels: of the scale.
+        prefill: what the answer may begin with.
+    """
+    plain = unicodedata.normalize("NFKC", text).strip()
+    plain = plain.removeprefix(unicodedata.normalize("NFKC", prefill).strip()).strip(_MARKS)
+    if plain in labels:
+        return plain
+    if not all(label.isdecimal() for label in labels):
+        return None
+    named = set(_NUMBER.findall(plain))
+    (only,) = named if len(named) == 1 else (None,)
+    return only if only in labels else None

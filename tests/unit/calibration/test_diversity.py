@@ -17,7 +17,6 @@ from calibration.diversity import (
     DiversityMeasures,
     DiversitySettings,
     measure_diversity,
-    refuse_unequal,
 )
 
 SMALL = DiversitySettings(
@@ -223,16 +222,3 @@ def test_no_groups() -> None:
     """There is nothing to measure."""
     with pytest.raises(ValueError, match="no groups"):
         measure_diversity({}, SMALL, np.random.default_rng(0))
-
-
-def test_unequal_budgets_are_refused() -> None:
-    """Whatever setting differs is named, but for the version of zlib."""
-    refuse_unequal([])
-    refuse_unequal([SMALL, replace(SMALL, zlib="0.1")])
-    for changes, message in (
-        ({"characters": 5}, "characters 4 and 5"),
-        ({"draws": 2}, "draws 1 and 2"),
-        ({"segmenter": "x"}, "segmenter none and x"),
-    ):
-        with pytest.raises(ValueError, match=f"unequal budgets do not compare: {message}"):
-            refuse_unequal([SMALL, replace(SMALL, **changes)])

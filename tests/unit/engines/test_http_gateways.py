@@ -12,8 +12,8 @@ import pytest
 
 from judge.engines import EngineOptions
 from judge.engines.http import HttpEngine
-from judge.engines.servers.drawn_labels import label_in
 from judge.engines.servers.faults import RefusedError
+from judge.engines.servers.server import label_in
 from judge.errors import EngineError, UsageError
 from judge.types import Failure, Message, Sampling
 from tests.unit.engines.http_help import engine, values

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from judge.analysis.probe_records import FORMAT, ProbeRecord, Shift
+from judge.analysis.probe_records import FORMAT, MeanShift, ProbeRecord
 from judge.records import read_record
 from judge.report.paper.latex import latex_table
 from judge.report.paper.table import markdown_table
@@ -50,7 +50,7 @@ def test_the_words_for_a_bait(record: ProbeRecord) -> None:
 def test_a_bait_that_is_taken_is_named_with_what_it_buys(record: ProbeRecord) -> None:
     """The largest first."""
     (finding,) = record.findings
-    shift = Shift(12, 0.85, 0.5, 1.1)
+    shift = MeanShift(12, 0.85, 0.5, 1.1)
     taken = replace(finding.baits[0], resisted=False, shift=shift)
     line = verdict(record, replace(finding, baits=(taken,)))[1]
     assert line == "It takes 1 bait: Length padding (+0.85)."
