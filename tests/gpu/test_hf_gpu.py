@@ -9,11 +9,11 @@ import numpy as np
 import pytest
 import torch
 
-from judge.engines import EngineOptions, default_judge
+from judge.engines import EngineOptions, attention, default_judge
 from judge.engines.hf import HfEngine
 from judge.errors import EngineError
 from judge.types import LabelRead
-from tests.unit.engines.small import ARCHITECTURES, CHATML, make_tree, save_model
+from tests.unit.engines.small import ARCHITECTURES, CHATML, METRICS, make_tree, save_model
 
 pytestmark = pytest.mark.gpu
 
@@ -48,6 +48,29 @@ def test_half_precision_is_near(tmp_path: Path, architecture: str, dtype: str) -
     assert np.median(np.abs(near - exact)) < 0.2
 
 
+@pytest.mark.parametrize("causal", [True, False])
+@pytest.mark.parametrize("heads", [2, 6])
+def test_the_kernel_does_what_plain_steps_do(heads: int, causal: bool) -> None:
+    """For parts of several lengths, keys shared by heads, and a size that has to be padded."""
+    torch.manual_seed(0)
+    lengths = [3, 1, 130, 40]
+    size = {"device": "cuda", "dtype": torch.bfloat16}
+    query = torch.randn(sum(lengths), heads, 20, **size)
+    key, value = torch.randn(2, sum(lengths), 2, 20, **size)
+    parts = attention.Parts.of(
+        lambda numbers, dtype: torch.tensor(numbers, device="cuda", dtype=getattr(torch, dtype)),
+        lengths,
+        lengths,
+    )
+    assert parts is not None
+    assert attention._has_varlen(query)
+    by_kernel = attention._see(parts, query, key, value, 0.3, causal=causal)
+    in_steps = attention._see(parts, *(x.float() for x in (query, key, value)), 0.3, causal=causal)
+    for one, other, most in zip(by_kernel, in_steps, (0.03, 0.01), strict=True):
+        assert one.shape == other.shape
+        assert (one.float() - other).abs().max() < most
+
+
 def test_without_options_it_takes_the_gpu(tmp_path: Path) -> None:
     """In bfloat16, and says so; the same tree gives the same bits twice."""
     folder = save_model(tmp_path, "Qwen3")
@@ -78,12 +101,11 @@ def test_when_memory_runs_out_batches_are_halved(tmp_path: Path) -> None:
     sizes: list[int] = []
     logits = engine._judge.logits
 
-    def watched(ids: Any, *args: Any, **kwargs: Any) -> Any:
-        sizes.append(len(ids))
-        return logits(ids, *args, **kwargs)
+    def watched(ids: Any, ends: Any, **kwargs: Any) -> Any:
+        sizes.append(len(ends))
+        return logits(ids, ends, **kwargs)
 
     engine._judge.logits = watched  # type: ignore[method-assign]
-    engine.budget = 1 << 12
     torch.cuda.empty_cache()
     torch.cuda.set_per_process_memory_fraction(1e9 / torch.cuda.mem_get_info()[1])
     try:
@@ -92,7 +114,7 @@ def test_when_memory_runs_out_batches_are_halved(tmp_path: Path) -> None:
             list(engine.score(make_tree(["没考好" * 10000])))
     finally:
         torch.cuda.set_per_process_memory_fraction(1.0)
-    assert sizes[:2] == [16, 8]
+    assert sizes[:2] == [16 * len(METRICS), 8 * len(METRICS)]
     assert tight == pytest.approx(free, abs=1e-3)
 
 
