@@ -192,21 +192,20 @@ class _Written:
     files: Mapping[str, str]
 
 
-def replace_files(folder: Path, name: str, written: Iterable[Path]) -> None:
-    """Remove what an older report of this `name` left in the folder, and list what is there now.
+def replace_files(folder: Path, written: Iterable[Path]) -> None:
+    """Remove what an older agreement or comparison left in the folder, and list what is there now.
 
-    The list is the file `NAME-files.json`. Only what it names is ever removed, and only if it is
-    still as it was written: a file that somebody changed stays.
+    The list is the file `agreement-files.json`. Only what it names is ever removed, and only if it
+    is still as it was written: a file that somebody changed stays.
 
     Args:
         folder: of the report.
-        name: of the kind of report.
         written: all files of the report that was just written, below `folder`.
 
     Raises:
         StoreError: the folder cannot be read or written.
     """
-    record = folder / f"{name}-files.json"
+    record = folder / "agreement-files.json"
     older = read_record_if_present(
         record, _Written, newest=1, kind="list of files", hint="delete it, or choose another --out"
     )

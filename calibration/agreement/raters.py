@@ -8,13 +8,7 @@ from typing import Literal, NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from calibration.agreement.correlation import (
-    CORRELATIONS,
-    Coefficient,
-    coefficient_iv,
-    mid_ranks,
-    tie_codes,
-)
+from calibration.agreement.correlation import mid_ranks, spearman, tie_codes
 from calibration.arrays import Codes, Floats, codes_of, same_length_iv, scores_iv
 
 __all__ = [
@@ -30,6 +24,9 @@ __all__ = [
 AlphaMetric = Literal["nominal", "ordinal", "interval"]
 
 NO_CEILING = "no cell has two raters"
+
+_LEAST_CELLS = 10
+"""So many cells a rater needs to be compared with the others."""
 
 
 class RatedCells(NamedTuple):
@@ -224,15 +221,13 @@ def against_rest(
     score: ArrayLike,
     cell: ArrayLike,
     rater: ArrayLike | None,
-    coefficient: Coefficient = "spearman",
-    least_cells: int = 10,
 ) -> AgainstRest:
     """How well a rater agrees with the other raters, beside how well the judge does.
 
     For each rater, over the cells that another rater has rated and the judge has scored: the
-    correlation of the rater with the mean of the other raters, and that of the judge with the same
-    mean; then the average over raters. The two numbers can be compared with each other. Neither
-    can be compared with a correlation against the mean of all raters, which has less noise.
+    Spearman correlation of the rater with the mean of the other raters, and that of the judge with
+    the same mean; then the average over raters. The two numbers can be compared with each other.
+    Neither can be compared with a correlation against the mean of all raters, which has less noise.
 
     Args:
         judge: (n,) scores, NaN where missing.
@@ -240,13 +235,10 @@ def against_rest(
         cell: (r,) the position in `judge` of what was rated.
         rater: (r,) who rated it. None where that is not known or the names mean nothing: then
             each rating is compared with the others of its cell, in one correlation over all.
-        coefficient: "spearman", "kendall_b", "kendall_c" or "pearson".
-        least_cells: number of cells that a rater needs.
 
     Raises:
-        ValueError: as `rating_rows_iv`, or there is no such coefficient.
+        ValueError: as `rating_rows_iv`.
     """
-    coefficient_iv(coefficient)
     rows = rating_rows_iv(score, cell, rater, judge)
     rest = other_ratings(rows.score, rows.cell)
     judged = ~np.isnan(rows.judge)
@@ -256,18 +248,17 @@ def against_rest(
     cells = 0
     for code in range(len(rows.raters)):
         own = used & (rows.rater == code)
-        if own.sum() < least_cells:
+        if own.sum() < _LEAST_CELLS:
             continue
         of_rater, of_judge = (
-            CORRELATIONS[coefficient](side[own], rest.mean[own]).value
-            for side in (rows.score, rows.judge)
+            spearman(side[own], rest.mean[own]).value for side in (rows.score, rows.judge)
         )
         if not (math.isnan(of_rater) or math.isnan(of_judge)):
             correlations.append((of_rater, of_judge))
             cells += int(own.sum())
     left_out = len(rows.raters) - len(correlations)
     if not correlations:
-        reason = f"no rater has {least_cells} cells, not all equal, that another has rated"
+        reason = f"no rater has {_LEAST_CELLS} cells, not all equal, that another has rated"
         if not (rest.number > 0).any():
             reason = NO_CEILING
         return AgainstRest(math.nan, math.nan, 0, 0, left_out, masked, reason)

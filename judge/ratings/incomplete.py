@@ -41,12 +41,12 @@ _HINT = (
 )
 
 
-def list_counts(counts: Mapping[float, int], most: int = _FEW_VALUES) -> str:
+def list_counts(counts: Mapping[float, int]) -> str:
     """Scores and how often each was given: `3.5 (12 times), 4 (once)`."""
     shown = [
         f"{score:g} ({'once' if n == 1 else f'{n:,} times'})" for score, n in sorted(counts.items())
     ]
-    return ", ".join(shown[:most]) + (", ..." if len(shown) > most else "")
+    return ", ".join(shown[:_FEW_VALUES]) + (", ..." if len(shown) > _FEW_VALUES else "")
 
 
 def ensure_complete(

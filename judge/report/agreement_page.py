@@ -84,7 +84,7 @@ def write_agreement(agreement: Agreement, folder: Path) -> AgreementFiles:
         tex=folder / "agreement.tex",
         json=write_record(folder / "agreement.json", agreement, format=AGREEMENT_FORMAT),
     )
-    replace_files(folder, "agreement", [*written, *files])
+    replace_files(folder, [*written, *files])
     return files
 
 
@@ -98,7 +98,7 @@ def write_comparisons(comparisons: Comparisons, folder: Path) -> list[Path]:
     """
     file = write_record(folder / "comparison.json", comparisons, format=COMPARISON_FORMAT)
     files = [file, *write_comparison_tables(comparisons, folder)]
-    replace_files(folder, "agreement", files)
+    replace_files(folder, files)
     return files
 
 

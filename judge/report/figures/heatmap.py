@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
-from types import MappingProxyType
+from collections.abc import Collection, Sequence
 from typing import TYPE_CHECKING, Any
 
 from judge.report.figures.style import (
@@ -42,8 +41,6 @@ def heatmap(
     words: Sequence[str],
     low: float,
     high: float,
-    decimals: int = 2,
-    headings: Mapping[int, str] = MappingProxyType({}),
     gaps: Collection[int] = (),
     outlined: Collection[tuple[int, int]] = (),
 ) -> ReportFigure:
@@ -59,8 +56,6 @@ def heatmap(
         words: its numbers in sentences, for readers who cannot see it.
         low, high: the values at which a colour is faintest or strongest, or strongest at both
             ends if `low` is below 0 and `high` above; what lies beyond them is coloured as they.
-        decimals: of the numbers in the cells.
-        headings: row -> what is written above it, with a gap.
         gaps: the columns that have a gap before them.
         outlined: the cells, as (row, column), with a frame around them.
 
@@ -72,35 +67,31 @@ def heatmap(
     if len(values) != len(rows) or any(len(row) != len(columns) for row in values):
         raise ValueError(f"{len(rows)} rows of {len(columns)} values are needed")
     across = [column + 0.25 * sum(gap <= column for gap in gaps) for column in range(len(columns))]
-    down = [row + 1.2 * sum(at <= row for at in headings) for row in range(len(rows))]
     labels, heads = [drawable(text) for text in rows], [drawable(text) for text in columns]
     upright = max(map(text_width, heads)) > 38
     with look():
         room = max(map(text_width, heads)) / 72 if upright else 0.15
         width = SINGLE if len(columns) < 5 else DOUBLE
-        figure = sheet(width, _HEIGHT * (down[-1] + 1.5) + room)
+        figure = sheet(width, _HEIGHT * (len(rows) + 0.5) + room)
         axes = figure.subplots()
-        for y, row, numbers in zip(down, range(len(rows)), values, strict=True):
+        for row, numbers in enumerate(values):
             for x, column, value in zip(across, range(len(columns)), numbers, strict=True):
                 ink = "soft"
                 if value is not None:
                     colour, opacity = _colour(value, low, high)
-                    _box(axes, x, y, fc=colour, alpha=opacity, lw=0)
+                    _box(axes, x, row, fc=colour, alpha=opacity, lw=0)
                     ink = "paper" if opacity > _DARK else "ink"
                 if (row, column) in outlined:
-                    _box(axes, x, y, fill=False, ec=PALETTE["ink"], lw=0.9)
-                number = axes.text(x, y, fixed(value, decimals), color=PALETTE[ink])
+                    _box(axes, x, row, fill=False, ec=PALETTE["ink"], lw=0.9)
+                number = axes.text(x, row, fixed(value), color=PALETTE[ink])
                 number.set(ha="center", va="center_baseline", in_layout=False)
         axes.set_xlim(-0.5, across[-1] + 0.5)
-        axes.set_ylim(down[-1] + 0.5, down[0] - 0.6)
+        axes.set_ylim(len(rows) - 0.5, -0.6)
         axes.set_xticks(across, heads, rotation=90 if upright else 0)
-        axes.set_yticks(down, labels)
+        axes.set_yticks(range(len(rows)), labels)
         axes.xaxis.tick_top()
         axes.tick_params(length=0)
         axes.spines[:].set_visible(False)
-        for row, text in headings.items():
-            place = (0, down[row] - 1), (-2.5, 0), ("axes fraction", "data"), "offset points"
-            axes.annotate(drawable(text, 60), *place, weight="bold", ha="right", va="center")
         return finish(figure, name=name, title=title, caption=caption, words=words)
 
 

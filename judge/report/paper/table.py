@@ -134,13 +134,13 @@ def number(estimate: Estimate, decimals: int = 2) -> Number:
     return Number(estimate.value, decimals, estimate.reason or "undefined")
 
 
-def interval_entry(interval: Interval | None, estimate: Estimate, decimals: int = 2) -> Range:
+def interval_entry(interval: Interval | None, estimate: Estimate) -> Range:
     """The interval of an estimate; a dash for the same reason as the estimate, if that is one."""
     if estimate.value is None:
-        return Range(None, None, decimals, estimate.reason or "undefined")
+        return Range(None, None, 2, estimate.reason or "undefined")
     if interval is None:
-        return Range(None, None, decimals, "no interval was computed")
-    return Range(interval.lower, interval.upper, decimals, interval.reason or "undefined")
+        return Range(None, None, 2, "no interval was computed")
+    return Range(interval.lower, interval.upper, 2, interval.reason or "undefined")
 
 
 def banners(record: Agreement | Comparisons) -> tuple[str, ...]:

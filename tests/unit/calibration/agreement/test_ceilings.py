@@ -159,7 +159,6 @@ def test_too_few_shared_cells_are_not_the_same_as_none() -> None:
     [
         (lambda: reliability([1], [1, 2]), r"one length"),
         (lambda: reliability([math.inf], [1]), "infinities"),
-        (lambda: against_rest([1], [1], [0], [0], "tau"), "a coefficient is one of"),
         (lambda: against_rest([1], [1], [1], [0]), "positions in judge"),
         (lambda: against_rest([1], [1, 2], [0, 0], [0, 0]), "more than once"),
     ],

@@ -43,11 +43,11 @@ def test_one_colour_where_zero_is_not_between_the_ends() -> None:
     assert opacities[1] == pytest.approx((opacities[0] + opacities[2]) / 2)
 
 
-def test_labels_and_headings_of_others_are_escaped_and_cut() -> None:
+def test_labels_of_others_are_escaped_and_cut() -> None:
     """They stay text in a page, and frames mark the cells that were named."""
     drawn = heatmap(
-        [[1.0], [2.0]], ["<b>$x$</b>", "名" * 40], ["y"],
-        low=0, high=2, headings={1: "<script>"}, outlined={(0, 0)}, **TEXTS,
+        [[1.0], [2.0]], ["<b>$x$</b>", "名" * 40], ["<script>"],
+        low=0, high=2, outlined={(0, 0)}, **TEXTS,
     )  # fmt: skip
     page = str(inline(drawn))
     assert "&lt;b&gt;$x$&lt;/b&gt;" in page
