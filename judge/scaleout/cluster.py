@@ -13,6 +13,11 @@ from judge.errors import EngineError, UsageError
 
 __all__ = ["Cluster"]
 
+_ENVIRONMENT = {
+    "RAY_USAGE_STATS_ENABLED": "0",  # nothing about a run leaves the machine
+    "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",  # Ray 2.55 warns until it is told
+}
+
 
 @dataclass(frozen=True, slots=True)
 class Cluster:
@@ -50,7 +55,8 @@ class Cluster:
         Raises:
             EngineError: there is no such cluster.
         """
-        os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # nothing about a run leaves us
+        for name, value in _ENVIRONMENT.items():
+            os.environ.setdefault(name, value)
         address = self.address
         here = max(os.cpu_count() or 1, self.workers or 1)
         own = threading.current_thread() is threading.main_thread()

@@ -355,7 +355,9 @@ class RayTeam:
         self._known = self._known or facts
         member.facts = facts
         self._seen["device"][facts.description["device"]] = None
-        self._seen["nodes"][facts.node] = None
+        address, _, _ = facts.node.partition("/")
+        # The only node of a Ray that was started for this run has a name that means nothing.
+        self._seen["nodes"][facts.node if self._cluster.address else address] = None
         if self._loading:
             self._most = max(self._most, sum(one.facts is not None for one in self._members))
 
