@@ -27,12 +27,13 @@ All records are immutable. Nothing here reads files or computes beyond its own f
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
 __all__ = [
     "Character",
+    "Chats",
     "Dialogue",
     "Dimension",
     "Failure",
@@ -49,6 +50,7 @@ __all__ = [
     "Rubric",
     "Sampling",
     "ScoreDistribution",
+    "Seeds",
     "Turn",
 ]
 
@@ -329,6 +331,13 @@ class Message:
 
     role: Literal["system", "user", "assistant"]
     text: str
+
+
+Chats = Sequence[Sequence[Message]]
+"""Chats that a model is to answer."""
+
+Seeds = Sequence[int] | None
+"""The seed of each chat; None for those that follow from the chats themselves."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -39,6 +39,7 @@ from judge.engines.servers.server import (
 from judge.engines.tokens import TokenTree
 from judge.errors import EngineError, UsageError
 from judge.types import (
+    Chats,
     Failure,
     LabelRead,
     Message,
@@ -47,6 +48,7 @@ from judge.types import (
     Rationale,
     Reply,
     Sampling,
+    Seeds,
 )
 
 __all__ = ["HttpEngine"]
@@ -176,22 +178,12 @@ class HttpEngine:
 
         yield from self._ask_all(tree, both, write=True)
 
-    def generate(
-        self,
-        chats: Sequence[Sequence[Message]],
-        sampling: Sampling,
-        seeds: Sequence[int] | None = None,
-    ) -> Iterator[Reply]:
+    def generate(self, chats: Chats, sampling: Sampling, seeds: Seeds = None) -> Iterator[Reply]:
         """See `Engine.generate`; token counts are those that the server states."""
         replies = self.reply_each(chats, sampling, seeds)
         return in_order(replies, range(len(chats)), lambda reply: reply.chat)
 
-    def reply_each(
-        self,
-        chats: Sequence[Sequence[Message]],
-        sampling: Sampling,
-        seeds: Sequence[int] | None = None,
-    ) -> Iterator[Reply]:
+    def reply_each(self, chats: Chats, sampling: Sampling, seeds: Seeds = None) -> Iterator[Reply]:
         """See `OneByOne.reply_each`."""
         drawn = seeds_of(chats, sampling) if seeds is None else seeds
         harmless = [Message("user", _HARMLESS)]

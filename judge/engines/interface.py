@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import NamedTuple, Protocol, Self, TypeVar, runtime_checkable
 
 from judge.errors import EngineError
-from judge.types import Failure, LabelRead, Message, PromptTree, Rationale, Reply, Sampling
+from judge.types import Chats, Failure, LabelRead, PromptTree, Rationale, Reply, Sampling, Seeds
 
 __all__ = [
     "GGUF",
@@ -141,12 +141,7 @@ class Engine(Protocol):
         """
         ...
 
-    def generate(
-        self,
-        chats: Sequence[Sequence[Message]],
-        sampling: Sampling,
-        seeds: Sequence[int] | None = None,
-    ) -> Iterator[Reply]:
+    def generate(self, chats: Chats, sampling: Sampling, seeds: Seeds = None) -> Iterator[Reply]:
         """The model's reply to each chat, in order; all chats are one batch.
 
         The replies depend on nothing but the chats and `sampling`; on a server, as far as it
@@ -196,12 +191,7 @@ class OneByOne(Protocol):
         """
         ...
 
-    def reply_each(
-        self,
-        chats: Sequence[Sequence[Message]],
-        sampling: Sampling,
-        seeds: Sequence[int] | None = None,
-    ) -> Iterator[Reply]:
+    def reply_each(self, chats: Chats, sampling: Sampling, seeds: Seeds = None) -> Iterator[Reply]:
         """As `Engine.generate`, in the order in which the replies come.
 
         Raises:
@@ -257,12 +247,7 @@ class TokenlessEngine:
         """None: it has no tokens."""
         del tree
 
-    def generate(
-        self,
-        chats: Sequence[Sequence[Message]],
-        sampling: Sampling,
-        seeds: Sequence[int] | None = None,
-    ) -> Iterator[Reply]:
+    def generate(self, chats: Chats, sampling: Sampling, seeds: Seeds = None) -> Iterator[Reply]:
         """Refused: it cannot play a character.
 
         Raises:

@@ -19,7 +19,7 @@ from judge.engines.chat import Chat, ChatPrompt, chat_too_long, seeds_of
 from judge.engines.interface import EngineOptions, TokenCount
 from judge.engines.tokens import TokenTree
 from judge.errors import EngineError
-from judge.types import Failure, LabelRead, Message, PromptTree, Rationale, Reply, Sampling
+from judge.types import Chats, Failure, LabelRead, PromptTree, Rationale, Reply, Sampling, Seeds
 
 __all__ = ["NaiveHfEngine", "TransformersEngine", "full_prompt_logits", "read_whole_prompts"]
 
@@ -47,12 +47,7 @@ class TransformersEngine:
         """See `Engine.count`; loads the tokenizer only."""
         return self._judge.checkpoint.count(tree)
 
-    def generate(
-        self,
-        chats: Sequence[Sequence[Message]],
-        sampling: Sampling,
-        seeds: Sequence[int] | None = None,
-    ) -> Iterator[Reply]:
+    def generate(self, chats: Chats, sampling: Sampling, seeds: Seeds = None) -> Iterator[Reply]:
         """See `Engine.generate`; by transformers' own loop."""
         size = min(self.batch_size, _CHATS)
         yield from generate_replies(self._judge, chats, sampling, size, seeds)

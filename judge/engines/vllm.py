@@ -32,7 +32,7 @@ from judge.engines.interface import EngineOptions, TokenCount
 from judge.engines.tokens import TokenTree
 from judge.engines.vllm_core import OTHER_ENGINE, hash_once, llm_arguments, load_error
 from judge.errors import EngineError
-from judge.types import Failure, LabelRead, Message, PromptTree, Rationale, Reply, Sampling
+from judge.types import Chats, Failure, LabelRead, PromptTree, Rationale, Reply, Sampling, Seeds
 
 __all__ = ["VllmEngine"]
 
@@ -184,12 +184,7 @@ class VllmEngine:
             cut = answer.finish_reason == "length"
             yield Rationale(item, metric, text, tokens=len(ids), cut=cut)
 
-    def generate(
-        self,
-        chats: Sequence[Sequence[Message]],
-        sampling: Sampling,
-        seeds: Sequence[int] | None = None,
-    ) -> Iterator[Reply]:
+    def generate(self, chats: Chats, sampling: Sampling, seeds: Seeds = None) -> Iterator[Reply]:
         """See `Engine.generate`; all chats at once, because vLLM makes its own batches."""
         framed = self._checkpoint.chats
         prompts = [framed.prompt(chat, thinking=sampling.thinking) for chat in chats]

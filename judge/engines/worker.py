@@ -37,7 +37,7 @@ from judge import errors
 from judge.engines import JudgeSpec, make_engine
 from judge.engines.interface import Batch, Engine, EngineOptions, TokenCount
 from judge.errors import EngineError, JudgeError
-from judge.types import LabelRead, Message, PromptTree, Rationale, Reply, Sampling
+from judge.types import Chats, LabelRead, Message, PromptTree, Rationale, Reply, Sampling, Seeds
 
 __all__ = ["WorkerEngine", "serve"]
 
@@ -176,12 +176,7 @@ class WorkerEngine:
         """See `Engine.write`; all reasons come at once."""
         yield from self._ask(_Call("write", tree), list[Rationale])
 
-    def generate(
-        self,
-        chats: Sequence[Sequence[Message]],
-        sampling: Sampling,
-        seeds: Sequence[int] | None = None,
-    ) -> Iterator[Reply]:
+    def generate(self, chats: Chats, sampling: Sampling, seeds: Seeds = None) -> Iterator[Reply]:
         """See `Engine.generate`; all replies come at once."""
         call = _Call(
             "generate",

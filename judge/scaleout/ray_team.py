@@ -34,7 +34,7 @@ from judge.scaleout.actor import (
 )
 from judge.scaleout.cluster import Cluster
 from judge.scaleout.schedule import KILLS, Schedule, Task
-from judge.types import Failure, LabelRead, Message, PromptTree, Rationale, Reply, Sampling
+from judge.types import Chats, Failure, LabelRead, PromptTree, Rationale, Reply, Sampling, Seeds
 
 __all__ = ["RayTeam"]
 
@@ -182,12 +182,7 @@ class RayTeam:
         """Not for a team, which is given whole batches by `ask_all`."""
         raise NotImplementedError
 
-    def generate(
-        self,
-        chats: Sequence[Sequence[Message]],
-        sampling: Sampling,
-        seeds: Sequence[int] | None = None,
-    ) -> Iterator[Reply]:
+    def generate(self, chats: Chats, sampling: Sampling, seeds: Seeds = None) -> Iterator[Reply]:
         """Not for a team, which is given whole batches by `ask_all`."""
         raise NotImplementedError
 
