@@ -62,7 +62,7 @@ def _lead(board: Leaderboard) -> str:
         ahead = f"It is {fixed(pair.difference)} ahead of {second}"
         if pair.lower is not None and pair.upper is not None:
             ahead += f" ({fixed(pair.lower)} to {fixed(pair.upper)})"
-        ahead += ", and "
+        ahead += ", and " if pair.better else ", which can be chance, and "
     worse = board.shown(first)[1]
     others = len(board.ranked) - 1
     if len(worse) == others:

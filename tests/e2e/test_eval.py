@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from judge.rubric import load_rubric, shipped_sets
+from tests.unit.stored import unpacked
 
 if TYPE_CHECKING:
     from tests.e2e.conftest import Program
@@ -301,8 +302,9 @@ def test_reasons_come_first(judge: Program, recorded: Recorded) -> None:
     assert "tokens_read_at_most" not in found  # the mock has no tokens to read
     assert f"with reasons: {found['tokens_written']} tokens written\n" in done.err
     assert f"{found['reasons_cut']} reasons were cut at 9 tokens\n" in done.err
-    page = (judge.folder / "run" / "report.html").read_text(encoding="utf-8")
-    assert "The judge’s reasons" in page
+    page = (judge.folder / "run" / "dialogues.html").read_text(encoding="utf-8")
+    (_, judged), *_ = unpacked(page, "block-0")
+    assert [reason for *_, reason, _ in judged] == [row["rationale"] for row in rows[:9]]
     assert "at most 9 tokens" in page
     manifest = json.loads((judge.folder / "run" / "manifest.json").read_bytes())
     assert manifest["judge"]["rationale"] == "at most 9 tokens"

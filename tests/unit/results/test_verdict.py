@@ -65,7 +65,8 @@ def test_a_lead_that_is_not_shown(scored: Callable[..., list[Judgment]], rubric:
     """Two equal systems: neither is better, whatever their order."""
     lead, open_pairs = told(scored({"a": 3, "b": 3}), rubric)
     assert lead.endswith(
-        "It is 0.00 ahead of b (0.00 to 0.00), and not shown to be better than any other system."
+        "It is 0.00 ahead of b (0.00 to 0.00), which can be chance, and not shown to be better "
+        "than any other system."
     )
     assert open_pairs == "Cannot be told apart, 1 of 1 pair: a and b."
 
