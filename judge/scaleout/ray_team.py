@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import importlib
 import logging
+import math
 import sys
 import time
 from collections import Counter, deque
@@ -251,8 +252,16 @@ class RayTeam:
         for member in self._members:
             if self._loading and not (member.loaded or member.asked("load")):
                 member.call("load")
+        told = time.monotonic() + _GATHER
         while not any(member.facts for member in self._members):
             self._attend()
+            if time.monotonic() > told:
+                _log.warning(
+                    "no worker has started yet: each takes a CPU and %d GPUs of one node, and the "
+                    "cluster has %s",
+                    *(self._gpus(), self._there()),
+                )
+                told = math.inf
 
     def _connect(self) -> None:
         other = RayTeam._with_workers
@@ -275,6 +284,10 @@ class RayTeam:
         if spec.engine not in LOCAL or options.device == "cpu":
             return 0
         return (options.tensor_parallel or 1) if self._ray.cluster_resources().get("GPU") else 0
+
+    def _there(self) -> str:
+        found = self._ray.cluster_resources()
+        return " and ".join(f"{found.get(name, 0):g} {name}s" for name in ("CPU", "GPU"))
 
     def _hire(self) -> None:
         actor = self._ray.remote(WorkerActor).options(
@@ -385,8 +398,7 @@ class RayTeam:
             spared = [*(task for task, _ in member.doubted), *(call.task for call in waiting)]
             self._replace(member, [first.task], spared, reason)
         else:
-            there = ", ".join(f"{n:g} {name}" for name, n in self._ray.cluster_resources().items())
-            self._not_started(member, Raised(reason, f"the cluster has {there}"))
+            self._not_started(member, Raised(reason, f"the cluster has {self._there()}"))
 
     def _replace(
         self, member: _Member, blamed: Sequence[Task[Any]], spared: Sequence[Any], reason: str

@@ -169,6 +169,16 @@ def test_two_workers_give_the_bytes_of_one_process(
     assert RayTeam._with_workers is None  # they are gone when it is done
 
 
+def test_a_cluster_without_room(nodes: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nobody waits without knowing for what, nor for ever."""
+    asked = RayTeam(MOCK, EngineOptions(), Cluster(1, nodes.address, patience=1))
+    monkeypatch.setattr(asked, "_gpus", lambda: 2)
+    with pytest.raises(EngineError, match="no answer for 1 s") as raised:
+        asked.load()
+    asked.close()
+    assert raised.value.hint == "the cluster has 2 CPUs and 0 GPUs"
+
+
 def test_the_driver_is_killed(nodes: Any, judge: Program, unbroken: Evaluation) -> None:
     """SIGKILL of the command itself; then the run goes on, and ends with the same judgments."""
     options = [

@@ -279,6 +279,11 @@ def test_an_adapter_is_for_the_judge() -> None:
         (["--model", "FOLDER", "--scenarios", "9"], "--scenarios 9: no such scenario", "1"),
         (["--model", "FOLDER", "--questions", "none.json"], "none.json", "path"),
         (["--model", "./none"], "this is no model folder", "hub id"),
+        (
+            ["--model", "FOLDER", "--keep-loaded", "--workers", "2"],
+            "--keep-loaded: the workers have one model",
+            "leave it out",
+        ),
         (["--model", "acme/none"], "acme/none is not in the local cache", "hf download acme/none"),
     ],
 )

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
@@ -100,6 +102,27 @@ def test_without_ray_the_extra_is_named(monkeypatch: pytest.MonkeyPatch) -> None
     with pytest.raises(MissingExtraError, match="--workers needs the package ray") as raised:
         RayTeam(resolve_judge("mock"), EngineOptions(), Cluster(2))
     assert raised.value.hint == "pip install 'esrp-judge[ray]'"
+
+
+@pytest.mark.parametrize(
+    ("judge", "engine", "there", "gpus", "workers"),
+    [
+        ("lexical", {}, {"CPU": 4.0, "GPU": 8.0}, 0, 4),
+        ("acme/model", {}, {"CPU": 4.0}, 0, 4),
+        ("acme/model", {"device": "cpu"}, {"CPU": 4.0, "GPU": 8.0}, 0, 4),
+        ("acme/model", {}, {"CPU": 4.0, "GPU": 8.0}, 1, 8),
+        ("acme/model", {"tensor_parallel": 4}, {"CPU": 4.0, "GPU": 9.0}, 4, 2),
+        ("acme/model", {"tensor_parallel": 4}, {"CPU": 4.0, "GPU": 2.0}, 4, 1),
+    ],
+)
+def test_the_room_of_a_cluster(
+    judge: str, engine: dict[str, Any], there: dict[str, float], gpus: int, workers: int
+) -> None:
+    """A model takes GPUs where there are some, others a CPU; at least one worker is wanted."""
+    pytest.importorskip("ray")
+    team = RayTeam(resolve_judge(judge), EngineOptions(**engine), Cluster())
+    team._ray = SimpleNamespace(cluster_resources=lambda: there)
+    assert (team._gpus(), team._wanted()) == (gpus, workers)
 
 
 def facts(node: str, fingerprint: str = "f", **versions: str) -> WorkerFacts:
