@@ -67,7 +67,7 @@ class NaiveHfEngine(TransformersEngine):
     @cached_property
     def fingerprint(self) -> str:
         """The model's files and the precision it computes in."""
-        return f"hf-naive/1/{self._judge.fingerprint}"
+        return f"hf-naive/2/{self._judge.fingerprint}"
 
     def describe(self) -> Mapping[str, str]:
         """See `Engine.describe`."""
