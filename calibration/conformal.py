@@ -48,7 +48,6 @@ class ItemRadius(NamedTuple):
 
     Attributes:
         radius: in points of the scale.
-        confidence: as given.
         level: which quantile of the residuals it is, each system with the same weight.
         systems: K, the number of systems that the residuals come from.
         n: number of residuals.

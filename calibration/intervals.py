@@ -27,7 +27,6 @@ class ClusteredMean(NamedTuple):
         groups: the number of clusters of each clustering.
         used: the clusterings that the standard error rests on, by position: `(0, 1)` for the
             two-way one, `(0,)` or `(1,)` where only one could be used, `()` where undefined.
-        reason: why there is no standard error.
     """
 
     n: int
@@ -47,7 +46,6 @@ class MeanInterval(NamedTuple):
         standard_error: NaN, with a `reason`, where undefined.
         lower, upper: the ends; NaN where the standard error is.
         groups: the number of clusters of each clustering.
-        reason: why there is no interval.
     """
 
     n: int

@@ -59,9 +59,6 @@ class PoweredMean(NamedTuple):
         weight: lambda, how much of the judge is used; 0 gives the mean of the ratings alone.
         labelled, unlabelled: n and N, the number of dialogues with and without a human score.
         clusters: for each clustering, the number of clusters that hold a labelled dialogue.
-        df: degrees of freedom of the interval.
-        confidence: as given.
-        reason: why there is no interval.
     """
 
     mean: float

@@ -28,7 +28,6 @@ class PairMean(NamedTuple):
         n: the pairs that it rests on.
         value: NaN if there are none, or the ratio is undefined.
         lower, upper: the ends; NaN, with a `reason`, where there is no interval.
-        reason: what to know of the interval.
     """
 
     n: int
@@ -69,7 +68,6 @@ class PairResamples:
 
     Args:
         character, scenario: (n,) labels.
-        rng: draws all resamples now.
         resamples: B.
         confidence: of the intervals.
 

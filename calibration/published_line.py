@@ -34,7 +34,6 @@ class PublishedLine(NamedTuple):
         error_mean: of the mean of the other systems. A judge that is no better adds nothing.
         held_out: (length of the input) published mean less the prediction of the line through the
             others, NaN where a mean is missing: the shifts that `unseen_system_mean` takes.
-        reason: why there is no line.
     """
 
     n: int

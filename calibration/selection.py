@@ -55,7 +55,6 @@ class PairAccuracy(NamedTuple):
         pairs: number of pairs compared.
         ties: number of pairs with a tie on either side.
         unusable: number of groups left out because no cell is both judged and rated.
-        reason: why there is no value.
     """
 
     value: float
@@ -69,7 +68,6 @@ class CandidateErrors(NamedTuple):
     """The errors of one candidate on held-out groups: computed within each group, then averaged.
 
     Attributes:
-        candidate: the name of the calibrator.
         loss: mean squared error against the mean rating of each cell; decides the choice.
         standard_error: of `loss`, from its spread over groups.
         excess: `loss` less that of the best candidate.
@@ -81,7 +79,6 @@ class CandidateErrors(NamedTuple):
         rps: ranked probability score with single ratings; NaN for a candidate that predicts points.
         groups, cells: how many groups and cells were predicted and compared.
         rank_invariant: whether the candidate, fitted to all groups, rises with the expected score.
-        reason: why there are no numbers.
     """
 
     candidate: str
@@ -136,7 +133,6 @@ def crossfit(candidate: type[Calibrator], sample: Sample) -> OutOfFold:
     `pair_accuracy`.
 
     Args:
-        candidate: the kind of calibrator to fit.
         sample: with the groups to leave out; for other groups use `sample.by(characters)`.
     """
     predicted = np.full(len(sample.probs), np.nan)
@@ -164,10 +160,6 @@ def pair_accuracy(candidate: type[Calibrator], sample: Sample) -> PairAccuracy:
 
     Both means come from one fit that has seen neither group, so that a judge without signal gets
     one half. The means are over the cells that are both judged and rated.
-
-    Args:
-        candidate: the kind of calibrator to fit.
-        sample: with the systems as groups.
     """
     groups = np.unique(sample.groups)
     usable = sample.usable

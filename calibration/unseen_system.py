@@ -22,8 +22,6 @@ class UnseenSystemMean(NamedTuple):
         lower, upper: its ends, not clipped to the scale; NaN, with a `reason`, where undefined.
         shift: the root mean square of the shifts of the held-out systems.
         systems: K, the number of held-out systems.
-        confidence: as given.
-        reason: why there is no interval.
     """
 
     mean: float

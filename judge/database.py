@@ -42,7 +42,6 @@ class Database:
     """An SQLite file of a run folder. Use as a context manager.
 
     Args:
-        path: the file, in the run folder.
         newest: the newest format that this version reads, in the file's `user_version`.
         tables: the SQL statements that turn an empty file into one of that format.
         create: make the folder and the file if they do not exist.

@@ -134,7 +134,6 @@ def select(
         scenarios: lists such as `1-12,15`; empty means all.
         limit: keep so many, drawn so that every system has the same characters and scenarios,
             and as many different ones as can be.
-        seed: of that draw.
 
     Raises:
         UsageError: a name or scenario that nothing fits, or nothing is left.

@@ -82,7 +82,6 @@ class MissingExtraError(EngineError):
     """An optional dependency that is not installed.
 
     Args:
-        package: the Python package that is missing.
         extra: the extra of this distribution that installs it.
         purpose: what needs it, as the subject of the message.
     """

@@ -35,7 +35,6 @@ class Grid(NamedTuple):
     """Rows of cells, "" where one is blank.
 
     Attributes:
-        rows: of any lengths.
         lines: where each row begins, for messages.
         merged: areas of merged cells, as indices into `rows`.
     """

@@ -134,7 +134,6 @@ class Perturbation:
 
     Attributes:
         lowers: the metrics whose scores should fall.
-        blurs: the metrics whose scores may fall.
         apply: the function that perturbs; its second argument is the level as a share of
             `max_level`, in (0, 1].
         max_level: the highest level.

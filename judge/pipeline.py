@@ -51,9 +51,6 @@ class JudgingOutcome:
     """What a call of `score` has done.
 
     Attributes:
-        made: judgments made now.
-        reused: judgments that were stored before.
-        tokens_written: tokens of the rationales written now.
         rationales_cut: how many of those rationales the token limit ended.
         with_reasons: the items for whose metrics a rationale was written now, with the rationales.
     """
@@ -89,11 +86,8 @@ def run(
     judgments were stored already, it stays as it was.
 
     Args:
-        tree: what is to be judged.
-        engine: the judge.
         store: the database of the run folder, which also has the manifest.
         manifest: describes the run as if it began now.
-        progress: is told of every batch.
         reply_sets: the prompts about sets of replies, judged last and not counted in the outcome.
         retry_failed: as for `score`.
 
@@ -209,7 +203,6 @@ def run_batches(
     Args:
         groups: the keys of what is to be asked. The keys of a group are asked in one batch, and a
             batch has `engine.batch_size` groups.
-        done: the keys that were answered before.
         engine: is loaded before the first batch with something to ask.
         batch_of: what is asked for the keys of a batch that are not done.
         keep: stores answers, all or none, with the seconds that passed since the last ones.

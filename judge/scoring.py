@@ -21,12 +21,7 @@ _ROUNDING = 1e-3
 
 
 def prompt_keys(tree: PromptTree, fingerprint: str) -> Mapping[PromptId, str]:
-    """SHA-256 (hex) of each prompt of a tree: the judge, every segment, and the labels.
-
-    Args:
-        tree: the prompts.
-        fingerprint: of the engine.
-    """
+    """SHA-256 (hex) of each prompt of a tree: the judge, every segment, and the labels."""
     common = hashlib.sha256(_framed(fingerprint, *_common_texts(tree)))
     keys = {}
     for index, item in enumerate(tree.items):
@@ -75,7 +70,6 @@ def make_judgment(
         read: the log-probabilities of the labels, or why there are none.
         dialogue: what was judged.
         key: of the prompt (see `prompt_keys`).
-        rationale: what the judge wrote before.
     """
     outcome = read.outcome
     return Judgment(

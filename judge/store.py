@@ -127,7 +127,6 @@ class Store(Database):
     """The judgments and dialogues of one run folder. Use as a context manager.
 
     Args:
-        folder: the run folder.
         create: make the folder and the database if they do not exist.
 
     Raises:
@@ -223,7 +222,6 @@ class Store(Database):
         A database of format 1 is brought to the present format here, on the first write.
 
         Args:
-            judgments: the batch.
             seconds: how long judging it took, if that was measured; divided equally among its
                 judgments.
         """

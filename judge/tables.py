@@ -49,7 +49,6 @@ class Table:
     """The n rows of a file that are not blank.
 
     Attributes:
-        path: the file.
         sha256: of its bytes, in hexadecimal.
         columns: heading -> (n,) values. CSV and TSV give texts, the other formats also numbers and
             whatever else they hold; NaN where a row of JSON lacks the key.
@@ -87,7 +86,6 @@ def read_table(path: Path, *, largest: int | None = None, sheet: str | None = No
     column `sheet` has their names. Formulas have the value saved with them.
 
     Args:
-        path: the file.
         largest: the most bytes that it may have; None for 1 GiB.
         sheet: the name of one sheet of a workbook.
 

@@ -83,7 +83,6 @@ def read_bytes(path: Path, *, largest: int | None = None) -> bytes:
     """The bytes of a file; DataError if it is missing, unreadable, blank or too large.
 
     Args:
-        path: the file.
         largest: the most bytes that are read; None for 1 GiB.
     """
     refuse_name(path)

@@ -77,7 +77,6 @@ def rationale_cost(
         with_reasons: the items of the judgments with their rationales.
         tree: the tree that they were asked with.
         plain: a tree with the same questions without rationales; its items do not matter.
-        engine: the judge.
     """
     bare = tuple(replace(item, reasons={}) for item in with_reasons)
     first = engine.count(replace(tree, items=bare))

@@ -30,7 +30,6 @@ class AltTestResult(NamedTuple):
             passed from .5 on. NaN, with a `reason`, where there are too few annotators.
         advantage: rho, how often the judge is at least as close to the other annotators as the
             annotator it replaces, averaged over annotators.
-        epsilon: as given.
         annotators: (a,) labels of the annotators with enough items.
         items: (a,) number of items on which each was tested.
         advantages: (a,) for each annotator, how often the judge is at least as close.
@@ -40,7 +39,6 @@ class AltTestResult(NamedTuple):
         left_out_items: how many items each of these has.
         cells: number of items on which any annotator was tested.
         masked: ratings left out: NaN, or of a dialogue without a judge's score.
-        reason: why there is no winning rate.
     """
 
     winning_rate: float

@@ -35,7 +35,6 @@ class ComparisonResult(NamedTuple):
     Attributes:
         first, second: Spearman's rho of each judge.
         difference: first less second.
-        p: two-sided p-value.
         n: number of rows with the scores of both judges and of people.
         masked: number of rows left out.
         groups: within items, the number of items in which both judges have a correlation, over
@@ -44,7 +43,6 @@ class ComparisonResult(NamedTuple):
         resamples: number of exchanges evaluated, for each factor.
         undefined: number of exchanges that left a side constant. They count as extreme, so they
             can only make p larger.
-        reason: why there is no p-value.
         factor: what was exchanged to get this p; "" where undefined.
     """
 
@@ -93,7 +91,6 @@ def exchange_test(
         system, item: (n,) labels; a system has at most one row per item.
         factors: name -> (n,) labels that are the same for all rows of an item, such as characters,
             scenarios or the items themselves. Systems are always a factor.
-        rng: draws the exchanges.
         level: "all" dialogues, "within_item" across systems, or "systems"; see
             `level_correlations`.
         resamples: number of random subsets of each factor.
@@ -165,7 +162,6 @@ def perm_both(
         first, second: (n,) scores of the two judges, NaN where missing. Their scales may differ.
         human: (n,) scores, NaN where missing.
         system, item: (n,) labels; a system has at most one row per item.
-        rng: draws the exchanges.
         level: "all" dialogues, "within_item" across systems, or "systems"; see
             `level_correlations`.
         resamples: B.

@@ -48,7 +48,6 @@ class Correlation(NamedTuple):
         value: the coefficient; NaN, with a `reason`, where it is undefined.
         n: pairs used.
         masked: pairs left out because one of the two scores was NaN.
-        reason: why there is no value.
     """
 
     value: float

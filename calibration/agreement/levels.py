@@ -30,7 +30,6 @@ class LevelValue(NamedTuple):
         n: number of pairs: dialogues, or systems at the level of systems.
         groups: number of groups that the mean is taken over; 1 where there is no grouping.
         undefined: groups left out because a side is constant or they have fewer than two pairs.
-        reason: why there is no value.
     """
 
     value: float
@@ -164,7 +163,6 @@ def held_out_mean_levels(
         group: (n,) labels of the groups whose means are the sentinel.
         other: (n,) labels of the factor that is split: items for systems, systems for items.
         system, item: (n,) labels, as in `level_correlations`.
-        rng: draws the halves.
         splits: number of splits.
 
     Raises:

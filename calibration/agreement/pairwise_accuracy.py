@@ -33,7 +33,6 @@ class TieCalibrated(NamedTuple):
         pairs: number of pairs of dialogues compared.
         tied: number of those pairs that people tied.
         masked: rows left out because the judge's or the human score is missing.
-        reason: why there is no value.
     """
 
     value: float
@@ -54,7 +53,6 @@ class SoftPairwiseAccuracy(NamedTuple):
         undefined: pairs left out because they have no item in common.
         masked: rows left out because the judge's or the human score is missing.
         human, judge: (pairs,) p-values that the first system of a pair is not the better one.
-        reason: why there is no value.
     """
 
     value: float
@@ -152,7 +150,6 @@ def soft_pairwise_accuracy(
     Args:
         judge, human: (n,) scores, NaN where missing. Their scales may differ.
         system, item: (n,) labels; a system has at most one row per item.
-        rng: draws the permutations.
         resamples: number of permutations.
 
     Raises:

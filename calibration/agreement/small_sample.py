@@ -46,7 +46,6 @@ class PermutationP(NamedTuple):
         rho: the correlation.
         n: number of pairs.
         exact: whether all n! orders were counted instead of a random sample.
-        reason: why there is no value.
     """
 
     value: float

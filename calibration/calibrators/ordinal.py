@@ -107,7 +107,6 @@ def fit_cumulative_logit(
     """The mode of the posterior, by L-BFGS in coordinates where its curvature is about 1.
 
     Args:
-        posterior: the data and the penalties.
         covariance: (p, p) of the features over the ratings; their mean must be 0.
         start: (p,) coefficients to start from.
 

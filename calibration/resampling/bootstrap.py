@@ -50,8 +50,6 @@ class BootstrapInterval(NamedTuple):
     Attributes:
         estimate: the statistic on the data; NaN if undefined.
         lower, upper: the ends; NaN where there is no interval, and `reason` says why.
-        confidence: as given.
-        method: how the ends were computed.
         resamples: B.
         undefined: number of resamples without a value.
         reason: why there is no interval, or how many resamples it leaves out.
@@ -79,7 +77,6 @@ class CrossedBootstrap(NamedTuple):
         undefined_groups: (J, 4, T) how many of those have no correlation because one side is
             constant; they are left out of the mean.
         sizes: the number of systems, characters and scenarios.
-        systems_fixed: as given.
     """
 
     estimate: Floats
@@ -162,7 +159,6 @@ def crossed_bootstrap(
         system, character, scenario: (n,) labels, integers or strings. An item is a character in a
             scenario; data without characters pass their items as characters, and one scenario.
             Rows with the same three labels, such as several ratings, are drawn together.
-        rng: draws the resamples.
         resamples: B.
         systems_fixed: whether each system is in every resample once, because these systems are
             all that the claim is about.

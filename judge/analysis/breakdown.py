@@ -74,7 +74,6 @@ def break_down(
     Raw intervals are those of `calibration.intervals.mean_interval`.
 
     Args:
-        results: of these judgments.
         judgments: they have the scores of single dialogues.
         confidence: of raw intervals; calibrated ones have their own.
         calibrated: the calibrated overall scores, if all metrics of the results are calibrated.

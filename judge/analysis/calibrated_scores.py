@@ -61,7 +61,6 @@ class CalibratedScores(NamedTuple):
     """Results with calibrated means, in their order, and calibrated scores of dialogues.
 
     Attributes:
-        results: the results.
         items: the calibrated score of each metric of each dialogue.
         overall: system -> character and scenario -> the mean over all metrics, where all have one.
     """
@@ -78,7 +77,6 @@ class _Applied:
     Attributes:
         table: the judgments, with n dialogues and the M metrics of the calibration.
         scores: (n, M) calibrated scores, NaN where there is none.
-        calibration: the calibration.
         human: the ratings of dialogues of systems that the calibration has not seen; None without.
     """
 
@@ -126,8 +124,6 @@ def apply_calibration(
     Args:
         results: of these judgments. Whether the calibration was made for their judge, rubric and
             prompts is not checked here: see `calibration_file.refuse_mismatch`.
-        calibration: the calibration.
-        judgments: those of the results.
         ratings: of some dialogues of systems that the calibration has not seen; they make the
             intervals of these systems narrower.
 

@@ -24,7 +24,6 @@ class ProbeSet:
     """A sample and its altered forms.
 
     Attributes:
-        sample: the unaltered dialogues.
         fans: further unaltered ones, of human fans where there are any, for the known answers.
         altered: variant -> position in `sample`, or in `fans` for `SHUFFLED` -> altered form. A
             variant is a bait, or a perturbation and a level: `emoji`, `off_topic@2`.
@@ -70,7 +69,6 @@ def draw_probe_set(
         pool: donors of foreign sentences and words.
         metrics: that are judged; perturbations that lower only others are left out.
         limit: dialogues of the sample, and as many at most of human fans.
-        seed: of all draws.
 
     Raises:
         UsageError: there is no dialogue, or `limit` is below 1.

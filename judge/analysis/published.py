@@ -64,7 +64,6 @@ class PublishedDiversity:
     """Response diversity of systems, relative to the most diverse.
 
     Attributes:
-        source: the name of the file.
         heights: system -> the height of its bar in the figure, relative to the tallest, in [0, 1].
         sha256: of the file.
     """

@@ -54,7 +54,6 @@ class Segmenter(NamedTuple):
     """A program that splits text into words.
 
     Attributes:
-        name: with its version.
         cut: text -> words.
     """
 
@@ -224,11 +223,9 @@ def summarize_diversity(
     Args:
         judgments: of a run; those of dialogues are ignored.
         dialogues: of the same run, sets of replies included.
-        rubric: the rubric of the judgments.
         settings: the budgets of the measures; None for the default ones.
         seed: every system is measured with a random generator of this seed.
         segmenter: splits text into words; without one, words are not measured.
-        bars: published diversity to show beside.
 
     Raises:
         UsageError: the settings are impossible.

@@ -73,13 +73,11 @@ def summarize(
     Args:
         judgments: of any number of systems, at most one for each dialogue and metric, in any order.
             Those of sets of replies are ignored: see `diversity`.
-        rubric: the rubric of the judgments.
         dialogues: the texts of the extreme dialogues are taken from these, where they are there.
         provenance: what made the run, for the signature and the footer.
         notes: warnings to show at the top.
         published: system means to show beside the judge's.
         extremes: how many dialogues with the lowest and with the highest scores to show.
-        diversity: response diversity, judged and measured.
         played: summaries of the systems that played in this run.
 
     Raises:

@@ -75,11 +75,7 @@ class NameList(click.ParamType):  # type: ignore[type-arg]
 
 
 class Option(click.Option):
-    """An option that stands in a group of the help.
-
-    Args:
-        group: the heading of the group.
-    """
+    """An option that stands in a group of the help."""
 
     def __init__(self, *args: Any, group: str = "Options", **attributes: Any) -> None:
         super().__init__(*args, **attributes)

@@ -68,7 +68,6 @@ class Chats:
     """Turns chats into prompts for one model, and what the model writes into replies.
 
     Args:
-        tokenizer: of transformers.
         prompt_tokenizer: the same tokenizer, for segments.
         name: the model's name, for messages.
     """
@@ -103,7 +102,6 @@ class Chats:
 
         Args:
             index: the position of the chat in its batch.
-            prompt: what the model read.
             ids: what it wrote, without the token that ends a reply.
             cut: there is no such token, because the limit was reached.
         """

@@ -53,7 +53,6 @@ class LexicalModel:
     score, `curve` the point on the scale.
 
     Attributes:
-        tables: what the features are computed from.
         metrics: their names, in the order of the arrays.
         sizes: (blocks,) how many features each block has.
         mean: of each feature, (features,).

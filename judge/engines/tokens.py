@@ -75,13 +75,11 @@ class TokenTree:
     """A `PromptTree` in token ids.
 
     Attributes:
-        prefix: what all prompts begin with.
         profiles: character -> ids of its profile.
         dialogues: ids of each item's dialogue.
         branches: `branches[item][metric]` follows the dialogue: the question, the reason if there
             is one, and the prefill.
         label_ids: metric -> one id for each label, in the order of the tree's labels.
-        source: the tree.
     """
 
     prefix: tuple[int, ...]

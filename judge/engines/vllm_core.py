@@ -130,7 +130,6 @@ def load_error(error: Exception, folder: Path, size: int, free: int, device: str
         folder: where the weights are.
         size: bytes of their files for each device.
         free: bytes that were free before.
-        device: the name of the device.
     """
     reason = _reason(error)
     if "memory" in reason.lower():

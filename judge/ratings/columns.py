@@ -84,7 +84,6 @@ class Layout(NamedTuple):
         scores: heading -> what the scores under it are of (metric, rater, system, ...), where
             there are several columns of scores.
         labels: label of the scale -> heading of its probability, in a table of judges' scores.
-        unread: the headings that mean nothing here.
     """
 
     columns: Mapping[str, str]
@@ -238,8 +237,6 @@ def find_columns(
 
     Args:
         path: the file, for messages.
-        header: its headings.
-        vocabulary: what they may be called.
         spread: heading -> what the scores under it are of.
 
     Raises:
@@ -290,7 +287,6 @@ def find_judged_columns(path: Path, header: Sequence[str], aliases: Mapping[str,
 
     Args:
         path: the file, for messages.
-        header: its headings.
         aliases: HEADING -> column; no other heading means a column that has an alias here.
 
     Raises:

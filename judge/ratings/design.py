@@ -83,7 +83,6 @@ def plan_sheets(
         raters: how many there are.
         overlap: how many raters a dialogue gets.
         per_rater: the most dialogues of a rater; None to have all dialogues rated.
-        rng: the source of randomness.
 
     Raises:
         UsageError: too few dialogues for so many raters, or too few of them shared to link them.

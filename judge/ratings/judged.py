@@ -63,10 +63,8 @@ def resolve_judged(
     """Keep the scores that can be used, say who gave each, and list the others.
 
     Args:
-        rows: of all files.
         people: measures that are people's.
         judges: raters that are judges whatever their type.
-        point: how probabilities became scores.
         where: the filters that were applied, as texts.
         categories: whether labels may be no numbers.
 

@@ -50,8 +50,6 @@ def read_mapping(path: Path, table: Table, vocabulary: Vocabulary) -> Spread:
     Args:
         path: a table with the column `heading` (题目), and any of system, character, scenario,
             item, metric and rater.
-        table: the questionnaire's export.
-        vocabulary: the names of columns and metrics.
 
     Raises:
         DataError: it has no column `heading`, or nothing else that is known.

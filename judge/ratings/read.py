@@ -136,7 +136,6 @@ def read_judged_table(
             kept whole.
         people: the measures that are people's, in files that name no raters.
         judges: raters that are judges whatever their type.
-        point: how probabilities become a score.
         sheet: the one to be read of a workbook; None for all that have the same columns.
 
     Raises:

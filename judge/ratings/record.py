@@ -138,7 +138,6 @@ class Ratings:
         off_step: the same for scores between the steps of the scale.
         lost: metric -> how many scores of it were refused that should have been there.
         excluded: rater_type (`llm`, `crowd`, ...) -> rows excluded because no person gave them.
-        unread: the columns that mean nothing here.
         sources: path -> SHA-256 (hex) of its bytes.
         notes: how the file was read where that could be otherwise, as sentences.
         incomplete: says of how many scores the figures lack, where the user goes on without them.
@@ -205,7 +204,6 @@ class JudgedTable:
         sources: path -> SHA-256 (hex) of its bytes.
         where: the filters that were applied, as texts.
         refused: reason -> how many rows were; `faults` are the first 1,000 of them.
-        notes: sentences to print beside every number.
         lost: (rater, dimension) -> how many rows were refused that should have been there; "" for a
             name that is missing.
         incomplete: says how many rows the figures lack, where the user goes on without them.

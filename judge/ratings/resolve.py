@@ -127,13 +127,8 @@ def resolve_ratings(
     Args:
         columns: one row for each score, with the columns system, scenario, metric, score, row and
             file, and optionally character, rater and rater_type.
-        paths: the files.
-        vocabulary: the metrics there are.
         scale: what a score may be; None is 1-5 in whole numbers, presumed.
-        unread: headings that mean nothing.
         sources: path -> SHA-256.
-        faults: those found before.
-        notes: how the file was read.
     """
     used_scale = Scale() if scale is None else scale
     columns, excluded, annotators = _exclude(columns)

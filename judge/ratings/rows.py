@@ -53,7 +53,6 @@ class JudgedRows(NamedTuple):
     """The n rows of tables of judges' scores that the filters let through.
 
     Attributes:
-        paths: the files.
         has_systems: whether they have a column of systems.
         columns: item, system, dimension, rater, rater_type as they stand in the files, "" where a
             file has no such column; `score`, NaN where there is none, `kind`, of FAULT_CODES, that
@@ -62,9 +61,7 @@ class JudgedRows(NamedTuple):
             the name of a judge; `row` and `file`.
         labels: the K labels that have probabilities.
         unused: how many scores stand beside probabilities; they are not read.
-        unread: headings that mean nothing.
         sources: path -> SHA-256 (hex).
-        notes: how the files were read.
     """
 
     paths: tuple[Path, ...]
@@ -90,7 +87,6 @@ def without_blank(table: Table, mean: Callable[[str], str | None]) -> Table:
     """The table without columns of names that are blank throughout, which is said in a note.
 
     Args:
-        table: the table.
         mean: heading -> the column that it means, if any.
     """
     blank = [
@@ -110,7 +106,6 @@ def one_row_per_score(columns: Columns, table: Table, scores: Spread) -> Columns
 
     Args:
         columns: those that are not scores.
-        table: the table.
         scores: heading of a column of scores -> what these are of; nothing for a long table.
     """
     if not scores:
@@ -141,8 +136,6 @@ def read_judged_rows(
     Args:
         paths: at least one.
         aliases: HEADING -> column.
-        filters: what is left out.
-        point: how probabilities become a score.
         measures: whether the dimension of a row that names no rater may be a judge.
         sheet: the one to be read of a workbook.
 

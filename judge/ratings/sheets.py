@@ -65,9 +65,7 @@ class Key:
     """What is needed to read filled sheets.
 
     Attributes:
-        seed: what the sheets were drawn with.
         rubric: the hash of the rubric set whose anchors the raters read.
-        scale: what a score may be.
         texts: headings of the columns that are not filled in, that of the ids first.
         headings: heading -> metric.
         sources: system -> SHA-256 of the file of its dialogues.
@@ -155,11 +153,8 @@ def write_sheets(
         folder: where to; it must be new or empty.
         dialogues: what the plan's indices mean.
         plan: who rates what.
-        form: what is asked.
         kind: XLSX with the anchors on a second tab, or CSV with the anchors in a file.
-        seed: noted in the key.
         sources: system -> SHA-256, noted in the key.
-        rng: draws the ids.
 
     Returns:
         The sheets, one for each rater.

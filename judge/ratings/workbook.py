@@ -49,7 +49,6 @@ def workbook(
 
     Args:
         page: the tab to fill in; the last of its text columns is the widest.
-        tabs: names of the two tabs.
         task: the instructions, the first line of the second tab.
         anchors: title and text of each metric.
         scale: the spreadsheet program refuses all but whole numbers on it.

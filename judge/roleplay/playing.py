@@ -53,9 +53,7 @@ class Scene:
     """One dialogue to be played.
 
     Attributes:
-        character: whom the model plays.
         scenario: what the user is worried about.
-        question: the user's first question.
         recorded: system -> the questions from the second on that were recorded for that system.
     """
 
@@ -142,7 +140,6 @@ class Cast:
     Attributes:
         model: plays the characters.
         user: the model that writes the user's questions from the second on, or recorded ones.
-        prompts: the instructions of both.
         sampling: of the character's answers.
         user_sampling: of the user's questions.
         keep_loaded: keep both models in memory until the end. Otherwise one is unloaded before
@@ -227,7 +224,6 @@ def played_dialogues(
 
     Args:
         system: the model's name.
-        transcript: the lines of the model.
         rounds: of a dialogue.
     """
     answers = [transcript.lines(f"answer{number}") for number in range(1, rounds + 1)]

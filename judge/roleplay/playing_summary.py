@@ -169,7 +169,6 @@ def summarize_playing(
     Args:
         system: the model's name.
         facts: who played and how. The descriptions of the engines are added from `transcript`.
-        transcript: what was written.
         prompts: the instructions, for their language and characters.
         recorded: recorded dialogues. The second questions of those in the scenes that were played
             are compared with the simulated ones. None where the second questions were recorded.

@@ -43,8 +43,6 @@ class RoleplayPrompts(Templates):
     """A set of roleplay prompts in one language, ready to render.
 
     Args:
-        name: of the set.
-        version: of the set.
         language: of the prompts.
         hash: SHA-256 (hex) over all files that the chats are made of.
         sources: file name of each template of this language -> (text, path).

@@ -125,7 +125,6 @@ def count_flags(flags: Iterable[frozenset[Flag]], language: str) -> dict[Flag, i
     """How many replies have each flag, in the order of `FLAGS`.
 
     Args:
-        flags: of each reply.
         language: that was asked for. `other_language` is left out where it cannot be recognised.
     """
     of_replies = list(flags)

@@ -85,7 +85,6 @@ class Transcript(Database):
     """The lines of one model in one run folder.
 
     Args:
-        folder: the run folder.
         create: make the folder and the database if they do not exist.
 
     Raises:
@@ -127,7 +126,6 @@ class Transcript(Database):
 
         Args:
             part: the part that the lines belong to.
-            lines: the batch.
             seconds: how long writing it took.
             engine: the description of the engine that wrote it.
         """

@@ -42,15 +42,12 @@ class RubricComparison:
     """What differs between two rubric sets in one language.
 
     Attributes:
-        language: of both.
         labels: the scale of the first and of the second.
         prompt: the length in characters of a whole prompt about one sample dialogue, with the
             first metric of each.
         metrics: the text of each metric of either set, changed or not: its own template as the
             judge reads it, its question and the stub of its answer.
         templates: the other templates, as they are written, where they differ.
-        blocks: of the layout.
-        characters: those with a profile.
     """
 
     language: str

@@ -44,9 +44,7 @@ class RubricManifest(NamedTuple):
     """The content of a `rubric.toml`.
 
     Attributes:
-        path: the file.
         rubric: what it declares; its language and hash are still empty.
-        languages: that the set has.
         characters: the file of the profiles, or None.
     """
 
@@ -105,7 +103,6 @@ def read_manifest(folder: Path, characters: str | Path | None = None) -> RubricM
     """Read the `rubric.toml` of a set. Only types are checked here; `faults` checks the values.
 
     Args:
-        folder: of the set.
         characters: a file of profiles that replaces that of the set.
 
     Raises:

@@ -43,7 +43,6 @@ def replies_tree(
         dialogues: the replies are drawn from them, in any order; reply sets among them are skipped.
         k: the number of replies in a set, at least 2.
         draws: the number of sets for each system and character.
-        seed: of the draws.
 
     Raises:
         UsageError: the rubric set has no such metric, or `k`, `draws` or `seed` is too small.

@@ -42,8 +42,6 @@ class TomlTable:
     Every method that reads a value raises a RubricError if the key is missing or has another type.
 
     Attributes:
-        path: the file.
-        lines: the lines of the file.
         values: the keys and values of the table.
         label: how messages name the table; "" for the top level.
         start: the 1-based line where the table begins; 0 for the top level or if it is unknown.
@@ -251,7 +249,6 @@ def choose_language(language: str | None, languages: Sequence[str], what: str, o
 
     Args:
         language: of the prompts.
-        languages: that the set has.
         what: names the set in the message.
         option: by which the user chose the language.
 

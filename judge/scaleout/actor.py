@@ -28,9 +28,6 @@ class WorkerFacts(NamedTuple):
 
     Attributes:
         node: the address of its machine, and the beginning of what Ray calls it.
-        pid: of its process.
-        versions: of everything that computes there.
-        fingerprint, batch_size, can_generate: of its engine.
         description: its engine's `describe()`.
     """
 
@@ -114,8 +111,6 @@ def refuse_different(
     """Refuse a worker that computes with other versions or another judge than the rest.
 
     Args:
-        facts: of the worker.
-        here: the versions of this process.
         first: the facts of the first worker; None if this one is it.
 
     Raises:

@@ -48,9 +48,7 @@ class Check:
     """One thing that was looked at.
 
     Attributes:
-        about: what it is.
         state: `ok`; `note`, for what only some work needs; `problem`, what must be mended.
-        result: what was found.
         hint: what to do about it, or "".
     """
 

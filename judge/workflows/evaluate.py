@@ -85,11 +85,9 @@ class EvaluationPlan:
     Attributes:
         judge: its name.
         dialogues: to be judged; of a model that is to play, its scenes.
-        prompts: for the judge.
         rationale: the most tokens of a reason, 0 without reasons.
         tokens: of the prompts; None for a judge that counts none, or where a model is to play.
         model: the name of the model that is to play; None for recorded dialogues.
-        replies: that it would write.
     """
 
     judge: str

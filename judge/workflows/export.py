@@ -29,7 +29,6 @@ class Exported:
     """A file of judgments that was written.
 
     Attributes:
-        path: the file.
         rows: how many judgments it holds, one in each row.
         failed: how many of them are failures, which have no score.
     """
@@ -119,9 +118,7 @@ class RunEntry:
     """One run folder in a list.
 
     Attributes:
-        folder: the run folder.
         judge: its name.
-        rubric: its name, version and language.
         systems: how many systems were judged.
         dialogues: how many dialogues it holds.
         judgments: how many judgments were made, failures included.

@@ -97,7 +97,6 @@ class Stage(NamedTuple):
         chosen: the scenes that it is to play.
         everything: the scenes that there are.
         recorded: the dialogues that the questions come from.
-        cast: who plays, and how.
         names: the model and the user as they were named, and what the questions are of.
     """
 
@@ -282,7 +281,6 @@ def prepare_stage(
     Args:
         model: a folder, a hub id or `openai:NAME`.
         playing: how it plays, and who asks on.
-        engine: how models are asked.
         judge: of the same command, if it has one.
         characters_file: profiles that replace those of the instructions.
         characters, scenarios, limit, seed: see `select`.

@@ -166,7 +166,6 @@ def usable_ratings(
     """Ratings that a workflow can go on with.
 
     Args:
-        source: what to read.
         metrics: those there are.
         wanted: those that figures are made of; () for all.
 

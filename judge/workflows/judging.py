@@ -153,7 +153,6 @@ class Judge:
         Args:
             dialogues: a file, a folder, a DataFrame, or a list of dialogues.
             metrics: only these; all that judge one dialogue otherwise.
-            progress: told of every batch.
 
         Raises:
             DataError: the dialogues cannot be read.

@@ -304,7 +304,6 @@ def open_players(
         playing: how it plays, and who asks on.
         keywords: how models are asked.
         judge: of the same command, if it has one: it is the user where none is named.
-        scenes: what is to be played.
 
     Raises:
         UsageError: options that do not fit together, or that mean nothing to any model.

@@ -36,7 +36,6 @@ def categorical_agreement(
     Args:
         measure: of codes 0, 1, ...
         raters: names of the rater codes.
-        annotators: who rated, for the annotator test.
         least_others: of that test.
     """
     n = int(measure.both.sum())

@@ -36,7 +36,6 @@ class PairedScores:
     """Judge scores and human ratings: n dialogues, M metrics, r ratings.
 
     Attributes:
-        judge: the name of the judge.
         metrics: the M metrics, in report order.
         titles: of metrics, dimensions and, if there is one, the overall score.
         groups: dimension -> its metrics, in report order.

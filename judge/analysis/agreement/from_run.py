@@ -50,10 +50,7 @@ def scores_from_run(
     Args:
         judgments: of one run, or of several with one judge and rubric.
         dialogues: all dialogues of the run, whether they have been judged or not.
-        rubric: the rubric of the judgments.
         ratings: of any of these dialogues.
-        judge: the name of the judge.
-        provenance: what made the run.
         notes: warnings to show before those that are found here.
         metrics: these only; () for all.
         point: the score of a distribution: its mean, or its most probable label.

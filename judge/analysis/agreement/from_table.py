@@ -67,7 +67,6 @@ def scores_from_table(
     """The scores of one judge of a table beside people; an item is a character in no scenario.
 
     Args:
-        table: the table.
         judge: one of `table_judges(table)`.
         metrics: these dimensions only, in this order; () for all that both sides have scored.
         scale: of the people in every dimension; None for the lowest to the highest score that they
@@ -139,7 +138,6 @@ def overview(
     """Every judge of a table in every dimension that it shares with people; without intervals.
 
     Args:
-        table: the table.
         judges: these only; () for all.
         metrics: these dimensions only; () for all.
         coefficients: which to compute.

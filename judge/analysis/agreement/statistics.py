@@ -150,7 +150,6 @@ def sentinels(
 
     Args:
         measure: its judge scores are replaced.
-        groups: of the dialogues.
         length: (n,) length of the replies; without this sentinel if all are NaN.
         rng: name of a sentinel -> its random generator.
     """

@@ -35,7 +35,6 @@ def open_server(api: Api, name: str, kind: str | None) -> Server:
     """The server behind `api`, with its model `name`.
 
     Args:
-        api: the server.
         name: the model as the server lists it. If it lists only one, also the path or alias that
             the server was started with.
         kind: a key of `SERVERS`; None to find out by asking the server.

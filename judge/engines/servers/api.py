@@ -174,8 +174,6 @@ class Api:
         answer lacks something.
 
         Args:
-            path: below the address of the server.
-            body: is sent as JSON.
             read: takes the answer apart.
 
         Raises:

@@ -46,7 +46,6 @@ def as_they_come(
 
     Args:
         ask: the answers to one question; runs in threads of its own.
-        questions: what is asked.
         at_once: how many questions are being asked at once. Those that have failed and wait before
             they are asked again do not count: others are begun meanwhile.
         pace: of the server; it may allow fewer requests.

@@ -95,7 +95,6 @@ def begin_token(bare: Sequence[int], extended: Sequence[int], decode: Decode) ->
     """The text of the token that begins every prompt, or "" if there is none.
 
     Args:
-        bare: the ids of a text.
         extended: the ids of the same text with what the tokenizer puts before it.
         decode: the text of ids.
     """
@@ -107,7 +106,6 @@ def hub_prompt_tokenizer(api: Api, model: str, text_key: str, **detokenize: Any)
     """The prompt tokenizer of a server with a Hugging Face tokenizer: vLLM's and SGLang's.
 
     Args:
-        api: the server.
         model: the model's name.
         text_key: what the answer of `/detokenize` calls the text.
         detokenize: more fields for requests to `/detokenize`.

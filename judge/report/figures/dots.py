@@ -82,7 +82,6 @@ def dot_plot(
         systems: their names, in the order of the rows.
         panels: at least one; all have the same axis.
         marked: the system whose row is shaded, and whose means are drawn as upright lines.
-        title, caption: of the figure.
         scale: its lowest and highest possible value; the axis does not go beyond.
         narrow: whether the panels stand below each other, for a column of a paper or a phone.
     """

@@ -78,7 +78,6 @@ def _limits(axes: Axes, measure: MeasureAgreement, alike: list[MeasureAgreement]
     """One square range for all panels in which judge and people share a scale; else their own.
 
     Args:
-        axes: of the panel.
         measure: what it shows.
         alike: the measures, of any panel, with the same scale for judge and people.
     """

@@ -215,7 +215,6 @@ class PlacedLabel(NamedTuple):
 
     Attributes:
         dx, dy: from its point to its middle, in points.
-        box: what it covers.
         free: whether the box is inside the axes and meets no mark and no label placed before.
         far: whether a line should lead to its point.
     """

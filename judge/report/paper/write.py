@@ -28,7 +28,6 @@ def write_paper(agreement: Agreement, folder: Path, figures: Mapping[str, str]) 
     `agreement.tex` compiles as it is, and every file that it reads can be pasted alone.
 
     Args:
-        agreement: what is reported.
         folder: where to write; made if it does not exist.
         figures: the caption of each figure by its name; `figures/<name>.pdf` lies in `folder`.
 
