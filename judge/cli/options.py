@@ -297,35 +297,33 @@ def rating_options(what_for: str) -> Callable[[_Decorated], _Decorated]:
     return lambda decorated: _all(
         decorated,
         _ratings("--ratings", what_for, type=FOLDER_OR_FILE),
-        *(
-            _ratings(
-                "--alias",
-                "What a metric, or a column such as rater, is called in the file of ratings, as "
-                "--alias 流畅度=fluency. Repeatable.",
-                name="aliases",
-                metavar="NAME=METRIC",
-                multiple=True,
-            ),
-            _ratings(
-                "--scale",
-                "What a rating may be.  [default: 1-5; --table: as used]",
-                metavar="LOW-HIGH",
-            ),
-            _ratings(
-                "--step",
-                "Distance of two neighbouring ratings of the scale: --step 0.5 takes half points "
-                "too, --step 0 any number.",
-                type=float,
-                default=1,
-                show_default=True,
-            ),
-            shape_options,
-            _ratings(
-                "--allow-missing",
-                "Go on where more than 1% of the ratings that a figure rests on are refused; every "
-                "page says so.",
-                is_flag=True,
-            ),
+        _ratings(
+            "--alias",
+            "What a metric, or a column such as rater, is called in the file of ratings, as "
+            "--alias 流畅度=fluency. Repeatable.",
+            name="aliases",
+            metavar="NAME=METRIC",
+            multiple=True,
+        ),
+        _ratings(
+            "--scale",
+            "What a rating may be.  [default: 1-5; --table: as used]",
+            metavar="LOW-HIGH",
+        ),
+        _ratings(
+            "--step",
+            "Distance of two neighbouring ratings of the scale: --step 0.5 takes half points "
+            "too, --step 0 any number.",
+            type=float,
+            default=1,
+            show_default=True,
+        ),
+        shape_options,
+        _ratings(
+            "--allow-missing",
+            "Go on where more than 1% of the ratings that a figure rests on are refused; every "
+            "page says so.",
+            is_flag=True,
         ),
     )
 
@@ -407,26 +405,16 @@ def _all(decorated: _Decorated, *options: Callable[[Any], Any]) -> _Decorated:
     return decorated
 
 
-def _grouped(group: str, flag: str, text: str, name: str | None, **attributes: Any) -> Any:
-    declared = (flag,) if name is None else (flag, name)
-    return option(*declared, group=group, help=text, **attributes)
+def _grouped(group: str) -> Callable[..., Any]:
+    """What makes an option of this group, from its flag, its help and its name if another one."""
+
+    def grouped(flag: str, text: str, name: str | None = None, **attributes: Any) -> Any:
+        declared = (flag,) if name is None else (flag, name)
+        return option(*declared, group=group, help=text, **attributes)
+
+    return grouped
 
 
-def _engine(flag: str, text: str, **attributes: Any) -> Any:
-    return _grouped(ENGINE, flag, text, None, **attributes)
-
-
-def _cluster(flag: str, text: str, **attributes: Any) -> Any:
-    return _grouped(CLUSTER, flag, text, None, **attributes)
-
-
-def _server(flag: str, text: str, **attributes: Any) -> Any:
-    return _grouped(SERVER, flag, text, None, **attributes)
-
-
-def _play(flag: str, text: str, name: str | None = None, **attributes: Any) -> Any:
-    return _grouped(PLAYING, flag, text, name, **attributes)
-
-
-def _ratings(flag: str, text: str, name: str | None = None, **attributes: Any) -> Any:
-    return _grouped(RATINGS, flag, text, name, **attributes)
+_engine, _cluster, _server, _play, _ratings = map(
+    _grouped, (ENGINE, CLUSTER, SERVER, PLAYING, RATINGS)
+)
