@@ -111,8 +111,8 @@ def table_options(decorated: Any) -> Any:
     default="exchange",
     show_default=True,
     help="Of two judges. exchange: whether they agree equally well, exchanging whole systems, "
-    "characters and scenarios. perm-both, as published: whether they are interchangeable, which "
-    "judges that favour different systems are not, however equally good.",
+    "characters and scenarios, or items of a table. perm-both, as published: whether they are "
+    "interchangeable, which judges that favour different systems are not, however equally good.",
 )
 @option(
     "--seed",
@@ -138,8 +138,8 @@ def agree(
     """Compare the scores of RUNS with human ratings, and write a report for a paper.
 
     RUNS are folders made with one judge and one rubric, or with two: then the two are compared.
-    Of one judge the report is a page, LaTeX with tables and a paragraph on methods, Markdown, CSV,
-    and every figure as SVG and PDF; of two it is the same without page and figures.
+    The report is a page, LaTeX with tables and a paragraph on methods, Markdown, CSV, and every
+    figure as SVG and PDF.
 
     \b
     Example:
@@ -182,12 +182,12 @@ def agree(
             click.echo(f"report: {done.page}")
             click.echo(f"for a paper: {done.tex}")
         case workflow.JudgeComparison():
-            files = list(map(str, done.files))
             if as_json:
-                echo_json({"files": files, "comparisons": done.comparisons.to_dict()})
+                echo_json({"report": str(done.page), "comparisons": done.comparisons.to_dict()})
                 return
             show_comparisons(done.comparisons)
-            click.echo(f"tables: {', '.join(files)}")
+            click.echo(f"report: {done.page}")
+            click.echo(f"for a paper: {done.tex}")
         case workflow.JudgeList():
             if as_json:
                 judges = [asdict(row) for row in done.rows]

@@ -108,17 +108,23 @@ def show_agreement(found: Agreement) -> None:
 
 def show_comparisons(found: Comparisons) -> None:
     """The table of differences."""
+    from judge.analysis.agreement.two_judges import COMPARED
+    from judge.report.agreement_shape import compared_levels, unit
+    from judge.report.agreement_summary import people
     from judge.report.paper import few_to_exchange
+    from judge.report.two_judges_page import comparison_sentences
 
     _banners(simulated=found.simulated, reference=found.reference, partial=found.partial)
     for note in found.notes:
         click.echo(f"note: {note}")
+    click.echo(comparison_sentences(found)[0])
     click.echo(
-        f"{found.first} against {found.second}, {found.dialogues} dialogues: Spearman's rho with "
-        f"people, {_TESTS[found.test].format(found.exchanges)}"
+        f"{found.first} against {found.second}, {_count(found.dialogues, unit(found))}: Spearman's "
+        f"rho with {people(found)}, {_TESTS[found.test].format(found.exchanges)}"
     )
     if any(found.dropped):
         click.echo(f"left out, not judged by both: {found.dropped[0]} and {found.dropped[1]}")
+    levels = compared_levels(found) or COMPARED
     heads = ("first", "second", "difference", "p", "exchanged", "adjusted", "by")
     rows = [("measure", "level", "n", *heads)]
     rows += [
@@ -135,6 +141,7 @@ def show_comparisons(found: Comparisons) -> None:
             row.correction or _DASH,
         )
         for row in found.rows
+        if row.level in levels
     ]
     click.echo(table(rows))
     for line in sorted({row.reason or few_to_exchange(row) for row in found.rows} - {""}):

@@ -16,8 +16,6 @@ from judge.analysis.agreement.agreement_records import (
     MeasureAgreement,
 )
 from judge.analysis.agreement.agreement_records import FORMAT as AGREEMENT_FORMAT
-from judge.analysis.agreement.two_judges import FORMAT as COMPARISON_FORMAT
-from judge.analysis.agreement.two_judges import Comparisons
 from judge.records import replace_files, write_record, write_text
 from judge.report.agreement_shape import (
     LEVEL_TITLES,
@@ -34,14 +32,13 @@ from judge.report.agreement_shape import (
 from judge.report.agreement_summary import beaten, headline, people, sentences
 from judge.report.figures import figures, inline, write_figure
 from judge.report.format import Axis, Footnotes, environment, script, short_title
-from judge.report.paper import write_comparison_tables, write_paper
+from judge.report.paper import write_paper
 
 __all__ = [
     "SHOWN",
     "AgreementFiles",
     "render_agreement",
     "write_agreement",
-    "write_comparisons",
 ]
 
 SHOWN = 8
@@ -85,20 +82,6 @@ def write_agreement(agreement: Agreement, folder: Path) -> AgreementFiles:
         json=write_record(folder / "agreement.json", agreement, format=AGREEMENT_FORMAT),
     )
     replace_files(folder, [*written, *files])
-    return files
-
-
-def write_comparisons(comparisons: Comparisons, folder: Path) -> list[Path]:
-    """Write the comparison of two judges as `comparison.json`, `.tex`, `.md` and `.csv`.
-
-    What an older agreement or comparison left in the folder is removed.
-
-    Raises:
-        StoreError: the folder cannot be written.
-    """
-    file = write_record(folder / "comparison.json", comparisons, format=COMPARISON_FORMAT)
-    files = [file, *write_comparison_tables(comparisons, folder)]
-    replace_files(folder, files)
     return files
 
 

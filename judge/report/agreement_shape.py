@@ -9,6 +9,7 @@ from judge.analysis.agreement.agreement_records import (
     MeasureAgreement,
     Sentinel,
 )
+from judge.analysis.agreement.two_judges import COMPARED, ComparedLevel, Comparisons
 from judge.report.format import count_range, many
 
 __all__ = [
@@ -17,6 +18,7 @@ __all__ = [
     "amount",
     "bootstrap",
     "clusters",
+    "compared_levels",
     "defined_sentinels",
     "drawn",
     "levels_left_out",
@@ -33,30 +35,30 @@ LEVEL_TITLES: dict[Level, str] = {
 }
 
 
-def of_table(agreement: Agreement) -> bool:
+def of_table(agreement: Agreement | Comparisons) -> bool:
     """Whether the scores are of a table, not of dialogues."""
     return not {"character", "scenario"} & set(agreement.item.split(" and "))
 
 
-def unit(agreement: Agreement) -> str:
+def unit(agreement: Agreement | Comparisons) -> str:
     """What has one score of either side: a dialogue; in a table an item, or a system's output."""
     if not of_table(agreement):
         return "dialogue"
     return "item" if agreement.systems == 1 else "output"
 
 
-def a_unit(agreement: Agreement) -> str:
+def a_unit(agreement: Agreement | Comparisons) -> str:
     """The same with its article."""
     what = unit(agreement)
     return f"a{'n' if what[0] in 'io' else ''} {what}"
 
 
-def clusters(agreement: Agreement) -> str:
+def clusters(agreement: Agreement | Comparisons) -> str:
     """What is drawn, and what standard errors are clustered by, besides systems."""
     return " and ".join(f"{part}s" for part in agreement.item.split(" and "))
 
 
-def drawn(agreement: Agreement) -> str:
+def drawn(agreement: Agreement | Comparisons) -> str:
     """What the bootstrap draws, crosswise."""
     fixed_systems = agreement.systems_fixed or agreement.systems == 1
     parts = [*([] if fixed_systems else ["systems"]), *clusters(agreement).split(" and ")]
@@ -64,7 +66,7 @@ def drawn(agreement: Agreement) -> str:
     return f"{', '.join(first)} and {last}" if first else last
 
 
-def bootstrap(agreement: Agreement) -> str:
+def bootstrap(agreement: Agreement | Comparisons) -> str:
     """What the bootstrap is called."""
     return "crossed bootstrap" if " and " in drawn(agreement) else "bootstrap"
 
@@ -91,6 +93,15 @@ def shown_levels(agreement: Agreement) -> tuple[Level, ...]:
             for levels in measure.levels.values()
         )
     )
+
+
+def compared_levels(comparisons: Comparisons) -> list[ComparedLevel]:
+    """The levels at which two judges can be compared on some measure."""
+    return [
+        at
+        for at in COMPARED
+        if any(row.level == at and row.difference is not None for row in comparisons.rows)
+    ]
 
 
 def levels_left_out(agreement: Agreement) -> str:

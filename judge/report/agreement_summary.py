@@ -16,7 +16,7 @@ from judge.analysis.agreement.agreement_records import (
 )
 from judge.analysis.agreement.two_judges import Comparisons
 from judge.report.agreement_shape import defined_sentinels, shown_levels, unit
-from judge.report.format import count, count_range, fixed, level, many, plural, short_title
+from judge.report.format import count, count_range, fixed, level, many, p_value, plural, short_title
 
 __all__ = [
     "SIMULATED",
@@ -29,6 +29,7 @@ __all__ = [
     "headline",
     "mean_rho",
     "people",
+    "rho_and_interval",
     "sentences",
     "warnings_of",
     "whose_ratings",
@@ -65,7 +66,7 @@ class AgreementSummary(NamedTuple):
     rest: tuple[str, ...]
 
 
-def people(agreement: Agreement) -> str:
+def people(agreement: Agreement | Comparisons) -> str:
     """What the judge is compared with: `people`, `simulated ratings` or `the reference`."""
     if agreement.reference:
         return "the reference"
@@ -206,7 +207,7 @@ def _systems(measure: MeasureAgreement, agreement: Agreement) -> str:
     elif agreement.systems_fixed and rho.interval is not None and rho.interval.width is not None:
         said += f", {level(agreement.confidence)} interval of these systems {_ends(rho.interval)}"
     p = measure.permutation_p.value
-    return said if p is None else f"{said}, and the permutation test gives p {_p(p)}."
+    return said if p is None else f"{said}, and the permutation test gives p {p_value(p)}."
 
 
 def _sentinels(measure: MeasureAgreement, agreement: Agreement) -> str:
@@ -367,9 +368,16 @@ def _rho(estimate: Estimate, agreement: Agreement, *, name: bool = True) -> str:
     return f"{said} ({level(agreement.confidence)} interval {_ends(interval)})"
 
 
+def rho_and_interval(rho: float | None, interval: Interval | None) -> str:
+    """`0.52 (0.41 to 0.60)`, or without an interval, or `undefined`."""
+    if rho is None:
+        return "undefined"
+    return (
+        fixed(rho)
+        if interval is None or interval.lower is None
+        else f"{fixed(rho)} ({_ends(interval)})"
+    )
+
+
 def _ends(interval: Interval) -> str:
     return f"{fixed(interval.lower)} to {fixed(interval.upper)}"
-
-
-def _p(value: float) -> str:
-    return "< 0.001" if value < 0.001 else f"= {fixed(value, 3)}"

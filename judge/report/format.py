@@ -31,6 +31,7 @@ __all__ = [
     "fixed",
     "level",
     "many",
+    "p_value",
     "plural",
     "script",
     "share",
@@ -63,6 +64,11 @@ def share(value: float | None) -> str:
     if 0.999 < value < 1:
         return ">99.9%"
     return f"{value:.1%}" if 0 < value < 1 else f"{value:.0%}"
+
+
+def p_value(p: float) -> str:
+    """`< 0.001` or `= 0.034`."""
+    return "< 0.001" if p < 0.001 else f"= {fixed(p, 3)}"
 
 
 def level(confidence: float) -> str:

@@ -38,10 +38,11 @@ from judge.ratings.reference import (
     reference_ratings,
     reference_scores,
 )
-from judge.report.agreement_page import write_agreement, write_comparisons
+from judge.report.agreement_page import write_agreement
 from judge.report.agreement_summary import people as compared_with
 from judge.report.agreement_summary import warnings_of
 from judge.report.paper.agreement_csv import agreement_csv
+from judge.report.two_judges_page import write_comparisons
 from judge.runs import StoredRun, group_by_judge, open_run, show_frame
 from judge.workflows import Progress, no_progress
 from judge.workflows.inputs import (
@@ -109,21 +110,29 @@ class JudgeComparison:
 
     Attributes:
         comparisons: everything that was computed.
-        files: the tables that were written.
+        page: the HTML page.
+        tex: a LaTeX document with the table; beside it lie Markdown, CSV, JSON and the figure.
     """
 
     comparisons: Comparisons = field(repr=False)
-    files: tuple[Path, ...]
+    page: Path
+    tex: Path
 
     def to_frame(self) -> pd.DataFrame:
-        """One row for each measure and level: both judges' Spearman's rho, the difference, p."""
+        """One row for each measure and level: both rhos, their intervals, the difference, p."""
         import pandas as pd
 
-        return pd.DataFrame([asdict(row) for row in self.comparisons.rows])
+        rows = pd.DataFrame([asdict(row) for row in self.comparisons.rows])
+        for side in ("first", "second"):
+            ends = rows.pop(f"{side}_interval")
+            for end in ("lower", "upper"):
+                rows[f"{side}_{end}"] = [None if one is None else one[end] for one in ends]
+        return rows
 
     def _repr_html_(self) -> str:
         shown = ["name", "level", "n", "first", "second", "difference", "p", "adjusted"]
-        title = f"first: {self.comparisons.first}; second: {self.comparisons.second}"
+        sides = f"first: {self.comparisons.first}; second: {self.comparisons.second}"
+        title = " ".join((*warnings_of(self.comparisons), f"{sides}; {self.page}"))
         return show_frame(self.to_frame()[shown], title)
 
 
@@ -282,9 +291,17 @@ def agree(
         folder = wanted or folders[0] / usual
     if len(chosen) > 1:
         comparisons = compare_judges(
-            chosen[0], chosen[1], test=test, seed=seed, progress=partial(progress, "agreement")
+            chosen[0],
+            chosen[1],
+            test=test,
+            resamples=resamples,
+            confidence=confidence,
+            systems_fixed=systems_fixed,
+            seed=seed,
+            progress=partial(progress, "agreement"),
         )
-        return JudgeComparison(comparisons, tuple(write_comparisons(comparisons, folder)))
+        written = write_comparisons(comparisons, folder)
+        return JudgeComparison(comparisons, written.html, written.tex)
     agreement = measure_agreement(
         chosen[0],
         resamples=resamples,

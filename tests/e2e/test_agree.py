@@ -8,6 +8,7 @@ from __future__ import annotations
 import csv
 import json
 import os
+import re
 import shutil
 import sqlite3
 from collections.abc import Callable, Iterable, Sequence
@@ -221,7 +222,9 @@ def test_two_judges_are_compared(rated: Program, recorded: Recorded) -> None:
     assert "PERM-BOTH with 1000 exchanges, whether the judges are interchangeable" in by_name.out
     assert "SIMULATED" not in done.out
     names = {path.name for path in (rated.folder / "two").iterdir() if path.is_file()}
-    assert names >= {f"comparison.{ending}" for ending in ("json", "tex", "md", "csv")}
+    assert names >= {f"comparison.{ending}" for ending in ("html", "json", "tex", "md", "csv")}
+    assert (rated.folder / "two" / "figures" / "two-judges.pdf").exists()
+    assert "report: two/comparison.html" in done.out
     found = json.loads(rated(*words, "--out", "again", "--json").out)["comparisons"]
     assert {row["name"] for row in found["rows"]} == {"fluency", "coherency"}
     for name in names:
@@ -233,7 +236,7 @@ def test_two_judges_are_compared(rated: Program, recorded: Recorded) -> None:
     remove_judgments(rated, "other")
     done = rated(*words, "--out", "marked")
     assert "SIMULATED RATINGS: not given by people\nPARTIAL: mock: 16 of 64" in done.out
-    for ending in ("tex", "md"):
+    for ending in ("html", "tex", "md"):
         text = (rated.folder / "marked" / f"comparison.{ending}").read_text(encoding="utf-8")
         assert "SIMULATED" in text
         assert "16 of 64 judgments are not there yet" in text
@@ -521,7 +524,11 @@ def test_judges_of_a_table_are_listed_and_compared(judge: Program) -> None:
     done = judge("agree", "--table", "table.csv", "--judge", "j", *QUICK)
     assert "report: agreement-table-j/agreement.html" in done.out
     done = judge("agree", "--table", "table.csv", "--judge", "j", "--judge", "k", "--out", "two")
-    assert "j against k" in done.out
+    assert "j against k, 36 outputs" in done.out
+    page = (judge.folder / "two" / "comparison.html").read_text(encoding="utf-8")
+    for false in ("dialogue", "character", "scenario"):
+        assert false not in done.out, false
+        assert false not in re.sub("(?s)<style.*?</style>", "", page), false
 
 
 def test_a_folder_holds_one_report_and_loses_no_file_of_others(judge: Program) -> None:

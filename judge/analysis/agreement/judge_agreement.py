@@ -33,7 +33,7 @@ from judge.analysis.agreement.statistics import Resamples, estimate
 from judge.analysis.judgment_table import finite_or_none
 from judge.errors import UsageError
 
-__all__ = ["agree", "resample", "systems_interval"]
+__all__ = ["agree", "bootstrap_options_iv", "resample", "systems_interval"]
 
 _FEW_SYSTEMS = 10
 """Of fewer systems no interval is given for other systems."""
@@ -73,7 +73,8 @@ def agree(
         UsageError: an option is outside its range.
     """
     annotators = annotators or scores.annotators or "crowd"
-    _agree_iv(resamples, confidence, seed, annotators, annotators_min_others)
+    bootstrap_options_iv(resamples, confidence, seed)
+    _annotators_iv(annotators, annotators_min_others)
     groups, measures = GroupCodes.of(scores), measure_scores(scores)
     resampled = {}
     resamples = 0 if scores.categories else resamples
@@ -138,9 +139,12 @@ def agree(
     )
 
 
-def _agree_iv(
-    resamples: int, confidence: float, seed: int, annotators: str, min_others: int
-) -> None:
+def bootstrap_options_iv(resamples: int, confidence: float, seed: int) -> None:
+    """Refuse options of intervals that are outside their ranges.
+
+    Raises:
+        UsageError: one is.
+    """
     if resamples < 0:
         raise UsageError(
             f"--resamples {resamples}: it cannot be negative",
@@ -153,6 +157,9 @@ def _agree_iv(
         )
     if seed < 0:
         raise UsageError(f"--seed {seed}: it cannot be negative", hint="--seed 0")
+
+
+def _annotators_iv(annotators: str, min_others: int) -> None:
     if annotators not in EPSILON:
         raise UsageError(
             f"--annotators {annotators}: there are {', '.join(EPSILON)}",

@@ -69,18 +69,22 @@ class Resamples(NamedTuple):
     """The bootstrap resamples of one measure.
 
     Attributes:
-        bootstrap: of several measures.
+        bootstrap: of several measures, or judges.
         target: the position of the measure among them.
         confidence: of the intervals.
+        judge: the position of the judge.
     """
 
     bootstrap: CrossedBootstrap
     target: int
     confidence: float
+    judge: int = 0
 
     def interval(self, statistic: Statistic, level: Level = "all") -> Interval:
         """The bootstrap interval of a statistic."""
-        ends = self.bootstrap.interval(statistic, level, self.target, confidence=self.confidence)
+        ends = self.bootstrap.interval(
+            statistic, level, self.target, self.judge, confidence=self.confidence
+        )
         return Interval(
             finite_or_none(ends.lower),
             finite_or_none(ends.upper),

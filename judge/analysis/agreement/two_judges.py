@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+import os
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, Literal, get_args
+from typing import Any, Literal, NamedTuple, get_args
 
 import numpy as np
 from numpy.typing import NDArray
 
 from calibration.agreement.compare import exchange_test, perm_both
+from calibration.agreement.correlation import tie_codes
 from calibration.agreement.small_sample import benjamini_yekutieli, holm
+from calibration.resampling.bootstrap import CrossedBootstrap, crossed_bootstrap
+from judge.analysis.agreement.agreement_records import Estimate, Interval
 from judge.analysis.agreement.data import (
     GroupCodes,
     MeasureScores,
@@ -21,6 +25,8 @@ from judge.analysis.agreement.data import (
     purpose_rng,
     simulated,
 )
+from judge.analysis.agreement.judge_agreement import bootstrap_options_iv, systems_interval
+from judge.analysis.agreement.statistics import Resamples
 from judge.analysis.judgment_table import finite_or_none
 from judge.analysis.results import MeasureKind
 from judge.errors import UsageError
@@ -38,7 +44,7 @@ __all__ = [
     "compare_judges",
 ]
 
-FORMAT = 2
+FORMAT = 3
 """The newest format of a comparison that this version reads."""
 
 ComparedLevel = Literal["all", "within_item", "systems"]
@@ -51,6 +57,9 @@ ComparisonTest = Literal["exchange", "perm-both"]
 scenarios. `perm-both`: whether they are interchangeable (Deutsch, Dror and Roth 2021), which
 equally good judges with tastes of their own are not.
 """
+
+SHOWN = 0.05
+"""Below such an adjusted p two judges are said to differ."""
 
 Correction = Literal["Benjamini-Yekutieli", "Holm", "none"]
 
@@ -73,6 +82,8 @@ class ComparedMeasure:
         factor: what was exchanged for this p: `system`, `character`, `scenario`, `item` or, by
             perm-both, `single scores`. "" where p is undefined.
         exchanges: how many were evaluated; p is about 1 / `exchanges` at least.
+        first_interval, second_interval: of `first` and of `second`; None without a bootstrap and
+            in files of formats 1 and 2.
     """
 
     name: str
@@ -92,6 +103,13 @@ class ComparedMeasure:
     reason: str = ""
     factor: str = ""
     exchanges: int = 0
+    first_interval: Interval | None = None
+    second_interval: Interval | None = None
+
+    @property
+    def shown(self) -> bool:
+        """Whether the judges are shown to differ: an adjusted p below .05."""
+        return self.adjusted is not None and self.adjusted < SHOWN
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,6 +129,10 @@ class Comparisons:
         test: which one; files of format 1 do not say, as they know perm-both only.
         factors: what the exchange test exchanges: `system`, and `character` and `scenario`, or in
             a table `item`; () for perm-both.
+        item: what an item is called.
+        systems: how many have a score of both judges; 0 in files of formats 1 and 2.
+        resamples, confidence: of the intervals; 0 where there are none.
+        systems_fixed: systems were not resampled.
     """
 
     first: str
@@ -125,6 +147,11 @@ class Comparisons:
     notes: tuple[str, ...] = ()
     test: ComparisonTest = "perm-both"
     factors: tuple[str, ...] = ()
+    item: str = "character and scenario"
+    systems: int = 0
+    resamples: int = 0
+    confidence: float = 0.95
+    systems_fixed: bool = False
 
     @property
     def reference(self) -> bool:
@@ -154,6 +181,9 @@ def compare_judges(
     test: ComparisonTest = "exchange",
     levels: Sequence[ComparedLevel] = COMPARED,
     exchanges: int = 1000,
+    resamples: int = 0,
+    confidence: float = 0.95,
+    systems_fixed: bool = False,
     seed: int = 0,
     progress: Callable[[int, int], None] | None = None,
 ) -> Comparisons:
@@ -163,17 +193,24 @@ def compare_judges(
     systems, characters and scenarios, or systems and items in a table. At each level the p-values
     are corrected for the number of metrics (Benjamini-Yekutieli) and of dimensions (Holm).
 
+    The intervals are made as those of `judge_agreement.agree`, from the rows of either rho.
+
     Args:
         first, second: scores of the judges, with the same ratings.
         test: see `ComparisonTest`.
         levels: which of `all`, `within_item` and `systems` to compute.
         exchanges: how many random exchanges the permutation test makes, at least 1.
-        seed: of the exchanges, from 0.
+        resamples: of the crossed bootstrap; 0 for no intervals.
+        confidence: of the intervals, between 0 and 1.
+        systems_fixed: do not resample systems.
+        seed: of the exchanges and resamples, from 0.
         progress: called with how many measures are done, of how many.
 
     Raises:
-        UsageError: there is no exchange, no dialogue or measure in common, or the ratings differ.
+        UsageError: there is no exchange, an option is outside its range, there is no dialogue or
+            measure in common, or the ratings differ.
     """
+    bootstrap_options_iv(resamples, confidence, seed)
     if exchanges < 1:
         raise UsageError(f"{exchanges} exchanges: at least 1 is needed", hint="1000 are usual")
     if first.categories:
@@ -192,16 +229,17 @@ def compare_judges(
         )
     _same_ratings_iv(first, second, rows_first, rows_second)
     groups = GroupCodes.of(first)
-    compared = []
+    ends = _Intervals(groups, rows_first, resamples, confidence, seed, systems_fixed)
+    compared: list[ComparedMeasure] = []
     for done, measure in enumerate(measures):
         if progress is not None:
             progress(done, len(measures))
         other = of_second[measure.name, measure.parts].judge[rows_second]
+        found = []
         for level in levels:
             rng = purpose_rng(seed, "exchanges", measure.name, level)
-            compared.append(
-                _compare(measure, other, rows_first, groups, rng, level, test, exchanges)
-            )
+            found.append(_compare(measure, other, rows_first, groups, rng, level, test, exchanges))
+        compared += ends.added(found, measure, other)
     if progress is not None:
         progress(len(measures), len(measures))
     return Comparisons(
@@ -219,6 +257,11 @@ def compare_judges(
         notes=tuple(dict.fromkeys((*first.notes, *second.notes))),
         test=test,
         factors=("system", *_item_factors(groups)) if test == "exchange" else (),
+        item=first.item,
+        systems=len(np.unique(groups.system[rows_first])),
+        resamples=resamples,
+        confidence=confidence,
+        systems_fixed=systems_fixed,
     )
 
 
@@ -292,6 +335,79 @@ def _compare(
         factor=found.factor,
         exchanges=found.resamples if found.factor else 0,
     )
+
+
+class _Intervals(NamedTuple):
+    """How intervals are made; the attributes are those of `compare_judges`."""
+
+    groups: GroupCodes
+    rows: Codes
+    resamples: int
+    confidence: float
+    seed: int
+    systems_fixed: bool
+
+    def added(
+        self, found: Sequence[ComparedMeasure], measure: MeasureScores, other: Floats
+    ) -> Iterator[ComparedMeasure]:
+        """The levels of one measure, with the intervals of both judges."""
+        judges = np.stack([measure.judge[self.rows], other])
+        human = measure.human[self.rows]
+        whole = self._bootstrap(judges, human)
+        for row in found:
+            drawn = whole
+            if row.left_out and row.groups:
+                drawn = self._bootstrap(
+                    judges, np.where(self._in_both(judges, human), human, np.nan)
+                )
+            first, second = (
+                self._interval(row.level, rho, judge, drawn)
+                for judge, rho in enumerate((row.first, row.second))
+            )
+            yield replace(row, first_interval=first, second_interval=second)
+
+    def _interval(
+        self,
+        level: ComparedLevel,
+        rho: float | None,
+        judge: int,
+        drawn: CrossedBootstrap | None,
+    ) -> Interval | None:
+        if rho is None or drawn is None:
+            return None
+        if level == "systems" and not self.systems_fixed:
+            return systems_interval(Estimate(rho, drawn.sizes[0]), self.confidence)
+        return Resamples(drawn, 0, self.confidence, judge).interval("spearman", level)
+
+    def _in_both(self, judges: Floats, human: Floats) -> NDArray[np.bool_]:
+        """Whether people and both judges tell the systems of a row's item apart."""
+        kept: NDArray[np.bool_] = ~np.isnan(human + judges.sum(axis=0))
+        item, varies = self.groups.item[self.rows], kept.copy()
+        for side in (human, *judges):
+            codes = np.full(len(side), -1)
+            codes[kept] = tie_codes(side[kept])
+            low, high = np.full(item.max() + 1, codes.max()), np.zeros(item.max() + 1, np.int64)
+            np.minimum.at(low, item[kept], codes[kept])
+            np.maximum.at(high, item[kept], codes[kept])
+            varies[(low >= high)[item]] = False
+        return varies
+
+    def _bootstrap(self, judges: Floats, human: Floats) -> CrossedBootstrap | None:
+        kept = ~np.isnan(human + judges.sum(axis=0))
+        if not (self.resamples and kept.any()):
+            return None
+        groups, rows = self.groups, self.rows[kept]
+        return crossed_bootstrap(
+            judges[:, kept, None],
+            human[kept, None],
+            groups.system[rows],
+            groups.character[rows],
+            groups.scenario[rows],
+            purpose_rng(self.seed, "bootstrap"),
+            resamples=self.resamples,
+            systems_fixed=self.systems_fixed,
+            threads=os.cpu_count() or 1,
+        )
 
 
 def _item_factors(groups: GroupCodes) -> tuple[str, ...]:

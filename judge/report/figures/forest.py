@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from judge.analysis.agreement.agreement_records import Agreement, Estimate, Level, MeasureAgreement
+from judge.analysis.agreement.agreement_records import Agreement, Level, MeasureAgreement
 from judge.report.agreement_shape import bootstrap, defined_sentinels, shown_levels, unit
+from judge.report.agreement_summary import rho_and_interval
 from judge.report.figures.style import (
     PALETTE,
     SINGLE,
@@ -187,16 +188,8 @@ def _caption(agreement: Agreement, marks: Sequence[_Mark]) -> str:
 
 
 def _sentence(measure: MeasureAgreement, titles: dict[str, str], marks: Sequence[_Mark]) -> str:
-    parts = [f"{mark.name} {_estimate(measure.spearman[mark.level])}" for mark in marks]
+    rhos = [(mark.name, measure.spearman[mark.level]) for mark in marks]
+    parts = [f"{name} {rho_and_interval(rho.value, rho.interval)}" for name, rho in rhos]
     if measure.ceiling.spearman.value is not None:
         parts.append(f"ceiling {fixed(measure.ceiling.spearman.value)}")
     return f"{titles[measure.name]}: {', '.join(parts)}."
-
-
-def _estimate(rho: Estimate) -> str:
-    if rho.value is None:
-        return "undefined"
-    interval = rho.interval
-    if interval is None or interval.lower is None:
-        return fixed(rho.value)
-    return f"{fixed(rho.value)} ({fixed(interval.lower)} to {fixed(interval.upper)})"

@@ -24,6 +24,7 @@ from xml.etree import ElementTree as ET
 from markupsafe import Markup
 
 from judge.analysis.agreement.agreement_records import Agreement
+from judge.analysis.agreement.two_judges import Comparisons
 from judge.report.agreement_summary import warnings_of
 from judge.report.format import short_title
 
@@ -135,7 +136,7 @@ def _fonts() -> list[str]:
     return ["DejaVu Sans", *[name for name in _CHINESE if name in installed][:1]]
 
 
-def banners_of(agreement: Agreement) -> list[str]:
+def banners_of(agreement: Agreement | Comparisons) -> list[str]:
     """What a figure and its caption must say first: whose ratings, partial data."""
     partial = [f"PARTIAL: {drawable(agreement.partial, 300)}"] if agreement.partial else []
     return [*warnings_of(agreement), *partial]

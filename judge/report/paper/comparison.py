@@ -2,17 +2,27 @@
 
 from __future__ import annotations
 
+from judge.analysis.agreement.agreement_records import Interval
 from judge.analysis.agreement.two_judges import COMPARED, ComparedMeasure, Comparisons
-from judge.report.agreement_shape import LEVEL_TITLES
+from judge.report.agreement_shape import LEVEL_TITLES, drawn, unit
 from judge.report.agreement_summary import whose_ratings
 from judge.report.format import count, csv_text, english_title
 from judge.report.paper.references import Paragraph, render_paragraphs
-from judge.report.paper.table import Column, Columns, Number, PaperTable, banners, measure_rows
+from judge.report.paper.table import (
+    Column,
+    Columns,
+    Number,
+    PaperTable,
+    banners,
+    measure_rows,
+    trimmed,
+)
 
 __all__ = ["comparison_csv", "comparison_methods", "comparison_table", "few_to_exchange"]
 
 _HEAD = (
-    *("measure", "title", "kind", "level", "first", "second", "difference"),
+    *("measure", "title", "kind", "level", "first", "first_lower", "first_upper"),
+    *("second", "second_lower", "second_upper", "difference"),
     *("p", "p_adjusted", "correction", "n", "groups", "left_out", "undefined"),
     *("test", "factor", "exchanges", "reason", "ratings", "partial"),
 )
@@ -40,7 +50,7 @@ def comparison_table(comparisons: Comparisons) -> PaperTable:
             entries = [_number(row, field, decimals) for row in of_level]
             columns.append((Column(title, LEVEL_TITLES[level]), entries))
     heads, body = measure_rows(measures, columns)
-    return PaperTable(
+    table = PaperTable(
         "comparison",
         f"Spearman's ρ with the same ratings of {comparisons.first} (first) and "
         f"{comparisons.second} (second), and their difference; p: {_test(comparisons)}; adj. p: "
@@ -49,6 +59,7 @@ def comparison_table(comparisons: Comparisons) -> PaperTable:
         body,
         banners(comparisons),
     )
+    return trimmed(table) or table
 
 
 def _number(row: ComparedMeasure | None, field: str, decimals: int) -> Number:
@@ -102,6 +113,8 @@ def comparison_methods(comparisons: Comparisons) -> tuple[Paragraph, ...]:
         "comparison.md.j2",
         c=comparisons,
         others=_others(comparisons),
+        unit=unit(comparisons),
+        drawn=drawn(comparisons),
         left_out=max((row.left_out for row in comparisons.rows), default=0),
         corrections={row.correction for row in comparisons.rows},
     )
@@ -113,7 +126,8 @@ def comparison_csv(comparisons: Comparisons) -> str:
     rows = (
         [
             *(row.name, english_title(row.name, row.title), row.kind, row.level),
-            *(row.first, row.second, row.difference, row.p, row.adjusted, row.correction),
+            *(row.first, *_ends(row.first_interval), row.second, *_ends(row.second_interval)),
+            *(row.difference, row.p, row.adjusted, row.correction),
             *(row.n, row.groups, row.left_out, row.undefined),
             *(comparisons.test, row.factor, row.exchanges, row.reason, ratings),
             comparisons.partial,
@@ -121,3 +135,7 @@ def comparison_csv(comparisons: Comparisons) -> str:
         for row in comparisons.rows
     )
     return csv_text([_HEAD, *rows])
+
+
+def _ends(interval: Interval | None) -> tuple[float | None, float | None]:
+    return (None, None) if interval is None else (interval.lower, interval.upper)

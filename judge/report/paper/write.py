@@ -51,8 +51,15 @@ def write_paper(agreement: Agreement, folder: Path, figures: Mapping[str, str]) 
     return [*written, csv]
 
 
-def write_comparison_tables(comparisons: Comparisons, folder: Path) -> list[Path]:
+def write_comparison_tables(
+    comparisons: Comparisons, folder: Path, figures: Mapping[str, str] = MappingProxyType({})
+) -> list[Path]:
     """Write `comparison.tex`, `.bib`, `.md`, `.csv` and the files that the first one reads.
+
+    Args:
+        comparisons: what is reported.
+        folder: where to write; made if it does not exist.
+        figures: the caption of each figure by its name, as in `write_paper`.
 
     Raises:
         StoreError: a file cannot be written.
@@ -65,6 +72,8 @@ def write_comparison_tables(comparisons: Comparisons, folder: Path) -> list[Path
         [comparison_table(comparisons)],
         comparison_methods(comparisons),
         banners=banners(comparisons),
+        notes=comparisons.notes,
+        figures=figures,
     )
     return [*written, csv]
 

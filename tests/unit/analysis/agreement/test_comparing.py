@@ -13,7 +13,7 @@ from statsmodels.stats.multitest import multipletests
 
 from judge.analysis.agreement.data import PairedScores
 from judge.analysis.agreement.judge_agreement import agree
-from judge.analysis.agreement.two_judges import Comparisons, compare_judges
+from judge.analysis.agreement.two_judges import FORMAT, Comparisons, compare_judges
 from judge.errors import StoreError, UsageError
 from tests.unit.analysis.agreement.seen import drawn, rows_of
 from tests.unit.stored import reread
@@ -97,6 +97,49 @@ def test_corrections_are_those_of_statsmodels() -> None:
     assert all((row.adjusted, row.correction) == (row.p, "none") for row in overall)
 
 
+def test_intervals_are_those_of_each_judge_alone() -> None:
+    """What a judge is compared with does not change its interval, if all items tell systems apart.
+
+    Of few systems none is given for the order of systems; with the systems fixed, one is.
+    """
+    observed = drawn(systems=6)
+    pair = (observed, other(observed))
+    for systems_fixed in (False, True):
+        options: dict[str, Any] = {"resamples": 50, "systems_fixed": systems_fixed}
+        alone = [agree(side, **options) for side in pair]
+        rows = compared(*pair, **options).rows
+        assert {row.left_out for row in rows} == {0}
+        for row in rows:
+            for side, ends in zip(alone, (row.first_interval, row.second_interval), strict=True):
+                measure = side.measure(row.name)
+                expected = measure.spearman[row.level].interval
+                if row.level == "systems" and not systems_fixed:
+                    expected = measure.bonett_wright
+                assert ends == expected
+                assert ends is not None
+                assert (ends.lower is None) == (row.level == "systems" and not systems_fixed)
+    assert {row.first_interval for row in compared(*pair).rows} == {None}
+
+
+def test_within_items_intervals_are_of_the_items_that_both_tell_apart() -> None:
+    """An item in which the second judge gives one score to all counts for neither judge."""
+    observed = drawn()
+    names = np.char.add(observed.character, observed.scenario)
+    tied = np.isin(names, np.unique(names)[:5])
+    flat = np.where(tied[:, None], 3.0, other(observed).score)
+    second = replace(other(observed), score=flat)
+    rows = compared(observed, second, resamples=50).rows
+    kept = replace(observed, **rows_of(observed, np.flatnonzero(~tied)))
+    row = next(row for row in rows if (row.name, row.level) == ("overall", "within_item"))
+    assert row.left_out == 5
+    expected = agree(kept, resamples=50).measure("overall").spearman["within_item"]
+    assert row.first == pytest.approx(expected.value)
+    assert row.first_interval is not None
+    assert expected.interval is not None
+    assert row.first_interval.lower == pytest.approx(expected.interval.lower)
+    assert row.first_interval.upper == pytest.approx(expected.interval.upper)
+
+
 def test_only_what_both_have_is_compared() -> None:
     """Dialogues in another order, some of them missing; a metric missing, and its dimension."""
     observed = drawn()
@@ -167,9 +210,9 @@ def test_through_json_and_back() -> None:
     """And a newer format is refused."""
     found = compared(drawn(), other(drawn()), levels=("all",))
     data = json.loads(json.dumps(found.to_dict(), allow_nan=False))
-    assert reread(data, Comparisons, 2) == found
+    assert reread(data, Comparisons, FORMAT) == found
     with pytest.raises(StoreError, match="format 99"):
-        reread({**data, "format": 99}, Comparisons, 2)
+        reread({**data, "format": 99}, Comparisons, FORMAT)
 
 
 def test_each_p_names_what_was_exchanged() -> None:
