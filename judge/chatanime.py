@@ -215,11 +215,7 @@ def _extract(stream: IO[bytes], wanted: Mapping[str, str], source: str) -> dict[
 
 
 def _member(
-    archive: zipfile.ZipFile,
-    name: str,
-    members: list[zipfile.ZipInfo],
-    digest: str,
-    source: str,
+    archive: zipfile.ZipFile, name: str, members: list[zipfile.ZipInfo], digest: str, source: str
 ) -> bytes:
     actual = ""
     for info in members:

@@ -352,12 +352,7 @@ def _cut(
 
 
 def _insert(
-    dialogue: Dialogue,
-    share: float,
-    _: Pool,
-    rng: np.random.Generator,
-    *,
-    lines: Sequence[str],
+    dialogue: Dialogue, share: float, _: Pool, rng: np.random.Generator, *, lines: Sequence[str]
 ) -> Dialogue | None:
     """Replace one to four sentences, by level, with as many of `lines`."""
     count = round(share * LEVELS)

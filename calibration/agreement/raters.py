@@ -217,10 +217,7 @@ def reliability(score: ArrayLike, cell: ArrayLike) -> Reliability:
 
 
 def against_rest(
-    judge: ArrayLike,
-    score: ArrayLike,
-    cell: ArrayLike,
-    rater: ArrayLike | None,
+    judge: ArrayLike, score: ArrayLike, cell: ArrayLike, rater: ArrayLike | None
 ) -> AgainstRest:
     """How well a rater agrees with the other raters, beside how well the judge does.
 

@@ -98,11 +98,7 @@ def calibrate_table(
             )
         )
     fits = fit_samples(
-        samples,
-        (scores.system, scores.character, scores.scenario),
-        candidate,
-        confidence,
-        progress,
+        samples, (scores.system, scores.character, scores.scenario), candidate, confidence, progress
     )
     notes = [f"{off} scores of the judge are not on {of_judge} and were left out."] if off else []
     if judge_scale is not None:

@@ -106,8 +106,7 @@ def chosen_metrics(wanted: Sequence[str], judged: Sequence[str]) -> tuple[str, .
     unknown = [metric for metric in wanted if metric not in judged]
     if unknown:
         raise UsageError(
-            f"--metrics: {', '.join(unknown)} was not judged",
-            hint=f"there are {', '.join(judged)}",
+            f"--metrics: {', '.join(unknown)} was not judged", hint=f"there are {', '.join(judged)}"
         )
     return tuple(metric for metric in judged if not wanted or metric in wanted)
 

@@ -38,13 +38,7 @@ from judge.errors import StoreError
 from judge.roleplay.playing_summary import PlayingSummary
 from judge.types import Dialogue, Failure, Judgment, Reading, Rubric
 
-__all__ = [
-    "MIN_SYSTEMS",
-    "judged_dimensions",
-    "measure_titles",
-    "summarize",
-    "undefined_reason",
-]
+__all__ = ["MIN_SYSTEMS", "judged_dimensions", "measure_titles", "summarize", "undefined_reason"]
 
 MIN_SYSTEMS = 3
 """With fewer systems their order is not correlated with a published one."""

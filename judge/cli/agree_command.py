@@ -61,11 +61,7 @@ def table_options(decorated: Any) -> Any:
     "measure and score. Repeatable.",
 )
 @option(
-    "--judge",
-    "judges",
-    multiple=True,
-    group=TABLE,
-    help="Of --table: this judge. Twice: compare.",
+    "--judge", "judges", multiple=True, group=TABLE, help="Of --table: this judge. Twice: compare."
 )
 @table_options
 @metrics_option
@@ -166,12 +162,7 @@ def agree(
         )
     with Progress() as progress:
         done = workflow.agree(
-            runs,
-            source,
-            table=tables or None,
-            aliases=named,
-            progress=progress,
-            **options,
+            runs, source, table=tables or None, aliases=named, progress=progress, **options
         )
     match done:
         case workflow.AgreementReport():

@@ -9,14 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from judge.cli.agree_command import table_options
-from judge.cli.command import (
-    FOLDER_OR_FILE,
-    Progress,
-    command,
-    echo_json,
-    given_options,
-    option,
-)
+from judge.cli.command import FOLDER_OR_FILE, Progress, command, echo_json, given_options, option
 from judge.cli.command import table as text_table
 from judge.cli.options import (
     JUDGE,
@@ -91,12 +84,7 @@ CANDIDATES = ("mode", "expected", "shift", "linear", "isotonic", "ridge", "ordin
 @json_option
 @click.pass_context
 def calibrate(
-    ctx: click.Context,
-    /,
-    runs: Sequence[Path],
-    table: Path | None,
-    as_json: bool,
-    **_: Any,
+    ctx: click.Context, /, runs: Sequence[Path], table: Path | None, as_json: bool, **_: Any
 ) -> None:
     """Fit the scores of RUNS to human ratings, or to published means.
 

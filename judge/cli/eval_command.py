@@ -157,12 +157,7 @@ def evaluate(
 
 
 @command("generate")
-@option(
-    "--model",
-    required=True,
-    group=GIVEN,
-    help="A model folder, a hub id, or openai:NAME.",
-)
+@option("--model", required=True, group=GIVEN, help="A model folder, a hub id, or openai:NAME.")
 @selection_options
 @characters_file_option
 @play_options

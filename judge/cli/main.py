@@ -63,9 +63,7 @@ _COMMANDS = {
         "Write the judgments of RUNS, made with one judge and one rubric, as one table.",
     ),
     "generate": _Entry(
-        "judge.cli.eval_command",
-        "generate",
-        "Let a model play the characters in every scenario.",
+        "judge.cli.eval_command", "generate", "Let a model play the characters in every scenario."
     ),
     "leaderboard": _Entry(
         "judge.cli.report_command",

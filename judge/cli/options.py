@@ -256,11 +256,7 @@ def play_options(decorated: _Decorated) -> _Decorated:
             show_default=True,
         ),
         _play("--thinking", "Let models think before they reply.", is_flag=True),
-        _play(
-            "--keep-loaded",
-            "Hold model and user in memory at once: fewer loads.",
-            is_flag=True,
-        ),
+        _play("--keep-loaded", "Hold model and user in memory at once: fewer loads.", is_flag=True),
     )
 
 
@@ -306,9 +302,7 @@ def rating_options(what_for: str) -> Callable[[_Decorated], _Decorated]:
             multiple=True,
         ),
         _ratings(
-            "--scale",
-            "What a rating may be.  [default: 1-5; --table: as used]",
-            metavar="LOW-HIGH",
+            "--scale", "What a rating may be.  [default: 1-5; --table: as used]", metavar="LOW-HIGH"
         ),
         _ratings(
             "--step",

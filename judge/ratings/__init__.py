@@ -18,14 +18,7 @@ from judge.ratings.check import (
 from judge.ratings.design import Overlap, plan_sheets
 from judge.ratings.incomplete import ensure_complete, ensure_complete_table, list_counts, on_scale
 from judge.ratings.read import read_judged_table, read_ratings
-from judge.ratings.record import (
-    DialogueId,
-    Fault,
-    JudgedTable,
-    Point,
-    Ratings,
-    Scale,
-)
+from judge.ratings.record import DialogueId, Fault, JudgedTable, Point, Ratings, Scale
 from judge.ratings.sheets import (
     Form,
     Key,

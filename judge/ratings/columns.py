@@ -104,9 +104,7 @@ class Vocabulary:
     """
 
     def __init__(
-        self,
-        metrics: Iterable[Metric] | None,
-        aliases: Mapping[str, str] = MappingProxyType({}),
+        self, metrics: Iterable[Metric] | None, aliases: Mapping[str, str] = MappingProxyType({})
     ) -> None:
         known = () if metrics is None else tuple(metrics)
         self.order = tuple(metric.name for metric in known)
@@ -228,10 +226,7 @@ mean, and returns None if the table does not have its shape."""
 
 
 def find_columns(
-    path: Path,
-    header: Sequence[str],
-    vocabulary: Vocabulary,
-    spread: Spread = MappingProxyType({}),
+    path: Path, header: Sequence[str], vocabulary: Vocabulary, spread: Spread = MappingProxyType({})
 ) -> Layout:
     """What the headings of a ratings table mean; `item` may stand for character and scenario.
 

@@ -17,13 +17,7 @@ from numpy.typing import NDArray
 
 from judge.names import clean
 from judge.ratings.columns import Vocabulary
-from judge.ratings.record import (
-    FAULT_KINDS,
-    DialogueId,
-    Fault,
-    Ratings,
-    Scale,
-)
+from judge.ratings.record import FAULT_KINDS, DialogueId, Fault, Ratings, Scale
 from judge.ratings.rows import Columns
 from judge.ratings.values import (
     FAULT_CODES,

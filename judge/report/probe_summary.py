@@ -17,16 +17,7 @@ from judge.analysis.probe_records import (
     ProbeRequirement,
 )
 from judge.baits import ALL
-from judge.report.format import (
-    count,
-    csv_text,
-    english_title,
-    fixed,
-    level,
-    many,
-    share,
-    signed,
-)
+from judge.report.format import count, csv_text, english_title, fixed, level, many, share, signed
 from judge.report.paper.table import Column, Entry, Number, PaperTable, Range, Row
 
 __all__ = [

@@ -253,11 +253,7 @@ class _Writing:
 
 
 def _write(
-    part: Part,
-    chats: Mapping[SceneId, Chat],
-    engine: Engine,
-    sampling: Sampling,
-    writing: _Writing,
+    part: Part, chats: Mapping[SceneId, Chat], engine: Engine, sampling: Sampling, writing: _Writing
 ) -> dict[SceneId, str]:
     """The replies to all chats, written now or before; empty and failed ones are left out."""
     transcript, progress = writing.transcript, writing.progress

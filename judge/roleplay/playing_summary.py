@@ -187,10 +187,7 @@ def summarize_playing(
     if recorded is not None and rounds > 1:
         same_scenes = [d for d in recorded if (d.character, d.scenario) in finished]
         fidelity = measure_user_fidelity(list(finished.values()), same_scenes, prompts.character)
-    engines = {
-        "model": transcript.engine(*parts[::2]),
-        "user": transcript.engine(*parts[1::2]),
-    }
+    engines = {"model": transcript.engine(*parts[::2]), "user": transcript.engine(*parts[1::2])}
     engine_facts = {
         f"{role} {name}": text
         for role, description in engines.items()

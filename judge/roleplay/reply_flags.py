@@ -12,14 +12,7 @@ from typing import Literal, get_args
 
 from judge.types import Failure, Reply
 
-__all__ = [
-    "FLAGS",
-    "MIN_SHARE",
-    "Flag",
-    "count_flags",
-    "flag_reply",
-    "share_of_language",
-]
+__all__ = ["FLAGS", "MIN_SHARE", "Flag", "count_flags", "flag_reply", "share_of_language"]
 
 Flag = Literal["failed", "empty", "cut", "thinking", "refusal", "as_user", "other_language"]
 """`failed`: the model could not reply. `empty`: the reply has no letter and no digit. `cut`: the

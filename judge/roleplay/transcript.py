@@ -131,8 +131,7 @@ class Transcript(Database):
         """
         with self.transaction():
             self._db.executemany(
-                _INSERT,
-                [(part, *scene_id, *_row(line)) for scene_id, line in lines.items()],
+                _INSERT, [(part, *scene_id, *_row(line)) for scene_id, line in lines.items()]
             )
             self._db.execute(
                 "INSERT INTO spent VALUES (?, ?) "

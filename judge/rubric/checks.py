@@ -17,13 +17,7 @@ from typing import NamedTuple
 from jinja2 import TemplateSyntaxError, meta, nodes
 
 from judge.errors import RubricError
-from judge.rubric.load import (
-    RubricManifest,
-    build,
-    faults,
-    read_characters,
-    read_manifest,
-)
+from judge.rubric.load import RubricManifest, build, faults, read_characters, read_manifest
 from judge.rubric.render import BLOCKS, RubricSet
 from judge.rubric.set_files import find_folder, read_templates
 from judge.types import Character, Dialogue, Turn

@@ -19,14 +19,7 @@ from judge.analysis.agreement.from_table import Overview, overview, scores_from_
 from judge.analysis.agreement.judge_agreement import agree as measure_agreement
 from judge.analysis.agreement.two_judges import Comparisons, ComparisonTest, compare_judges
 from judge.errors import UsageError
-from judge.ratings import (
-    Point,
-    Ratings,
-    Scale,
-    ensure_complete_table,
-    on_scale,
-    read_judged_table,
-)
+from judge.ratings import Point, Ratings, Scale, ensure_complete_table, on_scale, read_judged_table
 from judge.ratings.reference import (
     REFERENCE,
     REFERENCE_NOTE,
@@ -317,11 +310,7 @@ def agree(
 
 
 def _of_runs(
-    runs: Sequence[Path],
-    ratings: RatingsSource | None,
-    *,
-    metrics: Sequence[str],
-    point: Point,
+    runs: Sequence[Path], ratings: RatingsSource | None, *, metrics: Sequence[str], point: Point
 ) -> list[PairedScores]:
     """What each judge said of what was rated: of one judge or of two."""
     if ratings is None:

@@ -29,11 +29,7 @@ from judge.roleplay import (
     summarize_playing,
     unanswered_dialogues,
 )
-from judge.roleplay.playing_summary import (
-    part_title,
-    read_playing_summary,
-    write_playing_summary,
-)
+from judge.roleplay.playing_summary import part_title, read_playing_summary, write_playing_summary
 from judge.runs import show_frame
 from judge.store import only_writer
 from judge.types import Dialogue, Sampling

@@ -20,12 +20,7 @@ from judge.chatanime import data_root
 from judge.dialogues import DialogueSet
 from judge.errors import DataError, UsageError
 from judge.ratings import Ratings, Scale, ensure_complete, ensure_usable
-from judge.ratings.reference import (
-    REFERENCE,
-    is_reference,
-    reference_dialogues,
-    reference_scores,
-)
+from judge.ratings.reference import REFERENCE, is_reference, reference_dialogues, reference_scores
 from judge.rubric import load_rubric
 from judge.text_files import stem
 from judge.types import Dialogue, Metric

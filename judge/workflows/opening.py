@@ -378,9 +378,7 @@ def _writer(
 
 
 def _refuse_idle(
-    writers: Sequence[_Writer],
-    judge: JudgeChoice | None,
-    keywords: EngineKeywords,
+    writers: Sequence[_Writer], judge: JudgeChoice | None, keywords: EngineKeywords
 ) -> None:
     """Refuse an engine or workers that ask none of the models, and options of none of them."""
     engine = keywords.get("engine")

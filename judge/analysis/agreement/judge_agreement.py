@@ -152,8 +152,7 @@ def bootstrap_options_iv(resamples: int, confidence: float, seed: int) -> None:
         )
     if not 0 < confidence < 1:
         raise UsageError(
-            f"--confidence {confidence:g}: it lies between 0 and 1",
-            hint="--confidence 0.95",
+            f"--confidence {confidence:g}: it lies between 0 and 1", hint="--confidence 0.95"
         )
     if seed < 0:
         raise UsageError(f"--seed {seed}: it cannot be negative", hint="--seed 0")
@@ -162,8 +161,7 @@ def bootstrap_options_iv(resamples: int, confidence: float, seed: int) -> None:
 def _annotators_iv(annotators: str, min_others: int) -> None:
     if annotators not in EPSILON:
         raise UsageError(
-            f"--annotators {annotators}: there are {', '.join(EPSILON)}",
-            hint="--annotators crowd",
+            f"--annotators {annotators}: there are {', '.join(EPSILON)}", hint="--annotators crowd"
         )
     if min_others < 1:
         raise UsageError(

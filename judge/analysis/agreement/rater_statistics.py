@@ -122,9 +122,7 @@ def alt_tests(
 
 
 def _alt_floors(
-    measure: MeasureScores,
-    ratings: tuple[Floats, Codes, Codes],
-    run: Callable[..., AltTestResult],
+    measure: MeasureScores, ratings: tuple[Floats, Codes, Codes], run: Callable[..., AltTestResult]
 ) -> Iterator[AltFloor]:
     """The test of the most frequent rating and of the mean rating, in place of the judge's scores.
 

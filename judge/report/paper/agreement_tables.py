@@ -215,10 +215,7 @@ def _level_tables(agreement: Agreement) -> list[PaperTable]:
         for level in shown_levels(agreement)
         for tau in ("kendall_b", "kendall_c")
     ]
-    return [
-        *tables,
-        measure_table("kendall", f"Kendall's τ-b and τ-c of {whom}", agreement, taus),
-    ]
+    return [*tables, measure_table("kendall", f"Kendall's τ-b and τ-c of {whom}", agreement, taus)]
 
 
 def _counts_table(agreement: Agreement) -> PaperTable:
@@ -296,8 +293,7 @@ def _people_table(agreement: Agreement) -> PaperTable | None:
             Column("share", "Pearson's r", unit="%"),
             [
                 _percent(
-                    m.ceiling.pearson_share,
-                    no_share(m.levels["pearson"]["all"], m.ceiling.pearson),
+                    m.ceiling.pearson_share, no_share(m.levels["pearson"]["all"], m.ceiling.pearson)
                 )
                 for m in measures
             ],

@@ -4,12 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 
-from judge.analysis.agreement.agreement_records import (
-    Agreement,
-    Estimate,
-    Level,
-    MeasureAgreement,
-)
+from judge.analysis.agreement.agreement_records import Agreement, Estimate, Level, MeasureAgreement
 from judge.report.agreement_shape import (
     LEVEL_TITLES,
     clusters,
@@ -253,10 +248,7 @@ def curve_tables(agreement: Agreement) -> list[PaperTable]:
                     f"curve-{part}",
                     f"Reliability curve: {title}. {unit(agreement).capitalize()}s in bins of like "
                     "judge scores, with the mean of either side and people's standard error.",
-                    (
-                        Column("Bin", kind="text"),
-                        *_heads(measures, ("judge", "people", "SE", "n")),
-                    ),
+                    (Column("Bin", kind="text"), *_heads(measures, ("judge", "people", "SE", "n"))),
                     tuple(rows),
                     banners(agreement),
                 )

@@ -99,9 +99,7 @@ def methods(agreement: Agreement) -> tuple[Paragraph, ...]:
         sentinels=list(dict.fromkeys(s.name for m in measures for s in defined_sentinels(m))),
         standard_errors=any(p.human_error is not None for m in measures for p in m.systems),
         compared=count_range(
-            min((m.n for m in measures), default=0),
-            max((m.n for m in measures), default=0),
-            " to ",
+            min((m.n for m in measures), default=0), max((m.n for m in measures), default=0), " to "
         ),
         excluded=[
             f"up to {count(most)} were {what}"

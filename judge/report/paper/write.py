@@ -102,12 +102,7 @@ def _write(
         *(["## Further tables\n", *further] if further else []),
     ]
     document = _document(
-        name=name,
-        title=title,
-        tables=list(latex),
-        captions=captions,
-        banners=banners,
-        notes=notes,
+        name=name, title=title, tables=list(latex), captions=captions, banners=banners, notes=notes
     )
     return [
         write_text(folder / f"{name}.tex", document),
