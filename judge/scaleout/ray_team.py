@@ -170,9 +170,12 @@ class RayTeam:
         """See `Engine.count`; one of the workers counts."""
         self._start(1)
         (member, *_) = (one for one in self._members if one.facts)
-        counted = self._ray.get(member.actor.do.remote("count", tree))
+        try:
+            counted = self._ray.get(member.actor.do.remote("count", tree))
+        except self._ray.exceptions.RayError as error:
+            counted = Raised(_first_line(error), "the same command goes on where it stopped")
         if isinstance(counted, Raised):
-            raise EngineError(counted.message, hint=counted.hint)
+            _end(counted)
         return counted  # type: ignore[no-any-return]
 
     def score(self, tree: PromptTree) -> Iterator[LabelRead]:
@@ -190,6 +193,7 @@ class RayTeam:
     def load(self) -> None:
         """See `Engine.load`; the first worker that is ready is enough."""
         self._loading = True
+        self._connect()
         self._start(self._wanted())
         gathered = time.monotonic() + _GATHER
         while not any(one.loaded for one in self._members) or (
@@ -208,7 +212,10 @@ class RayTeam:
         that kills as many is a failure. A batch that raises an exception is not asked again: it is
         a failure, if its worker then answers others.
         """
-        self._schedule, self._answered, self._held = Schedule(batches), False, []
+        self._schedule, self._answered = Schedule(batches), False
+        self._held, self._lost = [], 0
+        for member in self._members:
+            member.doubted.clear()
         try:
             while self._schedule or any(c.task for m in self._members for c in m.flight):
                 for member in self._members:
@@ -252,7 +259,7 @@ class RayTeam:
         for member in self._members:
             if self._loading and not (member.loaded or member.asked("load")):
                 member.call("load")
-        told = time.monotonic() + _GATHER
+        told = time.monotonic() + 3 * _GATHER
         while not any(member.facts for member in self._members):
             self._attend()
             if time.monotonic() > told:
@@ -328,7 +335,7 @@ class RayTeam:
             try:
                 answer = self._ray.get(handle)
             except self._ray.exceptions.RayError as error:
-                self._lose(member, str(error).strip().partition("\n")[0].rstrip("."))
+                self._lose(member, _first_line(error))
             else:
                 found += self._heard(member, member.done(), answer)
         now, patience = time.monotonic(), self._cluster.patience
@@ -419,6 +426,10 @@ class RayTeam:
             )
         _log.warning("%s is lost: %s. Another takes its place", member, reason)
         self._hire()
+
+
+def _first_line(error: Exception) -> str:
+    return str(error).strip().partition("\n")[0].rstrip(".")
 
 
 def _end(raised: Raised) -> NoReturn:
