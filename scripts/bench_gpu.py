@@ -202,9 +202,9 @@ def main(
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         config = save_model(folder, SIZES[size], device, getattr(torch, dtype))
-        if device.startswith("cuda"):
-            torch.cuda.empty_cache()  # this process made the weights
         rate = matrix_rate(device, getattr(torch, dtype))
+        if device.startswith("cuda"):
+            torch.cuda.empty_cache()  # the engines need what this process has used
         found["matrix_teraflops"] = round(rate / 1e12, 3)
         floor = needed_operations(folder, config, trees[-1]) / rate
         for engine in chosen:
