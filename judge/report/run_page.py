@@ -177,8 +177,8 @@ class HeatMap(NamedTuple):
             words = f"Lowest: {lowest} ({fixed(low)}); highest: {highest} ({fixed(high)})."
             mean, system, name = min(every)
             if len({system for _, system, _ in every}) > 1:
-                words += f" The lowest single mean is that of {system} in {kind} {name}: "
-                words += f"{fixed(mean)}."
+                where = f"as {name}" if kind == "character" else f"in {kind} {name}"
+                words += f" The lowest single mean is that of {system} {where}: {fixed(mean)}."
         return cls(kind, {name: (mean, cells[name]) for mean, name in rows}, words, middle, most)
 
     def share(self, mean: float) -> str:

@@ -32,6 +32,7 @@ from tests.unit.stored import reread
 
 Make = Callable[..., Judgment]
 SMALL = DiversitySettings(characters=6, words=2, bytes=6, replies=2, draws=2)
+SCORED = (("same", 4), ("other", 2))
 LONG = Failure("too_long", "does not fit")
 WORDS = Segmenter("blanks 1", str.split)
 
@@ -256,6 +257,20 @@ def test_the_table_of_a_report(varied: Rubric, judged: Make) -> None:
     assert second.count("–") > 3
     assert "sets of 2 replies" in text
     assert "Distinct pairs of characters" in text
+
+
+def test_the_most_varied_stand_first(varied: Rubric, judged: Make) -> None:
+    """By the first measure, of which `same` has the least; by the judge once it judged any."""
+    texts = [
+        *said("same", "a", "aaa", "aaa"),
+        *said("void", "a", " ", ""),
+        *said("other", "a", "abc", "def"),
+    ]
+    measured = of([], texts, varied)
+    assert [s.system for s in measured.most_varied_first] == ["other", "same", "void"]
+    js = [judged(f"{name}/a/replies, draw 1", "variety", score) for name, score in SCORED]
+    both = of(js, texts + sets("same", "a") + sets("other", "a"), varied)
+    assert [s.system for s in both.most_varied_first] == ["same", "other", "void"]
 
 
 # Published bars
