@@ -21,12 +21,12 @@ from typing import Any
 
 import click
 import numpy as np
+from perturbation_pairs import PerturbationPair, pairs, split
 
 from calibration.agreement.correlation import spearman
 from judge.analysis.published import PublishedMeans, read_published
 from judge.dialogues import read_dialogues
 from judge.engines import EMBEDDED, Engine, EngineOptions, open_engine, resolve_judge
-from judge.perturbation_pairs import PerturbationPair, pairs, split
 from judge.perturbations import Pool
 from judge.rubric import RubricSet, load_rubric
 from judge.scoring import make_judgment

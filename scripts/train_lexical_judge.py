@@ -24,6 +24,7 @@ import click
 import numpy as np
 import sklearn
 from numpy.typing import NDArray
+from perturbation_pairs import PerturbationPair, pairs, split
 from scipy.sparse import csr_matrix
 from scipy.special import ndtri
 from scipy.stats import rankdata
@@ -33,7 +34,6 @@ from calibration.agreement.correlation import spearman
 from judge.dialogues import read_dialogues
 from judge.engines.lexical import FAR, NEAR, LexicalModel, kernel_values, on_curve, save
 from judge.engines.lexical_features import Array, FeatureReader, LexicalTables, character_ngrams
-from judge.perturbation_pairs import PerturbationPair, pairs, split
 from judge.perturbations import Pool
 from judge.ratings import DialogueId, mean_ratings
 from judge.ratings.reference import reference_dialogues, reference_scores

@@ -3,7 +3,7 @@
 
 A causal language model first learns to continue the public dialogues. Then it also learns to answer
 the nine questions about them: public dialogues get the label 5, perturbed ones a lower one (see
-`judge.perturbation_pairs`). The nine questions about a dialogue are packed into one sequence, and
+`perturbation_pairs`). The nine questions about a dialogue are packed into one sequence, and
 an attention mask lets each of them see only the dialogue and itself, so that each can be asked
 alone when the model judges.
 
@@ -22,12 +22,12 @@ from pathlib import Path
 import click
 import numpy as np
 import torch
+from perturbation_pairs import Split, clean_targets, perturbed_targets, split
 from tokenizers import Regex, Tokenizer, models, pre_tokenizers, trainers
 from torch.nn import functional
 from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
 
 from judge.dialogues import read_dialogues
-from judge.perturbation_pairs import Split, clean_targets, perturbed_targets, split
 from judge.perturbations import PERTURBATIONS, Pool
 from judge.rubric import RubricSet, load_rubric
 from judge.types import Dialogue

@@ -10,10 +10,10 @@ import numpy as np
 import pytest
 
 from judge.dialogues import read_dialogues
-from judge.perturbation_pairs import Split, clean_targets, pairs, perturbed_targets, split
 from judge.perturbations import PERTURBATIONS, Perturbation, Pool
 from judge.rubric import load_rubric
 from judge.types import Character, Dialogue, Turn
+from scripts.perturbation_pairs import Split, clean_targets, pairs, perturbed_targets, split
 
 METRICS = (
     "fluency",
