@@ -17,7 +17,7 @@ from judge.records import replace_files, write_record, write_text
 from judge.report.agreement_shape import LEVEL_TITLES, clusters, compared_levels, drawn, unit
 from judge.report.agreement_summary import people, rho_and_interval
 from judge.report.figures import ReportFigure, inline, write_figure
-from judge.report.figures.two_judges import two_forests
+from judge.report.figures.forest import two_forests
 from judge.report.format import (
     Footnotes,
     count,

@@ -246,25 +246,14 @@ def agree(
             hint="judge agree RUN --ratings FILE, or judge agree --table FILE",
         )
     wanted = None if out is None else report_folder(out, folders)
+    read = RatingsFile("", aliases or {}, scale, step, sheet, allow_missing)
     if table is not None:
         if ratings is not None:
             raise UsageError(
                 "--ratings goes with RUNS; a --table holds the ratings itself",
                 hint="name both files with --table",
             )
-        chosen = scores_of_table(
-            table,
-            judges,
-            people,
-            where,
-            aliases or {},
-            scale,
-            step,
-            sheet,
-            allow_missing=allow_missing,
-            metrics=metrics,
-            point=point,
-        )
+        chosen = scores_of_table(table, judges, people, where, read, metrics=metrics, point=point)
         if isinstance(chosen, JudgeList):
             return chosen
         folder = wanted or Path(usual_table_name("agreement", table, [s.judge for s in chosen]))
@@ -272,8 +261,7 @@ def agree(
         if judges or people or where:
             raise UsageError("--judge, --people and --where go with --table", hint="leave them out")
         if isinstance(ratings, str | Path):
-            file = RatingsFile(ratings, aliases or {}, scale, step, sheet, allow_missing)
-            ratings = reference_or_file(file)
+            ratings = reference_or_file(read._replace(path=ratings))
         chosen = _of_runs(folders, ratings, metrics=metrics, point=point)
         if out is None and len(folders) > 1:
             raise UsageError(
@@ -391,17 +379,16 @@ def scores_of_table(
     judges: Sequence[str],
     people: Sequence[str],
     where: Sequence[str],
-    aliases: Mapping[str, str],
-    scale: str | None,
-    step: float,
-    sheet: str | None,
+    read: RatingsFile,
     *,
-    allow_missing: bool,
     metrics: Sequence[str],
     point: Point,
     judge_scale: Scale | None = None,
 ) -> list[PairedScores] | JudgeList:
-    """What the named judges said; a list of all where none is named and there are several."""
+    """What the named judges said; a list of all where none is named and there are several.
+
+    `read` says how the table is read, not which it is.
+    """
     if len(judges) > 2:
         raise UsageError(
             f"{' '.join(f'--judge {name}' for name in judges)}: two can be compared",
@@ -416,22 +403,22 @@ def scores_of_table(
             paths = [files.enter_context(as_file(table))]
         judged = read_judged_table(
             paths,
-            aliases=aliases,
+            aliases=read.aliases,
             where=list(map(_condition, where)),
             people=people,
             judges=judges,
             point=point,
             categories=True,
-            sheet=sheet,
+            sheet=read.sheet,
         )
-    of_people = None if scale is None else Scale.parse(scale, step)
+    of_people = None if read.scale is None else Scale.parse(read.scale, read.step)
     if judged.categories and of_people is not None:
         raise UsageError(
             f"--scale {of_people}: the labels are categories: {', '.join(judged.categories)}",
             hint="leave --scale out",
         )
     judged = on_scale(judged, of_people, judge_scale)
-    judged = ensure_complete_table(judged, judges, metrics, allow_missing=allow_missing)
+    judged = ensure_complete_table(judged, judges, metrics, allow_missing=read.allow_missing)
     known = table_judges(judged)
     if not judges and len(known) > 1:
         raters = np.unique(judged.rater[~judged.judged])
