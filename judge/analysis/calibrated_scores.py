@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from calibration.arrays import Codes, Floats
 from calibration.calibrators import Ordinal, Ridge
 from calibration.calibrators.ridge import filled_cells
 from calibration.conformal import item_intervals
@@ -38,7 +39,6 @@ __all__ = ["CalibratedScores", "ItemKey", "ItemScore", "apply_calibration"]
 _BY_LOT = 0.01
 """A p-value below which rated dialogues do not look drawn by lot."""
 
-Floats = NDArray[np.float64]
 ItemKey = tuple[str, str, str, str]
 """System, character, scenario and metric."""
 
@@ -96,9 +96,9 @@ class _HumanScores:
     """
 
     mean: Floats
-    row: NDArray[np.int64]
-    column: NDArray[np.int64]
-    rater: NDArray[np.int64]
+    row: Codes
+    column: Codes
+    rater: Codes
     score: Floats
 
     def shares(self, rows: NDArray[np.bool_], columns: Sequence[int]) -> RaterShares:

@@ -9,10 +9,9 @@ from itertools import pairwise
 from typing import NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
 from calibration.agreement.correlation import spearman
-from calibration.arrays import Floats
+from calibration.arrays import Codes, Floats
 from calibration.probing import PairMean, PairResamples, label_use, length_effect, lowered
 from judge.analysis.probe_records import (
     AlteredCell,
@@ -39,7 +38,6 @@ MARGIN = 0.2
 
 _LOW_MASS = 0.5
 _SHUFFLED_METRICS = ("coherency", "fluency")
-_Ints = NDArray[np.int64]
 
 
 class JudgedAs(NamedTuple):
@@ -84,7 +82,7 @@ class _Scores(NamedTuple):
     """Of one variant: (n, M + 1) scores, overall last; (n, M) top labels, -1 where none."""
 
     score: Floats
-    top: _Ints
+    top: Codes
 
 
 def find(
@@ -382,7 +380,7 @@ def _resisted(shift: MeanShift, expected: Expectation) -> bool | None:
     return True if shift.upper < 0 else False if shift.lower > -MARGIN else None
 
 
-def _flips(before: _Ints, after: _Ints) -> float | None:
+def _flips(before: Codes, after: Codes) -> float | None:
     both = (before >= 0) & (after >= 0)
     return float((before != after)[both].mean()) if both.any() else None
 

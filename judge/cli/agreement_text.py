@@ -55,11 +55,12 @@ def show_agreement(found: Agreement) -> None:
         mean_rho,
         people,
     )
+    from judge.report.format import many
 
     _banners(simulated=found.simulated, reference=found.reference, partial=found.partial)
-    raters = _count(found.raters, "rater") if found.raters else "unnamed raters"
+    raters = many(found.raters, "rater") if found.raters else "unnamed raters"
     click.echo(
-        f"judge {found.judge}: {_count(found.ratings, 'rating')} of {raters} on {amount(found)}"
+        f"judge {found.judge}: {many(found.ratings, 'rating')} of {raters} on {amount(found)}"
     )
     for note in (*found.notes, levels_left_out(found)):
         if note:
@@ -77,22 +78,8 @@ def show_agreement(found: Agreement) -> None:
         click.echo(table(rows))
     click.echo("\nlabels, and people among themselves" if found.categories else _POINTS)
     first = "equal" if found.categories else "MAE"
-    points: list[tuple[str, ...]] = [
-        (
-            "measure",
-            first,
-            "bias",
-            "kappa",
-            "alpha",
-            "with judge",
-            "ICC",
-            "SPA",
-            "alt-test",
-            "whole",
-        )
-    ]
-    points += [_points(measure) for measure in found.measures]
-    points = _without_dashes(points)
+    columns = ("bias", "kappa", "alpha", "with judge", "ICC", "SPA", "alt-test", "whole")
+    points = _without_dashes([("measure", first, *columns), *map(_points, found.measures)])
     click.echo(table(points))
     told = {*points[0], *(rows[0] if rows else ())}
     for heads, meaning in _READ.items():
@@ -111,6 +98,7 @@ def show_comparisons(found: Comparisons) -> None:
     from judge.analysis.agreement.two_judges import COMPARED
     from judge.report.agreement_shape import compared_levels, unit
     from judge.report.agreement_summary import people
+    from judge.report.format import many
     from judge.report.paper import few_to_exchange
     from judge.report.two_judges_page import comparison_sentences
 
@@ -119,7 +107,7 @@ def show_comparisons(found: Comparisons) -> None:
         click.echo(f"note: {note}")
     click.echo(comparison_sentences(found)[0])
     click.echo(
-        f"{found.first} against {found.second}, {_count(found.dialogues, unit(found))}: Spearman's "
+        f"{found.first} against {found.second}, {many(found.dialogues, unit(found))}: Spearman's "
         f"rho with {people(found)}, {_TESTS[found.test].format(found.exchanges)}"
     )
     if any(found.dropped):
@@ -187,10 +175,6 @@ def _banners(*, simulated: bool, reference: bool = False, partial: str = "") -> 
         click.echo("REFERENCE JUDGMENTS: given by a strong LLM, not by people")
     if partial:
         click.echo(f"PARTIAL: {partial}")
-
-
-def _count(number: int, noun: str) -> str:
-    return f"{number:,} {noun}{'' if number == 1 else 's'}"
 
 
 def _of_intervals(found: Agreement, levels: Sequence[Level]) -> str:

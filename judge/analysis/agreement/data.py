@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from calibration.agreement.correlation import TOLERANCE
 from calibration.agreement.levels import mean_of_parts
+from calibration.arrays import Codes, Floats
 from calibration.errors_of_fit import to_labels
 from judge.analysis.results import OVERALL, MeasureKind
 from judge.ratings import mean_ratings
@@ -26,9 +27,6 @@ __all__ = [
     "purpose_rng",
     "simulated",
 ]
-
-Floats = NDArray[np.float64]
-Codes = NDArray[np.int64]
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from calibration.arrays import Codes, Floats
 from judge.analysis.agreement.data import PairedScores
 from judge.analysis.judgment_table import (
     chosen_metrics,
@@ -26,9 +27,6 @@ from judge.types import Dialogue, Failure, Judgment, Rubric
 __all__ = ["scores_from_run"]
 
 _CHECK = "name the ratings of this run; `judge ratings check` shows what is in the file"
-
-Floats = NDArray[np.float64]
-Codes = NDArray[np.int64]
 
 
 def scores_from_run(

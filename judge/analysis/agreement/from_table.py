@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from calibration.agreement.levels import level_correlations
+from calibration.arrays import Codes, Floats
 from judge.analysis.agreement import statistics
 from judge.analysis.agreement.agreement_records import AltTest, Coefficient, Estimate, Level
 from judge.analysis.agreement.categories import categorical_agreement
@@ -21,8 +22,6 @@ from judge.ratings import JudgedTable, Scale, mean_ratings
 
 __all__ = ["Overview", "overview", "scores_from_table", "table_judges"]
 
-Floats = NDArray[np.float64]
-Codes = NDArray[np.int64]
 
 _LISTED = 20
 """So many judges are named in a message."""

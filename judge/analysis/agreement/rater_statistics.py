@@ -9,7 +9,6 @@ from itertools import combinations
 from typing import Literal
 
 import numpy as np
-from numpy.typing import NDArray
 
 from calibration.agreement.alt_test import EPSILON, AltTestResult, alt_test
 from calibration.agreement.correlation import snap, spearman, tie_codes
@@ -20,6 +19,7 @@ from calibration.agreement.raters import (
     reliability,
     spearman_ceiling,
 )
+from calibration.arrays import Codes, Floats
 from judge.analysis.agreement.agreement_records import (
     AltFloor,
     AltTest,
@@ -31,9 +31,6 @@ from judge.analysis.agreement.agreement_records import (
 from judge.analysis.agreement.data import MeasureScores, PairedScores
 from judge.analysis.agreement.statistics import estimate
 from judge.analysis.judgment_table import dialogue_order, finite_or_none
-
-Floats = NDArray[np.float64]
-Codes = NDArray[np.int64]
 
 __all__ = [
     "MOST_DISAGREEMENTS",

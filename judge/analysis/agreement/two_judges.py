@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from calibration.agreement.compare import exchange_test, perm_both
 from calibration.agreement.correlation import tie_codes
 from calibration.agreement.small_sample import benjamini_yekutieli, holm
+from calibration.arrays import Codes, Floats
 from calibration.resampling.bootstrap import CrossedBootstrap, crossed_bootstrap
 from judge.analysis.agreement.agreement_records import Estimate, Interval
 from judge.analysis.agreement.data import (
@@ -163,8 +164,6 @@ class Comparisons:
         return plain_record(self, format=FORMAT)
 
 
-Floats = NDArray[np.float64]
-Codes = NDArray[np.int64]
 _Correct = Callable[[Floats], Floats]
 
 _CORRECTIONS: dict[MeasureKind, tuple[Correction, _Correct]] = {
