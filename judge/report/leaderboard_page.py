@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from textwrap import wrap
@@ -16,7 +15,6 @@ from judge.analysis.results import CalibratedMean
 from judge.records import write_csv, write_record, write_text
 from judge.report.figures import ReportFigure, inline, write_figure
 from judge.report.format import (
-    Axis,
     Footnotes,
     count,
     csv_text,
@@ -40,12 +38,14 @@ from judge.report.paper.table import (
 )
 
 __all__ = [
+    "ahead_sentence",
     "human_sentence",
     "leaderboard_csv",
     "leaderboard_table",
     "render_leaderboard",
     "sentences",
     "terminal_leaderboard",
+    "told_apart_sentence",
     "write_leaderboard",
 ]
 
@@ -56,14 +56,17 @@ _RECORDED = "its dialogues were recorded: nobody measured the writing"
 
 _NO_MEAN = CalibratedMean(0, None, None, None, "new", reason=_NOT_ALL_METRICS)
 
+_MOST_PAIRS = 4
+"""How many pairs that are not told apart are named."""
+
 _HEAD_WIDTH, _NAME_WIDTH = 10, 18
 """How many letters stand on a line of a head and of a system's name: all fits in 80 columns."""
 
 
-def write_leaderboard(board: Leaderboard, picture: ReportFigure | None, folder: Path) -> Path:
+def write_leaderboard(board: Leaderboard, pictures: Sequence[ReportFigure], folder: Path) -> Path:
     """Write `leaderboard.html`, `.json`, `.csv`, `.md`, `.tex` and `figures/`; return the page.
 
-    The same board and picture give the same bytes.
+    The same board and pictures give the same bytes.
 
     Raises:
         StoreError: the folder cannot be written.
@@ -73,18 +76,17 @@ def write_leaderboard(board: Leaderboard, picture: ReportFigure | None, folder: 
     write_csv(folder / "leaderboard.csv", leaderboard_csv(board))
     write_text(folder / "leaderboard.md", markdown_table(table))
     write_text(folder / "leaderboard.tex", latex_table(table))
-    if picture is not None:
+    for picture in pictures:
         write_figure(picture, folder)
-    return write_text(folder / "leaderboard.html", render_leaderboard(board, picture))
+    return write_text(folder / "leaderboard.html", render_leaderboard(board, pictures))
 
 
-def render_leaderboard(board: Leaderboard, picture: ReportFigure | None = None) -> str:
+def render_leaderboard(board: Leaderboard, pictures: Sequence[ReportFigure] = ()) -> str:
     """The page as HTML.
 
     It loads nothing from elsewhere, escapes every text from the data and is readable without its
     script.
     """
-    human = next((row.mean for row in board.ranked if row.system == HUMAN), None)
     lead, *rest = sentences(board)
     return (
         environment()
@@ -96,11 +98,10 @@ def render_leaderboard(board: Leaderboard, picture: ReportFigure | None = None) 
             lead=lead,
             rest=rest,
             short={name: english_title(name, title) for name, title in board.titles.items()},
-            axis=_axis(board),
             pair_level=_pair_level(board),
-            human=human,
             human_name=HUMAN,
             costs=_known_costs(board),
+            took=_took(_known_costs(board)),
             seconds=lambda value: fixed(value, 1) if value < 10 else count(round(value)),
             why_no_tokens=_why_no_tokens,
             recorded=_RECORDED,
@@ -108,8 +109,9 @@ def render_leaderboard(board: Leaderboard, picture: ReportFigure | None = None) 
             not_all_metrics=_NOT_ALL_METRICS,
             pairs={(pair.one, pair.other): pair for pair in board.pairs},
             footnotes=Footnotes,
-            picture=picture,
-            drawing=picture and inline(picture),
+            caption=pictures[0].caption if pictures else "",
+            drawings=[inline(picture) for picture in pictures],
+            rank_words={row.system: _rank_words(board, row) for row in board.standings},
         )
     )
 
@@ -120,20 +122,58 @@ def sentences(board: Leaderboard) -> list[str]:
     if not ranked:
         few = [row.reason for row in board.standings if row.mean is not None]
         return [f"{few[0][0].upper()}{few[0][1:]}." if few else "No system has an overall score."]
-    first = [row.system for row in ranked if row.rank == 1]
     if len(ranked) == 1:
-        return [f"{first[0]} is alone: there is nothing to compare it with."]
-    if len(first) == 1:
-        lines = [f"{first[0]} leads."]
+        return [f"{ranked[0].system} is alone: there is nothing to compare it with."]
+    people = [human_sentence(board)] if any(row.system == HUMAN for row in ranked) else []
+    return [f"{_best(board)} {ahead_sentence(board)}", told_apart_sentence(board), *people]
+
+
+def _best(board: Leaderboard) -> str:
+    """Who has the highest mean, and its interval."""
+    row = board.ranked[0]
+    mean, lower, upper, confidence = row.mean, row.lower, row.upper, board.confidence
+    of = f" of {len(board.labels)} overall"
+    if board.of_calibrated and row.calibrated is not None:
+        mean, lower, upper = row.calibrated.mean, row.calibrated.lower, row.calibrated.upper
+        of, confidence = " overall on the human scale", board.calibration_confidence or confidence
+    ends = ""
+    if lower is not None:
+        ends = f" ({level(confidence)} interval {fixed(lower)} to {fixed(upper)})"
+    which = "highest mean" if row == board.standings[0] else "highest mean of those with a rank"
+    return f"{row.system} has the {which}, {fixed(mean)}{of}{ends}."
+
+
+def ahead_sentence(board: Leaderboard) -> str:
+    """By how much the first is ahead of the second, and whom it is shown to be better than."""
+    first, second, *_ = (standing.system for standing in board.ranked)
+    pair = next((p for p in board.pairs if (p.one, p.other) == (first, second)), None)
+    ahead = ""
+    if pair is not None and pair.difference is not None:
+        ahead = f"It is {fixed(pair.difference)} ahead of {second}"
+        if pair.lower is not None and pair.upper is not None:
+            ahead += f" ({fixed(pair.lower)} to {fixed(pair.upper)})"
+        ahead += ", and " if pair.better else ", which can be chance, and "
+    worse = board.shown(first)[1]
+    others = len(board.ranked) - 1
+    if len(worse) == others:
+        shown = "shown to be better than " + ("it" if others == 1 else "every other system")
+    elif worse:
+        shown = f"shown to be better than {len(worse)} of the {many(others, 'other system')}"
     else:
-        lines = [f"{', '.join(first[:-1])} and {first[-1]} share the first rank."]
-    shown = sum(pair.better is not None for pair in board.pairs)
-    left = "" if shown == len(board.pairs) else "; of the others either may be the better one"
+        shown = "not shown to be better than any other system"
+    return f"{ahead}{shown}." if ahead else f"It is {shown}."
+
+
+def told_apart_sentence(board: Leaderboard) -> str:
+    """Which pairs of systems are not told apart."""
     pairs = many(len(board.pairs), "pair")
-    lines.append(f"Told apart: {count(shown)} of {pairs} of systems{left}.")
-    if any(row.system == HUMAN for row in ranked):
-        lines.append(human_sentence(board))
-    return lines
+    open_pairs = [pair for pair in board.pairs if pair.better is None]
+    if not open_pairs:
+        return f"All {pairs} of systems are told apart."
+    named = "; ".join(f"{pair.one} and {pair.other}" for pair in open_pairs[:_MOST_PAIRS])
+    more = len(open_pairs) - _MOST_PAIRS
+    named += f"; and {many(more, 'other pair')}" if more > 0 else ""
+    return f"Cannot be told apart, {len(open_pairs)} of {pairs}: {named}."
 
 
 def human_sentence(board: Leaderboard) -> str:
@@ -148,23 +188,21 @@ def human_sentence(board: Leaderboard) -> str:
     )
 
 
+def _rank_words(board: Leaderboard, row: SystemStanding) -> str:
+    """Why a system has its rank: how many are shown to be better, and how many may be."""
+    if row.rank is None or row.first is None or row.last is None:
+        return ""
+    said = f"{row.first - 1 or 'none'} shown to be better"
+    if row.last > row.first:
+        said += f"; {row.last - row.first} cannot be told apart"
+    if row.rank > row.first:
+        above = board.ranked[board.ranked.index(row) - 1]
+        said += f"; not ranked before {above.system}, whose mean is higher"
+    return said
+
+
 def _many_systems(n: int) -> str:
     return many(n, "system") if n else "no system"
-
-
-def _axis(board: Leaderboard) -> Axis | None:
-    """From at most a tenth below all intervals to at most a tenth above; None without a mean."""
-    ends = [
-        end
-        for row in board.standings
-        for end in (row.mean, row.lower, row.upper)
-        if end is not None
-    ]
-    if not ends:
-        return None
-    low = max(1.0, math.floor(10 * min(ends)) / 10)
-    high = min(float(len(board.labels)), math.ceil(10 * max(ends)) / 10)
-    return Axis(low, high) if low < high else Axis(1.0, float(len(board.labels)))
 
 
 def _known_costs(board: Leaderboard) -> list[str]:
@@ -175,6 +213,15 @@ def _known_costs(board: Leaderboard) -> list[str]:
         for name in ("tokens", "writing", "judging")
         if any(getattr(cost, name) is not None for cost in costs)
     ]
+
+
+def _took(costs: Sequence[str]) -> str:
+    """What the last columns are: `Tokens are`, `Seconds are` or `Tokens and seconds are`."""
+    names = [
+        *(["tokens"] if "tokens" in costs else []),
+        *(["seconds"] if costs != ["tokens"] else []),
+    ]
+    return f"{' and '.join(names).capitalize()} are"
 
 
 def _why_no_tokens(row: SystemStanding) -> str:

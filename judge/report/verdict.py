@@ -9,12 +9,14 @@ from judge.analysis.breakdown import Breakdown, MeanOf
 from judge.analysis.ranking import HUMAN, Leaderboard
 from judge.analysis.results import OVERALL, CalibratedResults, Results
 from judge.report.format import fixed, level, many, short_title
-from judge.report.leaderboard_page import human_sentence, sentences
+from judge.report.leaderboard_page import (
+    ahead_sentence,
+    human_sentence,
+    sentences,
+    told_apart_sentence,
+)
 
 __all__ = ["standing_sentences", "trust_sentences"]
-
-_MOST_PAIRS = 4
-"""How many pairs that are not told apart are named."""
 
 
 def standing_sentences(
@@ -50,39 +52,7 @@ def standing_sentences(
         return [f"{lead}{_with_ends(next_best, breakdown)}.", *sentences(board)]
     lead = f"{first} has the highest mean, {_with_ends(best, breakdown, of)}."
     people = [human_sentence(board)] if HUMAN in ranked else []
-    return [f"{lead} {_lead(board)}", *_told_apart(board), *people]
-
-
-def _lead(board: Leaderboard) -> str:
-    """By how much the first is ahead of the second, and whom it is shown to be better than."""
-    first, second, *_ = (standing.system for standing in board.ranked)
-    pair = next((p for p in board.pairs if (p.one, p.other) == (first, second)), None)
-    ahead = ""
-    if pair is not None and pair.difference is not None:
-        ahead = f"It is {fixed(pair.difference)} ahead of {second}"
-        if pair.lower is not None and pair.upper is not None:
-            ahead += f" ({fixed(pair.lower)} to {fixed(pair.upper)})"
-        ahead += ", and " if pair.better else ", which can be chance, and "
-    worse = board.shown(first)[1]
-    others = len(board.ranked) - 1
-    if len(worse) == others:
-        shown = "shown to be better than " + ("it" if others == 1 else "every other system")
-    elif worse:
-        shown = f"shown to be better than {len(worse)} of the {many(others, 'other system')}"
-    else:
-        shown = "not shown to be better than any other system"
-    return f"{ahead}{shown}." if ahead else f"It is {shown}."
-
-
-def _told_apart(board: Leaderboard) -> Iterator[str]:
-    open_pairs = [pair for pair in board.pairs if pair.better is None]
-    if not open_pairs:
-        yield f"All {many(len(board.pairs), 'pair')} of systems are told apart."
-        return
-    named = "; ".join(f"{pair.one} and {pair.other}" for pair in open_pairs[:_MOST_PAIRS])
-    more = len(open_pairs) - _MOST_PAIRS
-    named += f"; and {many(more, 'other pair')}" if more > 0 else ""
-    yield (f"Cannot be told apart, {len(open_pairs)} of {many(len(board.pairs), 'pair')}: {named}.")
+    return [f"{lead} {ahead_sentence(board)}", told_apart_sentence(board), *people]
 
 
 def trust_sentences(results: Results) -> list[str]:

@@ -34,7 +34,13 @@ from judge.workflows.inputs import (
     read_dialogues,
     usual_folder,
 )
-from judge.workflows.judging import Judge, cost_of_reasons, judge_notes, tell_outcome
+from judge.workflows.judging import (
+    Judge,
+    cost_of_reasons,
+    judge_notes,
+    tell_outcome,
+    warn_of_window,
+)
 from judge.workflows.opening import (
     PlayOptions,
     WriterKeywords,
@@ -223,6 +229,8 @@ def evaluate(
         if replies is not None and not unsettled:  # a set must not change later
             sets = replies_tree(rubric_set, given.dialogues, seed=opened.choice.options.seed)
         with Store(folder) as store:
+            if not store.keys() and options.get("cluster") is None:
+                warn_of_window(tree, opened.engine)
             done = run(
                 tree,
                 opened.engine,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Self, Unpack
@@ -15,7 +15,7 @@ from judge.roleplay.reply_flags import share_of_language
 from judge.rubric import load_rubric
 from judge.runs import score_frame, show_frame
 from judge.store import Store
-from judge.token_plan import rationale_cost
+from judge.token_plan import plan_tokens, rationale_cost
 from judge.types import Dialogue, Failure, Judgment, PromptTree, Rubric
 from judge.workflows import Progress, no_progress
 from judge.workflows.inputs import DialogueSource, read_dialogues
@@ -24,7 +24,17 @@ from judge.workflows.opening import EngineKeywords, JudgeChoice, choose_judge
 if TYPE_CHECKING:
     import pandas as pd
 
-__all__ = ["RATIONALE_TOKENS", "Judge", "Scores", "cost_of_reasons", "judge_notes", "tell_outcome"]
+    from judge.engines.interface import Engine
+
+__all__ = [
+    "RATIONALE_TOKENS",
+    "Judge",
+    "Scores",
+    "cost_of_reasons",
+    "judge_notes",
+    "tell_outcome",
+    "warn_of_window",
+]
 
 _log = logging.getLogger(__name__)
 
@@ -208,6 +218,27 @@ def cost_of_reasons(
     if outcome.rationales_cut:
         _log.info("%d reasons were cut at %d tokens", outcome.rationales_cut, tree.rationale)
     return facts
+
+
+def warn_of_window(tree: PromptTree, engine: Engine) -> None:
+    """Warn where the longest dialogue does not fit into the model's window.
+
+    Only the prompts about the dialogue of the most characters are counted: that takes no longer
+    than loading the tokenizer.
+    """
+    if not tree.items:
+        return
+    longest = max(
+        tree.items, key=lambda item: sum(len(t.question + t.answer) for t in item.dialogue.turns)
+    )
+    plan = plan_tokens(replace(tree, items=(longest,)), engine)
+    if plan is not None and plan.window is not None and plan.longest > plan.window:
+        _log.warning(
+            "the model's window is %d tokens, and a prompt about the longest dialogue has %d: "
+            "prompts that are longer than the window fail",
+            plan.window,
+            plan.longest,
+        )
 
 
 def judge_notes(judge: Judge, dialogues: Sequence[Dialogue]) -> tuple[str, ...]:

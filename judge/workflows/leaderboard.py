@@ -117,8 +117,9 @@ def leaderboard(
         calibrated=calibrated,
     )
     breakdown = break_down(results, judgments, confidence=confidence, calibrated=calibrated)
-    picture = systems_plot(results, breakdown)
-    return LeaderboardReport(board, write_leaderboard(board, picture, folder), run.failed)
+    plots = (systems_plot(results, breakdown, narrow=narrow) for narrow in (False, True))
+    pictures = [plot for plot in plots if plot is not None]
+    return LeaderboardReport(board, write_leaderboard(board, pictures, folder), run.failed)
 
 
 def _refuse_namesakes(runs: Sequence[Path]) -> None:

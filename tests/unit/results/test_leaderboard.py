@@ -95,6 +95,28 @@ def test_what_is_not_shown_to_differ_shares_a_rank(board: Board) -> None:
     assert found.shown("c") == (["a", "b"], [])
     assert found.shown("a") == ([], ["c"])
     assert found.pair_confidence == pytest.approx(1 - 0.05 / 3)
+    assert [row[1].split(maxsplit=1)[1] for row in rows_of(render_leaderboard(found))] == [
+        "none shown to be better; 1 cannot be told apart",
+        "none shown to be better; 1 cannot be told apart",
+        "2 shown to be better",
+    ]
+
+
+def test_why_a_rank_is_not_the_first_of_its_range(board: Board) -> None:
+    """`b` is below `a`, who is known to be worse than the best; of `b` that is not known.
+
+    It wobbles, so nobody tells it from the others; its rank is still not before that of `a`.
+    """
+    found = board({"best": grid(3.12), "a": grid(3.1), "b": grid(3.09, wobble=1.0)})
+    assert [(s.system, s.rank, s.first, s.last) for s in found.standings] == [
+        ("best", 1, 1, 2),
+        ("a", 2, 2, 3),
+        ("b", 2, 1, 3),
+    ]
+    assert (
+        "2 cannot be told apart; not ranked before a, whose mean is higher"
+        in (rows_of(render_leaderboard(found))[2][1])
+    )
 
 
 def test_the_same_scores_are_a_tie(board: Board) -> None:
@@ -236,7 +258,8 @@ def test_the_page(full: tuple[Leaderboard, Results]) -> None:
     """Every system with rank, scores and costs; a dash with its reason for what is unknown."""
     page = render_leaderboard(full[0])
     first, human, void = rows_of(page)
-    assert first[1] == "&lt;b&gt;&amp;_"
+    assert first[1].split(maxsplit=1) == ["&lt;b&gt;&amp;_", "none shown to be better"]
+    assert human[1].split(maxsplit=1) == ["human", "1 shown to be better"]
     assert first[0].split() == ["1", "could", "be", "1"]
     assert first[-3:] == ["1,234", "57", "7.2"]
     assert human[0].startswith("2")
@@ -265,10 +288,9 @@ def test_where_the_human_fans_stand(full: tuple[Leaderboard, Results], board: Bo
     )
     alike = board({"a": grid(4, wobble=0.5), "human": grid(4)})
     lead, pairs, fans = sentences(alike)
-    assert lead == "a and human share the first rank."
-    assert pairs == (
-        "Told apart: 0 of 1 pair of systems; of the others either may be the better one."
-    )
+    assert lead.startswith("a has the highest mean, ")
+    assert lead.endswith("which can be chance, and not shown to be better than any other system.")
+    assert pairs == "Cannot be told apart, 1 of 1 pair: a and human."
     assert fans == (
         "The human fans (human) have rank 1, and could have any from 1 to 2. Shown to be better "
         "than they: no system; worse: none; not told apart: 1."
@@ -322,8 +344,8 @@ def test_calibrated_scores_stand_beside(
     )
     page = render_leaderboard(shown)
     a, b = rows_of(page)
-    assert "2.50 2.25 to 2.75" in re.sub(" +", " ", a[6])
-    assert "3.50" in b[6]
+    assert "2.50 2.25 to 2.75" in re.sub(" +", " ", a[5])
+    assert "3.50" in b[5]
     assert "no interval for a fitted system" in page
     assert "with its 90% interval" in page
     assert [

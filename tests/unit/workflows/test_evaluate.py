@@ -21,6 +21,7 @@ from judge.workflows.evaluate import plan_evaluation
 from judge.workflows.inputs import RatingsFile, dialogue_lines
 from judge.workflows.opening import PlayKeywords, PlayOptions
 from judge.workflows.report import report
+from tests.unit.engines.small import shared_model
 from tests.unit.roleplay.wire import serving
 
 DEMO = Path(__file__).parents[3] / "scripts" / "demo_dialogues"
@@ -364,3 +365,19 @@ def test_another_task_goes_the_whole_way(tmp_path: Path) -> None:
     assert measure.spearman["all"].value == pytest.approx(expected)
     with pytest.raises(DataError, match="another scale than 1-5"):
         judge.agree(done.folder, tmp_path / "ratings.csv", out=tmp_path / "wrong")
+
+
+def test_a_window_that_is_too_small_is_told_before_judging(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """Once, when the run begins: all its prompts have more than 120 bytes, and so more tokens."""
+    folder = str(shared_model("Llama", window=120))
+    for _ in range(2):
+        found = judge.evaluate(DEMO, judge=folder, rubric="tiny", limit=1, out="small")
+        assert found.failed == len(found.run.judgments) > 0
+    (told,) = [line for line in caplog.messages if "longest dialogue" in line]
+    assert told.startswith("the model's window is 120 tokens, and a prompt about")
+    caplog.clear()
+    roomy = str(shared_model("Llama", window=1 << 16))
+    judge.evaluate(DEMO, judge=roomy, rubric="tiny", limit=1, metrics=["fluency"], out="roomy")
+    assert not [line for line in caplog.messages if "window" in line]
