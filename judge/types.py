@@ -348,7 +348,7 @@ class Sampling:
         max_tokens: the maximum length of a reply in tokens, including what the model thinks first.
         temperature: 0 always takes the most probable token.
         top_p: sample from the most probable tokens whose probabilities together reach this share.
-        seed: of the random draws. Engines in this process give the same replies to the same chats.
+        seed: of the random draws. Local engines give the same replies to the same chats.
         thinking: let a model that can think do so before it replies.
     """
 

@@ -1,4 +1,4 @@
-"""Chats as token ids, and replies out of what a model wrote: for the engines in this process.
+"""Chats as token ids, and replies out of what a model wrote: for the local engines.
 
 The model's own chat template frames a chat. The template is given placeholders instead of the
 texts, and the texts are tokenized separately from what stands around them: special tokens in a text

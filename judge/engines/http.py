@@ -1,7 +1,7 @@
 """A model behind a server with OpenAI's interface, or with a richer one.
 
 Servers that take token ids (vLLM, SGLang, llama.cpp) are asked for the log-probabilities of exactly
-the labels, as the engines in this process are. The others are asked for the most probable tokens.
+the labels, as the local engines are. The others are asked for the most probable tokens.
 With `samples`, answers are drawn and counted instead, which any server can do. Requests are sent
 dialogue by dialogue, so that the server's prefix cache finds what prompts share.
 

@@ -102,4 +102,4 @@ def test_broken_in_every_way(judge: Program, recorded: Recorded) -> None:
 
 def test_a_language_model_is_broken(judge: Program, recorded: Recorded) -> None:
     """With transformers: the program and then the worker are killed."""
-    judged_in_pieces(judge, ("--model", recorded(n=30), *TINY), BREAKS[2:4])
+    judged_in_pieces(judge, ("--model", recorded(n=12), *TINY), BREAKS[2:4])
