@@ -17,8 +17,11 @@ from calibration.agreement.correlation import TOLERANCE
 from calibration.arrays import Codes, Floats, codes_of, confidence_iv, same_length_iv
 from calibration.resampling.bootstrap import crossed_weights, percentile_interval
 
-__all__ = ["LabelUse", "LengthEffect", "PairMean", "PairResamples", "label_use", "length_effect",
-           "lowered"]  # fmt: skip
+__all__ = ["LEAST", "LabelUse", "LengthEffect", "PairMean", "PairResamples", "label_use",
+           "length_effect", "lowered"]  # fmt: skip
+
+LEAST = 8
+"""The dialogues that an interval takes: resamples of fewer vary too little."""
 
 
 class PairMean(NamedTuple):
@@ -100,6 +103,9 @@ class PairResamples:
     ) -> PairMean:
         """The mean of a number for each pair.
 
+        There is none with pairs of fewer than `LEAST` dialogues: of four, an interval of noise lay
+        above 0 in 6% of simulations, in place of 2.5%.
+
         Where all numbers are the same, resamples cannot vary. The interval of a share of 0 or 1 is
         then that of Clopper and Pearson (1934). Its trials are the characters, or the scenarios if
         those are fewer, or a third of the dialogues if that is more, since the crossed bootstrap
@@ -117,6 +123,9 @@ class PairResamples:
         value = float(y.mean()) if np.ptp(y) else float(y[0])
         if not np.ptp(y):
             return self._all_alike(value, rows, share=share)
+        if len(np.unique(rows)) < LEAST:
+            reason = f"an interval takes {LEAST} dialogues"
+            return PairMean(len(y), value, math.nan, math.nan, reason)
         replicates = _ratios(self._weights[:, rows] @ y, self._weights[:, rows].sum(axis=1))
         return self._interval(len(y), value, replicates)
 

@@ -61,7 +61,9 @@ def difference_sentences(differences: RunDifferences) -> list[str]:
     if shifted:
         far = max(shifted, key=_shift)
         lines.append(
-            f"The scores differ most for {short_title(far.title)}: the second gives "
+            "Every score is the same in both."
+            if not any(m.absolute for m in shifted)
+            else f"The scores differ most for {short_title(far.title)}: the second gives "
             f"{signed(_signed_shift(far))} points on average."
         )
     known = sorted((m.within_item, m.title) for m in metrics if m.within_item is not None)

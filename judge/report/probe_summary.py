@@ -198,6 +198,9 @@ def requirement_sentence(one: ProbeRequirement, *, several: bool) -> str:
     """Whether a threshold was met, and by what."""
     of = f" for {one.of}" if several else ""
     found = "it is unknown" if one.value is None else f"found {fixed(one.value, 3)}"
+    _, sign, bound = one.text.partition(">=")
+    if sign and one.value is not None and not one.met and one.value >= float(bound):
+        found += ", but that may be chance"
     return f"Required {one.text}{of}: {found}, {'met' if one.met else 'missed'}."
 
 

@@ -193,7 +193,7 @@ def _judge(name: str) -> Check:
             return Check(about, "ok", f"runs with the engine {spec.engine}")
         if not Path(spec.model).exists():
             text = "not on this disk: taken for a hub id, which the first run fetches"
-            return Check(about, "note", text, f"huggingface-cli download {name}")
+            return Check(about, "note", text, f"hf download {name}")
         checkpoint = Checkpoint(spec.model)
         size = sum(path.stat().st_size for path in checkpoint.weights)
         window = checkpoint.window

@@ -43,7 +43,7 @@ LIMIT, RESAMPLES = 40, 2000
 
 _PUBLIC, _DEMO = "the public data", "the demo"
 _REQUIREMENT = re.compile(r"\s*(\w+)\s*(>=|<=)\s*(\d*\.?\d+)\s*")
-_OTHER_NUMBERS = ("halo", "bait", "other_character", "shuffled")
+_SMALL, _KNOWN_ANSWERS = ("halo", "bait"), ("other_character", "shuffled")
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,7 +118,8 @@ def probe(
         against: further ways to score the unaltered dialogues: `seed=1`, or an engine.
         require: thresholds, such as `fluency>=.8`; see `ProbeReport.missed`. Names are those of
             metrics (how often damage scores lower), `halo`, `bait` (the most that a bait buys, in
-            points), `other_character` and `shuffled` (of the known answers).
+            points), `other_character` and `shuffled` (of the known answers). A share has to lie
+            above chance with its whole interval, so that noise meets no bound above .5 by luck.
         out: the folder; None for `runs/probe-JUDGE`.
         confidence: of the intervals.
         resamples: of the bootstrap.
@@ -398,24 +399,37 @@ def _parsed(text: str) -> _Requirement:
 
 
 def _refuse_unknown(wanted: Sequence[_Requirement], metrics: Sequence[str]) -> None:
-    known = (*metrics, *_OTHER_NUMBERS)
+    known = (*metrics, *_SMALL, *_KNOWN_ANSWERS)
     for one in wanted:
         if one.name not in known:
             raise UsageError(
                 f"--require {one.text}: a probe has no number called {one.name}",
                 hint=f"choose from {', '.join(known)}",
             )
+        if (one.sign == "<=") != (one.name in _SMALL):
+            raise UsageError(
+                f"--require {one.text}: a worse judge would meet it more easily",
+                hint="halo and bait have an upper bound, <=, and everything else a lower one, >=",
+            )
+        if one.sign == ">=" and one.bound > 1:
+            raise UsageError(
+                f"--require {one.text}: nothing can meet it",
+                hint="it is a share, from 0 to 1, such as .8",
+            )
 
 
 def _checked(wanted: _Requirement, finding: ProbeFinding) -> ProbeRequirement:
-    """An unknown number meets nothing."""
-    values = {row.metric: row.auc.value for row in finding.sensitivity}
-    values |= {one.name: one.auc.value for one in finding.known}
+    """An unknown number meets nothing, and a share that may be chance no bound above chance."""
+    shares = {row.metric: row.auc for row in finding.sensitivity}
+    shares |= {one.name: one.auc for one in finding.known}
+    share = shares.get(wanted.name)
+    if share is not None:
+        shown = share.above_chance or wanted.bound <= 0.5
+        met = share.value is not None and share.value >= wanted.bound and shown
+        return ProbeRequirement(wanted.text, finding.name, share.value, met)
     bought = [b.shift.value for b in finding.baits if b.expected == "steady"]
     known = [value for value in bought if value is not None]
-    values |= {"halo": finding.halo.value, "bait": max(known, default=None)}
+    values = {"halo": finding.halo.value, "bait": max(known, default=None)}
     value = values.get(wanted.name)
-    met = value is not None
-    if value is not None:
-        met = value >= wanted.bound if wanted.sign == ">=" else value <= wanted.bound
+    met = value is not None and value <= wanted.bound
     return ProbeRequirement(wanted.text, finding.name, value, met)

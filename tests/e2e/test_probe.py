@@ -50,6 +50,18 @@ def test_the_exit_status_says_whether_requirements_are_met(judge: Program) -> No
     assert record["probe"]["requirements"][0]["value"] is None
 
 
+def test_noise_meets_no_requirement_by_luck(judge: Program) -> None:
+    """Of few pairs a share may be large: it may be chance, and that is said."""
+    names = ("fluency", "coherency", "speech_style", "behavioral_habit")
+    bounds = (f"--require={name}>=.51" for name in names)
+    args = ("probe", "--judge", "mock", "--limit", "4", "--metrics", ",".join(names), *bounds)
+    done = judge(*args, "--out", "out", code=1)
+    said = [line for line in done.out.splitlines() if line.startswith("Required")]
+    assert len(said) == len(names)
+    assert all(line.endswith("missed.") for line in said)
+    assert any("but that may be chance" in line for line in said)
+
+
 def test_two_judges_and_two_seeds_stand_in_one_report(judge: Program) -> None:
     """Each has a folder of its own; another seed of the mock scores otherwise."""
     judge(*QUICK, "--judge", "mock", "--against", "seed=1", "--out", "both")
@@ -98,6 +110,8 @@ def test_a_probe_that_was_stopped_goes_on(judge: Program) -> None:
     [
         (("--require", "fluency"), "it is not NAME>=NUMBER"),
         (("--require", "charm>=.5"), "no number called charm"),
+        (("--require", "bait>=.2"), "a worse judge would meet it more easily"),
+        (("--require", "fluency>=80"), "nothing can meet it"),
         (("--against", "moon"), "neither an engine nor a seed"),
         (("--judge", "mock-constant"), "named twice"),
         (("--metrics", "charm"), "charm"),

@@ -41,6 +41,24 @@ def test_a_judge_of_noise_is_never_shown_to_see() -> None:
     assert wrong <= 0.05 * 400
 
 
+def test_an_interval_takes_eight_dialogues() -> None:
+    """Of 1,000 simulations of noise at most 2.5%, and two standard errors, lie above 0 or below it.
+
+    No character and no scenario is there twice. Seven dialogues have none.
+    """
+    rng = np.random.default_rng(4)
+    above = below = 0
+    for _ in range(1000):
+        found = PairResamples(range(8), range(8), rng, resamples=200).mean(rng.normal(size=8))
+        above += found.lower > 0
+        below += found.upper < 0
+    assert max(above, below) <= 35
+    few = PairResamples(range(8), range(8), rng).mean([*range(7), math.nan])
+    assert (few.n, few.value, few.reason) == (7, 3, "an interval takes 8 dialogues")
+    assert math.isnan(few.lower)
+    assert math.isnan(few.upper)
+
+
 def test_intervals_hold_the_truth_where_characters_and_scenarios_differ() -> None:
     """Effects of both on the shift, of the size of the noise: 95% covers at least 92%."""
     rng = np.random.default_rng(2)
