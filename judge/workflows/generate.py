@@ -71,15 +71,7 @@ class Generation:
 
     def to_frame(self) -> pd.DataFrame:
         """One row for each round: system, character, scenario, round, question, answer."""
-        import pandas as pd
-
-        rows = [
-            (d.system, d.character, d.scenario, number, turn.question, turn.answer)
-            for d in self.dialogues
-            for number, turn in enumerate(d.turns, start=1)
-        ]
-        columns = ["system", "character", "scenario", "round", "question", "answer"]
-        return pd.DataFrame(rows, columns=columns)
+        return DialogueSet(self.dialogues, {}).to_frame()
 
     def _repr_html_(self) -> str:
         return show_frame(self.to_frame(), "; ".join(self.played.lines()))

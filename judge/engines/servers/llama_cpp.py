@@ -31,7 +31,7 @@ from judge.engines.servers.server import (
     read_by_id,
 )
 from judge.engines.tokens import Messages, PromptTokenizer
-from judge.types import Failure, LabelRead, Message, Reply, Sampling
+from judge.types import Failure, LabelRead
 
 __all__ = ["LlamaCppServer"]
 
@@ -49,15 +49,16 @@ _FIELDS = (
 )
 """The part of an answer that is used; the rest is many times as long."""
 
-_CHAT_DEFAULTS = {"samplers": ["temperature", "top_p"], "cache_prompt": True}
-"""No sampler beyond those two, and top-p after the temperature."""
-
 
 class LlamaCppServer(Server):
     """See the module."""
 
     kind: ClassVar[str] = "llama.cpp"
     dialogue_in_sequence: ClassVar[bool] = True
+    chat_defaults: ClassVar[Mapping[str, Any]] = {
+        "samplers": ["temperature", "top_p"],  # no other ones, and in this order
+        "cache_prompt": True,
+    }
     _vocabulary: int = 0
 
     @classmethod
@@ -150,10 +151,6 @@ class LlamaCppServer(Server):
 
         settings = greedy if seed is None else drawn
         return self._post(prompt, found, n_predict=limit, **settings)
-
-    def reply(self, index: int, chat: Sequence[Message], sampling: Sampling, seed: int) -> Reply:
-        """See `Server.reply`."""
-        return self._chat_reply(index, chat, sampling, seed, _CHAT_DEFAULTS)
 
     def _post(
         self, prompt: ServerPrompt, found: Callable[[Any], _Found], **settings: Any

@@ -119,6 +119,7 @@ class Server(ABC):
         kind: the key in `SERVERS`.
         dialogue_in_sequence: the prompts of one dialogue have to be sent one after the other,
             because their shared prefix is cached only in the slot that computed the last of them.
+        chat_defaults: in place of the settings that a model may bring along.
         concurrency: how many requests the server takes at once.
         identity: see `Identity`.
         window: the most tokens that a prompt and its answer may have together, if known.
@@ -127,6 +128,7 @@ class Server(ABC):
 
     kind: ClassVar[str]
     dialogue_in_sequence: ClassVar[bool] = False
+    chat_defaults: ClassVar[Mapping[str, Any]] = {}
     concurrency: int = 32
 
     def __init__(self, api: Api, identity: Identity, window: int | None = None) -> None:
@@ -170,27 +172,16 @@ class Server(ABC):
         greedy answer that ends before the prefill.
         """
 
-    @abstractmethod
     def reply(self, index: int, chat: Sequence[Message], sampling: Sampling, seed: int) -> Reply:
-        """The model's reply to `chat`, which is number `index` of its batch."""
+        """The model's reply to `chat`, which is number `index` of its batch.
 
-    def _chat_reply(
-        self,
-        index: int,
-        chat: Sequence[Message],
-        sampling: Sampling,
-        seed: int,
-        defaults: Mapping[str, Any],
-    ) -> Reply:
-        """`reply` of a server that has OpenAI's chat interface and applies the chat template.
-
-        `defaults` replace the settings that a model may bring along.
+        So it is of a server that has OpenAI's chat interface and applies the chat template.
         """
         body = {
             "model": self.identity.model,
             "messages": chat_messages(chat),
             "max_tokens": sampling.max_tokens,
-            **defaults,
+            **self.chat_defaults,
             **sampling_settings(sampling, seed),
             "chat_template_kwargs": {THINKING: sampling.thinking},
         }

@@ -7,7 +7,7 @@ temperature would be applied before the log-probabilities are taken.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from functools import cached_property
 from typing import Any, ClassVar, Self, TypeVar
 
@@ -23,7 +23,7 @@ from judge.engines.servers.server import (
     read_by_id,
 )
 from judge.engines.tokens import PromptTokenizer
-from judge.types import LabelRead, Message, Reply, Sampling
+from judge.types import LabelRead
 
 __all__ = ["SglangServer"]
 
@@ -35,6 +35,7 @@ class SglangServer(Server):
     """See the module."""
 
     kind: ClassVar[str] = "sglang"
+    chat_defaults: ClassVar[Mapping[str, Any]] = _UNCHANGED
 
     @classmethod
     def open(cls, api: Api, model: str, listed: Mapping[str, Any]) -> Self:
@@ -90,10 +91,6 @@ class SglangServer(Server):
             return [Completion(text, meta["completion_tokens"], cut)]
 
         return self._generate(prompt, found, settings)
-
-    def reply(self, index: int, chat: Sequence[Message], sampling: Sampling, seed: int) -> Reply:
-        """See `Server.reply`."""
-        return self._chat_reply(index, chat, sampling, seed, _UNCHANGED)
 
     def _generate(
         self,

@@ -9,7 +9,7 @@ that prompts that share text also share entries of its prefix cache.
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from functools import cached_property
 from typing import Any, ClassVar, Self, TypeVar
 
@@ -29,7 +29,7 @@ from judge.engines.servers.server import (
     refuse_broken,
 )
 from judge.engines.tokens import PromptTokenizer
-from judge.types import Failure, LabelRead, Message, Reply, Sampling
+from judge.types import Failure, LabelRead
 
 __all__ = ["VllmServer"]
 
@@ -45,6 +45,7 @@ class VllmServer(Server):
     """See the module."""
 
     kind: ClassVar[str] = "vllm"
+    chat_defaults: ClassVar[Mapping[str, Any]] = _UNCHANGED
     _top: int = TOP_TOKENS
     _takes_labels: bool = True
 
@@ -121,10 +122,6 @@ class VllmServer(Server):
 
         settings = greedy if seed is None else drawn
         return self._post(prompt, found, max_tokens=limit, **settings)
-
-    def reply(self, index: int, chat: Sequence[Message], sampling: Sampling, seed: int) -> Reply:
-        """See `Server.reply`."""
-        return self._chat_reply(index, chat, sampling, seed, _UNCHANGED)
 
     def _post(
         self, prompt: ServerPrompt, found: Callable[[Any], _Found], **settings: Any
