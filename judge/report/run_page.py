@@ -11,6 +11,7 @@ from typing import NamedTuple
 
 from markupsafe import Markup, escape
 
+from judge.analysis.agreement.agreement_records import Agreement
 from judge.analysis.breakdown import Breakdown, MeanOf
 from judge.analysis.calibrated_scores import ItemKey, ItemScore
 from judge.analysis.ranking import HUMAN, Leaderboard
@@ -57,6 +58,7 @@ def write_report(
     dialogues: Iterable[Dialogue] = (),
     items: Mapping[ItemKey, ItemScore] = MappingProxyType({}),
     beside: Mapping[str, Ratings] = MappingProxyType({}),
+    agreement: Agreement | None = None,
 ) -> ReportFiles:
     """Write `report.html`, `dialogues.html`, `scores.csv` and `results.json`; replace older ones.
 
@@ -72,6 +74,7 @@ def write_report(
         dialogues: their texts.
         items: calibrated scores of single dialogues.
         beside: title -> ratings to set beside the judge's scores of single dialogues.
+        agreement: what `judge agree` found on this run, if it was asked.
 
     Raises:
         StoreError: the folder cannot be written.
@@ -81,10 +84,11 @@ def write_report(
     drawn = [picture for picture in pictures if picture is not None]
     for picture in drawn:
         write_figure(picture, folder)
+    page = render_html(results, breakdown, board, drawn, agreement)
     every = render_dialogues(results, judgments, dialogues, items=items, beside=beside)
     return ReportFiles(
         dialogues=write_text(folder / "dialogues.html", every),
-        html=write_text(folder / "report.html", render_html(results, breakdown, board, drawn)),
+        html=write_text(folder / "report.html", page),
         scores=write_csv(folder / "scores.csv", scores_csv(judgments, results, items)),
         results=write_record(folder / "results.json", results, format=FORMAT),
     )
@@ -95,6 +99,7 @@ def render_html(
     breakdown: Breakdown,
     board: Leaderboard | None = None,
     pictures: Sequence[ReportFigure] = (),
+    agreement: Agreement | None = None,
 ) -> str:
     """The page as HTML: it has no script, loads nothing, and escapes every text from the run.
 
@@ -103,6 +108,7 @@ def render_html(
         breakdown: the means of these results.
         board: the ranks; None without an overall score.
         pictures: the plot of the systems, for wide and for narrow screens; none for one system.
+        agreement: what `judge agree` found on this run, if it was asked.
     """
     page = environment()
     page.filters["percent_of_scale"] = Axis(1, len(results.labels)).at
@@ -123,7 +129,7 @@ def render_html(
         caption=pictures[0].caption if pictures else "",
         drawings=[inline(picture) for picture in pictures],
         standing=standing_sentences(results, breakdown, board),
-        trust=[_with_code(sentence) for sentence in trust_sentences(results)],
+        trust=[_with_code(sentence) for sentence in trust_sentences(results, agreement)],
         ranks={row.system: row for row in board.standings} if board and board.ranked else {},
         footnotes=Footnotes,
         maps=maps,

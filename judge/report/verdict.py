@@ -5,9 +5,12 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 
+from judge.analysis.agreement.agreement_records import Agreement
 from judge.analysis.breakdown import Breakdown, MeanOf
 from judge.analysis.ranking import HUMAN, Leaderboard
 from judge.analysis.results import OVERALL, CalibratedResults, Results
+from judge.report.agreement_summary import sentences as sentences_of_agreement
+from judge.report.agreement_summary import warnings_of
 from judge.report.format import fixed, level, many, short_title
 from judge.report.leaderboard_page import (
     ahead_sentence,
@@ -55,10 +58,19 @@ def standing_sentences(
     return [f"{lead} {ahead_sentence(board)}", told_apart_sentence(board), *people]
 
 
-def trust_sentences(results: Results) -> list[str]:
-    """What is known of the judge's agreement with people, with the reference, or with neither."""
+def trust_sentences(results: Results, agreement: Agreement | None = None) -> list[str]:
+    """What is known of the judge's agreement with people, with the reference, or with neither.
+
+    Args:
+        results: of the run.
+        agreement: what `judge agree` found on this run; None where it was not asked.
+    """
+    of_people = agreement is not None and not (agreement.simulated or agreement.reference)
     told = list(_people(results))
-    if not told:
+    if agreement is not None:
+        lead = sentences_of_agreement(agreement).lead
+        told.insert(0, " ".join([*warnings_of(agreement), f"By `judge agree`: {lead}"]))
+    if not of_people and not list(_people(results)):
         told.append(
             "Whether this judge agrees with people is not known from this run: no human ratings "
             "were set beside it. `judge agree RUN --ratings FILE` compares the two."

@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from judge import calibration_file
 from judge import manifest as manifests
+from judge.analysis.agreement.agreement_records import FORMAT as AGREEMENT_FORMAT
+from judge.analysis.agreement.agreement_records import Agreement
 from judge.analysis.agreement.data import simulated
 from judge.analysis.breakdown import break_down
 from judge.analysis.calibrated_scores import CalibratedScores, apply_calibration
@@ -31,6 +33,7 @@ from judge.ratings.reference import (
     reference_dialogues,
     reference_ratings,
 )
+from judge.records import read_record_if_present
 from judge.report import write_report
 from judge.report.compare_page import write_differences
 from judge.roleplay.playing_summary import PlayingSummary, read_playing_summary
@@ -271,8 +274,25 @@ def write_run_report(
         dialogues=dialogues,
         items=summed_up.items,
         beside=_ratings_beside(dialogues, manifest, rated),
+        agreement=_agreement_beside(folder, manifest),
     )
     return Report(results, files.html, run.failed)
+
+
+def _agreement_beside(folder: Path, manifest: Manifest) -> Agreement | None:
+    """What `judge agree` wrote into a run folder, of the same judge and rubric; None without."""
+    found = read_record_if_present(
+        folder / "agreement" / "agreement.json",
+        Agreement,
+        newest=AGREEMENT_FORMAT,
+        kind="agreement",
+        hint="write it again with judge agree, or delete it",
+    )
+    made_with = ("judge fingerprint", "rubric hash")
+    known = manifest.provenance
+    if found is None or any(found.provenance.get(key) != known.get(key) for key in made_with):
+        return None
+    return found
 
 
 def _ratings_beside(

@@ -65,6 +65,32 @@ def test_several_runs_become_one_table(judge: Program, recorded: Recorded) -> No
     assert {"data ace", "data bo"} <= results["provenance"].keys()
 
 
+def test_what_agree_found_is_in_the_next_report(judge: Program, recorded: Recorded) -> None:
+    """As long as judge and rubric are the same; a broken file is named, with what to do."""
+    made(judge, recorded(), "run", "--metrics", "fluency")
+    rows = [
+        f"{row['system']},{row['character']},{row['scenario']},fluency,{round(float(row['score']))}"
+        for row in judge.scores("run")
+    ]
+    ratings = judge.folder / "ratings.csv"
+    ratings.write_text("\n".join(["system,character,scenario,metric,score", *rows]), "utf-8")
+    judge("agree", "run", "--ratings", ratings)
+    page, told = judge.folder / "run" / "report.html", "By <code>judge agree</code>: "
+    assert told not in page.read_text(encoding="utf-8")
+    judge("report", "run")
+    assert told in page.read_text(encoding="utf-8")
+    kept = judge.folder / "run" / "agreement" / "agreement.json"
+    other = json.loads(kept.read_bytes())
+    other["provenance"]["judge fingerprint"] = "another"
+    kept.write_text(json.dumps(other), encoding="utf-8")
+    judge("report", "run")
+    assert told not in page.read_text(encoding="utf-8")
+    kept.write_text("{", encoding="utf-8")
+    message, hint = judge.mistake("report", "run")
+    assert "not a readable agreement" in message
+    assert "judge agree" in hint
+
+
 def test_failures_are_counted(judge: Program, recorded: Recorded) -> None:
     """Exit 1 as long as there are any, for one run and for several."""
     judge("eval", "--model", recorded("ace"), "--judge", "mock", "--out", "ace")

@@ -17,6 +17,7 @@ from judge.report.figures.dots import systems_plot
 from judge.report.run_page import HeatMap
 from judge.report.verdict import standing_sentences, trust_sentences
 from judge.types import Failure, Judgment, Rubric
+from tests.unit.report.page_example import agreement
 
 Make = Callable[..., Judgment]
 METRICS = ("fluency", "sense", "style")
@@ -102,6 +103,19 @@ def test_what_is_known_of_people(scored: Callable[..., list[Judgment]], rubric: 
     assert "6 systems" in order
     assert "ρ = 0.26" in order
     assert "can be chance" in order
+
+
+def test_what_judge_agree_found_comes_first(
+    scored: Callable[..., list[Judgment]], rubric: Rubric
+) -> None:
+    """Agreement with people is told; that with simulated ratings is named so and is not theirs."""
+    results = summarize(scored({"a": 4}), rubric)
+    (found,) = trust_sentences(results, agreement(simulated=False))
+    assert found.startswith("By `judge agree`: ")
+    assert "mean human rating" in found
+    drawn, nothing = trust_sentences(results, agreement(simulated=True))
+    assert drawn.startswith("SIMULATED RATINGS: not people. By `judge agree`: ")
+    assert "not known from this run" in nothing
 
 
 @pytest.fixture
