@@ -6,7 +6,6 @@ from collections.abc import Mapping
 from typing import Any
 
 from calibration.calibrators.base import (
-    VERSION,
     Calibrator,
     Expected,
     Isotonic,
@@ -21,7 +20,6 @@ from calibration.calibrators.sample import CannotFitError, Sample, as_distributi
 
 __all__ = [
     "CANDIDATES",
-    "VERSION",
     "Calibrator",
     "CannotFitError",
     "Expected",

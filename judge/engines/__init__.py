@@ -18,7 +18,6 @@ from judge.errors import UsageError
 
 __all__ = [
     "DEFAULT_CUDA",
-    "DEFAULT_EMBEDDED",
     "EMBEDDED",
     "ENGINES",
     "GGUF",
