@@ -152,7 +152,8 @@ class Checkpoint:
             raise EngineError(
                 f"{'its head' if self.gguf else 'config.json'} cannot be read: {first_line(error)}",
                 path=Path(self.name) if self.gguf else self.folder,
-                hint="fetch it again if it is cut off, upgrade transformers, or choose another model",
+                hint="fetch it again if it is cut off, upgrade transformers, or choose another "
+                "model",
             ) from error
 
     def refuse_code(self, error: Exception) -> None:
