@@ -215,7 +215,6 @@ class DiversityMeasures:
     """The measures of one system and what they were computed from.
 
     Attributes:
-        settings: the budgets.
         groups: number of groups of texts.
         texts: number of texts that are not blank, over all groups.
         figures: estimates by the names of `MEASURES`.

@@ -58,8 +58,6 @@ def read_record(
     Keys that the record does not have are ignored.
 
     Args:
-        path: the file.
-        record_type: the dataclass to read it as.
         newest: the newest format version that this program reads.
         kind: what the file should be, such as `manifest`, for messages.
         hint: how to mend an unreadable file, for messages.
@@ -165,8 +163,6 @@ def write_bytes(path: Path, content: bytes, hint: str = _WRITE_HINT) -> Path:
     Missing folders are made.
 
     Args:
-        path: the file.
-        content: all of it.
         hint: how to mend a failure, for the message.
 
     Raises:
@@ -199,7 +195,6 @@ def replace_files(folder: Path, written: Iterable[Path]) -> None:
     is still as it was written: a file that somebody changed stays.
 
     Args:
-        folder: of the report.
         written: all files of the report that was just written, below `folder`.
 
     Raises:

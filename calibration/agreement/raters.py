@@ -67,7 +67,6 @@ class Reliability(NamedTuple):
         ratings: number of ratings.
         repeated: number of cells with at least two ratings, which are all that is informative.
         masked: number of ratings that were NaN.
-        reason: why there is no value.
     """
 
     single: float
@@ -91,7 +90,6 @@ class AgainstRest(NamedTuple):
         cells: number of cells compared, summed over these raters.
         left_out: raters left out: too few cells that another rated, or a constant side.
         masked: ratings left out: NaN, or of a dialogue without a judge's score.
-        reason: why there is no value.
     """
 
     rater: float
@@ -112,7 +110,6 @@ class Alpha(NamedTuple):
         ratings: number of ratings of these cells.
         unpaired: ratings left out because their cell has no other rating.
         masked: ratings left out because they were NaN.
-        reason: why there is no value.
     """
 
     value: float

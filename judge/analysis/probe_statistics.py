@@ -56,9 +56,7 @@ class ProbeDesign:
     """What all findings of a probe share.
 
     Attributes:
-        probe_set: the dialogues.
         metrics: that were judged, in the order of reports.
-        confidence, resamples, seed: of the intervals.
     """
 
     probe_set: ProbeSet
@@ -96,7 +94,6 @@ def find(
     Args:
         design: what was judged.
         judged: by whom.
-        judgments: of all variants.
         others: another way of scoring the sample -> its judgments of `CLEAN`, or why there are
             none.
     """

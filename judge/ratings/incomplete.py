@@ -81,7 +81,6 @@ def ensure_complete_table(
     """The same for people's scores and those of some judges of a table, in each dimension.
 
     Args:
-        table: what was read.
         judges: whose scores matter beside people's; () for all.
         metrics: the dimensions that matter; () for all.
         allow_missing: take what is left; `incomplete` then says what is missing.
@@ -107,10 +106,8 @@ def refuse_half_points(path: Path, between: Mapping[float, int], others: int, sc
     """Raise DataError if more than 1% of the scores lie between the steps of the scale.
 
     Args:
-        path: the file.
         between: such scores -> how often each was given.
         others: how many other scores there are.
-        scale: what a score may be.
     """
     count = sum(between.values())
     if count <= MOST_LOST * (count + others):

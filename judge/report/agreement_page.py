@@ -92,7 +92,6 @@ def render_agreement(agreement: Agreement, figures: Sequence[tuple[str, Markup, 
     script.
 
     Args:
-        agreement: what to show.
         figures: title, inline SVG and caption of each figure; the SVG is trusted.
     """
     differ = (one for one in agreement.disagreements if abs(one.gap) > 1e-9)

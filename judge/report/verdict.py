@@ -28,8 +28,6 @@ def standing_sentences(
     """Who is ahead and by how much, what cannot be told apart, where the human fans stand.
 
     Args:
-        results: of the run.
-        breakdown: of these results.
         board: the ranks; None without an overall score.
     """
     if OVERALL not in breakdown.measures or board is None:
@@ -62,7 +60,6 @@ def trust_sentences(results: Results, agreement: Agreement | None = None) -> lis
     """What is known of the judge's agreement with people, with the reference, or with neither.
 
     Args:
-        results: of the run.
         agreement: what `judge agree` found on this run; None where it was not asked.
     """
     of_people = agreement is not None and not (agreement.simulated or agreement.reference)

@@ -66,7 +66,6 @@ class Report:
     """A report that was written.
 
     Attributes:
-        results: everything that it says.
         page: its HTML page; scores.csv and results.json lie beside it.
         failed: how many judgments could not be made.
     """
@@ -225,10 +224,6 @@ def write_run_report(
     """Sum up a run and write the report into `folder`, on the human scale too if there is one.
 
     Args:
-        run: what was judged.
-        folder: of the report.
-        published: published means to set beside.
-        human: how scores become human ratings.
         played: how the systems played whose dialogues were not recorded.
     """
     judgments, dialogues, manifest = run.judgments, run.dialogues, run.manifest
@@ -336,7 +331,6 @@ class RunComparison:
     """A comparison that was written.
 
     Attributes:
-        differences: everything that it says.
         page: its HTML page; compare.csv lies beside it.
     """
 

@@ -216,7 +216,6 @@ def read_by_id(prompt: ServerPrompt, logprobs: Mapping[int, float], top: int | N
     """The read of a server that identifies tokens by id.
 
     Args:
-        prompt: the prompt that was sent.
         logprobs: natural-log probabilities of the tokens that the server showed.
         top: the most probable token.
     """
@@ -240,7 +239,6 @@ def read_by_text(prompt: ServerPrompt, shown: Sequence[Mapping[str, Any]]) -> La
     a lower bound.
 
     Args:
-        prompt: the prompt that was sent.
         shown: the most probable tokens, each with `token`, `logprob` and perhaps `bytes`.
     """
     mass = dict.fromkeys(prompt.labels, 0.0)
@@ -406,7 +404,6 @@ def label_in(text: str, labels: Sequence[str], prefill: str) -> str | None:
     none. Labels that are no numbers have to stand alone.
 
     Args:
-        text: the answer.
         labels: of the scale.
         prefill: what the answer may begin with.
     """

@@ -51,8 +51,6 @@ def heatmap(
     Args:
         values: one sequence for each row; None is a dash without colour.
         rows, columns: their labels, plain text.
-        name: of the files.
-        title, caption: of the figure.
         words: its numbers in sentences, for readers who cannot see it.
         low, high: the values at which a colour is faintest or strongest, or strongest at both
             ends if `low` is below 0 and `high` above; what lies beyond them is coloured as they.

@@ -106,7 +106,6 @@ class PaperTable:
         name: of its file and its LaTeX label.
         caption: all that a reader needs to understand the table alone.
         banners: written in bold before the caption, such as that the ratings are simulated.
-        notes: further sentences below the table.
     """
 
     name: str

@@ -57,7 +57,6 @@ def write_comparison_tables(
     """Write `comparison.tex`, `.bib`, `.md`, `.csv` and the files that the first one reads.
 
     Args:
-        comparisons: what is reported.
         folder: where to write; made if it does not exist.
         figures: the caption of each figure by its name, as in `write_paper`.
 
