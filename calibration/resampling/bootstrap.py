@@ -112,7 +112,7 @@ class CrossedBootstrap(NamedTuple):
             systems          100 | 99     97 | 96      95 | 97      94 | 97
 
         Coverage above 95 comes from the noise of single dialogues, which the crossed bootstrap
-        counts up to three times. For Spearman's rho of the systems, the interval of Bonett and
+        counts up to seven times. For Spearman's rho of the systems, the interval of Bonett and
         Wright covered 97 and is a tenth narrower. With `systems_fixed`, percentile intervals cover
         95 to 99 (300 sets).
         """
@@ -217,7 +217,7 @@ def crossed_weights(
 
     After Owen (2007) and Owen and Eckles (2012): the counts of each factor are multinomial, and
     the weight of a row is the product of its counts. The variance of the resamples is never too
-    small if the factors are large; at worst the noise of single rows counts three times.
+    small if the factors are large; at worst the noise of single rows counts seven times (2^3 - 1).
 
     Args:
         rng: draws all counts before anything is computed, so that the result does not depend on

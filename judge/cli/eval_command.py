@@ -157,7 +157,12 @@ def evaluate(
 
 
 @command("generate")
-@option("--model", required=True, group=GIVEN, help="A model folder, a hub id, or openai:NAME.")
+@option(
+    "--model",
+    required=True,
+    group=GIVEN,
+    help="A model folder, a hub id, a GGUF file, or openai:NAME.",
+)
 @selection_options
 @characters_file_option
 @play_options

@@ -216,7 +216,8 @@ def play_options(decorated: _Decorated) -> _Decorated:
         _play(
             "--user",
             "Who asks on after the first answer: a model, openai:NAME, or replay:SYSTEM for "
-            "the recorded questions to that system.  [default: the judge, if it is a model]",
+            "the recorded questions to that system.  [default: the judge of `judge eval`, if it is "
+            "a model]",
         ),
         _play("--rounds", "Of a dialogue.", type=_POSITIVE, default=2, show_default=True),
         _play("--model-url", "The server of openai: models.  [default: --base-url]"),

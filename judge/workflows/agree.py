@@ -191,8 +191,8 @@ def _of_runs(
         )
     observed = []
     usable: Ratings | None = None
-    for group in groups:
-        run = open_run(*group)
+    opened = [open_run(*group) for group in groups]
+    for run, name in zip(opened, _names(opened), strict=True):
         notes = run.manifest.notices
         if is_reference(ratings):
             notes = (REFERENCE_NOTE, *_reference_notes(run), *notes)
@@ -208,7 +208,7 @@ def _of_runs(
                 run.dialogues,
                 run.manifest.rubric,
                 usable,
-                judge=run.manifest.judge["name"],
+                judge=name,
                 provenance=run.manifest.provenance,
                 notes=notes,
                 metrics=metrics,
@@ -216,6 +216,18 @@ def _of_runs(
             )
         )
     return observed
+
+
+def _names(runs: Sequence[StoredRun]) -> list[str]:
+    """The judges; of one judge twice, each with its rubric or, where that is one, its folder."""
+    names = [run.manifest.judge["name"] for run in runs]
+    if len(set(names)) == len(names):
+        return names
+    rubrics = [run.manifest.rubric for run in runs]
+    sides = [f"{rubric.name} {rubric.version} {rubric.language}" for rubric in rubrics]
+    if len(set(sides)) < len(sides):
+        sides = [run.folders[0].name for run in runs]
+    return [f"{name} ({side})" for name, side in zip(names, sides, strict=True)]
 
 
 def _reference_notes(run: StoredRun) -> list[str]:

@@ -212,7 +212,7 @@ def generate(
     """
     if not is_model(str(model)):
         raise UsageError(
-            f"--model {model}: neither a model folder, nor a hub id, nor openai:NAME",
+            f"--model {model}: neither a model folder, nor a hub id, a GGUF file or openai:NAME",
             hint="a model folder has a config.json; recorded dialogues are judged by `judge eval`",
         )
     engine, play_keywords = split_keywords(options)

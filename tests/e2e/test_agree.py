@@ -216,7 +216,7 @@ def test_two_judges_are_compared(rated: Program, recorded: Recorded) -> None:
     words = ("agree", "run", "other", "--ratings", "ratings.csv")
     assert "several runs need --out" in rated.mistake(*words)[0]
     done = rated(*words, "--out", "two")
-    assert "mock against mock" in done.out
+    assert "mock (run) against mock (other)" in done.out
     assert "the largest over exchanging whole groups (exchange test, 1000 exchanges)" in done.out
     by_name = rated(*words, "--test", "perm-both", "--out", "published")
     assert "PERM-BOTH with 1000 exchanges, whether the judges are interchangeable" in by_name.out
@@ -235,7 +235,7 @@ def test_two_judges_are_compared(rated: Program, recorded: Recorded) -> None:
     written(rated, drawn(rated, raters=("simulated 1",)))
     remove_judgments(rated, "other")
     done = rated(*words, "--out", "marked")
-    assert "SIMULATED RATINGS: not given by people\nPARTIAL: mock: 16 of 64" in done.out
+    assert "SIMULATED RATINGS: not given by people\nPARTIAL: mock (other): 16 of 64" in done.out
     for ending in ("html", "tex", "md"):
         text = (rated.folder / "marked" / f"comparison.{ending}").read_text(encoding="utf-8")
         assert "SIMULATED" in text
@@ -245,7 +245,9 @@ def test_two_judges_are_compared(rated: Program, recorded: Recorded) -> None:
     ) as file:
         rows = list(csv.DictReader(file))
     assert {row["ratings"] for row in rows} == {"simulated"}
-    assert {row["partial"] for row in rows} == {"mock: 16 of 64 judgments are not there yet."}
+    assert {row["partial"] for row in rows} == {
+        "mock (other): 16 of 64 judgments are not there yet."
+    }
 
 
 def test_three_judges_are_refused(rated: Program, recorded: Recorded) -> None:

@@ -340,7 +340,10 @@ def test_options_of_playing_mean_nothing_to_recorded_dialogues(
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        (["--model", "answers.json"], "neither a model folder, nor a hub id, nor openai:NAME"),
+        (
+            ["--model", "answers.json"],
+            "neither a model folder, nor a hub id, a GGUF file or openai:NAME",
+        ),
         (["--model", "FOLDER", "--engine", "lexical"], "--engine lexical asks none of"),
     ],
 )
