@@ -219,10 +219,18 @@ class WeightedAgreement:
         groups = (min(len(x), 1), len(np.unique(item)), len(np.unique(system)), min(len(x), 1))
         self.groups = np.array(groups)
 
-    def values(self, weights: Weights) -> Values:
-        """All statistics at all levels, under each of the b weights."""
+    def values(self, weights: Weights, *, means_only: bool = False) -> Values:
+        """All statistics at all levels, under each of the b weights.
+
+        With `means_only`, at the level of systems; NaN elsewhere, without the time that takes.
+        """
         item, system = weights.item.astype(np.float64), weights.system.astype(np.float64)
-        in_system, in_item = self._system.sums(item), self._item.sums(system)
+        in_system = self._system.sums(item)
+        if means_only:
+            nothing = np.full((len(STATISTICS), len(LEVELS), system.shape[1]), np.nan)
+            nothing[:, -1] = self._of_means(in_system, system)
+            return Values(nothing, np.zeros(nothing.shape[1:], dtype=np.int64))
+        in_item = self._item.sums(system)
         overall = Sums(*((part * system).sum(axis=0, keepdims=True) for part in in_system))
         ranks = [
             self._rank_all.spearman(weights.row, weights.row_cubes),

@@ -36,7 +36,7 @@ def agree_with_reference(
 ) -> ReferenceAgreement | None:
     """The agreement over what has reference judgments in a run; None if nothing has.
 
-    The intervals over all dialogues and within items are of a crossed bootstrap, those over
+    The intervals over all dialogues and within items are of a crossed jackknife, those over
     systems of Bonett and Wright. The same run gives the same numbers.
     """
     held = reference_dialogues(dialogues)

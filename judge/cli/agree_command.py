@@ -76,15 +76,16 @@ def table_options(decorated: Any) -> Any:
 @option(
     "--systems-fixed",
     is_flag=True,
-    help="Do not resample systems: intervals then say what other dialogues of these systems would "
-    "give, not what other systems would. For instance where only these few are ever compared.",
+    help="Take the systems as all there is: intervals then say what other dialogues of these "
+    "systems would give, not what other systems would; there is none of the order of systems. For "
+    "instance where only these few are ever compared.",
 )
 @option(
     "--resamples",
     type=click.IntRange(min=0),
     default=2000,
     show_default=True,
-    help="Of the bootstrap; 0 for no intervals.",
+    help="Of the bootstrap of the systems' means; 0 for no intervals at all.",
 )
 @confidence_option
 @option(

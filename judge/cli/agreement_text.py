@@ -179,7 +179,11 @@ def _banners(*, simulated: bool, reference: bool = False, partial: str = "") -> 
 
 def _of_intervals(found: Agreement, levels: Sequence[Level]) -> str:
     """What the intervals of the table are; "" if there are none."""
-    said = [f"{100 * found.confidence:g}% intervals by bootstrap"] if found.resamples else []
+    said = (
+        [f"{100 * found.confidence:g}% intervals by jackknife, each by itself"]
+        if found.resamples
+        else []
+    )
     bonett_wright = any(m.bonett_wright.width is not None for m in found.measures)
     if "systems" in levels and bonett_wright and not found.systems_fixed:
         from judge.report.agreement_shape import unit
@@ -314,8 +318,10 @@ def _missing(measure: MeasureAgreement, found: Agreement) -> Iterator[tuple[str,
     tests = {"continuous": "alt-test", "rounded": "alt-test whole"}
     reasons = {where: figure.reason for where, figure in figures.items()}
     reasons["share"] = "" if measure.ceiling.spearman.reason else measure.ceiling.share_reason
-    if measure.spearman["systems"].value is not None and not found.systems_fixed:
-        reasons["interval of systems"] = measure.bonett_wright.reason
+    rho = measure.spearman["systems"]
+    interval = rho.interval if found.systems_fixed else measure.bonett_wright
+    if rho.value is not None and interval is not None:
+        reasons["interval of systems"] = interval.reason
     reasons |= {tests[test.scores]: test.reason for test in measure.annotator_tests}
     if found.systems == 1:  # a note has said it
         reasons |= dict.fromkeys(("within item", "systems", "SPA"), "")

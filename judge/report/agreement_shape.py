@@ -16,11 +16,11 @@ __all__ = [
     "LEVEL_TITLES",
     "a_unit",
     "amount",
-    "bootstrap",
     "clusters",
     "compared_levels",
     "defined_sentinels",
     "drawn",
+    "jackknife",
     "levels_left_out",
     "of_table",
     "shown_levels",
@@ -59,16 +59,16 @@ def clusters(agreement: Agreement | Comparisons) -> str:
 
 
 def drawn(agreement: Agreement | Comparisons) -> str:
-    """What the bootstrap draws, crosswise."""
+    """Of what one at a time is left out."""
     fixed_systems = agreement.systems_fixed or agreement.systems == 1
     parts = [*([] if fixed_systems else ["systems"]), *clusters(agreement).split(" and ")]
     *first, last = parts
     return f"{', '.join(first)} and {last}" if first else last
 
 
-def bootstrap(agreement: Agreement | Comparisons) -> str:
-    """What the bootstrap is called."""
-    return "crossed bootstrap" if " and " in drawn(agreement) else "bootstrap"
+def jackknife(agreement: Agreement | Comparisons) -> str:
+    """What the way to the intervals is called."""
+    return "crossed jackknife" if " and " in drawn(agreement) else "jackknife"
 
 
 def amount(agreement: Agreement) -> str:

@@ -94,7 +94,7 @@ def agree(
         point: which number stands for a distribution: its mean (`expected`) or its most probable
             label (`argmax`).
         systems_fixed: do not resample systems: what is said holds for these systems alone.
-        resamples: of the bootstrap; 0 for no intervals.
+        resamples: of the bootstrap of the systems' means; 0 for no intervals.
         confidence: of every interval, between 0 and 1.
         annotators: who rated, for the alternative annotator test; None for what their rater_type
             says, else `crowd`.

@@ -53,7 +53,8 @@ class Interval:
 
     Attributes:
         lower, upper: the ends, in the unit of the estimate.
-        method: `bootstrap percentile`, `bootstrap corrected` or `Bonett-Wright`.
+        method: `crossed jackknife`, `bootstrap percentile` (between systems), `Bonett-Wright` or
+            `McGraw-Wong`; older files also have `bootstrap corrected`.
         undefined: how many resamples were left out because the statistic is undefined in them.
     """
 
@@ -281,13 +282,13 @@ class MeasureAgreement:
         not_rated, not_judged: how many dialogues have only one of the two. A composite counts a
             dialogue here if any of its parts is missing.
         ratings: how many human ratings the n dialogues have; of a composite, rater means.
-        levels: every coefficient at every level. Spearman and Pearson have bootstrap intervals.
+        levels: every coefficient at every level. Spearman and Pearson have intervals.
         bonett_wright: interval of Spearman of the systems (Bonett and Wright 2000), for the order
             of means over as many dialogues of ten systems or more.
         permutation_p: permutation test of Spearman of the systems.
         permutation_exact: whether it went through all permutations.
         rmse, mae, bias: of the judge against the mean rating of a dialogue, in points; undefined
-            where the judge scores on another scale. MAE and bias have bootstrap intervals.
+            where the judge scores on another scale. MAE and bias have intervals.
         kappa: quadratic kappa of the rounded judge with single ratings, over all labels.
         alpha_human: Krippendorff's alpha (interval) of people; n counts ratings, groups dialogues.
         alpha_with_judge: the same with the judge as one more rater.
@@ -395,7 +396,7 @@ class Agreement:
         systems, items, raters, ratings: how many there are.
         cells: how many pairs of dialogue and metric are rated; `cells_repeated` of them more than
             once.
-        resamples, confidence, seed, systems_fixed: of the bootstrap; 0 resamples: no intervals.
+        resamples, confidence, seed, systems_fixed: of the intervals; 0 resamples: there are none.
         epsilon: of the alternative annotator test, for `annotators`: expert, skilled or crowd.
         annotators_min_others: of that test, how many others must have rated a dialogue.
         titles: measure -> title.

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import math
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 
 import numpy as np
+from numpy.typing import NDArray
 
 from calibration.agreement.alt_test import EPSILON
 from calibration.agreement.pairwise_accuracy import tie_calibrated_accuracy
 from calibration.agreement.small_sample import bonett_wright, permutation_p
 from calibration.resampling.bootstrap import crossed_bootstrap
+from calibration.resampling.jackknife import FEWEST, crossed_jackknife
+from calibration.skill import holm
 from judge.analysis.agreement import rater_statistics, statistics
 from judge.analysis.agreement.agreement_records import (
     Agreement,
@@ -60,7 +63,7 @@ def agree(
 
     Args:
         scores: of the judge and of people.
-        resamples: of the crossed bootstrap (Owen 2007); 0 for no intervals.
+        resamples: of the crossed bootstrap (Owen 2007) of the systems' means; 0 for no intervals.
         confidence: of every interval, between 0 and 1.
         seed: of the resamples and permutations, from 0.
         systems_fixed: do not resample systems: conclusions are about these systems only.
@@ -76,7 +79,7 @@ def agree(
     bootstrap_options_iv(resamples, confidence, seed)
     _annotators_iv(annotators, annotators_min_others)
     groups, measures = GroupCodes.of(scores), measure_scores(scores)
-    resampled = {}
+    resampled: dict[str, Resamples] = {}
     resamples = 0 if scores.categories else resamples
     if resamples:
         resampled = resample(
@@ -115,7 +118,11 @@ def agree(
         provenance=dict(scores.provenance),
         simulated=simulated(scores.rater_names),
         partial=scores.partial,
-        notes=scores.notes,
+        notes=(
+            *scores.notes,
+            *(_few_groups(groups, both) if resampled else ()),
+            *_without_skill(agreements, resampled, confidence),
+        ),
         item=scores.item,
         systems=len(np.unique(groups.system[both])),
         items=len(np.unique(groups.item[both])),
@@ -136,6 +143,57 @@ def agree(
         pairs=() if scores.categories else rater_statistics.rater_pairs(scores),
         disagreements=() if scores.categories else rater_statistics.disagreements(scores, measures),
         categories=scores.categories,
+    )
+
+
+def _few_groups(groups: GroupCodes, both: NDArray[np.bool_]) -> Iterator[str]:
+    """Says which groups are too few to be taken for a sample."""
+    names = ("items",) if len(groups.clusters) == 1 else ("characters", "scenarios")
+    for name, code in zip(("systems", *names), (groups.system, *groups.clusters), strict=True):
+        if 1 < (number := len(np.unique(code[both]))) < FEWEST:
+            yield f"Intervals take the {number} {name} for all there are: so few are no sample."
+
+
+def _without_skill(
+    agreements: Sequence[MeasureAgreement], resampled: Mapping[str, Resamples], confidence: float
+) -> Iterator[str]:
+    """Says on which measures no skill is shown, over all dialogues or between systems.
+
+    Intervals and p-values hold one by one: of many measures, a judge of noise has one that looks
+    like skill in about every third report. Of each measure the smaller p-value of Spearman's rho
+    at the two levels counts, doubled (Bonferroni).
+    """
+    titles, p = [], []
+    for measure in agreements:
+        if measure.name not in resampled:
+            continue
+        jackknife = resampled[measure.name].jackknife
+        of_all, of_systems = measure.spearman["all"], measure.spearman["systems"]
+        found = [
+            q if rho.value > 0 else 1.0
+            for rho, q in (
+                (of_all, jackknife.p_value("spearman", "all")),
+                (of_systems, measure.permutation_p.value),
+            )
+            if rho.value is not None and q is not None and not math.isnan(q)
+        ]
+        if found:
+            titles.append(measure.title)
+            p.append(min(1.0, len(found) * min(found)))
+    adjusted = holm(p).tolist()
+    lacking = [title for title, q in zip(titles, adjusted, strict=True) if q > 1 - confidence]
+    if not lacking:
+        return
+    which, corrected = "; ".join(lacking), ""
+    several = any(measure.permutation_p.value is not None for measure in agreements)
+    where = "over all or between systems" if several else "over all"
+    if len(titles) > 1:
+        corrected = f", after Holm's correction over {len(titles)} measures"
+        which = "any measure" if len(lacking) == len(titles) else f"these: {which}"
+    yield (
+        f"No skill of the judge is shown on {which} ({where}, at {100 * (1 - confidence):.3g}%"
+        f"{corrected}). Every interval and p-value holds by itself only: what looks like skill "
+        "there may be chance."
     )
 
 
@@ -193,19 +251,33 @@ def resample(
     resampled: dict[str, Resamples] = {}
     for together in alike.values():
         rows = np.any([measure.both for measure in together], axis=0)
+        system, character, scenario = (factor[rows] for factor in factors)
         bootstrap = crossed_bootstrap(
             np.stack([measure.judge[rows] for measure in together], axis=1),
             np.stack([measure.human[rows] for measure in together], axis=1),
-            groups.system[rows],
-            groups.character[rows],
-            groups.scenario[rows],
+            system,
+            character,
+            scenario,
             purpose_rng(seed, "bootstrap"),
             resamples=resamples,
             systems_fixed=systems_fixed,
+            means_only=True,
             threads=os.cpu_count() or 1,
         )
         resampled |= {
-            measure.name: Resamples(bootstrap, target, confidence)
+            measure.name: Resamples(
+                crossed_jackknife(
+                    measure.judge[rows],
+                    measure.human[rows],
+                    system,
+                    character,
+                    scenario,
+                    systems_fixed=systems_fixed,
+                ),
+                bootstrap,
+                target,
+                confidence,
+            )
             for target, measure in enumerate(together)
         }
     return resampled

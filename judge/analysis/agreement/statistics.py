@@ -21,6 +21,7 @@ from calibration.agreement.pairwise_accuracy import soft_pairwise_accuracy, tie_
 from calibration.errors_of_fit import point_errors, quadratic_kappa
 from calibration.intervals import clustered_mean
 from calibration.resampling.bootstrap import CrossedBootstrap
+from calibration.resampling.jackknife import Jackknife
 from calibration.resampling.weighted import Statistic
 from judge.analysis.agreement.agreement_records import (
     COEFFICIENTS,
@@ -38,6 +39,7 @@ from judge.analysis.agreement.data import GroupCodes, MeasureScores, purpose_rng
 from judge.analysis.judgment_table import finite_or_none
 
 __all__ = [
+    "NO_ORDER",
     "Resamples",
     "confusion",
     "correlation",
@@ -45,6 +47,7 @@ __all__ = [
     "errors",
     "estimate",
     "intraclass",
+    "jackknife_interval",
     "kappa",
     "left_out_systems",
     "level_estimates",
@@ -65,33 +68,54 @@ _MOST_LABELS = 11
 """A confusion matrix of more labels does not fit on a page."""
 
 
+NO_ORDER = Interval(
+    None,
+    None,
+    "",
+    reason="no interval is known that holds for the order of systems that are all there is: "
+    "resampled means have more noise than the means themselves",
+)
+"""In place of one between systems that are fixed."""
+
+
 class Resamples(NamedTuple):
-    """The bootstrap resamples of one measure.
+    """What the intervals of one measure are made of.
 
     Attributes:
-        bootstrap: of several measures, or judges.
+        jackknife: of all levels but the systems.
+        bootstrap: of the means of the systems, of several measures.
         target: the position of the measure among them.
         confidence: of the intervals.
-        judge: the position of the judge.
     """
 
+    jackknife: Jackknife
     bootstrap: CrossedBootstrap
     target: int
     confidence: float
-    judge: int = 0
 
     def interval(self, statistic: Statistic, level: Level = "all") -> Interval:
-        """The bootstrap interval of a statistic."""
-        ends = self.bootstrap.interval(
-            statistic, level, self.target, self.judge, confidence=self.confidence
-        )
+        """The interval of a statistic."""
+        if level != "systems":
+            return jackknife_interval(self.jackknife, statistic, level, self.confidence)
+        if self.bootstrap.systems_fixed:
+            return NO_ORDER
+        ends = self.bootstrap.interval(statistic, level, self.target, confidence=self.confidence)
         return Interval(
             finite_or_none(ends.lower),
             finite_or_none(ends.upper),
-            f"bootstrap {ends.method}",
+            "bootstrap percentile",
             ends.undefined,
             ends.reason,
         )
+
+
+def jackknife_interval(
+    found: Jackknife, statistic: Statistic, level: Level, confidence: float
+) -> Interval:
+    """The interval of a statistic at a level other than the systems."""
+    ends = found.interval(statistic, level, confidence)
+    lower, upper = finite_or_none(ends.lower), finite_or_none(ends.upper)
+    return Interval(lower, upper, "crossed jackknife", reason=ends.reason)
 
 
 def estimate(

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import os
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Literal, NamedTuple, get_args
@@ -15,7 +14,7 @@ from calibration.agreement.compare import exchange_test, perm_both
 from calibration.agreement.correlation import tie_codes
 from calibration.agreement.small_sample import benjamini_yekutieli, holm
 from calibration.arrays import Codes, Floats
-from calibration.resampling.bootstrap import CrossedBootstrap, crossed_bootstrap
+from calibration.resampling.jackknife import Jackknife, crossed_jackknife
 from judge.analysis.agreement.agreement_records import Estimate, Interval
 from judge.analysis.agreement.data import (
     GroupCodes,
@@ -27,7 +26,7 @@ from judge.analysis.agreement.data import (
     simulated,
 )
 from judge.analysis.agreement.judge_agreement import bootstrap_options_iv, systems_interval
-from judge.analysis.agreement.statistics import Resamples
+from judge.analysis.agreement.statistics import NO_ORDER, jackknife_interval
 from judge.analysis.judgment_table import finite_or_none
 from judge.analysis.results import MeasureKind
 from judge.errors import UsageError
@@ -351,32 +350,29 @@ class _Intervals(NamedTuple):
     ) -> Iterator[ComparedMeasure]:
         """The levels of one measure, with the intervals of both judges."""
         judges = np.stack([measure.judge[self.rows], other])
-        human = measure.human[self.rows]
-        whole = self._bootstrap(judges, human)
+        human = np.where(np.isnan(judges.sum(axis=0)), np.nan, measure.human[self.rows])
+        whole = self._jackknives(judges, human)
         for row in found:
-            drawn = whole
+            of_judges = whole
             if row.left_out and row.groups:
-                drawn = self._bootstrap(
-                    judges, np.where(self._in_both(judges, human), human, np.nan)
-                )
+                in_both = np.where(self._in_both(judges, human), human, np.nan)
+                of_judges = self._jackknives(judges, in_both)
+            systems = len(np.unique(self.groups.system[self.rows[~np.isnan(human)]]))
             first, second = (
-                self._interval(row.level, rho, judge, drawn)
-                for judge, rho in enumerate((row.first, row.second))
+                self._interval(row.level, rho, jackknife, systems)
+                for jackknife, rho in zip(of_judges, (row.first, row.second), strict=True)
             )
             yield replace(row, first_interval=first, second_interval=second)
 
     def _interval(
-        self,
-        level: ComparedLevel,
-        rho: float | None,
-        judge: int,
-        drawn: CrossedBootstrap | None,
+        self, level: ComparedLevel, rho: float | None, jackknife: Jackknife | None, systems: int
     ) -> Interval | None:
-        if rho is None or drawn is None:
+        if rho is None or jackknife is None:
             return None
-        if level == "systems" and not self.systems_fixed:
-            return systems_interval(Estimate(rho, drawn.sizes[0]), self.confidence)
-        return Resamples(drawn, 0, self.confidence, judge).interval("spearman", level)
+        if level == "systems":
+            between = systems_interval(Estimate(rho, systems), self.confidence)
+            return NO_ORDER if self.systems_fixed else between
+        return jackknife_interval(jackknife, "spearman", level, self.confidence)
 
     def _in_both(self, judges: Floats, human: Floats) -> NDArray[np.bool_]:
         """Whether people and both judges tell the systems of a row's item apart."""
@@ -391,21 +387,14 @@ class _Intervals(NamedTuple):
             varies[(low >= high)[item]] = False
         return varies
 
-    def _bootstrap(self, judges: Floats, human: Floats) -> CrossedBootstrap | None:
-        kept = ~np.isnan(human + judges.sum(axis=0))
-        if not (self.resamples and kept.any()):
-            return None
-        groups, rows = self.groups, self.rows[kept]
-        return crossed_bootstrap(
-            judges[:, kept, None],
-            human[kept, None],
-            groups.system[rows],
-            groups.character[rows],
-            groups.scenario[rows],
-            purpose_rng(self.seed, "bootstrap"),
-            resamples=self.resamples,
-            systems_fixed=self.systems_fixed,
-            threads=os.cpu_count() or 1,
+    def _jackknives(self, judges: Floats, human: Floats) -> tuple[Jackknife | None, ...]:
+        if not self.resamples or np.isnan(human).all():
+            return (None,) * len(judges)
+        groups, rows = self.groups, self.rows
+        labels = groups.system[rows], groups.character[rows], groups.scenario[rows]
+        return tuple(
+            crossed_jackknife(judge, human, *labels, systems_fixed=self.systems_fixed)
+            for judge in judges
         )
 
 

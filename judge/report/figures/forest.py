@@ -9,8 +9,8 @@ from judge.analysis.agreement.agreement_records import Agreement, Level, Measure
 from judge.analysis.agreement.two_judges import ComparedLevel, ComparedMeasure, Comparisons
 from judge.report.agreement_shape import (
     LEVEL_TITLES,
-    bootstrap,
     defined_sentinels,
+    jackknife,
     shown_levels,
     unit,
 )
@@ -28,7 +28,7 @@ from judge.report.figures.style import (
     sheet,
     short_titles,
 )
-from judge.report.format import count, fixed, level, p_value, signed
+from judge.report.format import fixed, level, p_value, signed
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -173,8 +173,7 @@ def _caption(agreement: Agreement, marks: Sequence[_Mark]) -> str:
     parts = [f"Spearman’s ρ between the judge’s score and the mean human rating, {how}."]
     if agreement.resamples:
         parts.append(
-            f"Bars: {level(agreement.confidence)} intervals of the {bootstrap(agreement)}, "
-            f"B = {count(agreement.resamples)}."
+            f"Bars: {level(agreement.confidence)} intervals of the {jackknife(agreement)}."
         )
     if any(m.ceiling.spearman.value is not None for m in agreement.measures):
         parts.append(
@@ -293,9 +292,9 @@ def _caption_of_two(comparisons: Comparisons) -> str:
         parts.append("Within item: the mean over items of ρ over systems.")
     if comparisons.resamples:
         parts.append(
-            f"Bars: {level(comparisons.confidence)} intervals of the {bootstrap(comparisons)}, "
-            f"B = {count(comparisons.resamples)}, of each judge alone: the bars of two judges that "
-            "differ may overlap, since both judged the same."
+            f"Bars: {level(comparisons.confidence)} intervals of the {jackknife(comparisons)}, of "
+            "each judge alone: the bars of two judges that differ may overlap, since both judged "
+            "the same."
         )
     parts.append(
         f"At the right: {drawable(comparisons.first)} less {drawable(comparisons.second)}, and the "

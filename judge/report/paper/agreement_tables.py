@@ -14,7 +14,7 @@ from judge.analysis.agreement.agreement_records import (
 )
 from judge.report.agreement_shape import (
     LEVEL_TITLES,
-    bootstrap,
+    jackknife,
     levels_left_out,
     shown_levels,
     unit,
@@ -159,10 +159,7 @@ def _intervals(agreement: Agreement) -> str:
     if not agreement.resamples:
         return f"In brackets {level} intervals: {between}. " if between else ""
     fixed = ", systems fixed" if agreement.systems_fixed else f"; {between}" if between else ""
-    return (
-        f"In brackets {level} intervals ({bootstrap(agreement)}, B = {count(agreement.resamples)}"
-        f"{fixed}). "
-    )
+    return f"In brackets {level} intervals ({jackknife(agreement)}{fixed}), each by itself. "
 
 
 def _percent(share: float | None, reason: str) -> Number:
@@ -174,8 +171,8 @@ def _coefficient(
 ) -> Columns:
     """A coefficient at a level, and its interval if there are any.
 
-    The main table shows for the systems the interval of Bonett and Wright, which needs no
-    resamples, unless the systems are taken as fixed.
+    The main table shows for the systems the interval of Bonett and Wright, unless they
+    are taken as fixed.
     """
     group = LEVEL_TITLES[level]
     estimates = [measure.levels[coefficient][level] for measure in agreement.measures]
@@ -203,8 +200,12 @@ def _level_tables(agreement: Agreement) -> list[PaperTable]:
         caption = f"{name} of {whom}"
         if agreement.resamples:
             caption += (
-                f" {percent(agreement.confidence)} intervals of the {bootstrap(agreement)}, "
-                f"B = {count(agreement.resamples)}."
+                f" {percent(agreement.confidence)} intervals of the {jackknife(agreement)}"
+                + (
+                    f"; between systems of a crossed bootstrap, B = {count(agreement.resamples)}."
+                    if "systems" in shown_levels(agreement) and not agreement.systems_fixed
+                    else "."
+                )
             )
         tables.append(measure_table(coefficient, caption, agreement, columns))
     taus: Columns = [

@@ -17,11 +17,10 @@ from judge.analysis.agreement.agreement_records import (
     MeasureAgreement,
 )
 from judge.report.agreement_shape import (
-    LEVEL_TITLES,
     a_unit,
-    bootstrap,
     defined_sentinels,
     drawn,
+    jackknife,
     levels_left_out,
     of_table,
     shown_levels,
@@ -86,10 +85,9 @@ def methods(agreement: Agreement) -> tuple[Paragraph, ...]:
         drawn=drawn(agreement),
         unit=unit(agreement),
         a_unit=a_unit(agreement),
-        bootstrap=bootstrap(agreement),
+        jackknife=jackknife(agreement),
         levels=shown_levels(agreement),
         left_out=levels_left_out(agreement),
-        corrected=_corrected(agreement),
         lost=max((i.undefined for i in _intervals(agreement)), default=0),
         declared=all(m.scale_declared for m in measures),
         icc=any(e.value is not None for m in measures for c in m.icc.values() for e in c.values()),
@@ -124,21 +122,6 @@ def _provenance(agreement: Agreement) -> str:
         f"{name} {agreement.provenance[name]}" for name in _NAMED if name in agreement.provenance
     )
     return re.sub(r"\b([0-9a-f]{12})[0-9a-f]{28,}\b", r"\1", "; ".join(named))
-
-
-def _corrected(agreement: Agreement) -> str:
-    """The levels whose bootstrap intervals are corrected for few systems."""
-    levels = [
-        title.lower()
-        for level, title in LEVEL_TITLES.items()
-        if any(
-            (interval := m.levels[name][level].interval) is not None
-            and "corrected" in interval.method
-            for m in agreement.measures
-            for name in ("spearman", "pearson")
-        )
-    ]
-    return " and ".join(levels)
 
 
 def _intervals(agreement: Agreement) -> Iterator[Interval]:

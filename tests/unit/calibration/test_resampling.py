@@ -12,12 +12,11 @@ from numpy.typing import NDArray
 from calibration.agreement.levels import level_correlations
 from calibration.resampling.bootstrap import (
     CrossedBootstrap,
-    corrected_interval,
     crossed_bootstrap,
     crossed_weights,
     percentile_interval,
 )
-from calibration.resampling.weighted import LEVELS, STATISTICS
+from calibration.resampling.weighted import LEVELS
 from calibration.simulate import Shape, Simulated, simulate
 from tests.unit.calibration.replicated import replicated
 
@@ -150,25 +149,14 @@ def test_fixed_systems_make_intervals_narrower(data: Simulated) -> None:
 
 
 def test_two_judges_share_rows_and_resamples(data: Simulated) -> None:
-    """A judge's gap takes the row from both, and a difference is made of differences.
-
-    So a judge less itself has no interval, for all resamples say 0; and less one without error it
-    has its own.
-    """
+    """A judge's gap takes the row from both, so that both then have the same numbers."""
     judged, human = scores(data)
     gaps = judged.copy()
     gaps[:10] = np.nan
     result = bootstrap(np.stack([judged, gaps, human]), human, data, resamples=300)
     assert result.estimate[0].tolist() == result.estimate[1].tolist()
     assert result.n.tolist() == [len(human) - 10] * 2
-    itself = result.interval("spearman", "all", judge=0, less=1)
-    assert itself.estimate == 0
-    assert "one and the same" in itself.reason
-    less = result.interval("mae", "all", judge=0, less=2, method="percentile")
-    alone = result.interval("mae", "all", judge=0, method="percentile")
-    assert (less.estimate, less.lower, less.upper) == pytest.approx(
-        (alone.estimate, alone.lower, alone.upper), abs=1e-9
-    )
+    np.testing.assert_array_equal(result.replicates[:, 0], result.replicates[:, 1])
 
 
 def test_few_systems_are_undefined_in_many_resamples(data: Simulated) -> None:
@@ -218,7 +206,7 @@ def test_perfect_agreement_has_no_interval(data: Simulated) -> None:
     human = scores(data)[1]
     result = bootstrap(human, human, data, resamples=100)
     for level in ("all", "within_item", "within_system"):
-        interval = result.interval("spearman", level, method="percentile")
+        interval = result.interval("spearman", level)
         assert interval.estimate == 1
         assert math.isnan(interval.lower)
         assert math.isnan(interval.upper)
@@ -248,6 +236,16 @@ def test_a_target_without_rows_is_undefined(data: Simulated) -> None:
     np.testing.assert_array_equal(result.replicates[..., :1], alone.replicates)
 
 
+def test_the_means_alone_are_the_same_means(data: Simulated) -> None:
+    """Resampled without the other levels, which are then nan, those of systems do not change."""
+    whole, alone = (
+        bootstrap(*scores(data), data, resamples=20, means_only=means) for means in (False, True)
+    )
+    np.testing.assert_array_equal(whole.replicates[..., 3, :], alone.replicates[..., 3, :])
+    assert np.isnan(alone.replicates[..., :3, :]).all()
+    np.testing.assert_array_equal(whole.estimate, alone.estimate)
+
+
 def test_noise_in_the_last_bits_makes_no_ranks(data: Simulated) -> None:
     """.1 + .2 and .3 tie: ranks are the same with noise of 1e-13 as without it."""
     judged, human = scores(data)
@@ -262,36 +260,8 @@ def test_percentiles_are_numpys() -> None:
     values = np.random.default_rng(9).normal(size=1000)
     result = percentile_interval(0.1, [*values, math.nan])
     assert [result.lower, result.upper] == pytest.approx(np.quantile(values, [0.025, 0.975]))
-    assert (result.resamples, result.undefined, result.method) == (1001, 1, "percentile")
+    assert (result.resamples, result.undefined) == (1001, 1)
     assert result.reason == "undefined in 1 of 1001 resamples"
-
-
-def test_the_corrected_interval_by_hand() -> None:
-    """Resamples 1 and 3 of an estimate of 2.5, of 11 levels.
-
-    Their mean 2 is .5 too low, so the middle is 3; half the width is their SD, 1, times
-    t_10 = 2.228139 times sqrt(1.1).
-    """
-    result = corrected_interval(2.5, [1, 3, 1, 3], 11)
-    half = 2.228139 * math.sqrt(1.1)
-    assert (result.lower, result.upper) == pytest.approx((3 - half, 3 + half), abs=1e-5)
-    assert corrected_interval(2.5, [1, 3, 1, 3], 11, bound=4).upper == 4
-
-
-def test_which_interval_is_the_default(data: Simulated) -> None:
-    """Corrected for correlations within items; not where systems are fixed."""
-    judged, human = scores(data)
-    open_, fixed = (
-        bootstrap(judged, human, data, resamples=20, systems_fixed=systems_fixed)
-        for systems_fixed in (False, True)
-    )
-    for statistic in STATISTICS:
-        for level in LEVELS:
-            corrected = level == "within_item" and statistic in {"spearman", "pearson"}
-            method = "corrected" if corrected else "percentile"
-            assert open_.interval(statistic, level).method == method
-            assert fixed.interval(statistic, level).method == "percentile"
-    assert open_.interval("spearman", "all", method="corrected").upper <= 1
 
 
 GOOD = np.array([[1.0], [2.0]])
@@ -325,11 +295,9 @@ def test_bad_input_is_refused(
         (lambda: percentile_interval(0, []), "B at least 1"),
         (lambda: percentile_interval(0, [[1]]), "B at least 1"),
         (lambda: percentile_interval(0, [1], confidence=1), "between 0 and 1"),
-        (lambda: corrected_interval(0, [1], 5, confidence=0), "between 0 and 1"),
-        (lambda: corrected_interval(0, [1], 1), "2 levels"),
     ],
 )
 def test_bad_resamples_are_refused(call: Any, message: str) -> None:
-    """No resamples, a confidence that is none, one level."""
+    """No resamples, a confidence that is none."""
     with pytest.raises(ValueError, match=message):
         call()

@@ -351,10 +351,10 @@ def test_no_overall_score_is_made_up() -> None:
     assert "The headline at four levels" not in said
 
 
-def test_a_bootstrap_not_asked_for_is_said() -> None:
+def test_intervals_not_asked_for_are_said() -> None:
     """0 resamples: the page does not speak of intervals that are not there."""
     said = Page(render_agreement(replace(agreement(), resamples=0))).said
-    assert "No bootstrap was asked for" in said
+    assert "No intervals were asked for" in said
     assert "resamples none" in said
     assert "In brackets" not in said
 

@@ -74,6 +74,6 @@ def test_categories(tmp_path: Path) -> None:
     """Labels have no order: no correlation, no error in points, no figure of one."""
     said = written(tmp_path, systems=1, raters=3, labels="XYZ")
     assert "The judge’s label for wit is that of people in" in said
-    for false in ("ρ =", "MAE", "Bonett", "most frequent label, 0", "crossed bootstrap"):
+    for false in ("ρ =", "MAE", "Bonett", "most frequent label, 0", "crossed jackknife"):
         assert false not in said
     assert not list((tmp_path / "r" / "figures").glob("*"))

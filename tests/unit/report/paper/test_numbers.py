@@ -249,7 +249,7 @@ def test_without_resamples_there_are_no_empty_columns() -> None:
     found = replace(found, resamples=0, measures=tuple(map(bare, found.measures)))
     heads = [column.title for column in table(found, "main").columns]
     assert heads.count("95% CI") == 1
-    assert "crossed bootstrap" not in table(found, "main").caption
+    assert "crossed jackknife" not in table(found, "main").caption
     assert [c.title for c in table(found, "spearman").columns].count("95% CI") == 0
 
 
