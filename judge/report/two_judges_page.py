@@ -134,19 +134,21 @@ def _of_metrics(comparisons: Comparisons, at: ComparedLevel) -> str:
     """The answer where there is no overall score: on how many metrics, and both means of rho."""
     rows = [row for row in comparisons.rows if row.level == at and row.kind == "metric"]
     shown = sum(row.shown for row in rows)
-    otherwise = f"agree differently with {people(comparisons)}"
+    of, differ = many(len(rows), "metric"), f"agree differently with {people(comparisons)}"
     if comparisons.test == "perm-both":
-        otherwise = "be not interchangeable"
-    on = f"on {shown} of {many(len(rows), 'metric')} {_WITHIN[at]}"
-    if not shown:
-        on = f"on any of {many(len(rows), 'metric')} {_WITHIN[at]}"
-    said = f"{_named(comparisons)} are {'' if shown else 'not '}shown to {otherwise} {on}"
-    both = [(r.first, r.second) for r in rows if r.first is not None and r.second is not None]
-    first, second = (math.fsum(side) / len(both) for side in zip(*both, strict=True))
-    return (
-        f"{said}: Spearman’s ρ is {fixed(first)} and {fixed(second)} on average over "
-        f"{many(len(both), 'metric')}."
+        differ = "be other than interchangeable"
+    said = (
+        f"shown to {differ} on {shown} of {of}"
+        if shown
+        else f"not shown to {differ} on any of {of}"
     )
+    answer = f"{_named(comparisons)} are {said} {_WITHIN[at]}"
+    both = [(r.first, r.second) for r in rows if r.first is not None and r.second is not None]
+    if not both:
+        return f"{answer}."
+    first, second = (math.fsum(side) / len(both) for side in zip(*both, strict=True))
+    means = f"{fixed(first)} and {fixed(second)} on average over {many(len(both), 'metric')}"
+    return f"{answer}: Spearman’s ρ is {means}."
 
 
 def _lead(comparisons: Comparisons, row: ComparedMeasure) -> str:
