@@ -82,7 +82,7 @@ class ComparedMeasure:
         factor: what was exchanged for this p: `system`, `character`, `scenario`, `item` or, by
             perm-both, `single scores`. "" where p is undefined.
         exchanges: how many were evaluated; p is about 1 / `exchanges` at least.
-        first_interval, second_interval: of `first` and of `second`; None without a bootstrap and
+        first_interval, second_interval: of `first` and of `second`; None where not asked for and
             in files of formats 1 and 2.
     """
 
@@ -131,8 +131,9 @@ class Comparisons:
             a table `item`; () for perm-both.
         item: what an item is called.
         systems: how many have a score of both judges; 0 in files of formats 1 and 2.
-        resamples, confidence: of the intervals; 0 where there are none.
-        systems_fixed: systems were not resampled.
+        resamples: 0 where intervals were not asked for; nothing is resampled here.
+        confidence: of the intervals.
+        systems_fixed: the systems are taken as all there is.
     """
 
     first: str
@@ -198,10 +199,10 @@ def compare_judges(
         test: see `ComparisonTest`.
         levels: which of `all`, `within_item` and `systems` to compute.
         exchanges: how many random exchanges the permutation test makes, at least 1.
-        resamples: of the crossed bootstrap; 0 for no intervals.
+        resamples: 0 for no intervals.
         confidence: of the intervals, between 0 and 1.
-        systems_fixed: do not resample systems.
-        seed: of the exchanges and resamples, from 0.
+        systems_fixed: take the systems as all there is.
+        seed: of the exchanges, from 0.
         progress: called with how many measures are done, of how many.
 
     Raises:
