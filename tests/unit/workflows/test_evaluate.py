@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import logging
 import math
+import re
 import shutil
 from pathlib import Path
 
@@ -20,7 +21,7 @@ from judge.types import Failure
 from judge.workflows.evaluate import plan_evaluation
 from judge.workflows.inputs import RatingsFile, dialogue_lines
 from judge.workflows.opening import PlayKeywords, PlayOptions
-from judge.workflows.report import report
+from judge.workflows.report import compare, report
 from tests.unit.engines.small import shared_model
 from tests.unit.roleplay.wire import serving
 
@@ -365,6 +366,11 @@ def test_another_task_goes_the_whole_way(tmp_path: Path) -> None:
     assert measure.spearman["all"].value == pytest.approx(expected)
     with pytest.raises(DataError, match="another scale than 1-5"):
         judge.agree(done.folder, tmp_path / "ratings.csv", out=tmp_path / "wrong")
+    judge.evaluate(dialogues, judge="mock", seed=1, rubric=rubric, out=tmp_path / "other")
+    page = compare(tmp_path / "run", tmp_path / "other", out=tmp_path / "two").page
+    bar = page.read_text(encoding="utf-8").partition('class="bar"')[2].partition("</span>")[0]
+    colours = re.findall(r'class="(p[1-5])" style="width:[^;"]*(;background:[^"]*)?"', bar)
+    assert len(colours) == len(set(colours)) == 7
 
 
 def test_a_window_that_is_too_small_is_told_before_judging(
