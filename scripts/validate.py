@@ -1016,8 +1016,8 @@ is the mean over endless characters, scenarios and raters. *Chosen high*: the th
 scores highest was rated, which no interval survives; the warning (p < .01) is to tell.
 """,
     "published": """
-Nine metrics, the means of systems only. Kept lines are claims; where the judge has skill, power.
-Half of the variance is common to all metrics.
+Nine metrics, the means of systems only; *data sets* are metrics, nine to a calibration. Kept
+lines are claims; where the judge has skill, power. Half of the variance is common to all metrics.
 """,
     "ranked": """
 Intervals of a system's mean judge score, for endless characters and scenarios; and how often any
