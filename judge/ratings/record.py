@@ -73,7 +73,7 @@ class Scale(NamedTuple):
     step: float = 1.0
 
     @classmethod
-    def parse(cls, text: str, step: float = 1.0) -> Self:
+    def parse(cls, text: str, step: float = 1.0, option: str = "--scale") -> Self:
         """`1-5`, `0-4`, `-3-3`.
 
         Raises:
@@ -86,9 +86,10 @@ class Scale(NamedTuple):
             scale = cls(0, 0, 0)
         steps = (scale.high - scale.low) / step if step > 0 else 0.0
         if scale.low >= scale.high or step < 0 or abs(steps - round(steps)) > 1e-9:
+            stepped = f" --step {step:g}" if step else ""
             raise UsageError(
-                f"--scale {text} --step {step:g}: it is no scale",
-                hint="LOW-HIGH, such as --scale 1-5, or --scale 1-5 --step 0.5",
+                f"{option} {text}{stepped}: it is no scale",
+                hint=f"LOW-HIGH, such as {option} 1-5{stepped and ', or --scale 1-5 --step 0.5'}",
             )
         return scale
 

@@ -78,6 +78,7 @@ def terminal_table(results: Results) -> RenderableType:
         body: list[RenderableType] = [_one_system(results, systems[0])]
     else:
         body = [_several_systems(results, part) for part in _parts(systems)]
+        body.append(Text("±: one standard error", style="dim"))
     if results.calibration is not None:
         body += [Text(), _calibrated(results, results.calibration)]
     if results.reference is not None:

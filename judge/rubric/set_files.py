@@ -34,6 +34,8 @@ __all__ = [
 FORMAT = 1
 """The newest `format` of rubric.toml and characters.toml that this version reads."""
 
+_EXAMPLE = "judge rubrics new FOLDER writes files that are right, with comments"
+
 
 @dataclass(frozen=True)
 class TomlTable:
@@ -53,7 +55,7 @@ class TomlTable:
     label: str = ""
     start: int = 0
 
-    def error(self, key: str, problem: str, hint: str = "compare rubrics/esrp") -> RubricError:
+    def error(self, key: str, problem: str, hint: str = _EXAMPLE) -> RubricError:
         """A RubricError about `key`, with the line of the key if it is found in this table."""
         line = self.start or None
         for number, text in enumerate(self.lines[self.start :], start=self.start + 1):

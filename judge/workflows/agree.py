@@ -131,6 +131,11 @@ def agree(
             )
         chosen = scores_of_table(table, judges, people, where, read, metrics=metrics, point=point)
         if isinstance(chosen, JudgeList):
+            if out is not None:
+                raise UsageError(
+                    "--out goes with one judge of the table or two: a list of all has no report",
+                    hint="name the judge: --judge NAME",
+                )
             return chosen
         folder = wanted or Path(usual_table_name("agreement", table, [s.judge for s in chosen]))
     else:

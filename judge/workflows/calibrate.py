@@ -135,7 +135,7 @@ def calibrate(
                 "--table goes without RUNS, --ratings and --published: it holds scores and ratings",
                 hint="judge calibrate --table FILE --judge NAME",
             )
-        seen = None if judge_scale is None else Scale.parse(judge_scale, 0)
+        seen = None if judge_scale is None else Scale.parse(judge_scale, 0, "--judge-scale")
         chosen = _scores_of(table, judge, people, where, metrics, seen)
         return _of_table(chosen, seen, candidate or AUTO, confidence, out, fitting)
     for name in ("judge", "people", "where", "judge_scale"):

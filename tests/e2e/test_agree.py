@@ -262,6 +262,9 @@ def test_three_judges_are_refused(rated: Program, recorded: Recorded) -> None:
     several = [word for name in "jkl" for word in ("--judge", name)]
     message, _ = rated.mistake("agree", "--table", "table.csv", *several)
     assert "--judge j --judge k --judge l: two can be compared" in message
+    message, hint = rated.mistake("agree", "--table", "table.csv", "--out", "out")
+    assert "a list of all has no report" in message
+    assert hint == "hint: name the judge: --judge NAME"
 
 
 def test_ratings_and_run_need_not_hold_the_same(rated: Program) -> None:

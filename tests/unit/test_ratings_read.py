@@ -261,6 +261,8 @@ def test_what_is_no_scale(text: str, step: float) -> None:
     """Ends the wrong way round, or steps that never reach the end, are refused."""
     with pytest.raises(UsageError, match="it is no scale"):
         Scale.parse(text, step)
+    with pytest.raises(UsageError, match="--judge-scale 5-1: it is no scale"):
+        Scale.parse("5-1", 0, "--judge-scale")
 
 
 @pytest.mark.parametrize(
