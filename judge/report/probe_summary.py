@@ -249,7 +249,8 @@ def terminal_probe(record: ProbeRecord) -> RenderableType:
         f"{level(record.confidence)} intervals over characters and scenarios; seed {record.seed}",
         style="dim",
     )
-    return Group(*texts, Text(), table, signature)
+    notes = (Text(f"note: {note}") for note in record.notes)
+    return Group(*texts, Text(), table, *notes, signature)
 
 
 def probe_table(record: ProbeRecord) -> PaperTable:

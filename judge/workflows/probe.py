@@ -5,11 +5,12 @@ from __future__ import annotations
 import hashlib
 import logging
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple, Unpack
 
+from calibration.probing import LEAST
 from judge.analysis.probe_records import ProbeFinding, ProbeRecord, ProbeRequirement
 from judge.analysis.probe_set import CLEAN, ProbeSet, draw_probe_set
 from judge.analysis.probe_statistics import MARGIN, JudgedAs, ProbeDesign, find
@@ -26,7 +27,7 @@ from judge.rubric import RubricSet, languages, load_rubric
 from judge.runs import show_frame
 from judge.scoring import prompts_hash
 from judge.store import Store, only_writer
-from judge.types import Judgment
+from judge.types import Dialogue, Judgment
 from judge.workflows import Progress, no_progress
 from judge.workflows.inputs import DialogueSource, paths_of, read_dialogues
 from judge.workflows.judging import Judge, tell_outcome
@@ -180,7 +181,11 @@ def probe(
         margin=MARGIN,
         requirements=tuple(_checked(one, f) for f in findings for one in wanted),
         provenance={f"data {name}": given.sources.get(name, "") for name in systems},
-        notes=(*given.notes, *dict.fromkeys(f"{f.judge}: {f.note}" for f in findings if f.note)),
+        notes=(
+            *given.notes,
+            *_too_few(sample),
+            *dict.fromkeys(f"{f.judge}: {f.note}" for f in findings if f.note),
+        ),
     )
     return ProbeReport(record, write_probe(record, folder), sum(f.failed for f in findings))
 
@@ -370,6 +375,11 @@ def _refuse_few(probe_set: ProbeSet) -> None:
                 f"the sample has fewer than two {what}s, so that there would be no interval",
                 hint="raise --limit, or give more dialogues with --dialogues",
             )
+
+
+def _too_few(sample: Sequence[Dialogue]) -> Iterator[str]:
+    if len(sample) < LEAST:
+        yield f"{len(sample)} dialogues give no intervals, which take {LEAST}: raise --limit."
 
 
 # Requirements

@@ -19,6 +19,7 @@ def test_a_probe_writes_its_page_and_files(judge: Program) -> None:
     done = judge(*QUICK, "--out", "out")
     assert "not shown to see anything" in " ".join(done.out.split())
     assert "of the demo" in done.out
+    assert "note: 4 dialogues give no intervals" in done.out
     assert done.out.endswith("probe: out/probe.html\n")
     folder = judge.folder / "out"
     names = ("probe.html", "probe.json", "probe.csv", "probe.md", "probe.tex")
