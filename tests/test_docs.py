@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import copy
+import os
 import pkgutil
 import re
 import shlex
@@ -77,3 +79,41 @@ def test_the_tests_in_the_page_on_security_exist() -> None:
     sources = "".join(path.read_text(encoding="utf-8") for path in ROOT.glob("tests/**/test_*.py"))
     assert len(names) > 20
     assert {name for name in names if f"def {name}(" not in sources} == set()
+
+
+def options_page() -> str:
+    """The help of every command, one after the other, 100 columns wide."""
+    lines = [
+        "# All options",
+        "",
+        "The help of every command, as `judge COMMAND --help` prints it. All of them take three",
+        "more: `--help`, `--verbose` (say what is done when, and where an error arose) and",
+        "`--config FILE` (options from a TOML file, as `limit = 100` for `--limit 100`, or from",
+        "the manifest.json of a run; what the command line says comes first).",
+        "",
+    ]
+    for name, command in COMMANDS.items():
+        shown = copy.copy(command)
+        shown.params = [p for p in command.params if p.name not in ("config", "verbose")]
+        shown.add_help_option = False
+        context = click.Context(shown, info_name=name, terminal_width=100, max_content_width=100)
+        text = shown.get_help(context)
+        lines += [f"## {name}", "", "```text", text.rstrip(), "```", ""]
+    return "\n".join(lines)
+
+
+def test_the_page_of_all_options_is_current() -> None:
+    """docs/options.md is the help of today; `WRITE_GOLDEN=1` writes it anew."""
+    page = ROOT / "docs" / "options.md"
+    if os.environ.get("WRITE_GOLDEN"):
+        page.write_text(options_page(), encoding="utf-8")
+    assert page.read_text(encoding="utf-8") == options_page()
+
+
+@pytest.mark.parametrize("path", sorted(ROOT.glob("*.md")) + sorted(ROOT.glob("docs/**/*.md")))
+def test_links_lead_somewhere(path: Path) -> None:
+    """Every link of a page to a file of the repository finds it, pictures included."""
+    text = path.read_text(encoding="utf-8")
+    links = re.findall(r"\]\(([^)#\s]+)(?:#[^)]*)?\)", text)
+    files = [link for link in links if "://" not in link and not link.startswith("mailto:")]
+    assert [link for link in files if not (path.parent / link).exists()] == []
