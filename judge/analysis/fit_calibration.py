@@ -24,6 +24,7 @@ from calibration.selection import FALLS, CandidateErrors, pair_accuracy, select
 from calibration.skill import holm, judge_skill
 from calibration.unseen_system import system_shifts
 from judge import __version__
+from judge.analysis.agreement.data import SIMULATED, simulated
 from judge.analysis.judgment_table import (
     JudgmentTable,
     chosen_metrics,
@@ -116,6 +117,7 @@ def calibrate(
         fits=dict(zip(wanted, fits, strict=True)),
         counts=counts,
         notes=(
+            *([SIMULATED] if simulated(ratings.raters) else []),
             *([ratings.incomplete] if ratings.incomplete else []),
             *notes,
             *metric_notes(ratings, table.metrics, not_rated),

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from calibration.calibrators import Sample, as_distributions
 from calibration.conformal import item_intervals
-from judge.analysis.agreement.data import PairedScores
+from judge.analysis.agreement.data import SIMULATED, PairedScores, simulated
 from judge.analysis.fit_calibration import AUTO, fit_samples, library_versions
 from judge.calibration_file import Calibration, MadeWith
 from judge.errors import UsageError
@@ -100,7 +100,9 @@ def calibrate_table(
     fits = fit_samples(
         samples, (scores.system, scores.character, scores.scenario), candidate, confidence, progress
     )
-    notes = [f"{off} scores of the judge are not on {of_judge} and were left out."] if off else []
+    notes = [SIMULATED] if simulated(scores.raters) else []
+    if off:
+        notes.append(f"{off} scores of the judge are not on {of_judge} and were left out.")
     if judge_scale is not None:
         notes.append(f"The judge's scores on {of_judge} were brought to {low}-{high} first.")
     if low != 1:

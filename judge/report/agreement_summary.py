@@ -14,12 +14,12 @@ from judge.analysis.agreement.agreement_records import (
     Level,
     MeasureAgreement,
 )
+from judge.analysis.agreement.data import SIMULATED
 from judge.analysis.agreement.two_judges import Comparisons
 from judge.report.agreement_shape import defined_sentinels, shown_levels, unit
 from judge.report.format import count, count_range, fixed, level, many, p_value, plural, short_title
 
 __all__ = [
-    "SIMULATED",
     "STRONG_LLM",
     "AgreementSummary",
     "Beaten",
@@ -35,7 +35,6 @@ __all__ = [
     "whose_ratings",
 ]
 
-SIMULATED = "SIMULATED RATINGS: not people."
 STRONG_LLM = "REFERENCE JUDGMENTS of a strong LLM: not people."
 
 _AT_LEVEL: dict[Level, str] = {

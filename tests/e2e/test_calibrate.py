@@ -149,6 +149,22 @@ def test_a_judge_of_noise_gets_no_map(judge: Program, recorded: Recorded) -> Non
     assert page.count(verdict) == 1
 
 
+def test_ratings_drawn_by_a_program_are_named(judge: Program, recorded: Recorded) -> None:
+    """A calibration on ratings of `simulated 1` and the like says so, and so does its report."""
+    evaluated(judge, recorded, SYSTEMS, "run")
+    path = simulated(judge, "run")
+    text = path.read_text(encoding="utf-8")
+    for rater in range(3):
+        text = text.replace(f",r{rater},", f",simulated {rater},")
+    path.write_text(text, encoding="utf-8")
+    said = "SIMULATED RATINGS: not people."
+    assert (
+        said in judge("calibrate", "run", "--ratings", path.name, "--out", "c.json", code=None).out
+    )
+    judge("report", "run", "--calibration", "c.json", "--out", "page", code=None)
+    assert said in (judge.folder / "page" / "report.html").read_text(encoding="utf-8")
+
+
 def test_ratings_of_the_new_system_are_used(judge: Program, recorded: Recorded) -> None:
     """Some of its dialogues rated: its interval is made of them, and its dialogues are counted."""
     evaluated(judge, recorded, [*SYSTEMS, "new"], "run")

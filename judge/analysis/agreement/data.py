@@ -103,6 +103,10 @@ def purpose_rng(seed: int, *purpose: str) -> np.random.Generator:
     return np.random.default_rng([seed, *(zlib.crc32(text.encode()) for text in purpose)])
 
 
+SIMULATED = "SIMULATED RATINGS: not people."
+"""What everything must say first that rests on ratings drawn by a program."""
+
+
 def simulated(raters: Iterable[str]) -> bool:
     """Whether a rater is a program: its name begins with `simulated`."""
     return any(name.casefold().startswith("simulated") for name in raters)
