@@ -157,13 +157,22 @@ def agree(
     elif ratings is not None:
         reading = {n: options[n] for n in ("scale", "step", "sheet", "allow_missing")}
         source = RatingsFile(ratings, named, **reading, **shape)
+    raters = shape.pop("raters") if tables else ()
     if any(shape.values()) and not isinstance(source, RatingsFile):
         raise UsageError(
-            "--raters, --systems and --mapping go with a file of --ratings", hint="name one"
+            "--raters, --systems and --mapping go with a file of --ratings, and --raters with "
+            "--table too",
+            hint="name one",
         )
     with Progress() as progress:
         done = workflow.agree(
-            runs, source, table=tables or None, aliases=named, progress=progress, **options
+            runs,
+            source,
+            table=tables or None,
+            aliases=named,
+            raters=raters,
+            progress=progress,
+            **options,
         )
     match done:
         case workflow.AgreementReport():

@@ -335,7 +335,8 @@ def shape_options(decorated: _Decorated) -> _Decorated:
         ),
         _ratings(
             "--raters",
-            "Headings of columns that hold the scores of one rater each.",
+            "Headings of columns that hold the scores of one rater each; in a --table of one judge "
+            "or rater each, and --judge says who is a judge.",
             type=NameList(),
             default="",
         ),

@@ -125,6 +125,7 @@ def read_judged_table(
     point: Point = "expected",
     sheet: str | None = None,
     categories: bool = False,
+    scorers: Sequence[str] = (),
 ) -> JudgedTable:
     """Every score of the files, and the first 1,000 faults of them.
 
@@ -137,6 +138,7 @@ def read_judged_table(
         people: the measures that are people's, in files that name no raters.
         judges: raters that are judges whatever their type.
         sheet: the one to be read of a workbook; None for all that have the same columns.
+        scorers: the headings of columns that each hold the scores of one judge or rater.
 
     Raises:
         UsageError: an option names what is not there, nothing is left, or one side is missing.
@@ -157,6 +159,7 @@ def read_judged_table(
         point=point,
         measures=bool(people),
         sheet=sheet,
+        scorers=scorers,
     )
     for rule in filters.values():
         rule.ensure_known()

@@ -130,6 +130,7 @@ def read_judged_rows(
     point: Point,
     measures: bool,
     sheet: str | None = None,
+    scorers: Sequence[str] = (),
 ) -> JudgedRows:
     """Read and join tables of judges' scores.
 
@@ -138,6 +139,7 @@ def read_judged_rows(
         aliases: HEADING -> column.
         measures: whether the dimension of a row that names no rater may be a judge.
         sheet: the one to be read of a workbook.
+        scorers: the headings of columns that each hold the scores of one judge or rater.
 
     Raises:
         DataError: a file cannot be read, lacks a column, holds no rows, or has probabilities of
@@ -150,6 +152,8 @@ def read_judged_rows(
         table = tables.read_table(path, sheet=sheet)
         if not len(table):
             raise DataError("it holds no rows", path=path, hint="was it written to the end?")
+        if scorers:
+            table = _one_row_per_scorer(table, scorers)
         table = without_blank(table, lambda name: judged_column(name, aliases))
         layout = find_judged_columns(path, tuple(table.columns), aliases)
         own_labels = tuple(layout.labels)
@@ -179,6 +183,41 @@ def read_judged_rows(
         sources={str(table.path): table.sha256 for table, _ in files},
         notes=tuple(dict.fromkeys(note for table, _ in files for note in table.notes)),
     )
+
+
+def _one_row_per_scorer(table: Table, scorers: Sequence[str]) -> Table:
+    """A table with a column for each judge and rater, as one with a row for each score.
+
+    Blank cells are no scores. Without a column for it, the dimension is called `score`.
+
+    Raises:
+        UsageError: a scorer is no heading, or the table has columns `rater` or `score` already.
+    """
+    headings = {plain(heading): heading for heading in table.columns}
+    if missing := [name for name in scorers if plain(name) not in headings]:
+        raise UsageError(
+            f"--raters {missing[0]}: {table.path.name} has no column {missing[0]}",
+            hint=f"its columns are {', '.join(table.columns)}",
+        )
+    if there := [headings[name] for name in ("rater", "score") if name in headings]:
+        raise UsageError(
+            f"--raters: {table.path.name} has a column {there[0]}, so it is no table with a column "
+            "for each rater",
+            hint="leave --raters out",
+        )
+    wide = {headings[plain(name)]: table.columns[headings[plain(name)]] for name in scorers}
+    filled = np.concatenate([[not is_blank(cell) for cell in cells] for cells in wide.values()])
+    n, times = len(table), len(wide)
+    columns = {
+        heading: np.tile(values, times)
+        for heading, values in table.columns.items()
+        if heading not in wide
+    }
+    if not {"dimension", "metric"} & headings.keys():
+        columns["dimension"] = np.full(n * times, "score", dtype=np.object_)
+    columns["rater"] = np.repeat(np.array(list(wide), dtype=np.object_), n)
+    columns["score"] = np.concatenate(list(wide.values()))
+    return replace(table, columns=columns, lines=np.tile(table.lines, times)).select(filled)
 
 
 def _has_systems(files: Sequence[tuple[Table, Layout]]) -> bool:

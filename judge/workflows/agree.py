@@ -64,6 +64,7 @@ def agree(
     step: float = 1.0,
     sheet: str | None = None,
     allow_missing: bool = False,
+    raters: Sequence[str] = (),
     metrics: Sequence[str] = (),
     point: Point = "expected",
     systems_fixed: bool = False,
@@ -90,6 +91,8 @@ def agree(
         aliases, scale, step, sheet: how `ratings` or `table` is to be read; see `RatingsFile`.
         allow_missing: go on where more than 1% of the scores that a figure rests on are refused;
             every page says so.
+        raters: of the table: the headings of columns that each hold the scores of one judge or
+            rater; `judges` says which are judges.
         metrics: only these.
         point: which number stands for a distribution: its mean (`expected`) or its most probable
             label (`argmax`).
@@ -122,7 +125,7 @@ def agree(
             hint="judge agree RUN --ratings FILE, or judge agree --table FILE",
         )
     wanted = None if out is None else report_folder(out, folders)
-    read = RatingsFile("", aliases or {}, scale, step, sheet, allow_missing)
+    read = RatingsFile("", aliases or {}, scale, step, sheet, allow_missing, raters)
     if table is not None:
         if ratings is not None:
             raise UsageError(
@@ -303,6 +306,7 @@ def scores_of_table(
             point=point,
             categories=True,
             sheet=read.sheet,
+            scorers=read.raters,
         )
     of_people = None if read.scale is None else Scale.parse(read.scale, read.step)
     if judged.categories and of_people is not None:

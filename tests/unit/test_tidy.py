@@ -406,3 +406,48 @@ def test_a_column_of_systems_that_is_blank_throughout(write: Write) -> None:
     assert len(table) == 2
     assert any("Blank throughout" in note and "system" in note for note in table.notes)
     assert any("no column system" in note for note in table.notes)
+
+
+def test_a_column_for_each_judge_and_rater(tmp_path: Path) -> None:
+    """The same as the long table with the same scores; blank cells are no scores."""
+    wide, long = tmp_path / "wide.csv", tmp_path / "long.csv"
+    scores = {
+        ("q1", "a"): ("4", "4", "5"),
+        ("q1", "b"): ("3.5", "2", ""),
+        ("q2", "a"): ("1", "", "2"),
+    }
+    names = ("gpt-4", "ann1", "ann2")
+    rows = [",".join(("item", "system", *names))]
+    rows += [",".join((*place, *cells)) for place, cells in scores.items()]
+    wide.write_text("\n".join(rows), encoding="utf-8")
+    rows = ["item,system,dimension,rater,score"]
+    rows += [
+        ",".join((*place, "score", name, cells[at]))
+        for at, name in enumerate(names)
+        for place, cells in scores.items()
+        if cells[at]
+    ]
+    long.write_text("\n".join(rows), encoding="utf-8")
+    one = read_judged_table([wide], judges=["gpt-4"], scorers=names)
+    two = read_judged_table([long], judges=["gpt-4"])
+    for name in ("items", "systems", "dimensions", "raters", "refused"):
+        assert getattr(one, name) == getattr(two, name)
+    for name in ("item", "system", "dimension", "rater", "judged", "score"):
+        assert getattr(one, name).tolist() == getattr(two, name).tolist()
+
+
+@pytest.mark.parametrize(
+    ("heads", "scorers", "message"),
+    [
+        ("item,gpt-4,ann1", ("gpt-4", "ann3"), "no column ann3"),
+        ("item,rater,gpt-4", ("gpt-4",), "has a column rater"),
+    ],
+)
+def test_columns_of_raters_that_cannot_be(
+    tmp_path: Path, heads: str, scorers: tuple[str, ...], message: str
+) -> None:
+    """A heading that is missing, and a table that is long already."""
+    path = tmp_path / "t.csv"
+    path.write_text(f"{heads}\nq1,4,5\n", encoding="utf-8")
+    with pytest.raises(UsageError, match=message):
+        read_judged_table([path], judges=["gpt-4"], scorers=scorers)
