@@ -189,7 +189,7 @@ def refuse_mismatch(folder: Path, stored: Manifest, current: Manifest) -> None:
         raise RunMismatchError(
             f"this run was made {' and '.join(differing)}",
             path=folder,
-            hint="scores made in two ways do not mix: each way has a run folder of its own",
+            hint="scores made in two ways do not mix: give each way an --out of its own",
         )
 
 
