@@ -140,9 +140,12 @@ def level_estimates(
     intervals: dict[Level, Interval] = {}
     if resamples is not None and statistic is not None:
         intervals = {level: resamples.interval(statistic, level) for level in LEVELS}
-    return {
+    found = {
         level: _level_estimate(getattr(values, level), intervals.get(level)) for level in LEVELS
     }
+    if found["systems"].n == 2:  # a coin meets their order half the time, and then has rho 1
+        found["systems"] = Estimate(None, 2, reason="two systems have but two orders")
+    return found
 
 
 def correlations(

@@ -14,11 +14,13 @@ from numpy.typing import NDArray
 from scipy import stats
 from sklearn.metrics import cohen_kappa_score, confusion_matrix
 
+from calibration.agreement.levels import level_correlations
 from calibration.resampling.jackknife import crossed_jackknife
 from judge.analysis.agreement import rater_statistics
 from judge.analysis.agreement.agreement_records import Coefficient, Estimate, MeasureAgreement
 from judge.analysis.agreement.data import PairedScores, measure_scores
 from judge.analysis.agreement.judge_agreement import agree
+from judge.analysis.agreement.statistics import level_estimates
 from judge.errors import UsageError
 from tests.unit.analysis.agreement.seen import METRICS, RATING_FIELDS, drawn, rows_of, table
 
@@ -559,3 +561,15 @@ def test_other_judges_are_paired_too() -> None:
     other = agree(replace(observed, other_judges={"twin": observed.score * 2}), resamples=0).pairs
     twin = next(pair for pair in other if (pair.first, pair.second) == ("machine", "twin"))
     assert twin.spearman.value == pytest.approx(1)
+
+
+def test_the_order_of_two_systems_is_no_correlation() -> None:
+    """Noise meets the order of two systems half the time, with rho 1; of three there is one."""
+    rng = np.random.default_rng(0)
+    for systems, defined in ((2, False), (3, True)):
+        system, item = (codes.ravel() for codes in np.indices((systems, 10)))
+        values = level_correlations(*rng.normal(size=(2, 10 * systems)), system, item)
+        found = level_estimates(values)["systems"]
+        assert found.n == systems
+        assert (found.value is not None) == defined
+        assert defined or "two orders" in found.reason
