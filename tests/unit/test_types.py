@@ -26,7 +26,7 @@ def test_every_record_is_frozen_and_slotted() -> None:
     """No record can be changed after it was made, nor given a new attribute."""
     for name in types.__all__:
         cls = getattr(types, name)
-        if name == "Reading":  # a choice of words, no record
+        if name in {"Chats", "Reading", "Seeds"}:  # names of types, no records
             continue
         assert cls.__dataclass_params__.frozen, name
         assert "__slots__" in vars(cls), name
