@@ -19,6 +19,9 @@ settings.register_profile("ci", deadline=None, derandomize=True, print_blob=True
 settings.load_profile("ci" if os.environ.get("CI") else "here")
 
 
+_LONGEST = {"test_ray.py", "test_recipes.py", "test_worker.py"}
+
+
 @pytest.fixture(scope="session")
 def judge_data() -> Path:
     """The folder of released data: $JUDGE_DATA, by default ../shared/data beside the checkout."""
@@ -29,7 +32,11 @@ def judge_data() -> Path:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Skip the tests marked `gpu` where there is no CUDA device."""
+    """Begin with the longest tests, so that no core waits for them at the end.
+
+    Those marked `gpu` are skipped where there is no CUDA device.
+    """
+    items.sort(key=lambda item: item.path.name not in _LONGEST)
     marked = [item for item in items if item.get_closest_marker("gpu")]
     if marked and not _cuda():
         for item in marked:

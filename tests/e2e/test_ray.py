@@ -188,6 +188,7 @@ def test_the_driver_is_killed(nodes: Any, judge: Program, unbroken: Evaluation) 
     process = judge.start("eval", "--model", DEMO, *options, *workers)
     while judge.rows("run") == 0:
         assert process.poll() is None, judge.end(process)
+        time.sleep(0.05)  # the cores are for those who work
     process.kill()
     judge.end(process, code=-signal.SIGKILL)
     there = judge.rows("run")
@@ -203,6 +204,7 @@ def test_workers_on_this_machine(judge: Program, unbroken: Evaluation) -> None:
     process = judge.start("eval", "--model", DEMO, *options)
     while judge.rows("run") == 0:
         assert process.poll() is None, judge.end(process)
+        time.sleep(0.05)  # the cores are for those who work
     process.terminate()
     assert "the same command goes on" in judge.end(process, code=3).err
     done = judge.end(judge.start("eval", "--model", DEMO, *options))

@@ -16,7 +16,7 @@ from judge.dialogues import read_dialogues, select
 from judge.types import Dialogue, Turn
 
 # A thought at the beginning of an answer is set aside, so it does not come back.
-texts = st.text(max_size=20).filter(lambda text: "<think>" not in text)
+texts = st.text(max_size=20).filter(lambda text: "think>" not in text)
 # Names are stripped when read, and 7.0 in a table means 7: neither can round-trip.
 names = st.text(min_size=1, max_size=8).filter(lambda name: name == name.strip())
 ids = st.one_of(st.integers(0, 99).map(str), names.filter(lambda name: "." not in name))
