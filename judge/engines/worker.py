@@ -332,11 +332,11 @@ def serve() -> NoReturn:
         engine = make_engine(opening.spec, opening.options)
         facts = _Facts(engine.can_generate, engine.batch_size)
     except Exception as error:  # noqa: BLE001  all are reported
-        _send(answers, _failed(error))
+        _answer(answers, _failed(error))
         _vanish()
-    _send(answers, _done(engine, facts))
+    _answer(answers, _done(engine, facts))
     while (call := inbox.get()).name != "close":
-        _send(answers, _outcome(engine, call))
+        _answer(answers, _outcome(engine, call))
     engine.close()
     os._exit(0)
 
@@ -392,10 +392,18 @@ def _log_to(answers: IO[bytes], level: int) -> None:
     log.setLevel(level)
     log.propagate = False
     handler = logging.Handler()
-    handler.emit = lambda record: _send(  # type: ignore[method-assign]
+    handler.emit = lambda record: _answer(  # type: ignore[method-assign]
         answers, _Said(record.levelno, record.getMessage())
     )
     log.addHandler(handler)
+
+
+def _answer(answers: IO[bytes], message: msgspec.Struct) -> None:
+    """Send to the program; where it is gone, end without a word."""
+    try:
+        _send(answers, message)
+    except BrokenPipeError:
+        _vanish()
 
 
 def _vanish() -> NoReturn:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import logging
 import os
 import signal
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -14,7 +16,15 @@ from typing import Any
 
 import pytest
 
-from judge.engines import Engine, EngineOptions, JudgeSpec, make_engine, open_engine, resolve_judge
+from judge.engines import (
+    Engine,
+    EngineOptions,
+    JudgeSpec,
+    make_engine,
+    open_engine,
+    resolve_judge,
+    worker,
+)
 from judge.engines.worker import WorkerEngine
 from judge.errors import EngineError, MissingExtraError
 from judge.types import Failure, LabelRead, Message, PromptTree, Sampling
@@ -348,3 +358,25 @@ def test_which_engines_get_a_process(
     options = EngineOptions(device=device)
     opened = open_engine(JudgeSpec("m", engine, "m", "esrp"), options)
     assert opened == ("apart" if apart else "here")
+
+
+def test_a_worker_whose_program_is_gone_ends_without_a_word() -> None:
+    """Its answer finds nobody: no traceback on a terminal that shows something else by then."""
+    process = subprocess.Popen(
+        [sys.executable, "-P", "-c", worker._START],
+        env={**os.environ, "PYTHONPATH": str(Path(worker.__file__).parents[2])},
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        start_new_session=True,
+    )
+    assert process.stdin is not None
+    assert process.stdout is not None
+    assert process.stderr is not None
+    process.stdout.close()
+    opening = worker._Opening(resolve_judge("mock"), EngineOptions(), logging.INFO, False)
+    worker._send(process.stdin, opening)
+    assert process.wait(timeout=60) == -signal.SIGKILL
+    assert process.stderr.read() == b""
+    process.stdin.close()
+    process.stderr.close()
