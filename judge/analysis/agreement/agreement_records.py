@@ -38,8 +38,7 @@ FORMAT = 2
 """The newest format of agreement.json that this version reads."""
 
 Level = Literal["all", "within_item", "within_system", "systems"]
-"""What is correlated (Deutsch et al. 2021): all dialogues; those of each item, or of each system,
-averaged; the means of the systems."""
+"""Deutsch et al. (2021): all dialogues; those of each item or system, averaged; system means."""
 
 LEVELS: tuple[Level, ...] = get_args(Level)
 
